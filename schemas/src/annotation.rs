@@ -1,0 +1,40 @@
+//! What the model says of a citation.
+
+use std::ops::Range;
+
+use crate::{Citation, Deletion, Reject};
+
+/// One mention of an entity in a document's text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Annotation {
+    /// Where the mention stands, in bytes (UTF-8) of the text; always on character boundaries.
+    pub bytes: Range<usize>,
+    /// The entity type without its `B-`/`I-` prefix (`Disease`).
+    pub label: String,
+    /// Confidence from 0 to 1: the mean, over the mention's words, of the probability of the chosen tag.
+    pub score: f32,
+}
+
+/// A citation with its annotations in text order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaggedDocument {
+    /// The citation.
+    pub citation: Box<Citation>,
+    /// Its annotations, sorted by start, then end.
+    pub annotations: Vec<Annotation>,
+    /// Tokens of the whole text, special tokens not counted.
+    pub token_count: u32,
+    /// Windows that the model read.
+    pub window_count: u32,
+}
+
+/// A [`Record`](crate::Record) after tagging.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaggedRecord {
+    /// A tagged citation.
+    Document(TaggedDocument),
+    /// A deletion, passed on.
+    Deletion(Deletion),
+    /// A reject, passed on.
+    Reject(Reject),
+}

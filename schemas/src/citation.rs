@@ -1,0 +1,129 @@
+//! What a source reads: citations, deletions and the records that could not be read.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use crate::{CitationText, CivilDate, Place, PubDate, Reject};
+
+/// A PubMed identifier: a positive integer, at most 10 digits in practice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pmid(NonZeroU32);
+
+/// Says why a text is not a PMID.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a PMID (a whole number from 1 to 4294967295)")]
+pub struct PmidError {
+    text: String,
+}
+
+impl Pmid {
+    /// The number itself.
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl FromStr for Pmid {
+    type Err = PmidError;
+
+    fn from_str(text: &str) -> Result<Self, PmidError> {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let number = digits.then(|| text.parse().ok()).flatten();
+        number.map(Pmid).ok_or_else(|| PmidError { text: text.chars().take(40).collect() })
+    }
+}
+
+impl TryFrom<u32> for Pmid {
+    type Error = PmidError;
+
+    fn try_from(number: u32) -> Result<Self, PmidError> {
+        NonZeroU32::new(number).map(Pmid).ok_or_else(|| PmidError { text: number.to_string() })
+    }
+}
+
+impl fmt::Display for Pmid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The identifier of a document in the output: the PMID in decimal, or the id that a JSONL record carries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DocId(String);
+
+impl DocId {
+    /// Takes an identifier as the source gives it.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// The identifier as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Pmid> for DocId {
+    fn from(pmid: Pmid) -> Self {
+        Self(pmid.to_string())
+    }
+}
+
+/// One citation: what PubMed says of one version of one article, reduced to what pubtag needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Citation {
+    /// Identifier in the output.
+    pub doc_id: DocId,
+    /// PMID, absent for documents from other sources.
+    pub pmid: Option<Pmid>,
+    /// `PMID@Version`; 1 where the source gives none.
+    pub version: u32,
+    /// Title and abstract, joined as every offset in the output counts them.
+    pub text: CitationText,
+    /// Publication date as the journal gives it.
+    pub pub_date: PubDate,
+    /// Day of the last revision of the record.
+    pub date_revised: Option<CivilDate>,
+    /// ISO abbreviation of the journal, or its title where there is no abbreviation.
+    pub journal: Option<String>,
+    /// Languages as MARC codes, joined by a comma (`eng`, `eng,fre`).
+    pub language: Option<String>,
+    /// Where the record stands in the input.
+    pub place: Place,
+}
+
+/// One `DeleteCitation/PMID`: the citation is gone from PubMed as of this file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deletion {
+    /// The citation that was deleted.
+    pub pmid: Pmid,
+    /// `PMID@Version`; 1 where the source gives none.
+    pub version: u32,
+    /// Where the deletion stands in the input.
+    pub place: Place,
+}
+
+/// One thing that a source found. Each becomes exactly one row of `documents` or of `rejects`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// A readable citation.
+    Citation(Box<Citation>),
+    /// A deletion.
+    Deletion(Deletion),
+    /// A record that could not be read.
+    Reject(Reject),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pmid_is_digits_only_and_never_zero() {
+        assert_eq!("123".parse::<Pmid>().map(Pmid::get), Ok(123));
+        for bad in ["", "0", "+5", " 5", "12a", "4294967296", "-1"] {
+            assert!(bad.parse::<Pmid>().is_err(), "{bad:?} must not be a PMID");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The nouns of pubtag, and the Arrow schema of every table that leaves the program.
+//!
+//! ```text
+//! InputUnit ─► Record{Citation | Deletion | Reject} ─► TokenizedDocument ─► TaggedDocument ─► rows of three tables
+//! ```
+//!
+//! Nothing here does I/O, spawns, or knows a model: operators share these types and nothing else. The tables are
+//! declared once, in [`tables`]; schema, batches, validation and the documentation page all follow from there.
+
+mod annotation;
+mod citation;
+mod date;
+mod packet;
+mod reject;
+pub mod table;
+pub mod tables;
+mod text;
+mod unit;
+mod window;
+
+pub use annotation::{Annotation, TaggedDocument, TaggedRecord};
+pub use citation::{Citation, Deletion, DocId, Pmid, PmidError, Record};
+pub use date::{CivilDate, PubDate};
+pub use packet::{Close, Outcome, Packet, Tally};
+pub use reject::{MAX_RAW_BYTES, Reject, RejectReason};
+pub use text::{AbstractSegment, CharOffsets, CitationText, Section, SectionKind};
+pub use unit::{InputUnit, Place};
+pub use window::{TokenSpan, TokenWindow, TokenizedDocument, TokenizedRecord};
+
+/// Version of the output tables: columns are added within a version, never renamed or retyped.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Version of what the program computes from the same input, model and settings; part of every fingerprint.
+///
+/// It changes only when a release would annotate the same citation differently, so that an upgrade re-tags nothing.
+pub const OUTPUT_VERSION: u32 = 1;

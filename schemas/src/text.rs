@@ -1,0 +1,186 @@
+//! The one text of a citation, and offsets into it.
+
+use std::ops::Range;
+
+/// One `AbstractText` of a structured abstract, or the whole of an unstructured one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AbstractSegment {
+    /// `Label` as the source gives it (`BACKGROUND`).
+    pub label: Option<String>,
+    /// `NlmCategory` as the source gives it (`METHODS`).
+    pub nlm_category: Option<String>,
+    /// The segment's text, trimmed, without its label.
+    pub text: String,
+}
+
+/// What part of a citation a [`Section`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SectionKind {
+    /// The title.
+    Title,
+    /// One segment of the abstract.
+    Abstract {
+        /// `Label` as the source gives it.
+        label: Option<String>,
+        /// `NlmCategory` as the source gives it.
+        nlm_category: Option<String>,
+    },
+}
+
+/// A part of a citation's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// What it is.
+    pub kind: SectionKind,
+    /// Where it stands in the text, in bytes; an abstract segment includes its `Label: `.
+    pub bytes: Range<usize>,
+}
+
+impl Section {
+    /// The name that annotations carry: `title`, the segment's label, or `abstract` where it has none.
+    pub fn name(&self) -> &str {
+        match &self.kind {
+            SectionKind::Title => "title",
+            SectionKind::Abstract { label: Some(label), .. } => label,
+            SectionKind::Abstract { label: None, .. } => "abstract",
+        }
+    }
+}
+
+/// A citation's text: title, one space, abstract, always, even if one of them is empty (the PubTator convention).
+///
+/// Every offset in the output counts in this text.
+///
+/// ```
+/// use pubtag_schemas::{AbstractSegment, CitationText};
+///
+/// let segment = AbstractSegment { label: Some("AIM".into()), text: "To see.".into(), ..Default::default() };
+/// let text = CitationText::new("Ataxia.", vec![segment]);
+/// assert_eq!(text.as_str(), "Ataxia. AIM: To see.");
+/// assert_eq!(text.abstract_text(), "AIM: To see.");
+/// assert_eq!(text.section_at(9).map(|section| section.name()), Some("AIM"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CitationText {
+    text: String,
+    title_bytes: usize,
+    sections: Vec<Section>,
+}
+
+impl CitationText {
+    /// Joins a title and the segments of an abstract.
+    ///
+    /// Each segment is preceded by `Label: ` where it has a label, and segments are joined by one space. Segments
+    /// without text are left out, label and all.
+    pub fn new(title: &str, segments: Vec<AbstractSegment>) -> Self {
+        let mut text =
+            String::with_capacity(title.len() + 1 + segments.iter().map(|s| s.text.len() + 24).sum::<usize>());
+        text.push_str(title);
+        let mut sections = vec![Section { kind: SectionKind::Title, bytes: 0..title.len() }];
+        text.push(' ');
+        for segment in segments.into_iter().filter(|s| !s.text.is_empty()) {
+            if sections.len() > 1 {
+                text.push(' ');
+            }
+            let start = text.len();
+            if let Some(label) = &segment.label {
+                text.push_str(label);
+                text.push_str(": ");
+            }
+            text.push_str(&segment.text);
+            let kind = SectionKind::Abstract { label: segment.label, nlm_category: segment.nlm_category };
+            sections.push(Section { kind, bytes: start..text.len() });
+        }
+        Self { text, title_bytes: title.len(), sections }
+    }
+
+    /// The whole text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The title.
+    pub fn title(&self) -> &str {
+        &self.text[..self.title_bytes]
+    }
+
+    /// The abstract, labels included; empty where the citation has none.
+    pub fn abstract_text(&self) -> &str {
+        &self.text[self.title_bytes + 1..]
+    }
+
+    /// The sections in text order: the title first, then the segments of the abstract.
+    pub fn sections(&self) -> &[Section] {
+        &self.sections
+    }
+
+    /// The section that holds a byte of the text; for the space between two sections, the one before it.
+    pub fn section_at(&self, byte: usize) -> Option<&Section> {
+        self.sections.iter().rev().find(|section| section.bytes.start <= byte)
+    }
+}
+
+/// Turns byte offsets into character offsets (Unicode code points), fastest in rising order.
+///
+/// A step forward reads only the text in between; a step back starts over.
+#[derive(Clone, Debug)]
+pub struct CharOffsets<'a> {
+    text: &'a str,
+    byte: usize,
+    chars: usize,
+}
+
+impl<'a> CharOffsets<'a> {
+    /// Starts at the beginning of a text.
+    pub fn new(text: &'a str) -> Self {
+        Self { text, byte: 0, chars: 0 }
+    }
+
+    /// The number of characters before a byte offset, or `None` if that is past the end or inside a character.
+    pub fn at(&mut self, byte: usize) -> Option<usize> {
+        if byte < self.byte {
+            (self.byte, self.chars) = (0, 0);
+        }
+        self.chars += self.text.get(self.byte..byte)?.chars().count();
+        self.byte = byte;
+        Some(self.chars)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(label: Option<&str>, text: &str) -> AbstractSegment {
+        AbstractSegment { label: label.map(Into::into), nlm_category: None, text: text.into() }
+    }
+
+    #[test]
+    fn the_space_after_the_title_is_there_even_if_a_side_is_empty() {
+        assert_eq!(CitationText::new("T.", vec![]).as_str(), "T. ");
+        assert_eq!(CitationText::new("", vec![segment(None, "A.")]).as_str(), " A.");
+        assert_eq!(CitationText::new("", vec![]).as_str(), " ");
+    }
+
+    #[test]
+    fn segments_carry_their_labels_and_are_joined_by_one_space() {
+        let text =
+            CitationText::new("T", vec![segment(Some("AIM"), "a."), segment(None, "b."), segment(Some("X"), "c")]);
+        assert_eq!(text.as_str(), "T AIM: a. b. X: c");
+        let names: Vec<_> = text.sections().iter().map(|s| (s.name(), &text.as_str()[s.bytes.clone()])).collect();
+        assert_eq!(names, [("title", "T"), ("AIM", "AIM: a."), ("abstract", "b."), ("X", "X: c")]);
+    }
+
+    #[test]
+    fn character_offsets_count_code_points() {
+        let text = "aé𝛽z";
+        let mut offsets = CharOffsets::new(text);
+        assert_eq!(offsets.at(0), Some(0));
+        assert_eq!(offsets.at(3), Some(2));
+        assert_eq!(offsets.at(7), Some(3));
+        assert_eq!(offsets.at(1), Some(1));
+        assert_eq!(offsets.at(2), None);
+        assert_eq!(offsets.at(8), Some(4));
+        assert_eq!(offsets.at(9), None);
+    }
+}

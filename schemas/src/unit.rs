@@ -1,0 +1,41 @@
+//! The unit of commit: one input file, and a place inside it.
+
+use std::sync::Arc;
+
+/// One input file: what is read, tagged and committed as a whole or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputUnit {
+    /// Position of the unit in this run, from 0, in input order.
+    pub index: usize,
+    /// Where the unit was read from: an absolute path, a URI, or `-` for standard input.
+    pub uri: String,
+    /// SHA-256 of the bytes of the file as they lie on disk, lower-case hex; absent for standard input, which is
+    /// hashed while it is read.
+    pub sha256: Option<String>,
+    /// Length in bytes as it lies on disk, where known beforehand.
+    pub size: Option<u64>,
+    /// Last modification in microseconds since 1970 UTC, where the file system says.
+    pub modified_us: Option<i64>,
+    /// Year of the PubMed baseline that the file belongs to (`pubmed26n0001` → 2026), from its name.
+    pub generation: Option<i32>,
+    /// Number of the file within its baseline year (`pubmed26n0001` → 1), from its name.
+    pub file_seq: Option<i32>,
+}
+
+impl InputUnit {
+    /// The last component of the URI: what tables carry as `source_file`.
+    pub fn file_name(&self) -> &str {
+        self.uri.rsplit('/').next().unwrap_or(&self.uri)
+    }
+}
+
+/// Where a record stands in its input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub unit: Arc<InputUnit>,
+    /// Number of the record in the file, from 0: citations, deletions and rejects together, in file order.
+    pub ordinal: u32,
+    /// Offset in bytes of the record's first byte in the file's decompressed content.
+    pub byte_offset: u64,
+}
