@@ -1,1 +1,27 @@
-//! Placeholder.
+//! The stream: what an operator is, how one becomes a stage, and the rules that every chain of stages keeps.
+//!
+//! ```text
+//! source ─► stage(operator) ═channel═► stage(operator) ═channel═► … ─► sink
+//! ```
+//!
+//! An [`Operator`] takes a stream and returns a stream; it never spawns a task. [`stage`] runs one on a task of its own
+//! behind a bounded channel: the channel *is* the backpressure. The rules, each held by a test in this crate:
+//!
+//! 1. a full channel slows the source; memory does not grow with the input;
+//! 2. a panic in a stage becomes a [`Fault`] at the sink, never a quiet end of the stream;
+//! 3. dropping the output aborts the work, and the first fault ends the stream;
+//! 4. items keep the order in which the operator yields them;
+//! 5. each stage meters its items, its busy time and the time it waited for input and for room.
+
+mod blocking;
+mod fault;
+mod meter;
+mod operator;
+mod stage;
+
+pub use blocking::{Blocking, spawn_blocking};
+pub use fault::{Fault, FaultKind};
+pub use meter::{Busy, Meter, Snapshot};
+pub use operator::{Flow, Operator};
+pub use stage::{stage, stage_from};
+pub use tokio_util::sync::CancellationToken;
