@@ -1,0 +1,25 @@
+# Recipes for everyday work; `just` lists them.
+
+default:
+    @just --list
+
+# Build and run the main job on the bundled sample.
+sample:
+    cargo run --release -p pubtag -- run deploy/sample/pubmed-sample.xml.gz --output annotations
+
+# Every test that needs neither torch nor a GPU.
+test *ARGS:
+    tests/run {{ARGS}}
+
+# What CI runs.
+ci:
+    .ci/run
+
+# Formatting and lints.
+lint:
+    cargo fmt --all
+    cargo clippy --release --workspace --all-targets -- -D warnings
+
+# Type check of the CUDA backend; needs no CUDA.
+check-cuda:
+    cargo check --release -p pubtag --features cuda
