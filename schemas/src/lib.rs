@@ -9,6 +9,7 @@
 
 mod annotation;
 mod citation;
+mod corpus;
 mod date;
 mod packet;
 mod reject;
@@ -20,6 +21,7 @@ mod window;
 
 pub use annotation::{Annotation, TaggedDocument, TaggedRecord};
 pub use citation::{Citation, Deletion, DocId, Pmid, PmidError, Record};
+pub use corpus::{AnnotatedDocument, ConceptIds, Layout, Mention, Passage, Token};
 pub use date::{CivilDate, PubDate};
 pub use packet::{Close, Outcome, Packet, Tally};
 pub use reject::{MAX_RAW_BYTES, Reject, RejectReason};
