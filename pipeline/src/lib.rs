@@ -1,1 +1,23 @@
-//! Placeholder.
+//! pubtag: reads PubMed citations, finds entities with a transformer model, writes Parquet.
+//!
+//! ```text
+//! source ─► tokenize ─► tag ─► write          run::run() is this line, top to bottom
+//! ```
+//!
+//! The command line is in [`cli`], its checked form in [`config`]; [`run`] wires the operators, [`device`] chooses where
+//! the model runs, [`report`] says what happened. Each subcommand is a file of [`commands`].
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod device;
+pub mod exit;
+mod program;
+mod progress;
+mod record;
+pub mod report;
+pub mod run;
+pub mod signals;
+pub mod telemetry;
+
+pub use program::main;

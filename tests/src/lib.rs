@@ -1,1 +1,9 @@
-//! Placeholder.
+//! What the integration tests share: the program, its inputs, and readers for its output.
+
+mod citations;
+mod outputs;
+mod program;
+
+pub use citations::{article, article_set, gzip, sample_article, write_corpus};
+pub use outputs::{Rows, read_table, report};
+pub use program::{Outcome, PubTag, fixture, python, shared, tiny_model};

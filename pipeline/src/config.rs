@@ -1,0 +1,194 @@
+//! Checked settings: what a run works with once the command line has been believed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use pubtag_ner::{Aggregation, Decoding};
+use pubtag_parquet::TextPolicy;
+
+use crate::cli::RunArgs;
+use crate::device::DeviceChoice;
+use crate::exit::Failure;
+
+/// Settings of `pubtag run`.
+#[derive(Clone, Debug)]
+pub struct RunConfig {
+    /// What to read, as given.
+    pub inputs: Vec<String>,
+    /// The folder to write to.
+    pub output: PathBuf,
+    /// The model's directory.
+    pub model: PathBuf,
+    /// Where the model is to run.
+    pub device: DeviceChoice,
+    /// Tokens of a micro-batch; `None` leaves it to the device.
+    pub token_budget: Option<NonZeroUsize>,
+    /// How tags are chosen.
+    pub decode: Decoding,
+    /// How sub-tokens become words.
+    pub aggregation: Aggregation,
+    /// What `documents` carries of the text.
+    pub text: TextPolicy,
+    /// When rejects fail the run.
+    pub max_rejects: MaxRejects,
+    /// Records to read at most.
+    pub limit: Option<NonZeroUsize>,
+    /// Whether earlier work may be replaced.
+    pub overwrite: bool,
+    /// Whether damaged files are committed as far as they could be read.
+    pub accept_partial: bool,
+    /// Threads of the model.
+    pub threads: NonZeroUsize,
+    /// How long the file at hand has to finish after a signal.
+    pub grace: Duration,
+}
+
+impl RunConfig {
+    /// Checks the arguments of `pubtag run`.
+    ///
+    /// # Errors
+    /// No model is named.
+    pub fn check(args: RunArgs) -> Result<Self, Failure> {
+        let model = args.model.ok_or_else(|| {
+            Failure::configuration(
+                "no model: name a Hugging Face directory with --model DIR or the environment variable PUBTAG_MODEL",
+            )
+        })?;
+        let available = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Ok(Self {
+            inputs: args.inputs,
+            output: args.output,
+            model,
+            device: args.device,
+            token_budget: args.token_budget,
+            decode: args.decode,
+            aggregation: args.aggregation,
+            text: args.text,
+            max_rejects: args.max_rejects,
+            limit: args.limit,
+            overwrite: args.overwrite,
+            accept_partial: args.accept_partial,
+            threads: args.threads.unwrap_or(available),
+            grace: args.grace.0,
+        })
+    }
+
+    /// The settings that change what is written for the same input and model: they go into every fingerprint.
+    ///
+    /// Device, threads and token budget do not: they change results by no more than rounding does.
+    pub fn decisive_settings(&self) -> BTreeMap<String, String> {
+        let mut settings = BTreeMap::from([
+            ("aggregation".to_owned(), self.aggregation.to_string()),
+            ("decode".to_owned(), self.decode.to_string()),
+            ("text".to_owned(), self.text.to_string()),
+        ]);
+        // Absent unless set, so that a full run does not differ from one before these existed.
+        if let Some(limit) = self.limit {
+            settings.insert("limit".to_owned(), limit.to_string());
+        }
+        if self.accept_partial {
+            settings.insert("accept_partial".to_owned(), "true".to_owned());
+        }
+        settings
+    }
+}
+
+/// How many rejects a run forgives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum MaxRejects {
+    /// A share of all records met, from 0 to 1.
+    Share(f64),
+    /// A number of records.
+    Count(u64),
+}
+
+impl MaxRejects {
+    /// Whether so many rejects among so many records are too many.
+    pub fn exceeded_by(self, rejects: u64, records: u64) -> bool {
+        match self {
+            Self::Share(share) => rejects as f64 > share * records as f64,
+            Self::Count(count) => rejects > count,
+        }
+    }
+}
+
+impl Default for MaxRejects {
+    fn default() -> Self {
+        Self::Share(0.001)
+    }
+}
+
+impl fmt::Display for MaxRejects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Share(share) => write!(f, "{}%", share * 100.0),
+            Self::Count(count) => count.fmt(f),
+        }
+    }
+}
+
+impl FromStr for MaxRejects {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = match text.strip_suffix('%') {
+            Some(percent) => percent.parse().ok().filter(|p| (0.0..=100.0).contains(p)).map(|p: f64| Self::Share(p / 100.0)),
+            None => text.parse().ok().map(Self::Count),
+        };
+        parsed.ok_or_else(|| "expected a share such as 0.1% or a whole number of records".to_owned())
+    }
+}
+
+/// How long the file at hand has to finish after a signal.
+#[derive(Clone, Copy, Debug)]
+pub struct Grace(pub Duration);
+
+impl Default for Grace {
+    fn default() -> Self {
+        Self(Duration::from_secs(30))
+    }
+}
+
+impl fmt::Display for Grace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_secs_f64().fmt(f)
+    }
+}
+
+impl FromStr for Grace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let seconds = text.strip_suffix('s').unwrap_or(text).parse().ok();
+        let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        time.map(Self).ok_or_else(|| "expected a number of seconds".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rejects_are_forgiven_by_share_or_by_number() {
+        let tenth_of_percent: MaxRejects = "0.1%".parse().expect("a share");
+        assert_eq!(tenth_of_percent, MaxRejects::default());
+        assert!(!tenth_of_percent.exceeded_by(1, 1000));
+        assert!(tenth_of_percent.exceeded_by(2, 1000));
+        let three: MaxRejects = "3".parse().expect("a number");
+        assert!(!three.exceeded_by(3, 4) && three.exceeded_by(4, 4_000_000));
+        assert!(!MaxRejects::Count(0).exceeded_by(0, 0) && !MaxRejects::Share(0.0).exceeded_by(0, 0));
+        for bad in ["", "-1", "101%", "0.5", "x%", "NaN%"] {
+            assert!(bad.parse::<MaxRejects>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_printed_default_is_read_back() {
+        assert_eq!(MaxRejects::default().to_string().parse(), Ok(MaxRejects::default()));
+    }
+}

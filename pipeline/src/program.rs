@@ -1,0 +1,53 @@
+//! From the command line to an exit code.
+
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::commands;
+use crate::exit::{Exit, Failure};
+use crate::telemetry;
+
+/// How long blocking threads (a read of standard input, say) may take to end once the work is done.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// The program: reads the command line, does what it says, ends with an [`Exit`] code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    telemetry::init(cli.log_format, cli.quiet, cli.verbose);
+    match execute(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(Failure { exit, error }) => {
+            tracing::error!("{error:#}");
+            exit.into()
+        }
+    }
+}
+
+fn execute(cli: Cli) -> Result<u8, Failure> {
+    match cli.command {
+        Command::Run(args) => block_on(commands::run::execute(args, cli.quiet)),
+        Command::Schema => to_stdout(commands::schema::execute()),
+    }
+}
+
+fn block_on(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Internal, error))?;
+    let ended = runtime.block_on(command);
+    runtime.shutdown_timeout(FAREWELL);
+    ended
+}
+
+/// A reader that has seen enough (`| head`) is no error.
+fn to_stdout(written: io::Result<()>) -> Result<u8, Failure> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Transient, error)),
+        _ => Ok(Exit::Done.code()),
+    }
+}

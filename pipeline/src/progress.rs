@@ -1,0 +1,76 @@
+//! What a person sees while a run goes on: a bar on a terminal, a log line now and then elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::report::grouped;
+
+/// Where there is no terminal, at most one line in this time.
+const LOG_EVERY: Duration = Duration::from_secs(30);
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Input bytes read, as they lie on disk.
+    pub bytes: u64,
+    /// Citations tagged.
+    pub citations: u64,
+    /// Tokens tagged.
+    pub tokens: u64,
+}
+
+/// Shows the progress of a run on stderr.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    total_bytes: u64,
+    started: Instant,
+    logged: Instant,
+    on_terminal: bool,
+}
+
+impl Progress {
+    /// Begins; `total_bytes` is the size of all inputs to read, 0 if it is not known.
+    pub fn start(total_bytes: u64, quiet: bool) -> Self {
+        let on_terminal = std::io::stderr().is_terminal() && !quiet;
+        let target = if on_terminal { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target((total_bytes > 0).then_some(total_bytes), target);
+        let template = "{bar:30} {bytes}/{total_bytes} · {msg} · {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        let now = Instant::now();
+        Self { bar, total_bytes, started: now, logged: now, on_terminal }
+    }
+
+    /// Shows where the run is now.
+    pub fn show(&mut self, at: Position) {
+        self.bar.set_position(at.bytes);
+        if self.on_terminal {
+            self.bar.set_message(self.rates(at));
+        } else if self.logged.elapsed() >= LOG_EVERY {
+            self.logged = Instant::now();
+            let percent = 100.0 * at.bytes as f64 / self.total_bytes.max(1) as f64;
+            let eta_s = self.bar.eta().as_secs();
+            tracing::info!(percent = format_args!("{percent:.1}"), eta_s, "{}", self.rates(at));
+        }
+    }
+
+    fn rates(&self, at: Position) -> String {
+        let seconds = self.started.elapsed().as_secs_f64().max(1e-3);
+        let per_second = |count: u64| grouped((count as f64 / seconds) as u64);
+        format!(
+            "{} citations · {:.1} citations/s · {} tokens/s",
+            grouped(at.citations),
+            at.citations as f64 / seconds,
+            per_second(at.tokens)
+        )
+    }
+
+    /// Takes the bar away.
+    pub fn finish(self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,156 @@
+//! What a run notes of itself while it goes on, until it becomes a report.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use pubtag_ner::{Checkpoint, TagStats};
+use pubtag_parquet::UnitReport;
+use pubtag_schemas::InputUnit;
+use pubtag_stream::{FaultKind, Snapshot};
+use uuid::Uuid;
+
+use crate::config::{MaxRejects, RunConfig};
+use crate::exit::Exit;
+use crate::report::{
+    Identity, InputLine, InputStatus, ModelSummary, Packing, Report, RunEnding, StageLine, Throughput, committed,
+};
+use crate::run::{PROGRAM, StreamEnd};
+
+/// The notes of a run.
+#[derive(Debug)]
+pub(crate) struct RunRecord {
+    started: Instant,
+    report: Report,
+    /// The gravest thing that happened so far.
+    exit: Exit,
+}
+
+impl RunRecord {
+    /// Begins with what planning has settled already.
+    pub(crate) fn new(
+        run_id: Uuid,
+        config: &RunConfig,
+        checkpoint: &Checkpoint,
+        model_id: String,
+        settled: Vec<InputLine>,
+    ) -> Self {
+        let model = ModelSummary {
+            id: model_id,
+            sha256: checkpoint.fingerprint().to_owned(),
+            entity_types: checkpoint.labels().entity_types().to_vec(),
+        };
+        let report = Report {
+            run_id,
+            program: PROGRAM.to_owned(),
+            started_at: jiff::Timestamp::now().to_string(),
+            seconds: 0.0,
+            ending: RunEnding::Done,
+            exit_code: 0,
+            errors: Vec::new(),
+            model,
+            device: None,
+            threads: config.threads.get(),
+            settings: config.decisive_settings(),
+            inputs: settled,
+            identity: Identity::default(),
+            statuses: BTreeMap::new(),
+            annotations: 0,
+            throughput: Throughput::default(),
+            packing: Packing::default(),
+            stages: Vec::new(),
+        };
+        Self { started: Instant::now(), report, exit: Exit::Done }
+    }
+
+    /// Notes the device that was chosen.
+    pub(crate) fn runs_on(&mut self, device: String) {
+        self.report.device = Some(device);
+    }
+
+    /// Notes the end of a unit.
+    pub(crate) fn unit(&mut self, unit: &UnitReport) {
+        let line = InputLine::of_unit(unit);
+        if line.status == InputStatus::Quarantined {
+            let reason = line.reason.as_deref().unwrap_or_default();
+            tracing::error!(input = %line.input, reason, "quarantined: nothing of this file is committed");
+            self.worsen(Exit::Data);
+        }
+        if let Some(commit) = committed(unit) {
+            self.report.identity.add(unit.tally, commit);
+            self.report.annotations += commit.annotations;
+            for (status, count) in &commit.statuses {
+                *self.report.statuses.entry(status.clone()).or_default() += count;
+            }
+        }
+        self.report.inputs.push(line);
+    }
+
+    /// Notes which units were never reported on.
+    pub(crate) fn unread(&mut self, units: &[Arc<InputUnit>]) {
+        for unit in units {
+            if !self.report.inputs.iter().any(|line| line.input == unit.uri) {
+                self.report.inputs.push(InputLine::unread(&unit.uri, InputStatus::Unfinished, None));
+            }
+        }
+    }
+
+    /// Notes how the stream came to its end.
+    pub(crate) fn ended(&mut self, end: StreamEnd, signal: Option<i32>) {
+        match (end, signal) {
+            (StreamEnd::Fault(fault), _) => self.failed(fault.kind(), &fault),
+            (StreamEnd::Aborted | StreamEnd::Drained, Some(signal)) => {
+                self.report.ending = RunEnding::Interrupted;
+                self.worsen(Exit::Signal(signal));
+            }
+            (StreamEnd::Aborted | StreamEnd::Drained, None) => {}
+        }
+    }
+
+    /// Notes an error that ended the run.
+    pub(crate) fn failed(&mut self, kind: FaultKind, error: &(dyn std::error::Error + 'static)) {
+        self.report.ending = RunEnding::Failed;
+        let causes = std::iter::successors(Some(error), |cause| cause.source()).map(ToString::to_string);
+        self.report.errors.extend(causes);
+        self.worsen(kind.into());
+    }
+
+    /// Takes the readings of the stream's meters.
+    pub(crate) fn measured(&mut self, stats: &TagStats, stages: impl Iterator<Item = Snapshot>) {
+        self.report.packing = Packing {
+            micro_batches: stats.micro_batches(),
+            windows: stats.windows(),
+            tokens: stats.tokens(),
+            token_budget: stats.token_budget(),
+            rounding_tokens: stats.computed_tokens().saturating_sub(stats.tokens()),
+        };
+        self.report.stages = stages.map(StageLine::from).collect();
+    }
+
+    /// Closes the notes.
+    pub(crate) fn into_report(mut self, max_rejects: MaxRejects) -> Report {
+        let Identity { rejects, .. } = self.report.identity;
+        if max_rejects.exceeded_by(rejects, self.report.identity.records()) {
+            self.report.errors.push(format!("{rejects} rejects are more than --max-rejects {max_rejects} allows"));
+            self.worsen(Exit::Data);
+        }
+        if !self.report.identity.holds() {
+            self.report.errors.push(format!("the identity does not hold: {}", self.report.identity));
+            self.worsen(Exit::Internal);
+        }
+        let seconds = self.started.elapsed().as_secs_f64();
+        let per_second = |count: u64| count as f64 / seconds.max(f64::EPSILON);
+        self.report.seconds = seconds;
+        self.report.throughput = Throughput {
+            citations_per_second: per_second(self.report.identity.citations),
+            tokens_per_second: per_second(self.report.packing.tokens),
+        };
+        self.report.exit_code = self.exit.code();
+        self.report
+    }
+
+    /// The gravest exit wins: a signal above all, then the order in which [`Exit`] is declared.
+    fn worsen(&mut self, exit: Exit) {
+        self.exit = self.exit.max(exit);
+    }
+}

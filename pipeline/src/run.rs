@@ -1,0 +1,210 @@
+//! The main job: source → tokenize → tag → write, read from top to bottom.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use pubtag_ner::{Checkpoint, Tag, TagStats};
+use pubtag_parquet::{Ledger, Output, Recipe, Standing, UnitReport, Write, WriteConfig};
+use pubtag_pubmed::{Inputs, ReadOptions, Source};
+use pubtag_schemas::InputUnit;
+use pubtag_stream::{Fault, Flow, Meter, stage, stage_from};
+use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
+use uuid::Uuid;
+
+use crate::config::RunConfig;
+use crate::device;
+use crate::exit::Failure;
+use crate::progress::{Position, Progress};
+use crate::record::RunRecord;
+use crate::report::{InputLine, InputStatus, Report};
+use crate::signals::Shutdown;
+
+/// What writes the output, as provenance.
+pub const PROGRAM: &str = concat!("pubtag ", env!("CARGO_PKG_VERSION"));
+
+/// Packets that wait between two stages. A packet holds at most a few dozen citations.
+const QUEUE_CAPACITY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
+
+/// How often progress is shown.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Tags all inputs that are not committed yet, and says what became of each.
+///
+/// # Errors
+/// What keeps a run from starting: unusable inputs, model, device or output folder, or work that is already there with
+/// other settings. Once the stream flows, a failure is part of the [`Report`]: everything committed before it stands.
+pub async fn run(config: &RunConfig, shutdown: &Shutdown, quiet: bool) -> Result<Report, Failure> {
+    let run_id = Uuid::now_v7();
+    let inputs = discover(config)?;
+    let checkpoint = Checkpoint::open(&config.model).map_err(|error| Failure::new(error.kind(), error))?;
+    let recipe = recipe(config, &checkpoint);
+    let (output, mut ledger) =
+        Output::open_local(&config.output, run_id).await.map_err(|error| Failure::new(error.kind(), error))?;
+    let plan = plan(inputs.units, &mut ledger, &recipe, config.overwrite).await?;
+
+    let mut record = RunRecord::new(run_id, config, &checkpoint, recipe.model_id.clone(), plan.settled);
+    if !plan.units.is_empty() {
+        let (device, tag) = device::start(config, &checkpoint)?;
+        record.runs_on(device.to_string());
+        let stats = tag.stats();
+        let meters = Meters::new();
+        let flow = tagging(config, plan.units.clone(), &checkpoint, tag, &meters, shutdown)?;
+        let write = Write::new(&output, &ledger, write_config(config, recipe));
+        let reports = stage(write, flow, QUEUE_CAPACITY, meters.write.clone());
+        let progress = Progress::start(plan.units.iter().filter_map(|unit| unit.size).sum(), quiet);
+        let ending = drain(reports, &plan.units, &mut record, progress, &meters, &stats, shutdown).await;
+        record.ended(ending, shutdown.signal());
+        record.measured(&stats, meters.all().map(Meter::snapshot));
+    }
+    if let Err(error) = output.finish().await {
+        record.failed(error.kind(), &error);
+    }
+    Ok(record.into_report(config.max_rejects))
+}
+
+/// The stream up to the writer.
+fn tagging(
+    config: &RunConfig,
+    units: Vec<Arc<InputUnit>>,
+    checkpoint: &Checkpoint,
+    tag: Tag,
+    meters: &Meters,
+    shutdown: &Shutdown,
+) -> Result<Flow<pubtag_schemas::Packet<pubtag_schemas::TaggedRecord>>, Failure> {
+    let options = ReadOptions { accept_partial: config.accept_partial, limit: config.limit.map(|n| n.get() as u64) };
+    let tokenizer = WindowTokenizer::open(checkpoint.directory(), WindowSize::of_model(checkpoint.max_tokens()))
+        .map_err(|error| Failure::new(error.kind(), error))?;
+
+    let source = Source::new(units, options, shutdown.drain.clone()).flow(meters.source.clone());
+    let flow = stage_from(Source::NAME, source, QUEUE_CAPACITY, meters.source.clone());
+    let flow = stage(Tokenize::new(tokenizer, config.threads), flow, QUEUE_CAPACITY, meters.tokenize.clone());
+    Ok(stage(tag, flow, QUEUE_CAPACITY, meters.tag.clone()))
+}
+
+/// Finds the inputs; what a folder holds besides is named.
+fn discover(config: &RunConfig) -> Result<Inputs, Failure> {
+    let inputs =
+        pubtag_pubmed::discover(&config.inputs).map_err(|error| Failure::new(error.kind(), error))?;
+    for skipped in &inputs.skipped {
+        tracing::info!(path = %skipped.path, reason = %skipped.reason, "not an input");
+    }
+    Ok(inputs)
+}
+
+fn recipe(config: &RunConfig, checkpoint: &Checkpoint) -> Recipe {
+    let sha256 = checkpoint.fingerprint().to_owned();
+    let model_id = format!("{}@{}", checkpoint.name(), &sha256[..12]);
+    Recipe { model_id, model_sha256: sha256, settings: config.decisive_settings() }
+}
+
+fn write_config(config: &RunConfig, recipe: Recipe) -> WriteConfig {
+    WriteConfig { text: config.text, overwrite: config.overwrite, ..WriteConfig::new(recipe, PROGRAM) }
+}
+
+/// What is to be tagged, and what needs no tagging.
+struct Plan {
+    units: Vec<Arc<InputUnit>>,
+    settled: Vec<InputLine>,
+}
+
+/// Holds the inputs against what is committed. A file is hashed only if its size and time do not tell.
+async fn plan(units: Vec<Arc<InputUnit>>, ledger: &mut Ledger, recipe: &Recipe, overwrite: bool) -> Result<Plan, Failure> {
+    let mut plan = Plan { units: Vec::new(), settled: Vec::new() };
+    for unit in units {
+        let (unit, standing) = standing(unit, ledger, recipe).await?;
+        match standing {
+            Standing::Committed(_) => {
+                plan.settled.push(InputLine::unread(&unit.uri, InputStatus::AlreadyCommitted, None));
+            }
+            Standing::Duplicate { of } => {
+                let reason = Some(format!("same content as {of}"));
+                plan.settled.push(InputLine::unread(&unit.uri, InputStatus::Duplicate, reason));
+            }
+            Standing::Conflict(conflict) if !overwrite => return Err(Failure::configuration(conflict.to_string())),
+            Standing::New | Standing::Conflict(_) | Standing::Unhashed => plan.units.push(unit),
+        }
+    }
+    Ok(plan)
+}
+
+async fn standing(
+    unit: Arc<InputUnit>,
+    ledger: &mut Ledger,
+    recipe: &Recipe,
+) -> Result<(Arc<InputUnit>, Standing), Failure> {
+    let standing = ledger.plan(&unit, recipe);
+    if !matches!(standing, Standing::Unhashed) {
+        return Ok((unit, standing));
+    }
+    let hashing = tokio::task::spawn_blocking(move || pubtag_pubmed::hashed(&unit)).await;
+    let hashed = hashing.map_err(|error| Failure::new(crate::exit::Exit::Internal, error))?;
+    let unit = Arc::new(hashed.map_err(|error| Failure::new(error.kind(), error))?);
+    let standing = ledger.plan(&unit, recipe);
+    Ok((unit, standing))
+}
+
+/// How the stream came to its end.
+#[derive(Debug)]
+pub(crate) enum StreamEnd {
+    /// By itself. If a signal came, after the file at hand.
+    Drained,
+    /// By a second signal or the end of the grace period: dropped.
+    Aborted,
+    /// By a fault.
+    Fault(Fault),
+}
+
+/// Draws unit reports until the stream ends, showing progress in between. Dropping the stream is what aborts it.
+async fn drain(
+    mut reports: Flow<UnitReport>,
+    units: &[Arc<InputUnit>],
+    record: &mut RunRecord,
+    mut progress: Progress,
+    meters: &Meters,
+    stats: &TagStats,
+    shutdown: &Shutdown,
+) -> StreamEnd {
+    let mut tick = tokio::time::interval(TICK);
+    let mut bytes = 0;
+    let end = loop {
+        tokio::select! {
+            biased;
+            () = shutdown.abort.cancelled() => break StreamEnd::Aborted,
+            report = reports.next() => match report {
+                None => break StreamEnd::Drained,
+                Some(Err(fault)) => break StreamEnd::Fault(fault),
+                Some(Ok(report)) => {
+                    bytes += report.unit.size.unwrap_or(0);
+                    record.unit(&report);
+                }
+            },
+            _ = tick.tick() => {
+                progress.show(Position { bytes, citations: meters.tag.snapshot().items, tokens: stats.tokens() });
+            }
+        }
+    };
+    progress.finish();
+    record.unread(units);
+    end
+}
+
+/// One meter a stage.
+struct Meters {
+    source: Meter,
+    tokenize: Meter,
+    tag: Meter,
+    write: Meter,
+}
+
+impl Meters {
+    fn new() -> Self {
+        let [source, tokenize, tag, write] = [Source::NAME, "tokenize", "tag", "write"].map(Meter::new);
+        Self { source, tokenize, tag, write }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Meter> {
+        [&self.source, &self.tokenize, &self.tag, &self.write].into_iter()
+    }
+}

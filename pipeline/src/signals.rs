@@ -1,0 +1,86 @@
+//! Ctrl-C and SIGTERM: the first asks, the second insists.
+
+use std::time::Duration;
+
+use pubtag_stream::CancellationToken;
+use tokio::sync::watch;
+
+/// What the signals so far ask of a run.
+#[derive(Clone, Debug)]
+pub struct Shutdown {
+    /// Cancelled by the first signal: the source opens no further file.
+    pub drain: CancellationToken,
+    /// Cancelled by the second signal, or when the grace period after the first is over: drop everything.
+    pub abort: CancellationToken,
+    signal: watch::Receiver<Option<i32>>,
+}
+
+impl Shutdown {
+    /// Listens for SIGINT and SIGTERM from now on. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The operating system refuses the handlers.
+    pub fn listen(grace: Duration) -> std::io::Result<Self> {
+        let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
+        let (sender, signal) = watch::channel(None);
+        let mut signals = Signals::new()?;
+        let (to_drain, to_abort) = (drain.clone(), abort.clone());
+        tokio::spawn(async move {
+            let first = signals.next().await;
+            // Nobody may be left to read it; the tokens say the rest.
+            let _ = sender.send(Some(first));
+            tracing::warn!(grace_s = grace.as_secs(), "interrupted: finishing the file at hand; a second signal stops at once");
+            to_drain.cancel();
+            tokio::select! {
+                _ = signals.next() => {}
+                () = tokio::time::sleep(grace) => tracing::warn!("the grace period is over: abandoning the file at hand"),
+            }
+            to_abort.cancel();
+        });
+        Ok(Self { drain, abort, signal })
+    }
+
+    /// The signal that came first, if any came.
+    pub fn signal(&self) -> Option<i32> {
+        *self.signal.borrow()
+    }
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.interrupt.recv() => 2,
+            _ = self.terminate.recv() => 15,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> i32 {
+        // An error here means that no Ctrl-C can ever arrive.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        2
+    }
+}

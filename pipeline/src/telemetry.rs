@@ -1,0 +1,36 @@
+//! What a person or a log collector sees on stderr.
+
+use std::io::IsTerminal;
+
+use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+/// Sends `tracing` events to stderr. `RUST_LOG` overrides the level.
+///
+/// On a terminal, lines are bare, since a progress bar stands below them; elsewhere each has its time and level.
+pub fn init(format: LogFormat, quiet: bool, verbose: u8) {
+    let level = match (quiet, verbose) {
+        (true, _) => "error",
+        (false, 0) => "pubtag=info,warn",
+        (false, 1) => "pubtag=debug,pubtag_ner=debug,pubtag_parquet=debug,pubtag_pubmed=debug,info",
+        (false, _) => "trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A second call (tests in one process) keeps the first subscriber.
+    let _ = match format {
+        LogFormat::Json => subscriber.json().try_init(),
+        LogFormat::Text if std::io::stderr().is_terminal() => subscriber.without_time().compact().try_init(),
+        LogFormat::Text => subscriber.with_ansi(false).try_init(),
+    };
+}

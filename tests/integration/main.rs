@@ -1,0 +1,10 @@
+//! The program as a user meets it: what it writes, what it refuses, and what survives when it dies.
+
+mod failures;
+mod kill;
+mod main_job;
+mod readers;
+mod real_input;
+
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pubtag-under-test");

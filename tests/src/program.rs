@@ -1,0 +1,134 @@
+//! Running the program, and finding what tests need.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A call of the program.
+#[derive(Debug)]
+pub struct PubTag {
+    command: Command,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The exit code; `None` if a signal killed the program.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl PubTag {
+    /// A call with arguments; `program` is `env!("CARGO_BIN_EXE_pubtag-under-test")`, which only a test knows.
+    pub fn new<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).env_remove("PUBTAG_MODEL").env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { command }
+    }
+
+    /// `pubtag run INPUT… --output OUTPUT` with the tiny model.
+    pub fn run(program: &str, inputs: &[&Path], output: &Path) -> Self {
+        let mut call = Self::new(program, ["run"]).on_cpu(output);
+        call.command.args(inputs).arg("--model").arg(tiny_model());
+        call
+    }
+
+    /// `pubtag run --output OUTPUT` without inputs or model yet.
+    #[must_use]
+    pub fn on_cpu(mut self, output: &Path) -> Self {
+        self.command.args(["--device", "cpu", "--output"]).arg(output);
+        self
+    }
+
+    /// One more argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// An environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// What the program finds on its standard input.
+    #[must_use]
+    pub fn stdin(mut self, file: &Path) -> Self {
+        let file = std::fs::File::open(file).expect("the file for standard input is there");
+        self.command.stdin(file);
+        self
+    }
+
+    /// Starts the program.
+    pub fn start(mut self) -> Child {
+        self.command.spawn().expect("the program starts")
+    }
+
+    /// Runs the program to its end.
+    pub fn end(mut self) -> Outcome {
+        let output = self.command.output().expect("the program starts");
+        Outcome::of(&output)
+    }
+
+    /// Runs the program to its end, which must be exit code 0.
+    pub fn succeed(self) -> Outcome {
+        let outcome = self.end();
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        outcome
+    }
+}
+
+impl Outcome {
+    /// Reads what a finished process left.
+    pub fn of(output: &std::process::Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
+    /// The program must have ended with a code and said all of these words on stderr, and must not have panicked.
+    pub fn assert_fails(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        for word in words {
+            assert!(self.stderr.contains(word), "stderr does not say {word:?}:\n{}", self.stderr);
+        }
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+    }
+}
+
+/// A file of this crate's `fixtures`.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+/// The tiny random checkpoint.
+pub fn tiny_model() -> PathBuf {
+    fixture("tiny-bert")
+}
+
+/// The folder of reference data, or `None` after saying so loudly: the test is to end there.
+pub fn shared(test: &str) -> Option<PathBuf> {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let folder = std::env::var_os("PUBTAG_SHARED").map_or_else(default, PathBuf::from);
+    found(test, folder.is_dir(), "reference data (PUBTAG_SHARED)").then_some(folder)
+}
+
+/// The Python that has pyarrow, DuckDB, Polars and lxml, or `None` after saying so loudly.
+pub fn python(test: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("PUBTAG_PYTHON").map(PathBuf::from);
+    found(test, python.is_some(), "Python environment (PUBTAG_PYTHON; tests/run sets it up)").then_some(python?)
+}
+
+fn found(test: &str, is_there: bool, what: &str) -> bool {
+    if !is_there {
+        // `cargo test` captures print macros of passing tests; a skip must be seen all the same.
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("SKIPPED {test}: no {what}\n").as_bytes());
+    }
+    is_there
+}
