@@ -1,1 +1,37 @@
-//! Placeholder.
+//! The model: token windows in, entity annotations out. The only room that knows Burn.
+//!
+//! ```text
+//! TokenizedRecord ─► batching ─► micro-batches ─► model thread (classifier ─► model ─► backend) ─► logits ─► decode ─► TaggedRecord
+//! ```
+//!
+//! A [`Checkpoint`] is a model directory, checked. [`Tag`] is the operator; it owns a thread that owns the model. The
+//! model is generic over [`NerBackend`], and leaves this crate as a `Box<dyn TokenClassifier>`, so nothing
+//! downstream is generic.
+
+mod backend;
+mod checkpoint;
+mod classifier;
+mod config;
+mod device;
+#[cfg(any(feature = "cuda", test))]
+mod driver;
+mod error;
+mod fingerprint;
+mod labels;
+mod model;
+mod packed;
+mod shapes;
+mod weights;
+
+pub use backend::NerBackend;
+pub use checkpoint::Checkpoint;
+pub use classifier::{ClassifierFactory, Logits, TokenClassifier, classifier};
+pub use config::{Activation, Family, ModelConfig};
+pub use device::{Device, DeviceError};
+pub use error::NerError;
+pub use labels::{LabelSet, Tag as LabelTag};
+pub use model::{
+    Embeddings, EncoderLayer, Inputs, LayerNorm, Linear, PreparedModel, SelfAttention, TokenClassification,
+};
+pub use packed::{MicroBatch, PaddedView, Sequences};
+pub use shapes::Shapes;

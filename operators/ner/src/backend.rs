@@ -1,0 +1,205 @@
+//! The backends, and the few operations that decide the model's speed.
+//!
+//! [`NerBackend`] gives each operation a plain body in Burn's own operations, which every backend can run and
+//! differentiate. A backend overrides those that it can do better; to take over a whole encoder layer it gives its own
+//! [`Prepared`](NerBackend::Prepared) weights and [`encoder_layer`](NerBackend::encoder_layer). This is the only file
+//! that names backends.
+
+use burn::backend::Autodiff;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::nn::Dropout;
+use burn::tensor::activation::{gelu, gelu_approximate, relu, silu, softmax};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor, TensorPrimitive, module};
+use burn_flex::{Flex, FlexDevice};
+
+use crate::classifier::{BurnClassifier, TokenClassifier};
+use crate::config::Activation;
+use crate::model::{Embeddings, EncoderLayer, LayerNorm, Linear};
+use crate::packed::Sequences;
+use crate::shapes::Shapes;
+use crate::{Checkpoint, Device, NerError};
+
+/// What masked attention scores become: `exp` of it is 0, and unlike −∞ a row of nothing else gives no NaN. It fits
+/// 16-bit floats.
+const MASKED: f32 = -1e4;
+
+/// A backend that runs the model.
+pub trait NerBackend: Backend {
+    /// An encoder layer's weights as this backend wants them, packed once.
+    type Prepared: std::fmt::Debug;
+
+    /// Memory that is kept from one micro-batch to the next.
+    type Scratch: Default;
+
+    /// The shapes that micro-batches are brought into.
+    const SHAPES: Shapes;
+
+    /// Packs a layer's weights.
+    fn prepare(layer: EncoderLayer<Self>) -> Self::Prepared;
+
+    /// Runs an encoder layer without recording gradients: `[T, hidden]` → `[T, hidden]`.
+    fn encoder_layer(
+        layer: &Self::Prepared,
+        hidden: Tensor<Self, 2>,
+        sequences: &Sequences<Self>,
+        scratch: &mut Self::Scratch,
+    ) -> Tensor<Self, 2>;
+
+    /// `[T, in]` → `[T, out]`: `activation(x·W + b)`.
+    fn dense(layer: &Linear<Self>, x: Tensor<Self, 2>, activation: Option<Activation>) -> Tensor<Self, 2> {
+        let y = module::linear(x, layer.weight.val(), Some(layer.bias.val()));
+        match activation {
+            None => y,
+            Some(Activation::Gelu) => gelu(y),
+            Some(Activation::GeluTanh) => gelu_approximate(y),
+            Some(Activation::Relu) => relu(y),
+            Some(Activation::Silu) => silu(y),
+        }
+    }
+
+    /// `[T, width]`: `LayerNorm(x + residual)`.
+    fn residual_norm(norm: &LayerNorm<Self>, x: Tensor<Self, 2>, residual: Tensor<Self, 2>) -> Tensor<Self, 2> {
+        layer_norm(norm, x + residual)
+    }
+
+    /// Ids `[T]` and positions `[T]` → `[T, embedding]`: `LayerNorm` of the sum of the embeddings.
+    fn embed(
+        embeddings: &Embeddings<Self>,
+        ids: Tensor<Self, 1, Int>,
+        positions: Tensor<Self, 1, Int>,
+    ) -> Tensor<Self, 2> {
+        let mut sum = embeddings.words.val().select(0, ids) + embeddings.positions.val().select(0, positions);
+        if let Some(types) = &embeddings.token_types {
+            sum = sum + types.val().narrow(0, 0, 1);
+        }
+        layer_norm(&embeddings.norm, sum)
+    }
+
+    /// Scaled dot-product attention within each sequence: queries, keys and values `[T, 3·hidden]` → `[T, hidden]`.
+    ///
+    /// The plain body pads: it gathers the run into rows, masks what is empty, and scatters the result back.
+    fn packed_attention(
+        query_key_value: Tensor<Self, 2>,
+        sequences: &Sequences<Self>,
+        heads: usize,
+        dropout: &Dropout,
+    ) -> Tensor<Self, 2> {
+        let view = sequences.padded();
+        let (rows, length) = (view.rows, view.length);
+        let hidden = query_key_value.dims()[1] / 3;
+        let columns = hidden / heads;
+        let split = query_key_value
+            .select(0, view.gather.clone()) // [rows·length, 3·hidden]
+            .reshape([rows, length, 3, heads, columns])
+            .permute([2, 0, 3, 1, 4]); // [3, rows, heads, length, columns]
+        let part = |number| split.clone().narrow(0, number, 1).squeeze_dim::<4>(0);
+        let (query, key, value) = (part(0), part(1), part(2));
+        let scores = query.mul_scalar(1.0 / (columns as f64).sqrt()).matmul(key.swap_dims(2, 3));
+        let empty = view.empty.clone().expand([rows, heads, length, length]);
+        let probabilities = dropout.forward(softmax(scores.mask_fill(empty, MASKED), 3)); // [rows, heads, length, length]
+        probabilities
+            .matmul(value) // [rows, heads, length, columns]
+            .swap_dims(1, 2)
+            .reshape([rows * length, hidden])
+            .select(0, view.scatter.clone()) // [T, hidden]
+    }
+}
+
+fn layer_norm<B: Backend>(norm: &LayerNorm<B>, x: Tensor<B, 2>) -> Tensor<B, 2> {
+    let weight = norm.weight.val().into_primitive().tensor();
+    let bias = norm.bias.val().into_primitive().tensor();
+    let normalised = B::layer_norm(x.into_primitive().tensor(), weight, Some(bias), norm.eps);
+    Tensor::from_primitive(TensorPrimitive::Float(normalised))
+}
+
+impl NerBackend for Flex {
+    type Prepared = EncoderLayer<Self>;
+    type Scratch = ();
+    const SHAPES: Shapes = Shapes::Exact;
+
+    fn prepare(layer: EncoderLayer<Self>) -> Self::Prepared {
+        layer
+    }
+
+    fn encoder_layer(
+        layer: &Self::Prepared,
+        hidden: Tensor<Self, 2>,
+        sequences: &Sequences<Self>,
+        (): &mut Self::Scratch,
+    ) -> Tensor<Self, 2> {
+        layer.forward(hidden, sequences)
+    }
+}
+
+/// Plain operations; the backend's fusion joins them.
+#[cfg(feature = "cuda")]
+impl NerBackend for burn_cuda::Cuda {
+    type Prepared = EncoderLayer<Self>;
+    type Scratch = ();
+    const SHAPES: Shapes = Shapes::Rounded;
+
+    fn prepare(layer: EncoderLayer<Self>) -> Self::Prepared {
+        layer
+    }
+
+    fn encoder_layer(
+        layer: &Self::Prepared,
+        hidden: Tensor<Self, 2>,
+        sequences: &Sequences<Self>,
+        (): &mut Self::Scratch,
+    ) -> Tensor<Self, 2> {
+        layer.forward(hidden, sequences)
+    }
+}
+
+/// Plain operations, for training: every one of them has a gradient.
+impl<B: NerBackend, C: CheckpointStrategy> NerBackend for Autodiff<B, C> {
+    type Prepared = EncoderLayer<Self>;
+    type Scratch = ();
+    const SHAPES: Shapes = B::SHAPES;
+
+    fn prepare(layer: EncoderLayer<Self>) -> Self::Prepared {
+        layer
+    }
+
+    fn encoder_layer(
+        layer: &Self::Prepared,
+        hidden: Tensor<Self, 2>,
+        sequences: &Sequences<Self>,
+        (): &mut Self::Scratch,
+    ) -> Tensor<Self, 2> {
+        layer.forward(hidden, sequences)
+    }
+}
+
+/// Opens a checkpoint on a device, on the thread that calls.
+///
+/// # Errors
+/// If the device cannot be used or the weights do not fit the configuration.
+pub(crate) fn open(checkpoint: &Checkpoint, device: Device) -> Result<Box<dyn TokenClassifier>, NerError> {
+    match device {
+        Device::Cpu => Ok(Box::new(BurnClassifier::<Flex>::load(checkpoint, FlexDevice)?)),
+        Device::Cuda(number) => open_cuda(checkpoint, number),
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn open_cuda(checkpoint: &Checkpoint, number: usize) -> Result<Box<dyn TokenClassifier>, NerError> {
+    use burn_cuda::{Cuda, CudaDevice};
+    Device::Cuda(number).probe()?;
+    let load = || BurnClassifier::<Cuda>::load(checkpoint, CudaDevice::new(number));
+    // The CUDA runtime panics on a device that does not exist or is not to be had.
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(load)) {
+        Ok(classifier) => Ok(Box::new(classifier?)),
+        Err(payload) => {
+            let reason = format!("{}; use --device cpu, or see what nvidia-smi says", panic_message(payload.as_ref()));
+            Err(NerError::Device { device: Device::Cuda(number), reason })
+        }
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open_cuda(_: &Checkpoint, number: usize) -> Result<Box<dyn TokenClassifier>, NerError> {
+    Err(NerError::Device { device: Device::Cuda(number), reason: crate::device::WITHOUT_CUDA.to_owned() })
+}

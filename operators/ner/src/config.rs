@@ -1,0 +1,326 @@
+//! `config.json` of a Hugging Face checkpoint, read into a configuration that is checked once and then trusted.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::{LabelSet, NerError};
+
+/// The encoders that share BERT's layers and differ in names and details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Devlin et al., 2019.
+    Bert,
+    /// Liu et al., 2019: positions start after the padding token's.
+    Roberta,
+    /// Clark et al., 2020: embeddings may be narrower than the layers.
+    Electra,
+    /// Sanh et al., 2019: no token types.
+    DistilBert,
+}
+
+/// The non-linearity between the two feed-forward layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `x·Φ(x)` with the error function (Hendrycks and Gimpel, 2016).
+    Gelu,
+    /// GELU by its tanh approximation.
+    GeluTanh,
+    /// `max(x, 0)`.
+    Relu,
+    /// `x·σ(x)`.
+    Silu,
+}
+
+/// What the model looks like. Every field comes from the checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelConfig {
+    /// Which encoder it is.
+    pub family: Family,
+    /// What the columns of the logits mean.
+    pub labels: LabelSet,
+    /// Rows of the word embedding.
+    pub vocab_size: usize,
+    /// Width of the embeddings; that of the layers except in ELECTRA.
+    pub embedding_size: usize,
+    /// Width of the layers.
+    pub hidden_size: usize,
+    /// Number of encoder layers.
+    pub layers: usize,
+    /// Attention heads; they divide the width.
+    pub heads: usize,
+    /// Width between the two feed-forward layers.
+    pub intermediate_size: usize,
+    /// Rows of the position embedding.
+    pub positions: usize,
+    /// The row of a sequence's first token: 0, except in RoBERTa.
+    pub first_position: usize,
+    /// Rows of the token-type embedding; 0 if there is none. Only row 0 is used: an input is one text.
+    pub token_types: usize,
+    /// Added to the variance in every LayerNorm.
+    pub layer_norm_eps: f64,
+    /// The non-linearity of the feed-forward layers.
+    pub activation: Activation,
+    /// Dropout of embeddings and layer outputs while training.
+    pub hidden_dropout: f64,
+    /// Dropout of attention probabilities while training.
+    pub attention_dropout: f64,
+    /// Dropout before the classifier while training.
+    pub classifier_dropout: f64,
+}
+
+/// `config.json` as it stands, DistilBERT's names beside BERT's.
+#[derive(Deserialize)]
+struct RawConfig {
+    #[serde(default)]
+    id2label: BTreeMap<usize, String>,
+    vocab_size: usize,
+    #[serde(alias = "dim")]
+    hidden_size: usize,
+    embedding_size: Option<usize>,
+    #[serde(alias = "n_layers")]
+    num_hidden_layers: usize,
+    #[serde(alias = "n_heads")]
+    num_attention_heads: usize,
+    #[serde(alias = "hidden_dim")]
+    intermediate_size: usize,
+    max_position_embeddings: usize,
+    type_vocab_size: Option<usize>,
+    pad_token_id: Option<usize>,
+    layer_norm_eps: Option<f64>,
+    #[serde(alias = "activation")]
+    hidden_act: Option<String>,
+    position_embedding_type: Option<String>,
+    #[serde(default)]
+    is_decoder: bool,
+    #[serde(alias = "dropout")]
+    hidden_dropout_prob: Option<f64>,
+    #[serde(alias = "attention_dropout")]
+    attention_probs_dropout_prob: Option<f64>,
+    classifier_dropout: Option<f64>,
+}
+
+impl ModelConfig {
+    /// Reads and checks a `config.json`.
+    ///
+    /// # Errors
+    /// If it cannot be read, names an architecture that is not built here, has labels that are not IOB2, or values out
+    /// of range.
+    pub fn read(path: &Path) -> Result<Self, NerError> {
+        let bytes = std::fs::read(path).map_err(|source| NerError::Read { path: path.to_owned(), source })?;
+        Self::parse(&bytes, path)
+    }
+
+    fn parse(bytes: &[u8], path: &Path) -> Result<Self, NerError> {
+        let syntax = |source| NerError::ConfigSyntax { path: path.to_owned(), source };
+        // The architecture first: a foreign model lacks the other fields, and its name says more than they do.
+        let value: serde_json::Value = serde_json::from_slice(bytes).map_err(syntax)?;
+        let family = family(&value, path)?;
+        let raw: RawConfig = serde_json::from_value(value).map_err(syntax)?;
+        Checker { raw, path: path.to_owned() }.check(family)
+    }
+
+    /// The longest sequence, special tokens included.
+    pub fn max_tokens(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.positions - self.first_position).expect("checked to be positive when it was read")
+    }
+}
+
+/// Which family the file names, by its architecture or else by its model type.
+fn family(value: &serde_json::Value, path: &Path) -> Result<Family, NerError> {
+    let architecture = value["architectures"][0].as_str();
+    let model_type = value["model_type"].as_str();
+    let found = match (architecture, model_type) {
+        (Some("BertForTokenClassification"), _) | (None, Some("bert")) => return Ok(Family::Bert),
+        (Some("RobertaForTokenClassification"), _) | (None, Some("roberta")) => return Ok(Family::Roberta),
+        (Some("ElectraForTokenClassification"), _) | (None, Some("electra")) => return Ok(Family::Electra),
+        (Some("DistilBertForTokenClassification"), _) | (None, Some("distilbert")) => return Ok(Family::DistilBert),
+        (Some(architecture), _) => architecture,
+        (None, Some(model_type)) => model_type,
+        (None, None) => "(none)",
+    };
+    Err(NerError::Architecture { path: path.to_owned(), found: found.to_owned() })
+}
+
+struct Checker {
+    raw: RawConfig,
+    path: PathBuf,
+}
+
+impl Checker {
+    fn check(&self, family: Family) -> Result<ModelConfig, NerError> {
+        let raw = &self.raw;
+        self.check_ranges()?;
+        let hidden_dropout = raw.hidden_dropout_prob.unwrap_or(0.1);
+        Ok(ModelConfig {
+            family,
+            labels: self.labels()?,
+            vocab_size: raw.vocab_size,
+            embedding_size: raw.embedding_size.filter(|_| family == Family::Electra).unwrap_or(raw.hidden_size),
+            hidden_size: raw.hidden_size,
+            layers: raw.num_hidden_layers,
+            heads: raw.num_attention_heads,
+            intermediate_size: raw.intermediate_size,
+            positions: raw.max_position_embeddings,
+            first_position: self.first_position(family)?,
+            token_types: if family == Family::DistilBert { 0 } else { raw.type_vocab_size.unwrap_or(2) },
+            layer_norm_eps: raw.layer_norm_eps.unwrap_or(1e-12),
+            activation: self.activation()?,
+            hidden_dropout,
+            attention_dropout: raw.attention_probs_dropout_prob.unwrap_or(0.1),
+            classifier_dropout: raw.classifier_dropout.unwrap_or(hidden_dropout),
+        })
+    }
+
+    fn check_ranges(&self) -> Result<(), NerError> {
+        let raw = &self.raw;
+        for (field, value) in [
+            ("vocab_size", raw.vocab_size),
+            ("hidden_size", raw.hidden_size),
+            ("num_hidden_layers", raw.num_hidden_layers),
+            ("num_attention_heads", raw.num_attention_heads),
+            ("intermediate_size", raw.intermediate_size),
+            ("max_position_embeddings", raw.max_position_embeddings),
+            ("embedding_size", raw.embedding_size.unwrap_or(1)),
+        ] {
+            if value == 0 {
+                return Err(self.bad(field, value, "it has to be positive"));
+            }
+        }
+        if !raw.hidden_size.is_multiple_of(raw.num_attention_heads) {
+            let expected = format!("it has to be a multiple of num_attention_heads, {}", raw.num_attention_heads);
+            return Err(self.bad("hidden_size", raw.hidden_size, expected));
+        }
+        for (field, value) in [
+            ("hidden_dropout_prob", raw.hidden_dropout_prob),
+            ("attention_probs_dropout_prob", raw.attention_probs_dropout_prob),
+            ("classifier_dropout", raw.classifier_dropout),
+        ] {
+            if let Some(value) = value.filter(|value| !(0.0..1.0).contains(value)) {
+                return Err(self.bad(field, value, "it has to be from 0 to below 1"));
+            }
+        }
+        if let Some(other) = raw.position_embedding_type.as_deref().filter(|kind| *kind != "absolute") {
+            return Err(self.bad("position_embedding_type", other, "only absolute positions are built here"));
+        }
+        if raw.is_decoder {
+            return Err(self.bad("is_decoder", true, "only encoders are built here"));
+        }
+        Ok(())
+    }
+
+    fn labels(&self) -> Result<LabelSet, NerError> {
+        let id2label = &self.raw.id2label;
+        LabelSet::from_id2label(id2label).map_err(|problem| {
+            let labels = id2label.values().cloned().collect::<Vec<_>>().join(", ");
+            NerError::Labels { path: self.path.clone(), labels, problem }
+        })
+    }
+
+    /// RoBERTa counts positions from `pad_token_id + 1` (fairseq's convention, kept by `transformers`).
+    fn first_position(&self, family: Family) -> Result<usize, NerError> {
+        if family != Family::Roberta {
+            return Ok(0);
+        }
+        let first = self.raw.pad_token_id.unwrap_or(1) + 1;
+        if first >= self.raw.max_position_embeddings {
+            let expected = format!("positions start at pad_token_id + 1, which is {first}");
+            return Err(self.bad("max_position_embeddings", self.raw.max_position_embeddings, expected));
+        }
+        Ok(first)
+    }
+
+    fn activation(&self) -> Result<Activation, NerError> {
+        match self.raw.hidden_act.as_deref().unwrap_or("gelu") {
+            "gelu" => Ok(Activation::Gelu),
+            "gelu_new" | "gelu_pytorch_tanh" => Ok(Activation::GeluTanh),
+            "relu" => Ok(Activation::Relu),
+            "silu" | "swish" => Ok(Activation::Silu),
+            other => {
+                Err(self.bad("hidden_act", other, "gelu, gelu_new, gelu_pytorch_tanh, relu and silu are built here"))
+            }
+        }
+    }
+
+    fn bad(&self, field: &'static str, value: impl ToString, expected: impl Into<String>) -> NerError {
+        NerError::ConfigValue { path: self.path.clone(), field, value: value.to_string(), expected: expected.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn bert() -> Value {
+        json!({
+            "architectures": ["BertForTokenClassification"], "model_type": "bert",
+            "id2label": {"0": "O", "1": "B-Disease", "2": "I-Disease"},
+            "vocab_size": 100, "hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 3,
+            "intermediate_size": 48, "max_position_embeddings": 64, "pad_token_id": 0
+        })
+    }
+
+    fn with(changes: Value) -> Result<ModelConfig, NerError> {
+        let mut config = bert();
+        for (key, value) in changes.as_object().unwrap() {
+            config[key] = value.clone();
+        }
+        ModelConfig::parse(config.to_string().as_bytes(), Path::new("config.json"))
+    }
+
+    #[test]
+    fn values_come_from_the_file_and_defaults_are_those_of_transformers() {
+        let config = with(json!({"layer_norm_eps": 1e-5, "hidden_act": "relu"})).unwrap();
+        assert_eq!((config.layer_norm_eps, config.activation), (1e-5, Activation::Relu));
+        let config = with(json!({})).unwrap();
+        assert_eq!((config.layer_norm_eps, config.activation), (1e-12, Activation::Gelu));
+        assert_eq!((config.token_types, config.max_tokens().get()), (2, 64));
+    }
+
+    #[test]
+    fn roberta_loses_the_positions_up_to_its_padding_token() {
+        let roberta = json!({"architectures": ["RobertaForTokenClassification"], "pad_token_id": 1});
+        assert_eq!(with(roberta).unwrap().max_tokens().get(), 62);
+    }
+
+    #[test]
+    fn an_architecture_that_is_not_built_here_is_named() {
+        for (changes, name) in [
+            (json!({"architectures": ["T5ForTokenClassification"]}), "T5ForTokenClassification"),
+            (json!({"architectures": ["BertForMaskedLM"]}), "BertForMaskedLM"),
+            (json!({"architectures": null, "model_type": "deberta-v2"}), "deberta-v2"),
+        ] {
+            let error = with(changes).unwrap_err();
+            assert!(matches!(&error, NerError::Architecture { found, .. } if found == name), "{error}");
+        }
+    }
+
+    #[test]
+    fn labels_that_are_not_iob2_are_named_with_the_way_out() {
+        let error = with(json!({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}})).unwrap_err().to_string();
+        assert!(error.contains("[LABEL_0, LABEL_1] are not IOB2"), "{error}");
+        assert!(error.contains("name them O, B-<type> and I-<type> in id2label"), "{error}");
+    }
+
+    #[test]
+    fn values_that_cannot_be_run_are_refused_by_name() {
+        for (changes, field) in [
+            (json!({"hidden_act": "mish"}), "hidden_act"),
+            (json!({"num_attention_heads": 5}), "hidden_size"),
+            (json!({"num_hidden_layers": 0}), "num_hidden_layers"),
+            (json!({"position_embedding_type": "relative_key"}), "position_embedding_type"),
+            (json!({"hidden_dropout_prob": 1.5}), "hidden_dropout_prob"),
+            (
+                json!({"architectures": ["RobertaForTokenClassification"], "pad_token_id": 64}),
+                "max_position_embeddings",
+            ),
+        ] {
+            let error = with(changes).unwrap_err();
+            assert!(matches!(&error, NerError::ConfigValue { field: found, .. } if *found == field), "{error}");
+        }
+    }
+}

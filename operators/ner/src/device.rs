@@ -1,0 +1,118 @@
+//! Where the model runs.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+
+use crate::NerError;
+
+/// A device that the model can run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Device {
+    /// The processor, all its cores.
+    Cpu,
+    /// A CUDA device, by its number.
+    Cuda(usize),
+}
+
+/// Says why a text names no device.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no device; devices are cpu, cuda and cuda:<number>")]
+pub struct DeviceError {
+    text: String,
+}
+
+impl Device {
+    /// Tokens in a micro-batch unless somebody says otherwise.
+    ///
+    /// On a CPU more tokens only spill the caches; a GPU wants enough of them to fill it.
+    pub fn token_budget(self) -> NonZeroUsize {
+        const CPU: NonZeroUsize = NonZeroUsize::new(4096).expect("4096 is not 0");
+        const CUDA: NonZeroUsize = NonZeroUsize::new(32_768).expect("32768 is not 0");
+        match self {
+            Self::Cpu => CPU,
+            Self::Cuda(_) => CUDA,
+        }
+    }
+
+    /// Makes sure that the device can be opened at all, without touching it.
+    ///
+    /// # Errors
+    /// If the program was built without this kind of device, or the machine has no driver for it.
+    pub fn probe(self) -> Result<(), NerError> {
+        match self {
+            Self::Cpu => Ok(()),
+            Self::Cuda(_) => probe_cuda().map_err(|reason| NerError::Device { device: self, reason }),
+        }
+    }
+}
+
+/// Why a program without the feature `cuda` has no such device.
+#[cfg(not(feature = "cuda"))]
+pub(crate) const WITHOUT_CUDA: &str =
+    "this program was built without CUDA; use --device cpu, or build with --features cuda";
+
+#[cfg(not(feature = "cuda"))]
+fn probe_cuda() -> Result<(), String> {
+    Err(WITHOUT_CUDA.to_owned())
+}
+
+#[cfg(feature = "cuda")]
+fn probe_cuda() -> Result<(), String> {
+    // The CUDA bindings panic if they cannot load the driver, and asking the loader itself takes unsafe code.
+    if crate::driver::is_installed("libcuda.so") {
+        return Ok(());
+    }
+    Err("there is no CUDA driver (libcuda.so) on this machine; use --device cpu, or install NVIDIA's driver".to_owned())
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = DeviceError;
+
+    fn from_str(text: &str) -> Result<Self, DeviceError> {
+        let number = |digits: &str| digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        match text {
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(number)
+                .map(Self::Cuda)
+                .ok_or_else(|| DeviceError { text: text.to_owned() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_read_as_they_are_written() {
+        for (text, device) in [("cpu", Device::Cpu), ("cuda:0", Device::Cuda(0)), ("cuda:3", Device::Cuda(3))] {
+            assert_eq!(text.parse(), Ok(device));
+            assert_eq!(device.to_string(), text);
+        }
+        assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
+        for bad in ["", "gpu", "cuda:", "cuda:-1", "cuda:+1", "CPU"] {
+            assert!(bad.parse::<Device>().is_err(), "{bad:?} is no device");
+        }
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn cuda_without_the_feature_is_a_configuration_error_with_a_way_out() {
+        let error = Device::Cuda(0).probe().unwrap_err();
+        assert_eq!(error.kind(), pubtag_stream::FaultKind::Configuration);
+        assert!(error.to_string().contains("--features cuda"), "{error}");
+    }
+}

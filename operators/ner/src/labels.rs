@@ -1,0 +1,129 @@
+//! The labels of a token classifier, checked to be IOB2.
+
+use std::collections::BTreeMap;
+
+/// What a label says of a token: IOB2, as in CoNLL-2002 (Tjong Kim Sang, 2002).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tag {
+    /// Outside any entity.
+    Outside,
+    /// The first token of an entity of this type.
+    Begin(usize),
+    /// A further token of an entity of this type.
+    Inside(usize),
+}
+
+/// The labels of a model: one tag for each column of its logits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelSet {
+    tags: Vec<Tag>,
+    entity_types: Vec<String>,
+}
+
+impl LabelSet {
+    /// Reads `id2label`: ids from 0 without gaps, one `O`, and for every `I-X` a `B-X`.
+    ///
+    /// # Errors
+    /// Says what is wrong with the labels.
+    pub fn from_id2label(id2label: &BTreeMap<usize, String>) -> Result<Self, String> {
+        if let Some((gap, _)) = id2label.keys().enumerate().find(|(expected, id)| expected != *id) {
+            return Err(format!("there is no label with id {gap}"));
+        }
+        let mut set = Self { tags: Vec::new(), entity_types: Vec::new() };
+        for label in id2label.values() {
+            let tag = set.parse(label)?;
+            if set.tags.contains(&tag) {
+                return Err(format!("{label:?} stands twice"));
+            }
+            set.tags.push(tag);
+        }
+        set.check()?;
+        Ok(set)
+    }
+
+    fn parse(&mut self, label: &str) -> Result<Tag, String> {
+        match label.split_once('-') {
+            None if label == "O" => Ok(Tag::Outside),
+            Some(("B", kind)) if !kind.is_empty() => Ok(Tag::Begin(self.type_id(kind))),
+            Some(("I", kind)) if !kind.is_empty() => Ok(Tag::Inside(self.type_id(kind))),
+            _ => Err(format!("{label:?} is neither O nor B-<type> nor I-<type>")),
+        }
+    }
+
+    fn type_id(&mut self, kind: &str) -> usize {
+        self.entity_types.iter().position(|known| known == kind).unwrap_or_else(|| {
+            self.entity_types.push(kind.to_owned());
+            self.entity_types.len() - 1
+        })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if !self.tags.contains(&Tag::Outside) {
+            return Err("there is no O".to_owned());
+        }
+        if self.entity_types.is_empty() {
+            return Err("there is no entity type".to_owned());
+        }
+        let headless = (0..self.entity_types.len()).find(|&kind| !self.tags.contains(&Tag::Begin(kind)));
+        headless.map_or(Ok(()), |kind| {
+            let name = &self.entity_types[kind];
+            Err(format!("I-{name} has no B-{name}"))
+        })
+    }
+
+    /// The tag that each column of the logits stands for.
+    pub fn tags(&self) -> &[Tag] {
+        &self.tags
+    }
+
+    /// The types of entities, in the order in which the labels first name them.
+    pub fn entity_types(&self) -> &[String] {
+        &self.entity_types
+    }
+
+    /// The number of labels: columns of the logits.
+    pub fn count(&self) -> usize {
+        self.tags.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(names: &[&str]) -> Result<LabelSet, String> {
+        LabelSet::from_id2label(&names.iter().map(|name| (*name).to_owned()).enumerate().collect())
+    }
+
+    #[test]
+    fn iob2_labels_are_read_in_any_order() {
+        let set = labels(&["I-Gene", "O", "B-Disease", "B-Gene", "I-Disease"]).unwrap();
+        assert_eq!(set.entity_types(), ["Gene", "Disease"]);
+        let expected = [Tag::Inside(0), Tag::Outside, Tag::Begin(1), Tag::Begin(0), Tag::Inside(1)];
+        assert_eq!(set.tags(), expected);
+    }
+
+    #[test]
+    fn a_type_may_have_a_hyphen_and_lack_an_inside_label() {
+        let set = labels(&["O", "B-Cell-line"]).unwrap();
+        assert_eq!(set.entity_types(), ["Cell-line"]);
+    }
+
+    #[test]
+    fn labels_that_are_not_iob2_are_refused_with_the_reason() {
+        for (names, reason) in [
+            (&["LABEL_0", "LABEL_1"][..], "\"LABEL_0\" is neither O"),
+            (&["O", "Disease"], "\"Disease\" is neither O"),
+            (&["O", "I-Disease"], "I-Disease has no B-Disease"),
+            (&["B-Disease", "I-Disease"], "there is no O"),
+            (&["O"], "no entity type"),
+            (&["O", "B-", "I-"], "\"B-\" is neither O"),
+            (&["O", "B-X", "B-X"], "\"B-X\" stands twice"),
+        ] {
+            let problem = labels(names).unwrap_err();
+            assert!(problem.contains(reason), "{names:?}: {problem}");
+        }
+        let gap = BTreeMap::from([(0, "O".to_owned()), (2, "B-X".to_owned())]);
+        assert!(LabelSet::from_id2label(&gap).unwrap_err().contains("no label with id 1"));
+    }
+}

@@ -1,0 +1,121 @@
+//! The model: BERT with a token-classification head (Devlin et al., 2019), over packed sequences.
+//!
+//! ```text
+//! ids [T] ─► Embeddings ─► EncoderLayer × n ─► Linear ─► logits [T, labels]
+//! ```
+//!
+//! T counts the tokens of all sequences, end to end. The modules are generic over the backend; under `Autodiff` they
+//! train, dropout included. To run them, [`TokenClassification::prepare`] hands each layer to its backend.
+
+mod attention;
+mod embeddings;
+mod layer;
+mod parts;
+
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor, TensorData};
+
+use crate::backend::NerBackend;
+use crate::config::ModelConfig;
+use crate::packed::{MicroBatch, Sequences, index};
+use crate::shapes::Shapes;
+use crate::weights::Weights;
+
+pub use attention::SelfAttention;
+pub use embeddings::Embeddings;
+pub use layer::EncoderLayer;
+pub use parts::{LayerNorm, Linear};
+
+/// The whole model, as it is trained and saved.
+#[derive(Module, Debug)]
+pub struct TokenClassification<B: Backend> {
+    /// Token ids to vectors.
+    pub embeddings: Embeddings<B>,
+    /// The encoder.
+    pub layers: Vec<EncoderLayer<B>>,
+    /// Vectors to logits.
+    pub classifier: Linear<B>,
+    dropout: Dropout,
+}
+
+/// The model, its layers in the form in which their backend runs them.
+#[derive(Debug)]
+pub struct PreparedModel<B: NerBackend> {
+    embeddings: Embeddings<B>,
+    layers: Vec<B::Prepared>,
+    classifier: Linear<B>,
+}
+
+/// A micro-batch on the device.
+#[derive(Debug)]
+pub struct Inputs<B: Backend> {
+    /// `[T]`
+    pub ids: Tensor<B, 1, Int>,
+    /// `[T]`: the row of the position table for each token.
+    pub positions: Tensor<B, 1, Int>,
+    /// Where the sequences stand.
+    pub sequences: Sequences<B>,
+}
+
+impl<B: Backend> TokenClassification<B> {
+    /// Builds the model that a configuration describes out of its weights.
+    pub(crate) fn load(config: &ModelConfig, weights: &mut Weights, device: &B::Device) -> Self {
+        Self {
+            embeddings: Embeddings::load(config, weights, device),
+            layers: (0..config.layers).map(|layer| EncoderLayer::load(config, layer, weights, device)).collect(),
+            classifier: Linear::load(&["classifier"], config.hidden_size, weights, device),
+            dropout: DropoutConfig::new(config.classifier_dropout).init(),
+        }
+    }
+}
+
+impl<B: NerBackend> TokenClassification<B> {
+    /// Computes the logits `[T, labels]`; the differentiable way.
+    pub fn forward(&self, inputs: &Inputs<B>) -> Tensor<B, 2> {
+        let mut hidden = self.embeddings.forward(inputs.ids.clone(), inputs.positions.clone());
+        for layer in &self.layers {
+            hidden = layer.forward(hidden, &inputs.sequences);
+        }
+        self.classifier.forward(self.dropout.forward(hidden))
+    }
+
+    /// Turns the model into the form in which its backend runs it.
+    pub fn prepare(self) -> PreparedModel<B> {
+        PreparedModel {
+            embeddings: self.embeddings,
+            layers: self.layers.into_iter().map(B::prepare).collect(),
+            classifier: self.classifier,
+        }
+    }
+}
+
+impl<B: NerBackend> PreparedModel<B> {
+    /// Computes the logits `[T, labels]`.
+    pub fn forward(&self, inputs: &Inputs<B>, scratch: &mut B::Scratch) -> Tensor<B, 2> {
+        let mut hidden = self.embeddings.forward(inputs.ids.clone(), inputs.positions.clone());
+        for layer in &self.layers {
+            hidden = B::encoder_layer(layer, hidden, &inputs.sequences, scratch);
+        }
+        self.classifier.forward(hidden)
+    }
+}
+
+impl<B: Backend> Inputs<B> {
+    /// Puts a micro-batch on the device, with padding tokens behind it where `shapes` asks for more.
+    pub fn new(batch: &MicroBatch, first_position: usize, shapes: Shapes, device: &B::Device) -> Self {
+        let tokens = shapes.tokens(batch.token_count());
+        // Ids fit: they are below the vocabulary's size, which came in as the height of a table in memory.
+        let mut ids: Vec<i32> = batch.ids().iter().map(|&id| index(id as usize)).collect();
+        let mut positions: Vec<i32> =
+            batch.sequences().flat_map(|sequence| first_position..first_position + sequence.len()).map(index).collect();
+        ids.resize(tokens, 0);
+        positions.resize(tokens, index(first_position));
+        Self {
+            ids: Tensor::from_data(TensorData::new(ids, [tokens]), device),
+            positions: Tensor::from_data(TensorData::new(positions, [tokens]), device),
+            sequences: Sequences::new(batch.sequences().collect(), tokens, shapes, device),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The parts that every module is made of: a linear layer and a LayerNorm.
+
+use burn::module::{Module, Param};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+
+use crate::backend::NerBackend;
+use crate::config::Activation;
+use crate::weights::Weights;
+
+/// `y = x·W + b`
+#[derive(Module, Debug)]
+pub struct Linear<B: Backend> {
+    /// `[in, out]`
+    pub weight: Param<Tensor<B, 2>>,
+    /// `[out]`
+    pub bias: Param<Tensor<B, 1>>,
+}
+
+/// Layer normalisation (Ba et al., 2016) over the last dimension.
+#[derive(Module, Debug)]
+pub struct LayerNorm<B: Backend> {
+    /// `[width]`: the scale.
+    pub weight: Param<Tensor<B, 1>>,
+    /// `[width]`: the shift.
+    pub bias: Param<Tensor<B, 1>>,
+    /// Added to the variance.
+    pub eps: f64,
+}
+
+impl<B: Backend> Linear<B> {
+    /// Takes modules that read the same input as one, their outputs side by side.
+    pub(crate) fn load(modules: &[&str], input: usize, weights: &mut Weights, device: &B::Device) -> Self {
+        let stacked = modules.iter().flat_map(|module| weights.take(&format!("{module}.weight"))).collect::<Vec<_>>();
+        let bias = modules.iter().flat_map(|module| weights.take(&format!("{module}.bias"))).collect::<Vec<_>>();
+        let output = bias.len();
+        Self {
+            weight: parameter(transposed(&stacked, output, input), [input, output], device),
+            bias: parameter(bias, [output], device),
+        }
+    }
+}
+
+impl<B: NerBackend> Linear<B> {
+    /// `[T, in]` → `[T, out]`
+    pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        B::dense(self, x, None)
+    }
+
+    /// `[T, in]` → `[T, out]`, and the activation of that.
+    pub fn forward_activated(&self, x: Tensor<B, 2>, activation: Activation) -> Tensor<B, 2> {
+        B::dense(self, x, Some(activation))
+    }
+}
+
+impl<B: Backend> LayerNorm<B> {
+    pub(crate) fn load(module: &str, eps: f64, weights: &mut Weights, device: &B::Device) -> Self {
+        let mut vector = |kind| {
+            let values = weights.take(&format!("{module}.{kind}"));
+            let width = values.len();
+            parameter(values, [width], device)
+        };
+        Self { weight: vector("weight"), bias: vector("bias"), eps }
+    }
+}
+
+/// A tensor of these values, as a parameter.
+pub(super) fn parameter<B: Backend, const D: usize>(
+    values: Vec<f32>,
+    shape: [usize; D],
+    device: &B::Device,
+) -> Param<Tensor<B, D>> {
+    Param::from_data(TensorData::new(values, shape), device)
+}
+
+/// `[rows, columns]` → `[columns, rows]`, in tiles that stay in the cache.
+fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    const TILE: usize = 32;
+    let mut result = vec![0.0; values.len()];
+    for top in (0..rows).step_by(TILE) {
+        for left in (0..columns).step_by(TILE) {
+            for row in top..rows.min(top + TILE) {
+                for column in left..columns.min(left + TILE) {
+                    result[column * rows + row] = values[row * columns + column];
+                }
+            }
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::transposed;
+
+    #[test]
+    fn a_matrix_is_transposed_across_tile_borders() {
+        let (rows, columns) = (33, 70);
+        let values: Vec<f32> = (0..rows * columns).map(|i| i as f32).collect();
+        let result = transposed(&values, rows, columns);
+        for row in 0..rows {
+            for column in 0..columns {
+                assert_eq!(result[column * rows + row], values[row * columns + column]);
+            }
+        }
+    }
+}

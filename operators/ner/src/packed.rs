@@ -1,0 +1,147 @@
+//! A micro-batch: sequences laid end to end without padding, and the view of them that attention needs.
+
+use std::cell::OnceCell;
+use std::ops::Range;
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{Bool, Int, Tensor, TensorData};
+
+use crate::shapes::Shapes;
+
+/// One packed run of tokens, as the host sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MicroBatch {
+    ids: Vec<u32>,
+    ends: Vec<usize>,
+}
+
+impl MicroBatch {
+    /// Adds a sequence of token ids, special tokens included. An empty one is nothing to read and is left out.
+    pub fn push(&mut self, ids: &[u32]) {
+        if !ids.is_empty() {
+            self.ids.extend_from_slice(ids);
+            self.ends.push(self.ids.len());
+        }
+    }
+
+    /// The token ids of all sequences, end to end.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// Where each sequence stands in the run, in order.
+    pub fn sequences(&self) -> impl ExactSizeIterator<Item = Range<usize>> + '_ {
+        self.ends.iter().enumerate().map(|(row, &end)| if row == 0 { 0..end } else { self.ends[row - 1]..end })
+    }
+
+    /// The number of tokens, special tokens included.
+    pub fn token_count(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there is nothing to read.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+}
+
+/// Where the sequences of a run begin and end, on the device: all that attention knows beside its operands.
+///
+/// A backend with a packed attention of its own reads only [`bounds`](Self::bounds); the padded view is made when the
+/// plain one first asks for it, and then serves every layer.
+#[derive(Debug)]
+pub struct Sequences<B: Backend> {
+    bounds: Vec<Range<usize>>,
+    tokens: usize,
+    shapes: Shapes,
+    device: B::Device,
+    padded: OnceCell<PaddedView<B>>,
+}
+
+/// How `[T, …]` becomes `[rows, length, …]` and back.
+#[derive(Debug)]
+pub struct PaddedView<B: Backend> {
+    /// Rows of the padded view: the sequences, and on some devices a few more.
+    pub rows: usize,
+    /// Length of a row: that of the longest sequence, or more.
+    pub length: usize,
+    /// `[rows · length]`: the token in each place; 0 where there is none.
+    pub gather: Tensor<B, 1, Int>,
+    /// `[rows, 1, 1, length]`: true where there is no token.
+    pub empty: Tensor<B, 4, Bool>,
+    /// `[T]`: the place of each token.
+    pub scatter: Tensor<B, 1, Int>,
+}
+
+impl<B: Backend> Sequences<B> {
+    /// Describes the sequences of a run of `tokens` tokens; those that belong to no sequence are padding.
+    pub fn new(bounds: Vec<Range<usize>>, tokens: usize, shapes: Shapes, device: &B::Device) -> Self {
+        Self { bounds, tokens, shapes, device: device.clone(), padded: OnceCell::new() }
+    }
+
+    /// Where each sequence stands in the run.
+    pub fn bounds(&self) -> &[Range<usize>] {
+        &self.bounds
+    }
+
+    /// The padded view.
+    pub fn padded(&self) -> &PaddedView<B> {
+        self.padded.get_or_init(|| {
+            let longest = self.bounds.iter().map(ExactSizeIterator::len).max().unwrap_or(1);
+            self.view(self.shapes.rows(self.bounds.len().max(1)), self.shapes.length(longest))
+        })
+    }
+
+    fn view(&self, rows: usize, length: usize) -> PaddedView<B> {
+        let mut gather = vec![0_i32; rows * length];
+        let mut empty = vec![true; rows * length];
+        let mut scatter = vec![0_i32; self.tokens];
+        for (row, sequence) in self.bounds.iter().enumerate() {
+            for (place, token) in (row * length..).zip(sequence.clone()) {
+                gather[place] = index(token);
+                empty[place] = false;
+                scatter[token] = index(place);
+            }
+        }
+        PaddedView {
+            rows,
+            length,
+            gather: Tensor::from_data(TensorData::new(gather, [rows * length]), &self.device),
+            empty: Tensor::from_data(TensorData::new(empty, [rows, 1, 1, length]), &self.device),
+            scatter: Tensor::from_data(TensorData::new(scatter, [self.tokens]), &self.device),
+        }
+    }
+}
+
+/// Indices travel as 32-bit integers, which every backend has.
+pub(crate) fn index(value: usize) -> i32 {
+    i32::try_from(value).expect("a micro-batch is bounded by its token budget, far below 2³¹")
+}
+
+#[cfg(test)]
+mod tests {
+    use burn_flex::{Flex, FlexDevice};
+
+    use super::*;
+
+    #[test]
+    fn a_run_knows_where_its_sequences_stand() {
+        let mut run = MicroBatch::default();
+        for ids in [&[5, 6, 7][..], &[], &[8], &[9, 9]] {
+            run.push(ids);
+        }
+        assert_eq!(run.ids(), [5, 6, 7, 8, 9, 9]);
+        assert_eq!(run.sequences().collect::<Vec<_>>(), [0..3, 3..4, 4..6]);
+    }
+
+    #[test]
+    fn the_padded_view_gathers_and_scatters_the_same_tokens() {
+        let sequences = Sequences::<Flex>::new(vec![0..3, 3..4], 5, Shapes::Exact, &FlexDevice);
+        let view = sequences.padded();
+        assert_eq!((view.rows, view.length), (2, 3));
+        assert_eq!(view.gather.to_data().to_vec::<i32>().unwrap(), [0, 1, 2, 3, 0, 0]);
+        assert_eq!(view.empty.to_data().to_vec::<bool>().unwrap(), [false, false, false, false, true, true]);
+        // The fifth token belongs to no sequence and reads any place.
+        assert_eq!(view.scatter.to_data().to_vec::<i32>().unwrap(), [0, 1, 2, 3, 0]);
+    }
+}

@@ -1,0 +1,97 @@
+//! A model's parameters as a safetensors file, under the names that `transformers` gives them.
+
+use std::collections::BTreeMap;
+
+use burn::module::Param;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
+use crate::NerError;
+use crate::config::ModelConfig;
+use crate::model::{EncoderLayer, LayerNorm, Linear, TokenClassification};
+use crate::weights::{file_name, parameters};
+
+/// Writes a model's parameters: the inverse of reading them.
+///
+/// # Errors
+/// If the file's header cannot be written, which only a model of absurd size can cause.
+pub(crate) fn export<B: Backend>(config: &ModelConfig, model: &TokenClassification<B>) -> Result<Vec<u8>, NerError> {
+    let mut values = collect(model);
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = parameters(config)
+        .into_iter()
+        .map(|(name, shape)| {
+            let floats = values.remove(&name).expect("`collect` goes through the same modules as `parameters`");
+            (file_name(config.family, &name), shape, floats.iter().flat_map(|value| value.to_le_bytes()).collect())
+        })
+        .collect();
+    let views = tensors
+        .iter()
+        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
+    // `format` is what `transformers` looks for before it reads a file.
+    let metadata = Some([("format".to_owned(), "pt".to_owned())].into());
+    views.and_then(|views| safetensors::serialize(views, metadata)).map_err(NerError::Export)
+}
+
+fn collect<B: Backend>(model: &TokenClassification<B>) -> BTreeMap<String, Vec<f32>> {
+    let mut found = Found { values: BTreeMap::new() };
+    let embeddings = &model.embeddings;
+    found.table("word", &embeddings.words);
+    found.table("position", &embeddings.positions);
+    if let Some(types) = &embeddings.token_types {
+        found.table("token_type", types);
+    }
+    found.norm("embeddings.LayerNorm", &embeddings.norm);
+    if let Some(projection) = &embeddings.projection {
+        found.linear(&["embeddings_project"], projection);
+    }
+    for (number, layer) in model.layers.iter().enumerate() {
+        found.layer(&format!("encoder.layer.{number}"), layer);
+    }
+    found.linear(&["classifier"], &model.classifier);
+    found.values
+}
+
+struct Found {
+    values: BTreeMap<String, Vec<f32>>,
+}
+
+impl Found {
+    fn layer<B: Backend>(&mut self, name: &str, layer: &EncoderLayer<B>) {
+        let within = |part: &str| format!("{name}.{part}");
+        let (query, key, value) =
+            (within("attention.self.query"), within("attention.self.key"), within("attention.self.value"));
+        self.linear(&[&query, &key, &value], &layer.attention.query_key_value);
+        self.linear(&[&within("attention.output.dense")], &layer.attention.output);
+        self.norm(&within("attention.output.LayerNorm"), &layer.attention_norm);
+        self.linear(&[&within("intermediate.dense")], &layer.intermediate);
+        self.linear(&[&within("output.dense")], &layer.output);
+        self.norm(&within("output.LayerNorm"), &layer.output_norm);
+    }
+
+    fn table<B: Backend>(&mut self, name: &str, table: &Param<Tensor<B, 2>>) {
+        self.values.insert(format!("embeddings.{name}_embeddings.weight"), floats(table.val()));
+    }
+
+    fn norm<B: Backend>(&mut self, name: &str, norm: &LayerNorm<B>) {
+        self.values.insert(format!("{name}.weight"), floats(norm.weight.val()));
+        self.values.insert(format!("{name}.bias"), floats(norm.bias.val()));
+    }
+
+    /// Modules that read the same input stand side by side in one matrix `[in, out]`; files have one `[out, in]` each.
+    fn linear<B: Backend>(&mut self, names: &[&str], linear: &Linear<B>) {
+        let weight = floats(linear.weight.val().transpose());
+        let bias = floats(linear.bias.val());
+        let (rows, values) = (bias.len() / names.len(), weight.len() / names.len());
+        for (part, name) in names.iter().enumerate() {
+            self.values.insert(format!("{name}.weight"), weight[part * values..][..values].to_vec());
+            self.values.insert(format!("{name}.bias"), bias[part * rows..][..rows].to_vec());
+        }
+    }
+}
+
+fn floats<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().into_vec().expect("just converted to f32")
+}

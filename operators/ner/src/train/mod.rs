@@ -1,0 +1,21 @@
+//! Fine-tuning: examples in, a checkpoint in the Hugging Face layout out.
+//!
+//! ```text
+//! base directory ─► base (adds a head) ─► Trainer: forward ─► loss ─► gradients ─► optimizer ─► export ─► directory
+//! ```
+//!
+//! Training runs the same model code as tagging does, under Burn's `Autodiff`. On one machine, device and number of
+//! threads, the same settings and examples give the same weights, bit for bit: examples are shuffled by a seeded
+//! generator, and the backend's own generator is seeded anew for every step.
+
+mod base;
+mod config;
+mod export;
+mod loss;
+mod optimizer;
+mod schedule;
+mod trainer;
+
+pub use base::with_head;
+pub use config::TrainConfig;
+pub use trainer::{Example, Monitor, StepReport, Verdict, train};

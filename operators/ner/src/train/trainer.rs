@@ -1,0 +1,243 @@
+//! The training loop.
+
+use std::time::{Duration, Instant};
+
+use burn::module::AutodiffModule;
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+
+use super::config::TrainConfig;
+use super::export::export;
+use super::loss::cross_entropy;
+use super::optimizer::Optimizer;
+use super::schedule::Schedule;
+use crate::backend::NerBackend;
+use crate::classifier::Logits;
+use crate::config::ModelConfig;
+use crate::model::{Inputs, TokenClassification};
+use crate::packed::MicroBatch;
+use crate::weights::Weights;
+use crate::{Checkpoint, NerError};
+
+/// Tokens of a micro-batch while scoring the development set.
+const SCORING_BUDGET: usize = 4096;
+
+/// One window to learn from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// Token ids, special tokens included.
+    pub ids: Vec<u32>,
+    /// One entry for each id: the label that the token should get, or `None` where it does not count.
+    pub targets: Vec<Option<u32>>,
+}
+
+/// What one optimiser step did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport {
+    /// Steps so far, this one included.
+    pub step: usize,
+    /// Steps of the whole run, unless it ends early.
+    pub steps: usize,
+    /// The pass over the examples that the step belongs to, from 0.
+    pub epoch: usize,
+    /// Mean loss of the step's examples.
+    pub loss: f32,
+    /// The learning rate of the head.
+    pub learning_rate: f64,
+    /// Norm of all gradients before clipping.
+    pub gradient_norm: f32,
+    /// Tokens of the step, special tokens included.
+    pub tokens: usize,
+    /// How long the step took.
+    pub time: Duration,
+}
+
+/// What a monitor thinks of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verdict {
+    /// How good the model is on the development set; higher is better.
+    pub score: f64,
+}
+
+/// Watches a run and scores its epochs.
+pub trait Monitor {
+    /// Hears of every step.
+    fn step(&mut self, report: &StepReport);
+
+    /// Scores the model at the end of an epoch by its logits for each development example, in their order.
+    fn epoch(&mut self, epoch: usize, development: &[Logits]) -> Verdict;
+}
+
+/// Fine-tunes a checkpoint and returns the weights of the best epoch, as a safetensors file in 32-bit floats.
+///
+/// # Errors
+/// If the weights cannot be read or do not fit the configuration, or if the loss stops being a number.
+pub fn train<A>(
+    checkpoint: &Checkpoint,
+    examples: &[Example],
+    development: &[Example],
+    config: &TrainConfig,
+    device: &A::Device,
+    monitor: &mut dyn Monitor,
+) -> Result<Vec<u8>, NerError>
+where
+    A: AutodiffBackend + NerBackend,
+    A::InnerBackend: NerBackend,
+    A::Device: Default,
+{
+    let shape = checkpoint.config();
+    let mut weights = Weights::read(&checkpoint.weights(), shape)?;
+    let mut trainer = Trainer::<A> {
+        model: Some(TokenClassification::load(shape, &mut weights, device)),
+        optimizer: Optimizer::new(config, shape.layers),
+        schedule: Schedule::new(config.learning_rate, config.warmup_share, steps(examples.len(), config)),
+        steps: steps(examples.len(), config),
+        step: 0,
+        shape,
+        config,
+        device,
+    };
+    let mut best: Option<(f64, usize, Vec<u8>)> = None;
+    for epoch in 0..config.epochs.get() {
+        trainer.epoch(epoch, examples, monitor)?;
+        let verdict = monitor.epoch(epoch, &trainer.score(development)?);
+        if best.as_ref().is_none_or(|(score, ..)| verdict.score > *score) {
+            best = Some((verdict.score, epoch, export(shape, trainer.model())?));
+        }
+        let since_best = best.as_ref().map_or(0, |(_, best, _)| epoch - best);
+        if config.patience.is_some_and(|patience| since_best >= patience.get()) {
+            break;
+        }
+    }
+    Ok(best.map(|(_, _, weights)| weights).expect("there is at least one epoch"))
+}
+
+fn steps(examples: usize, config: &TrainConfig) -> usize {
+    examples.div_ceil(config.batch_size.get()) * config.epochs.get()
+}
+
+struct Trainer<'a, A: AutodiffBackend> {
+    /// Only ever absent inside a step.
+    model: Option<TokenClassification<A>>,
+    optimizer: Optimizer<A::InnerBackend>,
+    schedule: Schedule,
+    steps: usize,
+    step: usize,
+    shape: &'a ModelConfig,
+    config: &'a TrainConfig,
+    device: &'a A::Device,
+}
+
+impl<A> Trainer<'_, A>
+where
+    A: AutodiffBackend + NerBackend,
+    A::InnerBackend: NerBackend,
+{
+    fn model(&self) -> &TokenClassification<A> {
+        self.model.as_ref().expect("a step puts the model back")
+    }
+
+    fn epoch(&mut self, epoch: usize, examples: &[Example], monitor: &mut dyn Monitor) -> Result<(), NerError> {
+        let mut order: Vec<&Example> = examples.iter().collect();
+        order.shuffle(&mut StdRng::seed_from_u64(mix(self.config.seed, epoch as u64)));
+        for batch in order.chunks(self.config.batch_size.get()) {
+            let report = self.learn(epoch, batch)?;
+            monitor.step(&report);
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, epoch: usize, batch: &[&Example]) -> Result<StepReport, NerError> {
+        let started = Instant::now();
+        // The backend's generator has no state that could be saved: a fresh seed makes each step reproducible by itself.
+        A::seed(self.device, mix(self.config.seed ^ 0x5eed, self.step as u64));
+        let parts = batch.chunks(batch.len().div_ceil(self.config.accumulation.get()));
+        let mut accumulator = GradientsAccumulator::new();
+        let mut loss = 0.0;
+        for part in parts {
+            let share = part.len() as f32 / batch.len() as f32;
+            loss += self.accumulate(part, share, &mut accumulator);
+        }
+        if !loss.is_finite() {
+            return Err(NerError::Diverged { step: self.step });
+        }
+        let learning_rate = self.schedule.at(self.step);
+        let model = self.model.take().expect("a step puts the model back");
+        let (model, gradient_norm) = self.optimizer.step(learning_rate, model, accumulator.grads());
+        self.model = Some(model);
+        self.step += 1;
+        let tokens = batch.iter().map(|example| example.ids.len()).sum();
+        let &mut Self { step, steps, .. } = self;
+        Ok(StepReport { step, steps, epoch, loss, learning_rate, gradient_norm, tokens, time: started.elapsed() })
+    }
+
+    /// Adds the gradients of a part of a step's examples; returns the part's share of the loss.
+    fn accumulate(
+        &self,
+        part: &[&Example],
+        share: f32,
+        accumulator: &mut GradientsAccumulator<TokenClassification<A>>,
+    ) -> f32 {
+        let model = self.model();
+        let inputs = Inputs::new(&packed(part.iter().copied()), self.shape.first_position, A::SHAPES, self.device);
+        let targets: Vec<Option<u32>> = part.iter().flat_map(|example| example.targets.iter().copied()).collect();
+        if targets.iter().all(Option::is_none) {
+            return 0.0;
+        }
+        let loss = cross_entropy(model.forward(&inputs), &targets, self.config.label_weights.as_deref()) * share;
+        let value = loss.clone().into_data().convert::<f32>().iter::<f32>().sum();
+        accumulator.accumulate(model, GradientsParams::from_grads(loss.backward(), model));
+        value
+    }
+
+    /// Logits for each example, in their order.
+    fn score(&self, examples: &[Example]) -> Result<Vec<Logits>, NerError> {
+        let model = self.model().valid().prepare();
+        let mut scratch = Default::default();
+        let mut scored = Vec::with_capacity(examples.len());
+        let mut rest = examples;
+        while !rest.is_empty() {
+            let (batch, later) = rest.split_at(fitting(rest));
+            rest = later;
+            let inputs = Inputs::new(&packed(batch), self.shape.first_position, <A::InnerBackend as NerBackend>::SHAPES, self.device);
+            let logits = model.forward(&inputs, &mut scratch).into_data().convert::<f32>();
+            let values: Vec<f32> = logits.into_vec().expect("just converted to f32");
+            let labels = self.shape.labels.count();
+            let mut rows = values.chunks_exact(labels);
+            for example in batch {
+                let values = rows.by_ref().take(example.ids.len()).flatten().copied().collect();
+                scored.push(Logits { labels, values, padding: 0 });
+            }
+        }
+        Ok(scored)
+    }
+}
+
+/// How many of the first examples fit one micro-batch: at least one.
+fn fitting(examples: &[Example]) -> usize {
+    let mut tokens = 0;
+    let fits = |example: &&Example| {
+        tokens += example.ids.len();
+        tokens <= SCORING_BUDGET
+    };
+    examples.iter().take_while(fits).count().max(1)
+}
+
+fn packed<'a>(examples: impl IntoIterator<Item = &'a Example>) -> MicroBatch {
+    let mut batch = MicroBatch::default();
+    for example in examples {
+        batch.push(&example.ids);
+    }
+    batch
+}
+
+/// A seed for each part of a run (Steele et al., 2014: the finaliser of SplitMix64).
+fn mix(seed: u64, part: u64) -> u64 {
+    let mut z = seed.wrapping_add(part.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

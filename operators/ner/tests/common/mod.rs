@@ -1,0 +1,32 @@
+//! Where the tests find checkpoints.
+
+#![allow(dead_code, unreachable_pub)] // each test binary uses a part of this
+
+use std::path::{Path, PathBuf};
+
+/// A committed random checkpoint.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
+}
+
+/// A path below the shared folder, or a loud word on stderr that the test is skipped.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("PUBTAG_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+    let found = root.join(path);
+    if !found.exists() {
+        eprintln!("SKIPPED: {} does not exist (set PUBTAG_SHARED)", found.display());
+        return None;
+    }
+    Some(found)
+}
+
+/// A copy of a committed checkpoint that a test may spoil.
+pub fn copy_of(name: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(fixture(name)).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    folder
+}
