@@ -187,6 +187,9 @@ pub(crate) fn open(checkpoint: &Checkpoint, device: Device) -> Result<Box<dyn To
 #[cfg(feature = "cuda")]
 fn open_cuda(checkpoint: &Checkpoint, number: usize) -> Result<Box<dyn TokenClassifier>, NerError> {
     use burn_cuda::{Cuda, CudaDevice};
+
+    use crate::thread::panic_message;
+
     Device::Cuda(number).probe()?;
     let load = || BurnClassifier::<Cuda>::load(checkpoint, CudaDevice::new(number));
     // The CUDA runtime panics on a device that does not exist or is not to be had.

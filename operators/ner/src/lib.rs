@@ -9,9 +9,11 @@
 //! downstream is generic.
 
 mod backend;
+mod batching;
 mod checkpoint;
 mod classifier;
 mod config;
+mod decode;
 mod device;
 #[cfg(any(feature = "cuda", test))]
 mod driver;
@@ -19,19 +21,27 @@ mod error;
 mod fingerprint;
 mod labels;
 mod model;
+mod operator;
 mod packed;
 mod shapes;
+mod stats;
+#[cfg(test)]
+mod testing;
+mod thread;
 mod weights;
 
 pub use backend::NerBackend;
 pub use checkpoint::Checkpoint;
 pub use classifier::{ClassifierFactory, Logits, TokenClassifier, classifier};
 pub use config::{Activation, Family, ModelConfig};
+pub use decode::{Aggregation, Decoder, Decoding, OptionError};
 pub use device::{Device, DeviceError};
 pub use error::NerError;
 pub use labels::{LabelSet, Tag as LabelTag};
 pub use model::{
     Embeddings, EncoderLayer, Inputs, LayerNorm, Linear, PreparedModel, SelfAttention, TokenClassification,
 };
+pub use operator::{Tag, TagConfig};
 pub use packed::{MicroBatch, PaddedView, Sequences};
 pub use shapes::Shapes;
+pub use stats::TagStats;

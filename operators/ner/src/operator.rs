@@ -1,0 +1,184 @@
+//! The operator that tags.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use async_stream::try_stream;
+use futures::StreamExt;
+use pubtag_schemas::{Packet, TaggedDocument, TaggedRecord, TokenizedRecord};
+use pubtag_stream::{Fault, Flow, Meter, Operator, spawn_blocking};
+use tracing::debug;
+
+use crate::batching::{Run, Runs};
+use crate::stats::{Size, TagStats};
+use crate::thread::ModelThread;
+use crate::{Aggregation, Checkpoint, ClassifierFactory, Decoder, Decoding, Device, LabelSet, Logits, NerError};
+
+/// The stage's name in reports and errors.
+const NAME: &str = "tag";
+
+/// Runs at a time: one at the model, the next in its channel, one being decoded.
+const IN_FLIGHT: usize = 3;
+
+/// How to tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TagConfig {
+    /// Where the model runs.
+    pub device: Device,
+    /// Tokens in a micro-batch, special tokens included.
+    pub token_budget: NonZeroUsize,
+    /// What a tag is given to.
+    pub aggregation: Aggregation,
+    /// How tags are chosen.
+    pub decoding: Decoding,
+}
+
+impl TagConfig {
+    /// The defaults on a device.
+    pub fn on(device: Device) -> Self {
+        Self {
+            device,
+            token_budget: device.token_budget(),
+            aggregation: Aggregation::default(),
+            decoding: Decoding::default(),
+        }
+    }
+}
+
+/// Tags tokenized citations with a model.
+///
+/// - *Ordering*: records keep their order, and so do the frames of their units. Micro-batches are cut in that order by
+///   token budget, never across the end of a unit and never by timing.
+/// - *Memory*: three runs of at most a token budget (or one longer document) and 1024 records each, and the model.
+/// - *Cancellation*: dropping the output closes the model thread's channel; the micro-batch at hand ends first.
+/// - *Rejects*: rejects and deletions pass through. A failing or panicking model is a fault.
+#[derive(Debug)]
+pub struct Tag {
+    thread: ModelThread,
+    decoder: Arc<Decoder>,
+    token_budget: NonZeroUsize,
+    stats: TagStats,
+}
+
+impl Tag {
+    /// Starts the model's thread and loads a checkpoint onto it. Blocks until that is done.
+    ///
+    /// # Errors
+    /// If the device cannot be used or the weights are not those that the configuration describes.
+    pub fn start(checkpoint: &Checkpoint, config: TagConfig) -> Result<Self, NerError> {
+        let factory = crate::classifier(checkpoint, config.device)?;
+        Self::with_classifier(checkpoint.labels().clone(), factory, config)
+    }
+
+    /// Starts the model's thread with a classifier of any kind; its labels are those given. Blocks until it is made.
+    ///
+    /// # Errors
+    /// If the factory fails or panics.
+    pub fn with_classifier(labels: LabelSet, factory: ClassifierFactory, config: TagConfig) -> Result<Self, NerError> {
+        let thread = ModelThread::start(factory)?;
+        let decoder = Arc::new(Decoder::new(labels, config.aggregation, config.decoding));
+        Ok(Self { thread, decoder, token_budget: config.token_budget, stats: TagStats::default() })
+    }
+
+    /// What the model reads from now on.
+    pub fn stats(&self) -> TagStats {
+        self.stats.clone()
+    }
+}
+
+impl Operator<Packet<TokenizedRecord>> for Tag {
+    type Output = Packet<TaggedRecord>;
+
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn apply(self, input: Flow<Packet<TokenizedRecord>>, meter: Meter) -> Flow<Self::Output> {
+        let steps = steps(input, Runs::new(self.token_budget));
+        let tagger = Arc::new((self, meter));
+        let mut tagged = steps
+            .map(move |step| {
+                let tagger = tagger.clone();
+                async move {
+                    match step? {
+                        Step::Frame(frame) => Ok(frame),
+                        Step::Run(run) => tagger.0.tag(run, &tagger.1).await.map(Packet::Items),
+                    }
+                }
+            })
+            .buffered(IN_FLIGHT);
+        Box::pin(try_stream! {
+            while let Some(packet) = tagged.next().await {
+                yield packet?;
+            }
+        })
+    }
+}
+
+impl Tag {
+    async fn tag(&self, run: Run, meter: &Meter) -> Result<Vec<TaggedRecord>, Fault> {
+        let mut logits = Vec::new();
+        for batch in run.micro_batches(self.token_budget) {
+            let size = Size::of(&batch);
+            let scored = self.thread.classify(batch).await.map_err(|error| Fault::new(NAME, error.kind(), error))?;
+            debug!(?size, took = ?scored.took, "micro-batch");
+            self.stats.add(size, &scored);
+            meter.add_busy(scored.took);
+            logits.push(scored.logits);
+        }
+        meter.add_items(run.records.len());
+        let decoder = self.decoder.clone();
+        spawn_blocking(meter, move || decode(&decoder, run.records, &logits)).await
+    }
+}
+
+/// What goes through the operator in order.
+enum Step {
+    /// A unit opens or closes.
+    Frame(Packet<TaggedRecord>),
+    /// Records to tag.
+    Run(Run),
+}
+
+/// Collects items into runs; a run never crosses the end of a unit.
+fn steps(mut input: Flow<Packet<TokenizedRecord>>, mut runs: Runs) -> Flow<Step> {
+    Box::pin(try_stream! {
+        while let Some(packet) = input.next().await {
+            match packet? {
+                Packet::Open(unit) => yield Step::Frame(Packet::Open(unit)),
+                Packet::Items(records) => {
+                    for record in records {
+                        if let Some(run) = runs.push(record) {
+                            yield Step::Run(run);
+                        }
+                    }
+                }
+                Packet::Close(close) => {
+                    if let Some(run) = runs.finish() {
+                        yield Step::Run(run);
+                    }
+                    yield Step::Frame(Packet::Close(close));
+                }
+            }
+        }
+    })
+}
+
+/// Turns the logits of a run into the annotations of its documents.
+fn decode(decoder: &Decoder, records: Vec<TokenizedRecord>, logits: &[Logits]) -> Vec<TaggedRecord> {
+    let mut rows = logits.iter().flat_map(Logits::rows);
+    let mut tag = |record| match record {
+        TokenizedRecord::Document(document) => TaggedRecord::Document(TaggedDocument {
+            annotations: decoder.decode(&document, &mut rows),
+            token_count: document.token_count,
+            window_count: u32::try_from(document.windows.len()).unwrap_or(u32::MAX),
+            citation: document.citation,
+        }),
+        TokenizedRecord::Deletion(deletion) => TaggedRecord::Deletion(deletion),
+        TokenizedRecord::Reject(reject) => TaggedRecord::Reject(reject),
+    };
+    records.into_iter().map(&mut tag).collect()
+}
+
+#[cfg(test)]
+mod tests;

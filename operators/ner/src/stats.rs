@@ -1,0 +1,74 @@
+//! What the model has read, for the report.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::MicroBatch;
+use crate::thread::Scored;
+
+/// Counters of a [`Tag`](crate::Tag) operator; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct TagStats {
+    counters: Arc<Counters>,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    micro_batches: AtomicU64,
+    sequences: AtomicU64,
+    tokens: AtomicU64,
+    padding: AtomicU64,
+    model_ns: AtomicU64,
+}
+
+impl TagStats {
+    /// Counts a micro-batch of so many sequences and tokens.
+    pub(crate) fn add(&self, size: Size, scored: &Scored) {
+        let add = |counter: &AtomicU64, value: usize| counter.fetch_add(value as u64, Ordering::Relaxed);
+        add(&self.counters.micro_batches, 1);
+        add(&self.counters.sequences, size.sequences);
+        add(&self.counters.tokens, size.tokens);
+        add(&self.counters.padding, scored.logits.padding);
+        let nanos = u64::try_from(scored.took.as_nanos()).unwrap_or(u64::MAX);
+        self.counters.model_ns.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// Micro-batches that the model has read.
+    pub fn micro_batches(&self) -> u64 {
+        self.counters.micro_batches.load(Ordering::Relaxed)
+    }
+
+    /// Sequences (token windows) that the model has read.
+    pub fn sequences(&self) -> u64 {
+        self.counters.sequences.load(Ordering::Relaxed)
+    }
+
+    /// Tokens that the model has read, special tokens and overlaps of windows included, padding not.
+    pub fn tokens(&self) -> u64 {
+        self.counters.tokens.load(Ordering::Relaxed)
+    }
+
+    /// Tokens of padding that the device computed besides.
+    pub fn padding(&self) -> u64 {
+        self.counters.padding.load(Ordering::Relaxed)
+    }
+
+    /// How long the model has been at work.
+    pub fn model_time(&self) -> Duration {
+        Duration::from_nanos(self.counters.model_ns.load(Ordering::Relaxed))
+    }
+}
+
+/// The size of a micro-batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    sequences: usize,
+    tokens: usize,
+}
+
+impl Size {
+    pub(crate) fn of(batch: &MicroBatch) -> Self {
+        Self { sequences: batch.sequences().len(), tokens: batch.token_count() }
+    }
+}

@@ -1,0 +1,58 @@
+//! Records for the tests of this crate.
+
+use std::sync::Arc;
+
+use pubtag_schemas::{
+    Citation, CitationText, Deletion, DocId, InputUnit, Place, PubDate, TokenSpan, TokenWindow, TokenizedDocument,
+    TokenizedRecord,
+};
+
+/// A file.
+pub(crate) fn unit(index: usize) -> Arc<InputUnit> {
+    let uri = format!("/in/{index}.xml");
+    Arc::new(InputUnit { index, uri, sha256: None, size: None, modified_us: None, generation: None, file_seq: None })
+}
+
+fn place() -> Place {
+    Place { unit: unit(0), ordinal: 0, byte_offset: 0 }
+}
+
+/// A citation with nothing but a title.
+pub(crate) fn citation(title: &str) -> Box<Citation> {
+    Box::new(Citation {
+        doc_id: DocId::new("1"),
+        pmid: None,
+        version: 1,
+        text: CitationText::new(title, vec![]),
+        pub_date: PubDate::default(),
+        date_revised: None,
+        journal: None,
+        language: None,
+        place: place(),
+    })
+}
+
+/// A deletion.
+pub(crate) fn deletion() -> TokenizedRecord {
+    let pmid = 1.try_into().expect("1 is a PMID");
+    TokenizedRecord::Deletion(Deletion { pmid, version: 1, place: place() })
+}
+
+/// A document whose windows have these many tokens, one word of one letter each; neighbours do not overlap.
+pub(crate) fn document(lengths: &[usize]) -> TokenizedRecord {
+    let count: usize = lengths.iter().sum();
+    let mut first = 0;
+    let windows = lengths.iter().map(|&length| {
+        let span = |token: u32| TokenSpan { start_byte: 2 * token, end_byte: 2 * token + 1, word: token };
+        let end = first + u32::try_from(length).expect("short");
+        let window = TokenWindow {
+            ids: (first..end).map(|token| token % 7).collect(),
+            spans: (first..end).map(|token| Some(span(token))).collect(),
+            first_token: first,
+        };
+        first = end;
+        window
+    });
+    let (windows, token_count) = (windows.collect(), u32::try_from(count).expect("short"));
+    TokenizedRecord::Document(TokenizedDocument { citation: citation(&"a ".repeat(count)), windows, token_count })
+}

@@ -1,0 +1,175 @@
+//! The one thread that owns the model.
+//!
+//! GPU streams belong to threads and weights are large, so the model is made, run and dropped on one thread. Its
+//! channel holds one micro-batch: the next is ready while one runs, and no more than that is kept waiting.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{ClassifierFactory, Logits, MicroBatch, NerError, TokenClassifier};
+
+/// What the thread is called in debuggers and profiles.
+const NAME: &str = "pubtag-model";
+
+/// A handle to the thread; clones share it. The thread ends once all handles are dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct ModelThread {
+    jobs: mpsc::Sender<Job>,
+}
+
+/// A micro-batch and where its logits go.
+struct Job {
+    batch: MicroBatch,
+    reply: oneshot::Sender<Result<Scored, NerError>>,
+}
+
+/// What the thread made of a micro-batch.
+#[derive(Debug)]
+pub(crate) struct Scored {
+    /// The scores.
+    pub(crate) logits: Logits,
+    /// How long the model took.
+    pub(crate) took: Duration,
+}
+
+impl ModelThread {
+    /// Starts the thread and waits until the model is loaded.
+    ///
+    /// # Errors
+    /// If the thread cannot be started, or the factory fails or panics on it.
+    pub(crate) fn start(factory: ClassifierFactory) -> Result<Self, NerError> {
+        let (jobs, queue) = mpsc::channel(1);
+        let (ready, loaded) = std::sync::mpsc::sync_channel(1);
+        let body = move || match guarded(factory) {
+            Ok(model) => {
+                if ready.send(Ok(())).is_ok() {
+                    serve(model, queue);
+                }
+            }
+            // If nobody waits any more, nobody wants to know.
+            Err(error) => drop(ready.send(Err(error))),
+        };
+        thread::Builder::new().name(NAME.to_owned()).spawn(body).map_err(NerError::Spawn)?;
+        loaded.recv().map_err(|_| NerError::Stopped)??;
+        Ok(Self { jobs })
+    }
+
+    /// Scores a micro-batch after those that were handed in before it.
+    ///
+    /// # Errors
+    /// If the model fails or panics. After a panic the thread has ended.
+    pub(crate) async fn classify(&self, batch: MicroBatch) -> Result<Scored, NerError> {
+        let (reply, scored) = oneshot::channel();
+        self.jobs.send(Job { batch, reply }).await.map_err(|_| NerError::Stopped)?;
+        scored.await.map_err(|_| NerError::Stopped)?
+    }
+}
+
+/// Runs jobs until the channel closes or the model panics: what it is after a panic, nobody knows.
+fn serve(mut model: Box<dyn TokenClassifier>, mut queue: mpsc::Receiver<Job>) {
+    while let Some(Job { batch, reply }) = queue.blocking_recv() {
+        let start = Instant::now();
+        let result = guarded(|| model.classify(&batch)).map(|logits| Scored { logits, took: start.elapsed() });
+        let panicked = matches!(result, Err(NerError::Panicked { .. }));
+        // If nobody waits for the scores any more, the run was dropped.
+        drop(reply.send(result));
+        if panicked {
+            return;
+        }
+    }
+}
+
+/// Calls a function; its panic becomes an error.
+fn guarded<T>(call: impl FnOnce() -> Result<T, NerError>) -> Result<T, NerError> {
+    let caught = catch_unwind(AssertUnwindSafe(call));
+    caught.unwrap_or_else(|payload| Err(NerError::Panicked { message: panic_message(payload.as_ref()) }))
+}
+
+/// What a panic says.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc as std_mpsc;
+
+    use super::*;
+
+    /// Gives back each id as a logit; panics at id 13, fails at id 14.
+    struct Echo {
+        _alive: std_mpsc::Sender<()>,
+    }
+
+    impl TokenClassifier for Echo {
+        fn classify(&mut self, batch: &MicroBatch) -> Result<Logits, NerError> {
+            assert!(!batch.ids().contains(&13), "unlucky batch of {} tokens", batch.token_count());
+            if batch.ids().contains(&14) {
+                return Err(NerError::NotFinite);
+            }
+            let values = batch.ids().iter().map(|&id| id as f32).collect();
+            Ok(Logits { labels: 1, values, padding: 0 })
+        }
+    }
+
+    /// A thread with an [`Echo`], and a channel that closes when the model is dropped.
+    fn echo() -> (ModelThread, std_mpsc::Receiver<()>) {
+        let (alive, ended) = std_mpsc::channel();
+        let factory = move || Ok(Box::new(Echo { _alive: alive }) as Box<dyn TokenClassifier>);
+        (ModelThread::start(Box::new(factory)).unwrap(), ended)
+    }
+
+    fn batch(ids: &[u32]) -> MicroBatch {
+        let mut batch = MicroBatch::default();
+        batch.push(ids);
+        batch
+    }
+
+    #[tokio::test]
+    async fn micro_batches_come_back_scored() {
+        let (thread, _ended) = echo();
+        let scored = thread.classify(batch(&[1, 2, 3])).await.unwrap();
+        assert_eq!(scored.logits.values, [1.0, 2.0, 3.0]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_error_with_its_message_and_ends_the_thread() {
+        let (thread, ended) = echo();
+        let error = thread.classify(batch(&[7, 13])).await.unwrap_err();
+        assert!(matches!(&error, NerError::Panicked { message } if message == "unlucky batch of 2 tokens"), "{error}");
+        assert_eq!(ended.recv(), Err(std_mpsc::RecvError));
+        assert!(matches!(thread.classify(batch(&[1])).await, Err(NerError::Stopped)));
+    }
+
+    #[tokio::test]
+    async fn an_error_leaves_the_thread_running() {
+        let (thread, _ended) = echo();
+        assert!(matches!(thread.classify(batch(&[14])).await, Err(NerError::NotFinite)));
+        assert!(thread.classify(batch(&[1])).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_thread_ends_when_the_last_handle_is_dropped() {
+        let (thread, ended) = echo();
+        let other = thread.clone();
+        drop(thread);
+        assert!(other.classify(batch(&[1])).await.is_ok());
+        drop(other);
+        assert_eq!(ended.recv_timeout(Duration::from_secs(10)), Err(std_mpsc::RecvTimeoutError::Disconnected));
+    }
+
+    #[test]
+    fn a_model_that_fails_or_panics_while_loading_is_an_error_at_the_start() {
+        let failing: ClassifierFactory = Box::new(|| Err(NerError::NotFinite));
+        assert!(matches!(ModelThread::start(failing), Err(NerError::NotFinite)));
+        let panicking: ClassifierFactory = Box::new(|| panic!("no weights"));
+        assert!(
+            matches!(ModelThread::start(panicking), Err(NerError::Panicked { message }) if message == "no weights")
+        );
+    }
+}

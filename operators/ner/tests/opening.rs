@@ -1,0 +1,165 @@
+//! A directory that is no usable model is an error that says what to do.
+
+mod common;
+
+use std::error::Error;
+use std::path::Path;
+
+use common::{copy_of, fixture};
+use pubtag_ner::{Checkpoint, Device, NerError, Tag, TagConfig};
+use pubtag_stream::FaultKind;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+/// Opens and loads a model; the error, which always is one of configuration here.
+fn error_of(directory: &Path) -> NerError {
+    let opened = Checkpoint::open(directory).and_then(|checkpoint| Tag::start(&checkpoint, TagConfig::on(Device::Cpu)));
+    let error = opened.unwrap_err();
+    assert_eq!(error.kind(), FaultKind::Configuration, "{error}");
+    error
+}
+
+fn edit(directory: &Path, file: &str, change: impl FnOnce(String) -> String) {
+    let path = directory.join(file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, change(text)).unwrap();
+}
+
+/// Renames something in the header of the weights; the length stays, so the file stays whole.
+fn edit_weights(directory: &Path, from: &str, to: &str) {
+    assert_eq!(from.len(), to.len());
+    let path = directory.join("model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let place = bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+    bytes[place..place + from.len()].copy_from_slice(to.as_bytes());
+    std::fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn a_whole_checkpoint_opens() {
+    let checkpoint = Checkpoint::open(fixture("tiny-bert")).unwrap();
+    assert_eq!((checkpoint.name(), checkpoint.max_tokens().get()), ("tiny-bert", 64));
+    assert_eq!(checkpoint.labels().entity_types(), ["Disease"]);
+    assert!(Tag::start(&checkpoint, TagConfig::on(Device::Cpu)).is_ok());
+}
+
+#[test]
+fn the_fingerprint_follows_the_files_and_not_the_place() {
+    let (copy, other) = (copy_of("tiny-bert"), copy_of("tiny-bert"));
+    let print = |directory: &Path| Checkpoint::open(directory).unwrap().fingerprint().to_owned();
+    assert_eq!(print(copy.path()), print(other.path()));
+    // vocab.txt is not read beside a tokenizer.json; tokenizer.json is.
+    edit(copy.path(), "vocab.txt", |text| text + "more\n");
+    assert_eq!(print(copy.path()), print(other.path()));
+    edit(copy.path(), "tokenizer.json", |text| text + "\n");
+    assert_ne!(print(copy.path()), print(other.path()));
+}
+
+#[test]
+fn a_folder_without_a_model_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = error_of(folder.path()).to_string();
+    assert!(text.contains(folder.path().to_str().unwrap()) && text.contains("config.json is missing"), "{text}");
+}
+
+#[test]
+fn missing_weights_and_missing_tokenizers_are_told_apart() {
+    let copy = copy_of("tiny-bert");
+    std::fs::remove_file(copy.path().join("tokenizer.json")).unwrap();
+    assert!(Checkpoint::open(copy.path()).is_ok(), "vocab.txt is still there");
+    std::fs::remove_file(copy.path().join("vocab.txt")).unwrap();
+    let text = error_of(copy.path()).to_string();
+    assert!(text.contains("the tokenizer (tokenizer.json or vocab.txt) is missing"), "{text}");
+    std::fs::remove_file(copy.path().join("model.safetensors")).unwrap();
+    assert!(error_of(copy.path()).to_string().contains("model.safetensors is missing"));
+}
+
+#[test]
+fn pickled_weights_come_with_the_line_that_converts_them() {
+    let copy = copy_of("tiny-bert");
+    std::fs::rename(copy.path().join("model.safetensors"), copy.path().join("pytorch_model.bin")).unwrap();
+    let text = error_of(copy.path()).to_string();
+    assert!(text.contains("pytorch_model.bin") && text.contains("save_file("), "{text}");
+}
+
+#[test]
+fn a_foreign_architecture_is_named() {
+    let copy = copy_of("tiny-bert");
+    edit(copy.path(), "config.json", |text| text.replace("BertForTokenClassification", "MambaForTokenClassification"));
+    assert!(error_of(copy.path()).to_string().contains("MambaForTokenClassification"));
+}
+
+#[test]
+fn a_broken_configuration_is_named_with_the_parsers_word() {
+    let copy = copy_of("tiny-bert");
+    edit(copy.path(), "config.json", |text| text.replace("\"hidden_size\"", "\"hidden_sighs\""));
+    let error = error_of(copy.path());
+    assert!(error.to_string().contains("config.json"), "{error}");
+    assert!(error.source().unwrap().to_string().contains("hidden_size"));
+}
+
+#[test]
+fn a_missing_tensor_and_an_unknown_one_are_both_named() {
+    let copy = copy_of("tiny-bert");
+    edit_weights(copy.path(), "classifier.bias", "classifier.bios");
+    let text = error_of(copy.path()).to_string();
+    assert!(text.contains("classifier.bias is missing; classifier.bios is not part of the model"), "{text}");
+}
+
+#[test]
+fn a_tensor_of_another_shape_is_named_with_both_shapes() {
+    let copy = copy_of("tiny-bert");
+    edit(copy.path(), "config.json", |text| text.replace("\"intermediate_size\": 64", "\"intermediate_size\": 65"));
+    let text = error_of(copy.path()).to_string();
+    assert!(text.contains("layer.0.intermediate.dense.weight has the shape [64, 32] instead of [65, 32]"), "{text}");
+}
+
+/// Writes the weights again with more tensors, all of shape [2] and of zeros.
+fn add_tensors(directory: &Path, names: &[&str], dtype: Dtype) {
+    let path = directory.join("model.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    let mut tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
+    let zeros = vec![0; 2 * dtype.bitsize() / 8];
+    tensors.extend(names.iter().map(|name| ((*name).to_owned(), TensorView::new(dtype, vec![2], &zeros).unwrap())));
+    let file = safetensors::serialize(tensors, None).unwrap();
+    std::fs::write(&path, file).unwrap();
+}
+
+#[test]
+fn tensors_that_a_tagger_does_not_need_are_ignored_and_no_others() {
+    let copy = copy_of("tiny-bert");
+    let ignorable = ["bert.embeddings.position_ids", "bert.pooler.dense.bias"];
+    add_tensors(copy.path(), &ignorable, Dtype::I64);
+    assert!(Tag::start(&Checkpoint::open(copy.path()).unwrap(), TagConfig::on(Device::Cpu)).is_ok());
+    add_tensors(copy.path(), &["bert.encoder.layer.2.output.dense.bias"], Dtype::F32);
+    let text = error_of(copy.path()).to_string();
+    assert!(text.ends_with("describes: bert.encoder.layer.2.output.dense.bias is not part of the model"), "{text}");
+}
+
+#[test]
+fn the_old_names_of_a_layer_norm_are_read() {
+    let copy = copy_of("tiny-bert");
+    edit_weights(copy.path(), "bert.embeddings.LayerNorm.bias\"", "bert.embeddings.LayerNorm.beta\"");
+    assert!(Tag::start(&Checkpoint::open(copy.path()).unwrap(), TagConfig::on(Device::Cpu)).is_ok());
+}
+
+#[test]
+fn damaged_weights_are_named() {
+    let copy = copy_of("tiny-bert");
+    let path = copy.path().join("model.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    for damaged in [&bytes[..bytes.len() - 7], &bytes[..100], b"not safetensors at all", b""] {
+        std::fs::write(&path, damaged).unwrap();
+        let error = error_of(copy.path());
+        assert!(matches!(&error, NerError::Safetensors { path: named, .. } if *named == path), "{error}");
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn cuda_in_a_program_without_it_is_refused_before_anything_starts() {
+    let checkpoint = Checkpoint::open(fixture("tiny-bert")).unwrap();
+    let error = Tag::start(&checkpoint, TagConfig::on(Device::Cuda(0))).unwrap_err();
+    assert_eq!(error.kind(), FaultKind::Configuration);
+    assert!(error.to_string().starts_with("cannot use device cuda:0: "), "{error}");
+}
