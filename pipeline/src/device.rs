@@ -42,25 +42,26 @@ impl FromStr for DeviceChoice {
 ///
 /// # Errors
 /// The device asked for is not there, or the model cannot be loaded on it.
-pub(crate) fn start(config: &RunConfig, checkpoint: &Checkpoint) -> Result<(Device, Tag), Failure> {
+pub(crate) fn start(config: &RunConfig, checkpoint: &Checkpoint) -> Result<(TagConfig, Tag), Failure> {
     let device = match config.device {
         DeviceChoice::Only(device) => device,
         DeviceChoice::Auto => best(),
     };
     let defaults = TagConfig::on(device);
-    let tag = Tag::start(checkpoint, TagConfig {
+    let tag_config = TagConfig {
         token_budget: config.token_budget.unwrap_or(defaults.token_budget),
         aggregation: config.aggregation,
         decoding: config.decode,
         ..defaults
-    });
-    tag.map(|tag| (device, tag)).map_err(|error| Failure::new(error.kind(), error))
+    };
+    let tag = Tag::start(checkpoint, tag_config).map_err(|error| Failure::new(error.kind(), error))?;
+    Ok((tag_config, tag))
 }
 
 /// The first CUDA device if it can be used, else the CPU; says which, and why.
 fn best() -> Device {
     let cuda = Device::Cuda(0);
-    match cuda.available() {
+    match cuda.probe() {
         Ok(()) => cuda,
         Err(error) => {
             tracing::info!("device auto: cpu ({error})");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use pubtag_ner::{Checkpoint, TagStats};
+use pubtag_ner::{Checkpoint, TagConfig, TagStats};
 use pubtag_parquet::UnitReport;
 use pubtag_schemas::InputUnit;
 use pubtag_stream::{FaultKind, Snapshot};
@@ -64,8 +64,9 @@ impl RunRecord {
     }
 
     /// Notes the device that was chosen.
-    pub(crate) fn runs_on(&mut self, device: String) {
-        self.report.device = Some(device);
+    pub(crate) fn runs_on(&mut self, config: &TagConfig) {
+        self.report.device = Some(config.device.to_string());
+        self.report.packing.token_budget = config.token_budget.get() as u64;
     }
 
     /// Notes the end of a unit.
@@ -119,10 +120,10 @@ impl RunRecord {
     pub(crate) fn measured(&mut self, stats: &TagStats, stages: impl Iterator<Item = Snapshot>) {
         self.report.packing = Packing {
             micro_batches: stats.micro_batches(),
-            windows: stats.windows(),
+            windows: stats.sequences(),
             tokens: stats.tokens(),
-            token_budget: stats.token_budget(),
-            rounding_tokens: stats.computed_tokens().saturating_sub(stats.tokens()),
+            rounding_tokens: stats.padding(),
+            ..self.report.packing
         };
         self.report.stages = stages.map(StageLine::from).collect();
     }

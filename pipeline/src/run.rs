@@ -46,8 +46,8 @@ pub async fn run(config: &RunConfig, shutdown: &Shutdown, quiet: bool) -> Result
 
     let mut record = RunRecord::new(run_id, config, &checkpoint, recipe.model_id.clone(), plan.settled);
     if !plan.units.is_empty() {
-        let (device, tag) = device::start(config, &checkpoint)?;
-        record.runs_on(device.to_string());
+        let (tag_config, tag) = device::start(config, &checkpoint)?;
+        record.runs_on(&tag_config);
         let stats = tag.stats();
         let meters = Meters::new();
         let flow = tagging(config, plan.units.clone(), &checkpoint, tag, &meters, shutdown)?;

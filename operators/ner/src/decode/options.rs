@@ -63,7 +63,7 @@ impl FromStr for Aggregation {
 impl fmt::Display for Decoding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Viterbi => "viterbi",
+            Self::Viterbi => "constrained",
             Self::Argmax => "argmax",
         })
     }
@@ -74,9 +74,9 @@ impl FromStr for Decoding {
 
     fn from_str(text: &str) -> Result<Self, OptionError> {
         match text {
-            "viterbi" => Ok(Self::Viterbi),
+            "constrained" => Ok(Self::Viterbi),
             "argmax" => Ok(Self::Argmax),
-            _ => Err(OptionError { text: text.to_owned(), choices: "viterbi and argmax" }),
+            _ => Err(OptionError { text: text.to_owned(), choices: "constrained and argmax" }),
         }
     }
 }
