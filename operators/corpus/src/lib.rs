@@ -1,1 +1,52 @@
-//! Placeholder.
+//! Annotated corpora: read, written, converted, counted, and models scored against them.
+//!
+//! ```text
+//! file ─► open ─► Item{Document | Remark} ─► convert | stats | list | segment ─► file, report, training, score
+//! ```
+//!
+//! Eight formats meet in one noun, [`AnnotatedDocument`](pubtag_schemas::AnnotatedDocument). Readers stream it document by
+//! document; what a record gets wrong, and what a format cannot express, is a [`Remark`] with its place, never silence.
+//! [`score`] compares what a model found with what a corpus says.
+
+mod bioc;
+pub mod bioc_json;
+pub mod bioc_xml;
+pub mod brat;
+mod convert;
+mod detect;
+mod document;
+mod error;
+mod files;
+pub mod inline;
+pub mod iob;
+pub mod jsonl;
+mod lines;
+mod list;
+pub mod nemo;
+mod overlap;
+pub mod pubtator;
+mod reader;
+mod remark;
+pub mod score;
+mod segment;
+pub mod sentences;
+mod stats;
+mod tagged;
+mod tagging;
+mod two_parts;
+pub mod words;
+mod writer;
+
+pub use convert::{ConversionReport, ConvertOptions, convert};
+pub use detect::{Format, FormatError};
+pub use error::CorpusError;
+pub use files::{Corpus, from_reader, open};
+pub use iob::IobColumns;
+pub use list::{ListedMention, Listing};
+pub use reader::{Documents, Item};
+pub use remark::{Effect, Remark, RemarkCount, RemarkKind, Remarks, Spot};
+pub use segment::segment;
+pub use stats::{CorpusStats, FileStats, Leakage, StatsBuilder, summarize};
+pub use tagged::TagOptions;
+pub use tagging::Scheme;
+pub use writer::{CorpusWriter, WriteOptions};

@@ -1,0 +1,308 @@
+//! BioC JSON: a collection, a bare document, a list of documents, or one document after another, as PubTator 3 exports.
+//!
+//! The documents of a collection are read one at a time: the keys around them are passed over as they come.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, Read, Write};
+use std::sync::Arc;
+
+use pubtag_schemas::AnnotatedDocument;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::CorpusError;
+use crate::bioc::{self, BiocDocument};
+use crate::lines::{Counted, MAX_RECORD_BYTES};
+use crate::reader::{Documents, Item, Parse};
+use crate::remark::{Notes, RemarkKind, Spot};
+
+/// Keys whose list holds documents; PubTator 3 uses its own name.
+const DOCUMENTS: &[&str] = &["documents", "PubTator3"];
+
+/// Reads BioC JSON; `file` is its name in remarks.
+///
+/// *Ordering:* the file's. *Memory:* one document. *Cancellation:* drop it. *Rejects:* an element that is not a document,
+/// or whose offsets contradict each other, is skipped with a remark, and so is an annotation that is not where its
+/// offsets say. JSON that does not parse ends the file with an error.
+pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>) -> Documents<'a> {
+    let input = Counted::new(input);
+    Documents::new(file, BiocJson { input, file: Arc::clone(file), state: State::Top, spare: Map::new(), documents: 0 })
+}
+
+struct BiocJson<R> {
+    input: Counted<R>,
+    file: Arc<str>,
+    state: State,
+    /// The keys of the object at hand, but for its documents.
+    spare: Map<String, Value>,
+    /// Documents in the list of the object at hand.
+    documents: u64,
+}
+
+/// Where the next byte belongs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Between values of the file.
+    Top,
+    /// In an object, before a key or its end.
+    Object,
+    /// In a list of documents; whether of an object.
+    List { in_object: bool },
+}
+
+impl<R: BufRead> Parse for BiocJson<R> {
+    fn step(&mut self, out: &mut VecDeque<Item>) -> Result<bool, CorpusError> {
+        let next = self.peek()?;
+        match (self.state, next) {
+            (State::Top, None) => return Ok(false),
+            (State::Top, Some(b'{')) => self.enter(State::Object),
+            (State::Top, Some(b'[')) => self.enter(State::List { in_object: false }),
+            (State::Object, Some(b',')) | (State::List { .. }, Some(b',')) => self.skip(),
+            (State::Object, Some(b'"')) => self.key()?,
+            (State::Object, Some(b'}')) => {
+                self.enter(State::Top);
+                self.end_object(out);
+            }
+            (State::List { in_object }, Some(b']')) => self.enter(if in_object { State::Object } else { State::Top }),
+            (State::List { .. }, Some(b'{')) => {
+                let line = self.input.line();
+                let value = self.value()?;
+                self.documents += 1;
+                self.document(value, line, out);
+            }
+            (_, None) => return Err(self.malformed("the file ends inside a value")),
+            (_, Some(byte)) => {
+                return Err(self.malformed(&format!("{:?} where a document or a key should stand", byte as char)));
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl<R: BufRead> BiocJson<R> {
+    /// The next byte that is not white space, without consuming it.
+    fn peek(&mut self) -> Result<Option<u8>, CorpusError> {
+        loop {
+            let buffer =
+                self.input.fill_buf().map_err(|source| CorpusError::Read { file: Arc::clone(&self.file), source })?;
+            match buffer.first().copied() {
+                // U+FEFF, a byte order mark, as its three bytes.
+                Some(b' ' | b'\t' | b'\r' | b'\n' | 0xef | 0xbb | 0xbf) => self.skip(),
+                byte => return Ok(byte),
+            }
+        }
+    }
+
+    fn skip(&mut self) {
+        self.input.consume(1);
+    }
+
+    fn enter(&mut self, state: State) {
+        self.skip();
+        self.state = state;
+    }
+
+    fn malformed(&self, what: &str) -> CorpusError {
+        CorpusError::Malformed {
+            file: Arc::clone(&self.file),
+            line: self.input.line(),
+            what: format!("not BioC JSON: {what}"),
+        }
+    }
+
+    /// Reads one whole value, at most as large as a record may be.
+    fn value(&mut self) -> Result<Value, CorpusError> {
+        let line = self.input.line();
+        let mut limited = Bytewise(&mut self.input).take(MAX_RECORD_BYTES as u64);
+        let value = Value::deserialize(&mut serde_json::Deserializer::from_reader(&mut limited));
+        let full = limited.limit() == 0;
+        value.map_err(|error| match full {
+            true => CorpusError::TooLarge { file: Arc::clone(&self.file), line, limit: MAX_RECORD_BYTES },
+            // The parser counts lines from the value's first.
+            false => self.malformed(error.to_string().split(" at line ").next().unwrap_or_default()),
+        })
+    }
+
+    fn key(&mut self) -> Result<(), CorpusError> {
+        let Value::String(key) = self.value()? else { return Err(self.malformed("a key is a text")) };
+        if self.peek()? != Some(b':') {
+            return Err(self.malformed(&format!("no colon after the key {key:?}")));
+        }
+        self.skip();
+        let start = self.peek()?;
+        if DOCUMENTS.contains(&key.as_str()) && start == Some(b'[') {
+            self.enter(State::List { in_object: true });
+        } else if start.is_some_and(|byte| byte.is_ascii_digit() || byte == b'-') {
+            // A number ends where the next byte begins: the parser would have to read that byte too.
+            let number = self.number()?;
+            self.spare.insert(key, number);
+        } else {
+            let value = self.value()?;
+            self.spare.insert(key, value);
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<Value, CorpusError> {
+        let mut digits = String::new();
+        while let Some(byte) = self.peek()?.filter(|byte| b"0123456789+-.eE".contains(byte)) {
+            digits.push(byte as char);
+            self.skip();
+        }
+        serde_json::from_str(&digits).map_err(|_| self.malformed(&format!("{digits:?} is not a number")))
+    }
+
+    /// At the end of an object: it was a document itself, or a collection whose own keys are left out.
+    fn end_object(&mut self, out: &mut VecDeque<Item>) {
+        let spare = std::mem::take(&mut self.spare);
+        let documents = std::mem::take(&mut self.documents);
+        if documents == 0 && spare.contains_key("passages") {
+            let line = self.input.line();
+            return self.document(Value::Object(spare), line, out);
+        }
+        let empty = |value: &Value| match value {
+            Value::Null => true,
+            Value::String(text) => text.is_empty(),
+            Value::Object(infons) => infons.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            _ => false,
+        };
+        let kept: Vec<&str> = spare.iter().filter(|(_, value)| !empty(value)).map(|(key, _)| key.as_str()).collect();
+        let spot = Spot::new(&self.file, self.input.line());
+        let mut remarks = Vec::new();
+        let what = format!("the collection's {} left out", kept.join(", "));
+        Notes::new(&spot, None, &mut remarks).add(RemarkKind::CollectionMetadata, kept.len(), what);
+        out.extend(remarks.into_iter().map(Item::Remark));
+    }
+
+    fn document(&self, value: Value, line: u64, out: &mut VecDeque<Item>) {
+        let spot = Spot::new(&self.file, line);
+        match serde_json::from_value::<BiocDocument>(value) {
+            Ok(document) => bioc::assemble(&document, spot, out),
+            Err(error) => {
+                let mut remarks = Vec::new();
+                Notes::new(&spot, None, &mut remarks).add(
+                    RemarkKind::BadRecord,
+                    1,
+                    format!("not a BioC document: {error}"),
+                );
+                out.extend(remarks.into_iter().map(Item::Remark));
+            }
+        }
+    }
+}
+
+/// Hands out one byte at a time, so that a parser never takes more than its value.
+struct Bytewise<'a, R>(&'a mut Counted<R>);
+
+impl<R: BufRead> Read for Bytewise<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (Some(slot), Some(&byte)) = (buffer.first_mut(), self.0.fill_buf()?.first()) else { return Ok(0) };
+        *slot = byte;
+        self.0.consume(1);
+        Ok(1)
+    }
+}
+
+/// Writes what comes before the first document.
+pub(crate) fn write_start(out: &mut impl Write) -> io::Result<()> {
+    write!(out, "{{\"source\":\"\",\"date\":\"\",\"key\":\"\",\"infons\":{{}},\"documents\":[")
+}
+
+/// Writes a document; `first` says that none was written before.
+pub(crate) fn write(
+    document: &AnnotatedDocument,
+    first: bool,
+    out: &mut impl Write,
+    notes: &mut Notes<'_>,
+) -> io::Result<()> {
+    out.write_all(if first { b"\n" } else { b",\n" })?;
+    let mut bioc = bioc::disassemble(document, notes);
+    for passage in &mut bioc.passages {
+        // A passage of sentences has an empty text, as the specification's JSON has it.
+        passage.text.get_or_insert_default();
+    }
+    serde_json::to_writer(out, &bioc).map_err(io::Error::from)
+}
+
+/// Writes what comes after the last document.
+pub(crate) fn write_end(out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\n]}}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = r#"{"id": 7, "infons": {}, "passages": [
+        {"infons": {"type": "title"}, "offset": 0, "text": "Né ill.", "annotations": [
+            {"id": "1", "infons": {"type": "D", "identifier": "MESH:D1", "note": null}, "text": "ill", "locations": [{"offset": 3, "length": 3}]}]},
+        {"infons": {}, "offset": 8, "text": "A b c.", "annotations": [
+            {"id": "2", "infons": {"type": "D"}, "text": "A ... c", "locations": [{"offset": 8, "length": 1}, {"offset": 12, "length": 1}]},
+            {"id": "3", "infons": {"type": "D"}, "text": "x", "locations": [{"offset": 8, "length": 1}]}]}], "relations": [{}]}"#;
+
+    fn read(text: &str) -> (Vec<AnnotatedDocument>, Vec<(RemarkKind, u64)>, Option<CorpusError>) {
+        let (mut documents, mut remarks, mut error) = (Vec::new(), Vec::new(), None);
+        for item in reader(text.as_bytes(), &Arc::from("f")) {
+            match item {
+                Ok(Item::Document(_, document)) => documents.push(*document),
+                Ok(Item::Remark(remark)) => remarks.push((remark.kind, remark.spot.line)),
+                Err(end) => error = Some(end),
+            }
+        }
+        (documents, remarks, error)
+    }
+
+    #[test]
+    fn every_shape_of_file_gives_the_same_documents() {
+        let shapes = [
+            format!("{{\"source\": \"\", \"documents\": [{DOCUMENT}, {DOCUMENT}], \"key\": \"\"}}"),
+            format!("{DOCUMENT}\n{DOCUMENT}\n"),
+            format!("[{DOCUMENT},{DOCUMENT}]"),
+            format!("\u{feff}{{\"PubTator3\": [{DOCUMENT},{DOCUMENT}]}}"),
+        ];
+        for shape in shapes {
+            let (documents, remarks, error) = read(&shape);
+            assert!(error.is_none(), "{error:?}");
+            assert_eq!(documents.len(), 2, "{shape}");
+            assert_eq!(documents[0].text, "Né ill. A b c.");
+            let mentions = &documents[1].mentions;
+            assert_eq!((mentions[0].bytes.clone(), mentions[0].concepts.as_str()), (4..7, "MESH:D1"));
+            assert_eq!((mentions[1].bytes.clone(), mentions[1].gaps.clone()), (9..14, vec![10..13]));
+            assert_eq!(
+                remarks.iter().map(|r| r.0).collect::<Vec<_>>(),
+                [RemarkKind::OffsetMismatch, RemarkKind::Relations].repeat(2)
+            );
+        }
+    }
+
+    #[test]
+    fn offsets_that_count_bytes_are_converted() {
+        let in_bytes = DOCUMENT
+            .replace("\"offset\": 3,", "\"offset\": 4,")
+            .replace("\"offset\": 8", "\"offset\": 9")
+            .replace("12,", "13,")
+            .replace("\"x\"", "\"A\"");
+        let (documents, remarks, _) = read(&in_bytes);
+        assert_eq!(documents[0].mentions.len(), 3);
+        assert_eq!(remarks[0].0, RemarkKind::OffsetUnit);
+    }
+
+    #[test]
+    fn json_that_breaks_off_is_an_error_with_its_line() {
+        let (documents, _, error) = read(&format!("{{\"documents\": [\n{DOCUMENT},\n{{\"id\": "));
+        assert_eq!(documents.len(), 1);
+        let error = error.map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.starts_with("f:8: not BioC JSON"), "{error}");
+    }
+
+    #[test]
+    fn an_element_that_is_no_document_is_skipped_and_what_a_collection_says_of_itself_named() {
+        let (documents, remarks, _) =
+            read(&format!("{{\"source\": \"PMC\", \"version\": 2, \"documents\": [{{\"passages\": 3}}, {DOCUMENT}]}}"));
+        assert_eq!(documents.len(), 1);
+        let kinds: Vec<_> = remarks.iter().map(|r| r.0).collect();
+        use RemarkKind::{BadRecord, CollectionMetadata, OffsetMismatch, Relations};
+        assert_eq!(kinds, [BadRecord, OffsetMismatch, Relations, CollectionMetadata]);
+    }
+}

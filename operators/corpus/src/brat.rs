@@ -1,0 +1,346 @@
+//! brat standoff: `X.txt` has the text, `X.ann` the annotations (<https://brat.nlplab.org/standoff.html>).
+//!
+//! ```text
+//! T1⇥Disease 15 21;34 41⇥breast cancers
+//! N1⇥Reference T1 MESH:D001943⇥breast cancers
+//! #1⇥AnnotatorNotes T1⇥a remark
+//! ```
+//!
+//! Offsets count code points; a mention may have several pieces. `N` lines carry concepts, notes of mentions the infon
+//! [`NOTE`], or, written as `key=value`, any other. Relations, events and attributes are not carried, and reported.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, BufRead, Read, Write};
+use std::ops::Range;
+use std::sync::Arc;
+
+use pubtag_schemas::{AnnotatedDocument, ConceptIds, DocId, Mention};
+
+use crate::CorpusError;
+use crate::bioc::{hull, same_pieces, wording_at};
+use crate::document::{CharIndex, Fit, fit};
+use crate::lines::{Lines, MAX_RECORD_BYTES};
+use crate::reader::Item;
+use crate::remark::{Notes, RemarkKind, Spot};
+use crate::two_parts;
+
+/// Key of the infon that carries an annotator's note.
+pub const NOTE: &str = "note";
+
+/// Reads one document from its two files; `files` are the names of text and annotations in remarks.
+///
+/// *Memory:* the document. *Rejects:* an annotation that is none, or is not where its offsets say, is skipped with a
+/// remark; a text that is not UTF-8 is an error.
+pub fn read_document(
+    id: &str,
+    mut text: impl BufRead,
+    annotations: impl BufRead,
+    files: (&Arc<str>, &Arc<str>),
+) -> Result<Vec<Item>, CorpusError> {
+    let mut bytes = Vec::new();
+    let read = (&mut text).take(MAX_RECORD_BYTES as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|source| CorpusError::Read { file: Arc::clone(files.0), source })?;
+    if bytes.len() > MAX_RECORD_BYTES {
+        return Err(CorpusError::TooLarge { file: Arc::clone(files.0), line: 1, limit: MAX_RECORD_BYTES });
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
+        CorpusError::Encoding { file: Arc::clone(files.0), line: line as u64 + 1 }
+    })?;
+    let mut standoff = Standoff::new(id, text, files.1);
+    let mut lines = Lines::new(annotations, files.1);
+    while let Some(line) = lines.next_line()? {
+        let line = line.to_owned();
+        standoff.line(&line, lines.number());
+    }
+    Ok(standoff.finish(files.0).into())
+}
+
+/// A document whose annotations are being read.
+struct Standoff {
+    document: AnnotatedDocument,
+    index: CharIndex,
+    file: Arc<str>,
+    /// Mentions by their `T` identifier.
+    numbers: HashMap<String, usize>,
+    /// `T` identifiers that were skipped: what refers to them goes with them.
+    skipped: Vec<String>,
+    /// What refers to mentions that may stand further down: line, identifier, concept or note.
+    later: Vec<(u64, String, Attachment)>,
+    relations: usize,
+    attributes: usize,
+    remarks: Vec<(u64, RemarkKind, String)>,
+}
+
+enum Attachment {
+    Concept(String),
+    Note(String),
+}
+
+impl Standoff {
+    fn new(id: &str, text: String, file: &Arc<str>) -> Self {
+        let index = CharIndex::new(&text);
+        let document = AnnotatedDocument { id: Some(DocId::new(id)), text, ..Default::default() };
+        let file = Arc::clone(file);
+        let (numbers, skipped, later, remarks) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { document, index, file, numbers, skipped, later, relations: 0, attributes: 0, remarks }
+    }
+
+    fn line(&mut self, line: &str, number: u64) {
+        let mut fields = line.splitn(3, '\t');
+        let (name, middle, rest) = (fields.next().unwrap_or_default(), fields.next(), fields.next());
+        match (name.chars().next(), middle) {
+            (None, _) => {}
+            (Some('T'), Some(middle)) => match mention(middle, rest, &self.document.text, &self.index) {
+                Ok((mention, oddity)) => {
+                    self.remarks.extend(oddity.map(|what| (number, RemarkKind::MentionSpace, what)));
+                    self.numbers.insert(name.to_owned(), self.document.mentions.len());
+                    self.document.mentions.push(mention);
+                }
+                Err((kind, what)) => {
+                    self.remarks.push((number, kind, what));
+                    self.skipped.push(name.to_owned());
+                }
+            },
+            (Some('N'), Some(middle)) => match middle.splitn(3, ' ').collect::<Vec<_>>().as_slice() {
+                [_, target, concept] => {
+                    self.later.push((number, (*target).to_owned(), Attachment::Concept((*concept).to_owned())))
+                }
+                _ => self.bad(number, line),
+            },
+            (Some('#'), Some(middle)) => match (middle.split_once(' '), rest) {
+                (Some((_, target)), Some(note)) if target.starts_with('T') => {
+                    self.later.push((number, target.to_owned(), Attachment::Note(note.to_owned())));
+                }
+                _ => self.attributes += 1,
+            },
+            (Some('R' | '*'), Some(_)) => self.relations += 1,
+            (Some('E' | 'A' | 'M'), Some(_)) => self.attributes += 1,
+            _ if line.trim().is_empty() => {}
+            _ => self.bad(number, line),
+        }
+    }
+
+    fn bad(&mut self, number: u64, line: &str) {
+        let start: String = line.chars().take(60).collect();
+        self.remarks.push((
+            number,
+            RemarkKind::BadRecord,
+            format!("{start:?} is not a line of brat's standoff format"),
+        ));
+    }
+
+    fn attach(&mut self) {
+        for (line, target, attachment) in std::mem::take(&mut self.later) {
+            let mention = self.numbers.get(&target).and_then(|&number| self.document.mentions.get_mut(number));
+            match (mention, attachment) {
+                (Some(mention), Attachment::Concept(concept)) => {
+                    let joined = match mention.concepts.as_str() {
+                        "" => concept,
+                        others => format!("{others}|{concept}"),
+                    };
+                    mention.concepts = ConceptIds::new(joined);
+                }
+                (Some(mention), Attachment::Note(note)) => mention.infons.push(infon(&note)),
+                (None, _) if self.skipped.contains(&target) => {}
+                (None, _) => {
+                    self.remarks.push((line, RemarkKind::BadRecord, format!("there is no {target} to refer to")))
+                }
+            }
+        }
+    }
+
+    fn finish(mut self, text_file: &Arc<str>) -> VecDeque<Item> {
+        self.attach();
+        let spot = Spot::new(text_file, 1);
+        let id = self.document.id.as_ref().map(|id| id.as_str().to_owned());
+        let mut remarks = Vec::new();
+        let mut notes = Notes::new(&spot, id.as_deref(), &mut remarks);
+        for (line, kind, what) in self.remarks {
+            notes.add_at(Spot::new(&self.file, line), kind, 1, what);
+        }
+        notes.add(RemarkKind::Relations, self.relations, format!("{} relations left out", self.relations));
+        notes.add(
+            RemarkKind::Attributes,
+            self.attributes,
+            format!("{} events, attributes and notes left out", self.attributes),
+        );
+        let document = Item::Document(spot, Box::new(self.document));
+        std::iter::once(document).chain(remarks.into_iter().map(Item::Remark)).collect()
+    }
+}
+
+type Misfit = (RemarkKind, String);
+
+/// Reads `Category start end;start end` and the wording behind it.
+fn mention(
+    middle: &str,
+    wording: Option<&str>,
+    text: &str,
+    index: &CharIndex,
+) -> Result<(Mention, Option<String>), Misfit> {
+    let bad = || (RemarkKind::BadRecord, format!("{middle:?} is not a category and pairs of offsets"));
+    let (category, places) = middle.split_once(' ').filter(|(category, _)| !category.is_empty()).ok_or_else(bad)?;
+    let mut pieces: Vec<Range<usize>> = Vec::new();
+    for place in places.split(';') {
+        let (start, end) = place.trim().split_once(' ').ok_or_else(bad)?;
+        let chars = start.parse().map_err(|_| bad())?..end.trim().parse().map_err(|_| bad())?;
+        let outside =
+            || (RemarkKind::OffsetMismatch, format!("{category} {place} is empty or reaches outside the text"));
+        pieces.push(index.bytes(chars).filter(|bytes| !bytes.is_empty()).ok_or_else(outside)?);
+    }
+    let (bytes, gaps) =
+        hull(text, pieces).ok_or_else(|| (RemarkKind::BadRecord, format!("the pieces of {middle:?} overlap")))?;
+    let mut mention = Mention { bytes, gaps, ..Mention::new("", 0..0, category) };
+    let there = wording_at(text, &mention);
+    let wording = wording.unwrap_or(&there);
+    let mut oddity = None;
+    if mention.gaps.is_empty() {
+        match fit(text, index, &mention.bytes, wording) {
+            Fit::Exact => {}
+            // A line break in a mention is a space in brat's own wording of it.
+            Fit::Space if there.replace('\n', " ") == wording => return Ok((Mention { text: there, ..mention }, None)),
+            Fit::Space => oddity = Some(format!("the mention {wording:?} differs from the text in white space; kept")),
+            Fit::None(what) => return Err((RemarkKind::OffsetMismatch, what)),
+        }
+    } else if !same_pieces(wording, &there) {
+        return Err((
+            RemarkKind::OffsetMismatch,
+            format!("the mention {wording:?} stands where the text has {there:?}"),
+        ));
+    }
+    mention.text = wording.to_owned();
+    Ok((mention, oddity))
+}
+
+/// A note, or what is written as one: `key=value`.
+fn infon(note: &str) -> (String, String) {
+    let pair = note.split_once('=').filter(|(key, _)| !key.is_empty() && !key.contains(char::is_whitespace));
+    let (key, value) = pair.unwrap_or((NOTE, note));
+    (key.to_owned(), value.to_owned())
+}
+
+/// Writes a document's annotations; its text is written as it is.
+pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &mut Notes<'_>) -> io::Result<()> {
+    let passages = document.passages.len();
+    notes.add(RemarkKind::Passages, passages, format!("the borders of {passages} passages left out"));
+    two_parts::note_extras(document, document.infons.len(), notes);
+    let index = CharIndex::new(&document.text);
+    let (mut empty, mut renamed, mut unwritable, mut remarks) = (0, 0, 0, 0);
+    let mut number = 0;
+    for mention in &document.mentions {
+        if mention.bytes.is_empty() || mention.category.is_empty() {
+            empty += 1;
+            continue;
+        }
+        number += 1;
+        let category = mention.category.replace(char::is_whitespace, "_");
+        renamed += usize::from(category != mention.category);
+        let places: Vec<String> = lines_of(document, mention)
+            .iter()
+            .map(|piece| format!("{} {}", index.char(piece.start), index.char(piece.end)))
+            .collect();
+        let wording = mention.text.replace(['\n', '\t', '\r'], " ");
+        writeln!(out, "T{number}\t{category} {}\t{wording}", places.join(";"))?;
+        let concepts = mention.concepts.as_str().trim();
+        if concepts.contains(['\t', '\n', '\r']) {
+            unwritable += 1;
+        } else if !concepts.is_empty() {
+            writeln!(out, "N{number}\tReference T{number} {concepts}\t{wording}")?;
+        }
+        for (key, value) in &mention.infons {
+            let note = if key == NOTE && infon(value).0 == NOTE { value.clone() } else { format!("{key}={value}") };
+            if note.contains(['\n', '\r']) || infon(&note) != (key.clone(), value.clone()) {
+                unwritable += 1;
+                continue;
+            }
+            remarks += 1;
+            writeln!(out, "#{remarks}\tAnnotatorNotes T{number}\t{note}")?;
+        }
+    }
+    notes.add(RemarkKind::Unwritable, empty, format!("{empty} mentions without text or category left out"));
+    notes.add(RemarkKind::NameChanged, renamed, format!("{renamed} categories with white space written with `_`"));
+    notes.add(
+        RemarkKind::Infons,
+        unwritable,
+        format!("{unwritable} concepts, keys or values with line breaks left out"),
+    );
+    Ok(())
+}
+
+/// The pieces of a mention, also cut at line breaks, which brat's mentions never reach across.
+fn lines_of(document: &AnnotatedDocument, mention: &Mention) -> Vec<Range<usize>> {
+    let mut pieces = Vec::new();
+    for piece in mention.pieces() {
+        let mut start = piece.start;
+        for line in document.text[piece].split('\n') {
+            pieces.extend((!line.is_empty()).then(|| start..start + line.len()));
+            start += line.len() + 1;
+        }
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, annotations: &str) -> (AnnotatedDocument, Vec<(RemarkKind, u64)>) {
+        let files: (Arc<str>, Arc<str>) = ("x.txt".into(), "x.ann".into());
+        let items = read_document("x", text.as_bytes(), annotations.as_bytes(), (&files.0, &files.1)).unwrap();
+        let (mut document, mut remarks) = (None, Vec::new());
+        for item in items {
+            match item {
+                Item::Document(_, found) => document = Some(*found),
+                Item::Remark(remark) => remarks.push((remark.kind, remark.spot.line)),
+            }
+        }
+        (document.unwrap(), remarks)
+    }
+
+    #[test]
+    fn pieces_concepts_and_notes_belong_to_their_mention() {
+        let annotations = "N1\tReference T1 MESH:D1\tx\nT1\tDisease 3 9;21 27\tbreast [...] cancer\nT2\tDisease 14 27\tovarian cancer\n#1\tAnnotatorNotes T2\tsure\n#2\tAnnotatorNotes T2\tlevel=2\nR1\tIs Arg1:T1 Arg2:T2\nA1\tNegation T1\n";
+        let (document, remarks) = read("né breast and ovarian cancer\n", annotations);
+        assert_eq!(document.mentions.len(), 0);
+        assert_eq!(
+            remarks.iter().map(|r| r.0).collect::<Vec<_>>(),
+            [RemarkKind::OffsetMismatch, RemarkKind::OffsetMismatch, RemarkKind::Relations, RemarkKind::Attributes]
+        );
+        let (document, _) =
+            read("né breast and ovarian cancer\n", &annotations.replace("21 27", "22 28").replace("14 27", "14 28"));
+        assert_eq!(document.mentions[0].gaps, [10..23]);
+        assert_eq!(document.mentions[0].concepts.as_str(), "MESH:D1");
+        assert_eq!(
+            document.mentions[1].infons,
+            [(NOTE.to_owned(), "sure".to_owned()), ("level".to_owned(), "2".to_owned())]
+        );
+    }
+
+    #[test]
+    fn a_mention_across_a_line_break_is_whole_again_when_read_back() {
+        let text = "breast\ncancer";
+        let document = AnnotatedDocument {
+            id: Some(DocId::new("x")),
+            text: text.into(),
+            mentions: vec![Mention::new(text, 0..13, "D")],
+            ..Default::default()
+        };
+        let (spot, mut remarks, mut out) = (Spot { file: "f".into(), line: 1 }, Vec::new(), Vec::new());
+        write(&document, &mut out, &mut Notes::new(&spot, None, &mut remarks)).unwrap();
+        let annotations = String::from_utf8(out).unwrap();
+        assert_eq!(annotations, "T1\tD 0 6;7 13\tbreast cancer\n");
+        assert_eq!(read(text, &annotations), (document, vec![]));
+    }
+
+    #[test]
+    fn bad_lines_are_skipped_and_named() {
+        let (document, remarks) = read(
+            "ill",
+            "T1\tD 0 9\till\nT2\tD 0 x\till\nwhat\nN1\tReference T9 X\tx\nT3\tD 0 3\tbad\n\nT4\tD 0 3\till\n",
+        );
+        assert_eq!(document.mentions.len(), 1);
+        use RemarkKind::{BadRecord, OffsetMismatch};
+        assert_eq!(remarks, [(OffsetMismatch, 1), (BadRecord, 2), (BadRecord, 3), (OffsetMismatch, 5), (BadRecord, 4)]);
+    }
+}

@@ -1,0 +1,111 @@
+//! From one format to another, with an account of what the other could not express.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::files::{Corpus, open};
+use crate::reader::Item;
+use crate::remark::{Remark, RemarkKind, Remarks};
+use crate::tagged::TagOptions;
+use crate::writer::{CorpusWriter, WriteOptions};
+use crate::{CorpusError, Format};
+
+/// What to convert into, and how to read and write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConvertOptions {
+    /// The format of the input; guessed if absent.
+    pub from: Option<Format>,
+    /// The format of the output.
+    pub to: Format,
+    /// How tags are read.
+    pub read: TagOptions,
+    /// How the output is written. The stem of NeMo's files is the input's, whatever stands here.
+    pub write: WriteOptions,
+}
+
+impl ConvertOptions {
+    /// Converts into a format with everything else as it comes.
+    pub fn to(format: Format) -> Self {
+        Self { from: None, to: format, read: TagOptions::default(), write: WriteOptions::default() }
+    }
+}
+
+/// What a conversion did: every document and mention read is written or is in the remarks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConversionReport {
+    /// The input's format, named or guessed.
+    pub from: Format,
+    /// The output's format.
+    pub to: Format,
+    /// The files written.
+    pub files: Vec<PathBuf>,
+    /// Documents read.
+    pub documents_read: u64,
+    /// Documents written.
+    pub documents_written: u64,
+    /// Mentions read.
+    pub mentions_read: u64,
+    /// Mentions written.
+    pub mentions_written: u64,
+    /// What was skipped, changed or left out, counted and located.
+    pub remarks: Remarks,
+}
+
+/// Converts a corpus. Nothing stands under the output's name until all of it was written.
+///
+/// *Ordering:* the input's. *Memory:* one document, and a bounded number of remarks. *Cancellation:* it is a plain call.
+/// *Rejects:* remarks of the report.
+///
+/// # Errors
+/// An input that cannot be read as a whole, or an output that cannot be written.
+pub fn convert(input: &Path, output: &Path, options: &ConvertOptions) -> Result<ConversionReport, CorpusError> {
+    let Corpus { format: from, documents } = open(input, options.from, &options.read)?;
+    let mut write = options.write.clone();
+    write.stem = stem(input);
+    let mut writer = CorpusWriter::create(output, options.to, write)?;
+    let mut report = ConversionReport {
+        from,
+        to: options.to,
+        files: Vec::new(),
+        documents_read: 0,
+        documents_written: 0,
+        mentions_read: 0,
+        mentions_written: 0,
+        remarks: Remarks::default(),
+    };
+    for item in documents {
+        match item? {
+            Item::Remark(remark) => report.remarks.add(remark),
+            Item::Document(spot, document) => {
+                let mut remarks = Vec::new();
+                writer.write(&spot, &document, &mut remarks)?;
+                report.count(document.mentions.len() as u64, remarks);
+            }
+        }
+    }
+    report.files = writer.finish()?;
+    Ok(report)
+}
+
+impl ConversionReport {
+    fn count(&mut self, mentions: u64, remarks: Vec<Remark>) {
+        let unwritable = remarks.iter().any(|remark| remark.kind == RemarkKind::UnwritableDocument);
+        let lost = remarks.iter().filter(|remark| {
+            matches!(remark.kind, RemarkKind::Discontinuous | RemarkKind::Overlap | RemarkKind::Unwritable)
+        });
+        let lost = if unwritable { mentions } else { lost.map(|remark| remark.count).sum() };
+        self.documents_read += 1;
+        self.documents_written += u64::from(!unwritable);
+        self.mentions_read += mentions;
+        self.mentions_written += mentions - lost;
+        remarks.into_iter().for_each(|remark| self.remarks.add(remark));
+    }
+}
+
+/// The input's name without its extension, and without what NeMo puts before it.
+fn stem(input: &Path) -> String {
+    let stem = input.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = stem.strip_prefix("text_").or_else(|| stem.strip_prefix("labels_")).unwrap_or(&stem);
+    if stem.is_empty() { WriteOptions::default().stem } else { stem.to_owned() }
+}

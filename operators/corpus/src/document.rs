@@ -1,0 +1,106 @@
+//! Characters and bytes of a document's text, and whether a mention stands where its offsets say.
+
+use std::ops::Range;
+
+/// Turns character offsets (Unicode code points) into byte offsets in constant time.
+#[derive(Clone, Debug)]
+pub(crate) struct CharIndex {
+    /// Byte offset of each character, and of the end; `None` for ASCII, where both count alike.
+    starts: Option<Vec<usize>>,
+    bytes: usize,
+}
+
+impl CharIndex {
+    pub(crate) fn new(text: &str) -> Self {
+        let starts = (!text.is_ascii())
+            .then(|| text.char_indices().map(|(byte, _)| byte).chain(std::iter::once(text.len())).collect::<Vec<_>>());
+        Self { starts, bytes: text.len() }
+    }
+
+    /// The byte offset of a character, or `None` past the end.
+    pub(crate) fn byte(&self, char: usize) -> Option<usize> {
+        match &self.starts {
+            Some(starts) => starts.get(char).copied(),
+            None => (char <= self.bytes).then_some(char),
+        }
+    }
+
+    /// The bytes of a range of characters, or `None` if it is turned round or reaches past the end.
+    pub(crate) fn bytes(&self, chars: Range<usize>) -> Option<Range<usize>> {
+        (chars.start <= chars.end).then_some(())?;
+        Some(self.byte(chars.start)?..self.byte(chars.end)?)
+    }
+
+    /// The character that begins at a byte offset; for a byte inside a character, the one after it.
+    pub(crate) fn char(&self, byte: usize) -> usize {
+        match &self.starts {
+            Some(starts) => starts.partition_point(|&start| start < byte),
+            None => byte,
+        }
+    }
+}
+
+/// How a mention's own wording fits the text at its offsets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// Letter for letter.
+    Exact,
+    /// But for white space.
+    Space,
+    /// Not at all; what is wrong, for a person.
+    None(String),
+}
+
+/// Compares a mention's wording with the text at its offsets.
+pub(crate) fn fit(text: &str, index: &CharIndex, bytes: &Range<usize>, wording: &str) -> Fit {
+    let there = &text[bytes.clone()];
+    if there == wording {
+        return Fit::Exact;
+    }
+    if !there.trim().is_empty() && there.split_whitespace().eq(wording.split_whitespace()) {
+        return Fit::Space;
+    }
+    let chars = index.char(bytes.start)..index.char(bytes.end);
+    let found = nearest(text, bytes.start, wording).map_or("it is nowhere in the text".to_owned(), |byte| {
+        format!("the nearest {wording:?} stands at {}", index.char(byte))
+    });
+    Fit::None(format!(
+        "the mention {wording:?} should stand at {}-{}, where the text has {there:?}; {found}",
+        chars.start, chars.end
+    ))
+}
+
+fn nearest(text: &str, byte: usize, wording: &str) -> Option<usize> {
+    let places = (!wording.is_empty()).then(|| text.match_indices(wording).map(|(place, _)| place))?;
+    places.min_by_key(|place| place.abs_diff(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_and_bytes_are_turned_into_each_other() {
+        let text = "aé𝛽z";
+        let index = CharIndex::new(text);
+        assert_eq!((0..5).map(|c| index.byte(c)).collect::<Vec<_>>(), [Some(0), Some(1), Some(3), Some(7), Some(8)]);
+        assert_eq!(index.byte(5), None);
+        assert_eq!(index.bytes(1..3), Some(1..7));
+        #[allow(clippy::reversed_empty_ranges)]
+        let reversed = index.bytes(3..1);
+        assert_eq!(reversed, None);
+        assert_eq!(index.char(7), 3);
+        assert_eq!(CharIndex::new("abc").byte(3), Some(3));
+        assert_eq!(CharIndex::new("abc").byte(4), None);
+    }
+
+    #[test]
+    fn a_misplaced_mention_is_told_where_it_stands() {
+        let text = "an ataxia of ataxia type";
+        let index = CharIndex::new(text);
+        assert_eq!(fit(text, &index, &(3..9), "ataxia"), Fit::Exact);
+        assert_eq!(fit(text, &index, &(3..9), "ataxia  "), Fit::Space);
+        let Fit::None(why) = fit(text, &index, &(12..18), "ataxia") else { panic!("must not fit") };
+        assert!(why.contains("12-18") && why.ends_with("stands at 13"), "{why}");
+    }
+}

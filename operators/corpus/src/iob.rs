@@ -1,0 +1,263 @@
+//! IOB files: a token and its tag a line, a blank line between sentences.
+//!
+//! ```text
+//! ataxia⇥B-Disease
+//! -⇥I-Disease
+//! ```
+//!
+//! The first of the columns (separated by tabs or spaces) is the token, the last its tag; those between are kept. Of the
+//! tags, [`Scheme`](crate::Scheme) tells the dialect. Lines `# doc_id = X` and `-DOCSTART-` begin documents; in a file without
+//! them each sentence is a document of its own. Where a marked document's second and third columns are the offsets of its
+//! tokens, they are its offsets.
+
+use std::io::{self, BufRead, Write};
+use std::sync::Arc;
+
+use pubtag_schemas::{AnnotatedDocument, Layout};
+
+use crate::CorpusError;
+use crate::document::CharIndex;
+use crate::lines::Lines;
+use crate::reader::Documents;
+use crate::remark::{Notes, RemarkKind, Spot};
+use crate::tagged::{self, Raw, RawSentence, RawSource, RawToken, TagOptions, Tagged};
+use crate::tagging::{self, Tag};
+use crate::two_parts;
+
+/// Reads an IOB file; `file` is its name in remarks.
+///
+/// *Ordering:* the file's. *Memory:* one document, and a thousand sentences to tell the scheme. *Cancellation:* drop it.
+/// *Rejects:* a sentence with a line that is not token and tag, or whose tags contradict each other, is skipped with a
+/// remark.
+pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>, options: TagOptions) -> Documents<'a> {
+    let source = Iob { lines: Lines::new(input, file), next: None };
+    Documents::new(file, Tagged::new(source, options))
+}
+
+struct Iob<R> {
+    lines: Lines<R>,
+    /// What was met while the sentence before it had not been closed by a blank line.
+    next: Option<Raw>,
+}
+
+/// What a line is.
+enum Line {
+    Blank,
+    Document(Option<String>),
+    Comment,
+    Token(RawToken, Tag),
+    Bad(String),
+}
+
+impl<R: BufRead> RawSource for Iob<R> {
+    fn next_raw(&mut self) -> Result<Option<Raw>, CorpusError> {
+        if let Some(next) = self.next.take() {
+            return Ok(Some(next));
+        }
+        let (mut tokens, mut tags, mut bad) = (Vec::new(), Vec::new(), None);
+        loop {
+            let line = self.lines.next_line()?.map(parse);
+            let number = self.lines.number();
+            match line {
+                Some(Line::Token(token, tag)) => {
+                    tokens.push(RawToken { line: number, ..token });
+                    tags.push(tag);
+                }
+                Some(Line::Bad(what)) => {
+                    bad.get_or_insert((number, what));
+                }
+                Some(Line::Comment) => {}
+                Some(Line::Blank) if tokens.is_empty() && bad.is_none() => {}
+                Some(Line::Document(id)) => {
+                    let document = Raw::Document(Spot::new(self.lines.file(), number), id);
+                    if tokens.is_empty() && bad.is_none() {
+                        return Ok(Some(document));
+                    }
+                    self.next = Some(document);
+                    break;
+                }
+                None if tokens.is_empty() && bad.is_none() => return Ok(None),
+                None => {
+                    let what = "the last sentence has no blank line after it; kept".to_owned();
+                    self.next = Some(tagged::remark(self.lines.file(), number, RemarkKind::Unterminated, what));
+                    break;
+                }
+                Some(Line::Blank) => break,
+            }
+        }
+        let file = self.lines.file();
+        if let Some((line, what)) = bad {
+            return Ok(Some(tagged::remark(file, line, RemarkKind::BadRecord, what)));
+        }
+        let spot = Spot::new(file, tokens[0].line);
+        Ok(Some(Raw::Sentence(RawSentence { spot, tokens, tags })))
+    }
+}
+
+fn parse(line: &str) -> Line {
+    let comment = comment(line);
+    if let Some(document @ Line::Document(_)) = comment {
+        return document;
+    }
+    let fields: Vec<&str> = line.split(['\t', ' ']).filter(|field| !field.is_empty()).collect();
+    match fields.as_slice() {
+        [] => Line::Blank,
+        ["-DOCSTART-", ..] => Line::Document(None),
+        [token, columns @ .., tag] => match Tag::parse(tag) {
+            Some(tag) => {
+                let columns = columns.iter().map(|&column| column.to_owned()).collect();
+                Line::Token(RawToken { line: 0, text: (*token).to_owned(), columns }, tag)
+            }
+            None => comment.unwrap_or_else(|| {
+                Line::Bad(format!("{tag:?} is not a tag (`O`, `B-…`, `I-…`); the sentence is left out"))
+            }),
+        },
+        [only] => Line::Bad(format!("{only:?} has no tag; the sentence is left out")),
+    }
+}
+
+fn comment(line: &str) -> Option<Line> {
+    let (key, value) = line.strip_prefix('#')?.split_once('=')?;
+    Some(match key.trim() {
+        "doc_id" | "newdoc id" => Line::Document(Some(value.trim().to_owned())),
+        _ => Line::Comment,
+    })
+}
+
+/// Whether `line` could stand in an IOB file; used to guess the format.
+pub(crate) fn looks_like(line: &str) -> Option<bool> {
+    match parse(line) {
+        Line::Blank | Line::Comment | Line::Document(_) => None,
+        Line::Token(..) => Some(true),
+        Line::Bad(_) => Some(false),
+    }
+}
+
+/// Columns of an IOB file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IobColumns {
+    /// Token, further columns where the source has them, tag: what taggers are trained on.
+    #[default]
+    TokenTag,
+    /// `# doc_id = X` before each document, then token, start, end, tag: keeps documents and offsets.
+    WithOffsets,
+}
+
+/// Writes a tokenised document, each sentence with a blank line after it.
+pub(crate) fn write(
+    document: &AnnotatedDocument,
+    columns: IobColumns,
+    out: &mut impl Write,
+    notes: &mut Notes<'_>,
+) -> io::Result<()> {
+    note_lost(document, columns == IobColumns::WithOffsets, notes);
+    let tags = tagging::encode(document, notes);
+    let index = CharIndex::new(&document.text);
+    if columns == IobColumns::WithOffsets {
+        let id = document.id.as_ref().map_or("-", |id| id.as_str());
+        writeln!(out, "# doc_id = {}", id.replace(['\n', '\r'], " "))?;
+    }
+    for range in sentence_tokens(document) {
+        for (token, tag) in document.tokens[range.clone()].iter().zip(&tags[range]) {
+            write!(out, "{}", &document.text[token.bytes.clone()])?;
+            if columns == IobColumns::WithOffsets {
+                write!(out, "\t{}\t{}", index.char(token.bytes.start), index.char(token.bytes.end))?;
+            }
+            for column in &token.columns {
+                write!(out, "\t{column}")?;
+            }
+            writeln!(out, "\t{tag}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// The tokens of each sentence that has one.
+pub(crate) fn sentence_tokens(document: &AnnotatedDocument) -> impl Iterator<Item = std::ops::Range<usize>> {
+    document.sentences.iter().map(|bytes| tagging::tokens_of(document, bytes)).filter(|range| !range.is_empty())
+}
+
+/// Says what of a document tokens and tags leave out.
+pub(crate) fn note_lost(document: &AnnotatedDocument, with_offsets: bool, notes: &mut Notes<'_>) {
+    if !with_offsets {
+        notes.add(RemarkKind::Ids, usize::from(document.id.is_some()), "the identifier of the document left out");
+        let offsets = usize::from(document.layout == Layout::Source);
+        notes.add(RemarkKind::Offsets, offsets, "the text between tokens, and so the offsets, left out");
+    }
+    notes.add(
+        RemarkKind::Passages,
+        document.passages.len(),
+        format!("the borders of {} passages left out", document.passages.len()),
+    );
+    let concepts = document.mentions.iter().filter(|mention| !mention.concepts.as_str().is_empty()).count();
+    notes.add(RemarkKind::Concepts, concepts, format!("the concepts of {concepts} mentions left out"));
+    let infons = document.infons.len() + document.mentions.iter().map(|mention| mention.infons.len()).sum::<usize>();
+    notes.add(RemarkKind::Infons, infons, format!("{infons} further keys and values left out"));
+    two_parts::note_wording(document, notes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Item;
+
+    fn read(text: &str) -> (Vec<AnnotatedDocument>, Vec<(RemarkKind, u64)>) {
+        let (mut documents, mut remarks) = (Vec::new(), Vec::new());
+        for item in reader(text.as_bytes(), &Arc::from("f"), TagOptions::default()) {
+            match item.unwrap() {
+                Item::Document(_, document) => documents.push(*document),
+                Item::Remark(remark) => remarks.push((remark.kind, remark.spot.line)),
+            }
+        }
+        (documents, remarks)
+    }
+
+    fn mentions(document: &AnnotatedDocument) -> Vec<(&str, &str)> {
+        document.mentions.iter().map(|mention| (mention.text.as_str(), mention.category.as_str())).collect()
+    }
+
+    #[test]
+    fn a_sentence_without_marks_is_a_document() {
+        let (documents, remarks) = read("An\tO\nataxia\tB-Disease\n\n\nNext NN B-NP O\n");
+        assert_eq!(documents.len(), 2);
+        assert_eq!((documents[0].text.as_str(), mentions(&documents[0])), ("An ataxia", vec![("ataxia", "Disease")]));
+        assert_eq!(documents[1].tokens[0].columns, ["NN", "B-NP"]);
+        assert_eq!(remarks, [(RemarkKind::Unterminated, 5)]);
+    }
+
+    #[test]
+    fn marks_gather_sentences_and_offsets_give_back_the_text() {
+        let text = "# doc_id = 7\nIll\t0\t3\tS-D\n.\t3\t4\tO\n\nSo\t6\t8\tO\n\n-DOCSTART- -X- O\n\nEnd NN O\n\n";
+        let (documents, remarks) = read(text);
+        assert_eq!(documents[0].id.as_ref().map(|id| id.as_str()), Some("7"));
+        assert_eq!((documents[0].text.as_str(), documents[0].layout), ("Ill.  So", Layout::Source));
+        assert_eq!(documents[0].sentences, [0..4, 6..8]);
+        assert_eq!((documents[1].text.as_str(), documents[1].layout), ("End", Layout::Joined));
+        assert_eq!(remarks, [(RemarkKind::SchemeConverted, 2)]);
+    }
+
+    #[test]
+    fn iob1_and_bare_tags_are_converted_and_said_aloud() {
+        let (documents, remarks) = read("a\tI\nb\tI\nc\tB\n\nd\tO\n\n");
+        assert_eq!(mentions(&documents[0]), [("a b", "Entity"), ("c", "Entity")]);
+        assert_eq!(remarks, [(RemarkKind::SchemeConverted, 1), (RemarkKind::SchemeConverted, 1)]);
+    }
+
+    #[test]
+    fn a_sentence_that_contradicts_itself_is_skipped_and_named() {
+        let (documents, remarks) = read("a\tB-D\n\nb\tO\nc\tI-D\n\nd\tX-D\ne\tO\n\nf\n\ng\tO\n\n");
+        assert_eq!(documents.iter().map(|d| d.text.as_str()).collect::<Vec<_>>(), ["a", "g"]);
+        use RemarkKind::{BadRecord, TagSequence};
+        assert_eq!(remarks, [(TagSequence, 4), (BadRecord, 6), (BadRecord, 9)]);
+    }
+
+    #[test]
+    fn a_stray_inside_tag_begins_a_mention_if_asked() {
+        let options = TagOptions { repair: true, ..Default::default() };
+        let items = reader("a\tB-D\nb\tO\nc\tI-D\n".as_bytes(), &Arc::from("f"), options);
+        let documents: Vec<_> =
+            items.filter_map(|item| if let Ok(Item::Document(_, d)) = item { Some(d) } else { None }).collect();
+        assert_eq!(mentions(&documents[0]), [("a", "D"), ("c", "D")]);
+    }
+}

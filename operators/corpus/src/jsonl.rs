@@ -1,0 +1,192 @@
+//! JSONL spans: one document a line, `{"id", "text", "entities": [{"start", "end", "label"}]}`.
+//!
+//! Offsets are half-open and count code points. Two keys more are written where there is something to write, and read
+//! where they stand: `concepts` (as [`ConceptIds`](pubtag_schemas::ConceptIds) writes them) and `mention`, the mention's
+//! own wording, which is checked against the text.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, Write};
+use std::sync::Arc;
+
+use pubtag_schemas::{AnnotatedDocument, ConceptIds, DocId, Mention};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::CorpusError;
+use crate::document::{CharIndex, Fit, fit};
+use crate::lines::Lines;
+use crate::reader::{Documents, Item, Parse};
+use crate::remark::{Notes, RemarkKind, Spot};
+use crate::two_parts;
+
+/// Reads JSONL spans; `file` is its name in remarks.
+///
+/// *Ordering:* the file's. *Memory:* a line. *Cancellation:* drop it. *Rejects:* a line that is not such an object, and
+/// an entity that reaches outside the text or is not what it says, is skipped with a remark.
+pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>) -> Documents<'a> {
+    Documents::new(file, Jsonl { lines: Lines::new(input, file) })
+}
+
+struct Jsonl<R> {
+    lines: Lines<R>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    id: Value,
+    text: String,
+    #[serde(default)]
+    entities: Vec<Entity>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entity {
+    start: usize,
+    end: usize,
+    label: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    concepts: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mention: Option<String>,
+}
+
+impl<R: BufRead> Parse for Jsonl<R> {
+    fn step(&mut self, out: &mut VecDeque<Item>) -> Result<bool, CorpusError> {
+        let Some(line) = self.lines.next_line()? else { return Ok(false) };
+        if line.trim().is_empty() {
+            return Ok(true);
+        }
+        let record = parse(line);
+        let spot = Spot::new(self.lines.file(), self.lines.number());
+        let mut remarks = Vec::new();
+        match record {
+            Ok(record) => {
+                let document = assemble(record, &spot, &mut remarks);
+                out.push_back(Item::Document(spot, Box::new(document)));
+            }
+            Err(what) => Notes::new(&spot, None, &mut remarks).add(RemarkKind::BadRecord, 1, what),
+        }
+        out.extend(remarks.into_iter().map(Item::Remark));
+        Ok(true)
+    }
+}
+
+fn parse(line: &str) -> Result<Record, String> {
+    let record: Record =
+        serde_json::from_str(line).map_err(|error| format!("not an object with text and entities: {error}"))?;
+    match record.id {
+        Value::String(_) | Value::Number(_) | Value::Null => Ok(record),
+        _ => Err("an id is a text or a number".to_owned()),
+    }
+}
+
+fn assemble(record: Record, spot: &Spot, remarks: &mut Vec<crate::Remark>) -> AnnotatedDocument {
+    let id = match &record.id {
+        Value::String(id) => Some(id.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    };
+    let mut notes = Notes::new(spot, id.as_deref(), remarks);
+    let index = CharIndex::new(&record.text);
+    let mut mentions = Vec::with_capacity(record.entities.len());
+    for entity in record.entities {
+        match mention(entity, &record.text, &index) {
+            Ok((mention, oddity)) => {
+                mentions.push(mention);
+                notes.add(RemarkKind::MentionSpace, usize::from(oddity.is_some()), oddity.unwrap_or_default());
+            }
+            Err((kind, what)) => notes.add(kind, 1, what),
+        }
+    }
+    AnnotatedDocument { id: id.as_deref().map(DocId::new), text: record.text, mentions, ..Default::default() }
+}
+
+fn mention(entity: Entity, text: &str, index: &CharIndex) -> Result<(Mention, Option<String>), (RemarkKind, String)> {
+    let Entity { start, end, label, concepts, mention: wording } = entity;
+    if label.is_empty() {
+        return Err((RemarkKind::BadRecord, format!("the entity at {start}-{end} has no label")));
+    }
+    let outside = || {
+        (
+            RemarkKind::OffsetMismatch,
+            format!(
+                "the entity {label} at {start}-{end} is empty or reaches outside the text of {} characters",
+                index.char(text.len())
+            ),
+        )
+    };
+    let bytes = index.bytes(start..end).filter(|bytes| !bytes.is_empty()).ok_or_else(outside)?;
+    let mut mention = Mention::new(text, bytes, &label);
+    mention.concepts = ConceptIds::new(concepts);
+    let mut oddity = None;
+    if let Some(wording) = wording {
+        match fit(text, index, &mention.bytes, &wording) {
+            Fit::Exact => {}
+            Fit::Space => {
+                oddity =
+                    Some(format!("the mention {wording:?} at {start}-{end} differs from the text in white space; kept"))
+            }
+            Fit::None(what) => return Err((RemarkKind::OffsetMismatch, what)),
+        }
+        mention.text = wording;
+    }
+    Ok((mention, oddity))
+}
+
+/// Writes a document as one line. Passages, sentences, tokens, infons and discontinuous mentions are not carried.
+pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &mut Notes<'_>) -> io::Result<()> {
+    let passages = document.passages.len();
+    notes.add(RemarkKind::Passages, passages, format!("the borders of {passages} passages left out"));
+    let one_piece = two_parts::in_one_piece(document, notes);
+    let (mentions, empty): (Vec<&Mention>, Vec<_>) =
+        one_piece.into_iter().partition(|m| !m.bytes.is_empty() && !m.category.is_empty());
+    notes.add(
+        RemarkKind::Unwritable,
+        empty.len(),
+        format!("{} mentions without text or category left out", empty.len()),
+    );
+    let infons = document.infons.len() + mentions.iter().map(|mention| mention.infons.len()).sum::<usize>();
+    two_parts::note_extras(document, infons, notes);
+    let index = CharIndex::new(&document.text);
+    let entity = |mention: &Mention| Entity {
+        start: index.char(mention.bytes.start),
+        end: index.char(mention.bytes.end),
+        label: mention.category.clone(),
+        concepts: mention.concepts.as_str().to_owned(),
+        mention: (mention.text != document.text[mention.bytes.clone()]).then(|| mention.text.clone()),
+    };
+    let record = Record {
+        id: document.id.as_ref().map_or(Value::Null, |id| Value::from(id.as_str())),
+        text: document.text.clone(),
+        entities: mentions.into_iter().map(entity).collect(),
+    };
+    serde_json::to_writer(&mut *out, &record)?;
+    writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_lines_and_bad_entities_are_skipped_and_named() {
+        let text = concat!(
+            "{\"id\": 7, \"text\": \"né ill\", \"entities\": [{\"start\": 3, \"end\": 6, \"label\": \"D\"}, {\"start\": 3, \"end\": 7, \"label\": \"D\"},",
+            " {\"start\": 0, \"end\": 2, \"label\": \"D\", \"mention\": \"ill\"}]}\n",
+            "{\"text\": \"x\"}\n\n{\"id\": 1}\n{\"id\": [1], \"text\": \"\"}\nnothing\n",
+        );
+        let items: Vec<_> = reader(text.as_bytes(), &Arc::from("f")).map(Result::unwrap).collect();
+        let remarks: Vec<_> = items
+            .iter()
+            .filter_map(
+                |item| if let Item::Remark(remark) = item { Some((remark.kind, remark.spot.line)) } else { None },
+            )
+            .collect();
+        use RemarkKind::{BadRecord, OffsetMismatch};
+        assert_eq!(remarks, [(OffsetMismatch, 1), (OffsetMismatch, 1), (BadRecord, 4), (BadRecord, 5), (BadRecord, 6)]);
+        let Item::Document(_, document) = &items[0] else { panic!("{items:?}") };
+        assert_eq!((document.mentions.len(), document.mentions[0].text.as_str()), (1, "ill"));
+        assert_eq!(document.id, Some(DocId::new("7")));
+    }
+}

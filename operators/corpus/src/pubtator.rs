@@ -1,0 +1,307 @@
+//! PubTator: `PMID|t|title`, `PMID|a|abstract`, a row for each mention, a blank line.
+//!
+//! ```text
+//! 354896|t|Lidocaine-induced cardiac asystole.
+//! 354896|a|Intravenous administration of …
+//! 354896⇥18⇥34⇥cardiac asystole⇥Disease⇥D006323
+//! ```
+//!
+//! Offsets are half-open and count code points in title, one character, abstract. The sixth column has the concepts; a
+//! seventh, as in BC5CDR, the wordings of a composite mention's parts, which is carried as the infon [`COMPOSITE`]. Rows
+//! without offsets are relations. A document without an `|a|` line has no abstract.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, Write};
+use std::sync::Arc;
+
+use pubtag_schemas::{AnnotatedDocument, ConceptIds, Mention};
+
+use crate::CorpusError;
+use crate::document::{CharIndex, Fit, fit};
+use crate::lines::Lines;
+use crate::reader::{Documents, Item, Parse};
+use crate::remark::{Notes, RemarkKind, Spot};
+use crate::two_parts::{self, TwoParts};
+
+/// Key of the infon that carries PubTator's seventh column.
+pub const COMPOSITE: &str = "composite";
+
+/// Reads a PubTator file; `file` is its name in remarks.
+///
+/// *Ordering:* the file's. *Memory:* one document. *Cancellation:* drop it. *Rejects:* a row that is none, and a mention
+/// that is not where its offsets say, is skipped with a remark; so is what stands outside any document.
+pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>) -> Documents<'a> {
+    Documents::new(file, PubTator { lines: Lines::new(input, file), title: None })
+}
+
+struct PubTator<R> {
+    lines: Lines<R>,
+    /// A title that was read while the document before it had not been closed by a blank line.
+    title: Option<Title>,
+}
+
+struct Title {
+    line: u64,
+    id: String,
+    text: String,
+}
+
+/// The lines of one document.
+struct Block {
+    title: Title,
+    abstract_text: Option<String>,
+    rows: Vec<(u64, String)>,
+}
+
+impl<R: BufRead> Parse for PubTator<R> {
+    fn step(&mut self, out: &mut VecDeque<Item>) -> Result<bool, CorpusError> {
+        let Some(title) = self.next_title(out)? else { return Ok(false) };
+        let mut block = Block { title, abstract_text: None, rows: Vec::new() };
+        while let Some(line) = self.lines.next_line()? {
+            if line.trim().is_empty() {
+                break;
+            }
+            match section(line) {
+                Some((id, 't', text)) => {
+                    let (id, text) = (id.to_owned(), text.to_owned());
+                    self.title = Some(Title { line: self.lines.number(), id, text });
+                    break;
+                }
+                Some((id, 'a', text)) if id == block.title.id && block.abstract_text.is_none() => {
+                    block.abstract_text = Some(text.to_owned());
+                }
+                _ => {
+                    let row = line.to_owned();
+                    block.rows.push((self.lines.number(), row));
+                }
+            }
+        }
+        assemble(block, self.lines.file(), out);
+        Ok(true)
+    }
+}
+
+impl<R: BufRead> PubTator<R> {
+    fn next_title(&mut self, out: &mut VecDeque<Item>) -> Result<Option<Title>, CorpusError> {
+        if let Some(title) = self.title.take() {
+            return Ok(Some(title));
+        }
+        while let Some(line) = self.lines.next_line()? {
+            if let Some((id, 't', text)) = section(line) {
+                let (id, text) = (id.to_owned(), text.to_owned());
+                return Ok(Some(Title { line: self.lines.number(), id, text }));
+            }
+            if !line.trim().is_empty() {
+                let what = format!("{:?} stands outside any document: no `id|t|title` line before it", start_of(line));
+                let mut remarks = Vec::new();
+                let spot = Spot::new(self.lines.file(), self.lines.number());
+                Notes::new(&spot, None, &mut remarks).add(RemarkKind::BadRecord, 1, what);
+                out.extend(remarks.into_iter().map(Item::Remark));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// `id|t|text` or `id|a|text`.
+pub(crate) fn section(line: &str) -> Option<(&str, char, &str)> {
+    let mut parts = line.splitn(3, '|');
+    let (id, kind, text) = (parts.next()?, parts.next()?, parts.next()?);
+    let kind = match kind {
+        "t" => 't',
+        "a" => 'a',
+        _ => return None,
+    };
+    (!id.is_empty() && !id.contains('\t')).then_some((id, kind, text))
+}
+
+fn start_of(line: &str) -> String {
+    line.chars().take(60).collect()
+}
+
+fn assemble(block: Block, file: &Arc<str>, out: &mut VecDeque<Item>) {
+    let id = block.title.id.as_str();
+    let mut document = two_parts::join(id, &block.title.text, block.abstract_text.as_deref());
+    let spot = Spot::new(file, block.title.line);
+    let mut remarks = Vec::new();
+    let mut notes = Notes::new(&spot, Some(id), &mut remarks);
+    let index = CharIndex::new(&document.text);
+    let mut relations = 0;
+    for (line, row) in &block.rows {
+        let mut say = |kind, what| notes.add_at(Spot::new(file, *line), kind, 1, what);
+        match parse_row(row, id, &document.text, &index) {
+            Ok(Row::Mention(mention, None)) => document.mentions.push(mention),
+            Ok(Row::Mention(mention, Some(what))) => {
+                say(RemarkKind::MentionSpace, what);
+                document.mentions.push(mention);
+            }
+            Ok(Row::Relation) => relations += 1,
+            Err((kind, what)) => say(kind, what),
+        }
+    }
+    notes.add(RemarkKind::Relations, relations, format!("{relations} relations left out"));
+    out.push_back(Item::Document(spot, Box::new(document)));
+    out.extend(remarks.into_iter().map(Item::Remark));
+}
+
+enum Row {
+    /// A mention, and what is odd about its white space.
+    Mention(Mention, Option<String>),
+    Relation,
+}
+
+fn parse_row(row: &str, id: &str, text: &str, index: &CharIndex) -> Result<Row, (RemarkKind, String)> {
+    let bad = |what: String| (RemarkKind::BadRecord, what);
+    let fields: Vec<&str> = row.split('\t').collect();
+    if fields.len() < 4 || fields.iter().take(4).any(|field| field.is_empty()) {
+        return Err(bad(format!("{:?} is neither a mention, a relation nor a new document", start_of(row))));
+    }
+    if fields[0] != id {
+        return Err(bad(format!("a row of document {} inside document {id}", fields[0])));
+    }
+    let (Ok(start), Ok(end)) = (fields[1].parse::<usize>(), fields[2].parse::<usize>()) else {
+        let number =
+            |field: &str| field.starts_with(|c: char| c.is_ascii_digit() || c == '-') && field.parse::<i64>().is_ok();
+        let broken = number(fields[1]) || (number(fields[2]) && fields.len() > 4);
+        return if broken {
+            Err(bad(format!("offsets {:?} and {:?} are not two whole numbers", fields[1], fields[2])))
+        } else {
+            Ok(Row::Relation)
+        };
+    };
+    let (wording, category) = (fields[3], fields.get(4).copied().unwrap_or_default());
+    if category.is_empty() {
+        return Err(bad(format!("the mention {wording:?} has no category")));
+    }
+    let Some(bytes) = index.bytes(start..end).filter(|bytes| !bytes.is_empty()) else {
+        let length = index.char(text.len());
+        let what =
+            format!("the mention {wording:?} should stand at {start}-{end}, but the text has {length} characters");
+        return Err((RemarkKind::OffsetMismatch, what));
+    };
+    let oddity = match fit(text, index, &bytes, wording) {
+        Fit::Exact => None,
+        Fit::Space => {
+            Some(format!("the mention {wording:?} at {start}-{end} differs from the text in white space; kept"))
+        }
+        Fit::None(what) => return Err((RemarkKind::OffsetMismatch, what)),
+    };
+    let mut mention = Mention::new(text, bytes, category);
+    mention.text = wording.to_owned();
+    mention.concepts = ConceptIds::new(fields.get(5).copied().unwrap_or_default());
+    if let Some(parts) = fields.get(6..).filter(|parts| !parts.is_empty()) {
+        mention.infons.push((COMPOSITE.to_owned(), parts.join("\t")));
+    }
+    Ok(Row::Mention(mention, oddity))
+}
+
+/// Writes a document and the blank line after it.
+///
+/// Discontinuous mentions, infons other than [`COMPOSITE`], sentences and tokens are not carried, and reported.
+pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &mut Notes<'_>) -> io::Result<()> {
+    let Some(id) = document
+        .id
+        .as_ref()
+        .map(|id| id.as_str())
+        .filter(|id| !id.contains(['|', '\t', '\n', '\r']) && !id.trim().is_empty())
+    else {
+        notes.add(
+            RemarkKind::UnwritableDocument,
+            1,
+            "a document without an identifier, or one with `|` or a tab in it, cannot be written",
+        );
+        return Ok(());
+    };
+    let parts = TwoParts::of(document, true, notes);
+    let index = CharIndex::new(parts.text());
+    let mentions = two_parts::in_one_piece(document, notes);
+    let other = mentions.iter().flat_map(|mention| &mention.infons).filter(|(key, _)| key != COMPOSITE).count();
+    two_parts::note_extras(document, document.infons.len() + other, notes);
+
+    writeln!(out, "{id}|t|{}", parts.title())?;
+    if let Some(abstract_text) = parts.abstract_text() {
+        writeln!(out, "{id}|a|{abstract_text}")?;
+    }
+    let mut empty = 0;
+    for mention in mentions {
+        let bytes = parts.map(&mention.bytes);
+        if bytes.is_empty() || mention.category.trim().is_empty() {
+            empty += 1;
+            continue;
+        }
+        let there = &parts.text()[bytes.clone()];
+        let wording =
+            if fit(parts.text(), &index, &bytes, &mention.text) == Fit::Space { &mention.text } else { there };
+        write!(out, "{id}\t{}\t{}\t", index.char(bytes.start), index.char(bytes.end))?;
+        write!(
+            out,
+            "{}\t{}\t{}",
+            one_field(wording),
+            one_field(&mention.category),
+            one_field(mention.concepts.as_str())
+        )?;
+        for (_, parts) in mention.infons.iter().filter(|(key, _)| key == COMPOSITE) {
+            write!(out, "\t{}", parts.replace(['\n', '\r'], " "))?;
+        }
+        writeln!(out)?;
+    }
+    notes.add(RemarkKind::Unwritable, empty, format!("{empty} mentions without text or category left out"));
+    writeln!(out)
+}
+
+fn one_field(text: &str) -> String {
+    text.replace(['\t', '\n', '\r'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Vec<AnnotatedDocument>, Vec<(RemarkKind, u64)>) {
+        let (mut documents, mut remarks) = (Vec::new(), Vec::new());
+        for item in reader(text.as_bytes(), &Arc::from("f")) {
+            match item.unwrap() {
+                Item::Document(_, document) => documents.push(*document),
+                Item::Remark(remark) => remarks.push((remark.kind, remark.spot.line)),
+            }
+        }
+        (documents, remarks)
+    }
+
+    #[test]
+    fn offsets_count_code_points_in_title_space_abstract() {
+        let text = "\n7|t|𝛽-ataxia.\n7|a|An é|a|b.\n7\t2\t8\tataxia\tDisease\tD1|D2+OMIM:3\tx|y\n7\t13\t14\té\tSign\n7\tCID\tD1\tD2\n\n";
+        let (documents, remarks) = read(text);
+        assert_eq!(documents[0].text, "𝛽-ataxia. An é|a|b.");
+        let mentions: Vec<_> =
+            documents[0].mentions.iter().map(|m| (m.text.as_str(), m.bytes.clone(), m.concepts.as_str())).collect();
+        assert_eq!(mentions, [("ataxia", 5..11, "D1|D2+OMIM:3"), ("é", 16..18, "")]);
+        assert_eq!(documents[0].mentions[0].infons, [(COMPOSITE.to_owned(), "x|y".to_owned())]);
+        assert_eq!(remarks, [(RemarkKind::Relations, 2)]);
+    }
+
+    #[test]
+    fn a_bad_row_is_skipped_and_named_and_its_document_kept() {
+        let text = "1|t|An ataxia\n1\t0\t2\tataxia\tD\tx\n1\t3\t99\tataxia\tD\tx\n1\t3\tz\tataxia\tD\tx\n2\t3\t9\tataxia\tD\tx\n1\t3\t9\tataxia \tD\tx\nrubbish\n2|t|Next\n";
+        let (documents, remarks) = read(text);
+        assert_eq!(documents.iter().map(|d| d.mentions.len()).collect::<Vec<_>>(), [1, 0]);
+        use RemarkKind::{BadRecord, MentionSpace, OffsetMismatch};
+        let expected = [
+            (OffsetMismatch, 2),
+            (OffsetMismatch, 3),
+            (BadRecord, 4),
+            (BadRecord, 5),
+            (MentionSpace, 6),
+            (BadRecord, 7),
+        ];
+        assert_eq!(remarks, expected);
+    }
+
+    #[test]
+    fn a_file_without_a_document_is_an_error() {
+        let error =
+            |text: &'static str| reader(text.as_bytes(), &Arc::from("f")).find_map(Result::err).map(|e| e.to_string());
+        assert!(error("\n\n").is_some_and(|e| e.contains("no document")));
+        assert!(error("just words\n").is_some_and(|e| e.contains("none of its 1 records") && e.contains("f:1")));
+    }
+}

@@ -1,0 +1,113 @@
+//! The one shape of every reader: an iterator of documents and remarks that ends with the file or with its defect.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use pubtag_schemas::AnnotatedDocument;
+
+use crate::CorpusError;
+use crate::remark::{Effect, Remark, Spot};
+
+/// What a reader yields.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// A document, and the line where it begins.
+    Document(Spot, Box<AnnotatedDocument>),
+    /// Something to say of a record: left out, changed, or not carried by the model.
+    Remark(Remark),
+}
+
+/// A parser of one format: each step appends what the next record holds.
+pub(crate) trait Parse {
+    /// Appends what the next record holds; `false` at the end of the input.
+    fn step(&mut self, out: &mut VecDeque<Item>) -> Result<bool, CorpusError>;
+}
+
+/// The documents of a corpus, one by one.
+///
+/// *Ordering:* the file's. *Memory:* one document and its remarks. *Cancellation:* drop it. *Rejects:* a bad record is an
+/// [`Item::Remark`] with its place; a bad file is the last item, an `Err`. A file without a readable document is bad.
+pub struct Documents<'a> {
+    parser: Box<dyn Parse + Send + 'a>,
+    file: Arc<str>,
+    queue: VecDeque<Item>,
+    documents: u64,
+    skipped: u64,
+    first_skipped: Option<String>,
+    done: bool,
+}
+
+impl fmt::Debug for Documents<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Documents")
+            .field("file", &self.file)
+            .field("documents", &self.documents)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Documents<'a> {
+    pub(crate) fn new(file: &Arc<str>, parser: impl Parse + Send + 'a) -> Self {
+        Self {
+            parser: Box::new(parser),
+            file: Arc::clone(file),
+            queue: VecDeque::new(),
+            documents: 0,
+            skipped: 0,
+            first_skipped: None,
+            done: false,
+        }
+    }
+
+    fn count(&mut self, item: &Item) {
+        match item {
+            Item::Document(..) => self.documents += 1,
+            Item::Remark(remark) if remark.kind.effect() == Effect::Skipped => {
+                self.skipped += 1;
+                self.first_skipped.get_or_insert_with(|| remark.to_string());
+            }
+            Item::Remark(_) => {}
+        }
+    }
+
+    /// The end of the file: an error unless a document came out of it.
+    fn end(&mut self) -> Option<CorpusError> {
+        if self.documents > 0 {
+            return None;
+        }
+        let file = Arc::clone(&self.file);
+        Some(match self.first_skipped.take() {
+            Some(first) => CorpusError::NothingReadable { file, skipped: self.skipped, first },
+            None => CorpusError::Empty { file },
+        })
+    }
+}
+
+impl Iterator for Documents<'_> {
+    type Item = Result<Item, CorpusError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(item) = self.queue.pop_front() {
+                self.count(&item);
+                return Some(Ok(item));
+            }
+            if self.done {
+                return None;
+            }
+            match self.parser.step(&mut self.queue) {
+                Ok(true) => {}
+                Ok(false) if self.queue.is_empty() => {
+                    self.done = true;
+                    return self.end().map(Err);
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    self.done = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Tags of tokens and the mentions that they spell: IOB1, IOB2, BIOES and BILOU read, IOB2 written.
+//!
+//! IOB2: `B-` begins a mention, `I-` goes on with one, `O` is outside. IOB1 (Ramshaw and Marcus 1995) begins with `I-` and
+//! uses `B-` only between neighbours of one category. BIOES (and BILOU, its twin in other letters) ends a mention with
+//! `E-`/`L-` and marks a single token with `S-`/`U-`.
+
+use std::ops::Range;
+
+use pubtag_schemas::{AnnotatedDocument, Mention};
+
+use crate::remark::{Notes, RemarkKind};
+
+/// How tags spell mentions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// `I-` begins a mention, `B-` only right after another of the same category.
+    Iob1,
+    /// `B-` begins every mention.
+    Iob2,
+    /// `B-`, `I-`, `E-`, and `S-` for one token; or BILOU's `L-` and `U-`.
+    Bioes,
+}
+
+impl Scheme {
+    /// The scheme's usual name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Iob1 => "IOB1",
+            Self::Iob2 => "IOB2",
+            Self::Bioes => "BIOES/BILOU",
+        }
+    }
+
+    /// Tells the scheme from some sentences of tags.
+    ///
+    /// `E-`, `S-`, `L-` or `U-` mean BIOES. Else it is IOB1 if mentions begin with `I-`, and every `B-` stands right
+    /// after a mention of its category; IOB2 in all other cases.
+    pub(crate) fn detect<'a>(sentences: impl Iterator<Item = &'a [Tag]>) -> Self {
+        let (mut begins_inside, mut iob1_only) = (false, true);
+        for tags in sentences {
+            for (i, tag) in tags.iter().enumerate() {
+                let before = i.checked_sub(1).map(|i| &tags[i]);
+                let follows =
+                    before.is_some_and(|before| before.position != Position::Out && before.category == tag.category);
+                match tag.position {
+                    Position::End | Position::Single => return Self::Bioes,
+                    Position::Inside => begins_inside |= !follows,
+                    Position::Begin => iob1_only &= follows,
+                    Position::Out => {}
+                }
+            }
+        }
+        if begins_inside && iob1_only { Self::Iob1 } else { Self::Iob2 }
+    }
+}
+
+/// What a tag says of its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Position {
+    Out,
+    Begin,
+    Inside,
+    End,
+    Single,
+}
+
+/// One token's tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tag {
+    pub(crate) position: Position,
+    /// The category; empty outside, and where the tag is bare (`B`, `I`).
+    pub(crate) category: String,
+}
+
+impl Tag {
+    /// Reads `O`, `B-Disease`, `B_Disease`, or a bare `B`; `None` for anything else.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut chars = text.chars();
+        let position = match chars.next()? {
+            'O' => Position::Out,
+            'B' => Position::Begin,
+            'I' | 'M' => Position::Inside,
+            'E' | 'L' => Position::End,
+            'S' | 'U' => Position::Single,
+            _ => return None,
+        };
+        let rest = chars.as_str();
+        let category = match rest.strip_prefix(['-', '_']) {
+            Some(category) if position != Position::Out && !category.is_empty() => category,
+            None if rest.is_empty() => "",
+            _ => return None,
+        };
+        Some(Self { position, category: category.to_owned() })
+    }
+
+    /// Whether the tag is in a mention and names no category.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.position != Position::Out && self.category.is_empty()
+    }
+
+    fn out() -> Self {
+        Self { position: Position::Out, category: String::new() }
+    }
+}
+
+impl std::fmt::Display for Tag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let letter = match self.position {
+            Position::Out => return f.write_str("O"),
+            Position::Begin => "B",
+            Position::Inside => "I",
+            Position::End => "E",
+            Position::Single => "S",
+        };
+        write!(f, "{letter}-{}", self.category)
+    }
+}
+
+/// The mentions of a sentence as ranges of tokens, or the first token whose tag contradicts the one before it.
+pub(crate) fn decode(tags: &[Tag], scheme: Scheme) -> Result<Vec<(Range<usize>, &str)>, usize> {
+    let mut mentions: Vec<(Range<usize>, &str)> = Vec::new();
+    // The category of the mention that the next token may go on with.
+    let mut open: Option<&str> = None;
+    for (i, tag) in tags.iter().enumerate() {
+        let category = tag.category.as_str();
+        let goes_on = open == Some(category);
+        let must_go_on = scheme == Scheme::Bioes && open.is_some();
+        match tag.position {
+            Position::Out if must_go_on => return Err(i),
+            Position::Out => open = None,
+            Position::Begin | Position::Single if must_go_on => return Err(i),
+            Position::Begin => {
+                mentions.push((i..i + 1, category));
+                open = Some(category);
+            }
+            Position::Single => mentions.push((i..i + 1, category)),
+            Position::Inside | Position::End if goes_on => {
+                if let Some((range, _)) = mentions.last_mut() {
+                    range.end = i + 1;
+                }
+                open = open.filter(|_| tag.position == Position::Inside);
+            }
+            Position::Inside if scheme == Scheme::Iob1 => {
+                mentions.push((i..i + 1, category));
+                open = Some(category);
+            }
+            Position::Inside | Position::End => return Err(i),
+        }
+    }
+    if scheme == Scheme::Bioes && open.is_some() { Err(tags.len() - 1) } else { Ok(mentions) }
+}
+
+/// The IOB2 tag of every token of a tokenised document, and what of its mentions no tag can hold.
+pub(crate) fn encode(document: &AnnotatedDocument, notes: &mut Notes<'_>) -> Vec<Tag> {
+    let mut tags = vec![Tag::out(); document.tokens.len()];
+    let broken = document.mentions.iter().filter(|mention| !mention.gaps.is_empty()).count();
+    notes.add(RemarkKind::Discontinuous, broken, format!("{broken} discontinuous mentions left out"));
+    let (named, unnamed): (Vec<&Mention>, Vec<&Mention>) = document
+        .mentions
+        .iter()
+        .filter(|mention| mention.gaps.is_empty())
+        .partition(|mention| !mention.category.is_empty() && !mention.category.contains(char::is_whitespace));
+    notes.add(
+        RemarkKind::Unwritable,
+        unnamed.len(),
+        format!("{} mentions whose category no tag can hold left out", unnamed.len()),
+    );
+    let (mut tokenless, mut widened, mut crowded) = (0, 0, 0);
+    for mention in crate::overlap::flat(named, notes) {
+        let range = tokens_of(document, &mention.bytes);
+        if range.is_empty() {
+            tokenless += 1;
+            continue;
+        }
+        let covered = document.tokens[range.start].bytes.start..document.tokens[range.end - 1].bytes.end;
+        widened += usize::from(covered.start < mention.bytes.start || mention.bytes.end < covered.end);
+        if tags[range.clone()].iter().any(|tag| tag.position != Position::Out) {
+            crowded += 1;
+            continue;
+        }
+        for (i, tag) in tags[range].iter_mut().enumerate() {
+            let position = if i == 0 { Position::Begin } else { Position::Inside };
+            *tag = Tag { position, category: mention.category.clone() };
+        }
+    }
+    notes.add(RemarkKind::Unwritable, tokenless, format!("{tokenless} mentions without a token left out"));
+    notes.add(RemarkKind::MentionWidened, widened, format!("{widened} mentions widened to whole tokens"));
+    notes.add(RemarkKind::Overlap, crowded, format!("{crowded} mentions that share a token with another left out"));
+    tags
+}
+
+/// The tokens that a range of bytes touches.
+pub(crate) fn tokens_of(document: &AnnotatedDocument, bytes: &Range<usize>) -> Range<usize> {
+    let start = document.tokens.partition_point(|token| token.bytes.end <= bytes.start);
+    let end = document.tokens.partition_point(|token| token.bytes.start < bytes.end);
+    start..end.max(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tags(text: &str) -> Vec<Tag> {
+        text.split(' ').map(|tag| Tag::parse(tag).unwrap()).collect()
+    }
+
+    fn spell(text: &str, scheme: Scheme) -> Result<Vec<(Range<usize>, String)>, usize> {
+        let tags = tags(text);
+        decode(&tags, scheme)
+            .map(|found| found.into_iter().map(|(range, category)| (range, category.to_owned())).collect())
+    }
+
+    #[test]
+    fn each_scheme_spells_the_same_mentions() {
+        let expected = Ok(vec![(0..2, "D".to_owned()), (2..3, "D".to_owned()), (4..5, "C".to_owned())]);
+        assert_eq!(spell("B-D I-D B-D O B-C", Scheme::Iob2), expected);
+        assert_eq!(spell("I-D I-D B-D O I-C", Scheme::Iob1), expected);
+        assert_eq!(spell("B-D E-D S-D O S-C", Scheme::Bioes), expected);
+        assert_eq!(spell("B-D L-D U-D O U-C", Scheme::Bioes), expected);
+    }
+
+    #[test]
+    fn a_contradiction_is_found_at_its_token() {
+        assert_eq!(spell("O I-D", Scheme::Iob2), Err(1));
+        assert_eq!(spell("B-D I-C", Scheme::Iob2), Err(1));
+        assert_eq!(spell("B-D O", Scheme::Bioes), Err(1));
+        assert_eq!(spell("O B-D", Scheme::Bioes), Err(1));
+        assert_eq!(spell("E-D", Scheme::Bioes), Err(0));
+    }
+
+    #[test]
+    fn the_scheme_is_told_from_the_tags() {
+        let detect = |sentences: &[&str]| {
+            let parsed: Vec<Vec<Tag>> = sentences.iter().map(|s| tags(s)).collect();
+            Scheme::detect(parsed.iter().map(Vec::as_slice))
+        };
+        assert_eq!(detect(&["O O", "I-D I-D O", "I-D B-D"]), Scheme::Iob1);
+        assert_eq!(detect(&["O B-D I-D"]), Scheme::Iob2);
+        assert_eq!(detect(&["O B-D I-D", "O I-D"]), Scheme::Iob2);
+        assert_eq!(detect(&["O S-D"]), Scheme::Bioes);
+        assert_eq!(detect(&["O"]), Scheme::Iob2);
+    }
+
+    #[test]
+    fn a_tag_is_a_letter_a_dash_and_a_category() {
+        assert_eq!(Tag::parse("B-X-y").unwrap().category, "X-y");
+        assert_eq!(Tag::parse("B").unwrap().category, "");
+        for bad in ["", "X-D", "Outside", "O-D", "B-", "Blue", "1"] {
+            assert_eq!(Tag::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Writes a corpus in any format, under its final name only once it is whole.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use pubtag_schemas::AnnotatedDocument;
+
+use crate::files::{escape, name_of};
+use crate::iob::IobColumns;
+use crate::remark::{Notes, Remark, RemarkKind, Spot};
+use crate::segment::segment_noting;
+use crate::{CorpusError, Format, bioc_json, bioc_xml, brat, inline, iob, jsonl, nemo, pubtator};
+
+/// How a corpus is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// The longest sentence of a NeMo corpus, in words.
+    pub max_length: Option<NonZeroUsize>,
+    /// The columns of an IOB file.
+    pub columns: IobColumns,
+    /// The `X` of NeMo's `text_X.txt`.
+    pub stem: String,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self { max_length: None, columns: IobColumns::default(), stem: "corpus".to_owned() }
+    }
+}
+
+/// Writes documents one by one.
+///
+/// *Ordering:* as given. *Memory:* one document; for brat also the names given out. *Cancellation:* drop it: a file that
+/// was not finished leaves nothing under its name. *Rejects:* what the format cannot express is left out or changed, and
+/// never without a remark.
+#[derive(Debug)]
+pub struct CorpusWriter {
+    sink: Sink,
+    options: WriteOptions,
+    documents: u64,
+}
+
+#[derive(Debug)]
+enum Sink {
+    One { format: Format, out: Output },
+    Nemo { directory: PathBuf, text: Output, labels: Output, seen: BTreeSet<String> },
+    Brat { directory: PathBuf, names: HashSet<String>, files: Vec<PathBuf> },
+}
+
+impl CorpusWriter {
+    /// Begins a corpus at `path`: a file, or for NeMo and brat a directory, which is made if it is not there.
+    ///
+    /// # Errors
+    /// A path that cannot be written.
+    pub fn create(path: &Path, format: Format, options: WriteOptions) -> Result<Self, CorpusError> {
+        let make =
+            |path: &Path| fs::create_dir_all(path).map_err(|source| CorpusError::Write { file: name_of(path), source });
+        let sink = match format {
+            Format::Nemo => {
+                make(path)?;
+                let file = |kind: &str| Output::create(path.join(format!("{kind}_{}.txt", options.stem)));
+                Sink::Nemo {
+                    directory: path.to_owned(),
+                    text: file("text")?,
+                    labels: file("labels")?,
+                    seen: BTreeSet::new(),
+                }
+            }
+            Format::Brat => {
+                make(path)?;
+                Sink::Brat { directory: path.to_owned(), names: HashSet::new(), files: Vec::new() }
+            }
+            _ => {
+                let mut out = Output::create(path.to_owned())?;
+                match format {
+                    Format::BiocXml => out.write(bioc_xml::write_start)?,
+                    Format::BiocJson => out.write(|out| bioc_json::write_start(out))?,
+                    _ => {}
+                }
+                Sink::One { format, out }
+            }
+        };
+        Ok(Self { sink, options, documents: 0 })
+    }
+
+    /// Writes a document that was read at `spot`, and appends what there is to say of it.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write(
+        &mut self,
+        spot: &Spot,
+        document: &AnnotatedDocument,
+        remarks: &mut Vec<Remark>,
+    ) -> Result<(), CorpusError> {
+        let mut notes = Notes::new(spot, document.id.as_ref().map(|id| id.as_str()), remarks);
+        let number = self.documents;
+        self.documents += 1;
+        match &mut self.sink {
+            Sink::One { format: Format::Inline, out } => out.write(|out| inline::write(document, out, &mut notes)),
+            Sink::One { format: Format::PubTator, out } => out.write(|out| pubtator::write(document, out, &mut notes)),
+            Sink::One { format: Format::BiocXml, out } => out.write(|out| bioc_xml::write(document, out, &mut notes)),
+            Sink::One { format: Format::BiocJson, out } => {
+                out.write(|out| bioc_json::write(document, number == 0, out, &mut notes))
+            }
+            Sink::One { format: Format::Jsonl, out } => out.write(|out| jsonl::write(document, out, &mut notes)),
+            Sink::One { out, .. } => {
+                let document = segment_noting(document, &mut notes);
+                out.write(|out| iob::write(&document, self.options.columns, out, &mut notes))
+            }
+            Sink::Nemo { text, labels, seen, .. } => {
+                let document = segment_noting(document, &mut notes);
+                text.write(|text| {
+                    labels.write_inner(|labels| {
+                        nemo::write(&document, self.options.max_length, (text, labels), seen, &mut notes)
+                    })
+                })
+            }
+            Sink::Brat { directory, names, files } => write_brat(directory, document, number, names, files, &mut notes),
+        }
+    }
+
+    /// Ends the corpus, and tells the files that it consists of.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn finish(self) -> Result<Vec<PathBuf>, CorpusError> {
+        match self.sink {
+            Sink::One { format, mut out } => {
+                match format {
+                    Format::BiocXml => out.write(bioc_xml::write_end)?,
+                    Format::BiocJson => out.write(|out| bioc_json::write_end(out))?,
+                    _ => {}
+                }
+                Ok(vec![out.finish()?])
+            }
+            Sink::Nemo { directory, text, labels, seen } => {
+                let mut ids = Output::create(directory.join("label_ids.csv"))?;
+                ids.write(|out| nemo::write_label_ids(&seen, out))?;
+                Ok(vec![text.finish()?, labels.finish()?, ids.finish()?])
+            }
+            Sink::Brat { files, .. } => Ok(files),
+        }
+    }
+}
+
+fn write_brat(
+    directory: &Path,
+    document: &AnnotatedDocument,
+    number: u64,
+    names: &mut HashSet<String>,
+    files: &mut Vec<PathBuf>,
+    notes: &mut Notes<'_>,
+) -> Result<(), CorpusError> {
+    let id = document.id.as_ref().map(|id| id.as_str().to_owned()).filter(|id| !id.is_empty());
+    let wanted = escape(&id.clone().unwrap_or_else(|| format!("document-{}", number + 1)));
+    let mut name = wanted.clone();
+    let mut copy = 2;
+    // File systems may not tell upper from lower case.
+    while !names.insert(name.to_lowercase()) {
+        name = format!("{wanted}.{copy}");
+        copy += 1;
+    }
+    if id.is_none() || name != wanted {
+        notes.add(
+            RemarkKind::NameChanged,
+            1,
+            format!("written as {name}: the document has no name, or its name is taken"),
+        );
+    }
+    let mut text = Output::create(directory.join(format!("{name}.txt")))?;
+    text.write(|out| out.write_all(document.text.as_bytes()))?;
+    let mut annotations = Output::create(directory.join(format!("{name}.ann")))?;
+    annotations.write(|out| brat::write(document, out, notes))?;
+    files.extend([text.finish()?, annotations.finish()?]);
+    Ok(())
+}
+
+/// A file that gets its name when it is whole.
+#[derive(Debug)]
+struct Output {
+    path: PathBuf,
+    partial: PathBuf,
+    out: Option<BufWriter<File>>,
+}
+
+impl Output {
+    fn create(path: PathBuf) -> Result<Self, CorpusError> {
+        let mut partial = path.clone().into_os_string();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        let file = File::create(&partial).map_err(|source| CorpusError::Write { file: name_of(&path), source })?;
+        Ok(Self { path, partial, out: Some(BufWriter::new(file)) })
+    }
+
+    fn write(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<(), CorpusError> {
+        self.write_inner(write).map_err(|source| CorpusError::Write { file: name_of(&self.path), source })
+    }
+
+    fn write_inner(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+        write(self.out.as_mut().expect("only `finish` takes it, and it consumes the output"))
+    }
+
+    fn finish(mut self) -> Result<PathBuf, CorpusError> {
+        let failed = |source| CorpusError::Write { file: name_of(&self.path), source };
+        let out = self.out.take().expect("only `finish` takes it, and it consumes the output");
+        out.into_inner().map_err(|error| failed(error.into_error()))?;
+        fs::rename(&self.partial, &self.path).map_err(failed)?;
+        Ok(self.path.clone())
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        // Not finished, or not renamed: what is left is not a corpus. There is nobody to tell if it cannot be removed.
+        let _ = fs::remove_file(&self.partial);
+    }
+}
