@@ -1,0 +1,146 @@
+//! How fast a file is read on one thread, against the time that `gzip -dc` takes to inflate it.
+//!
+//! `cargo bench -p pubtag-pubmed [-- FILE]` reads a file of its own making, or the one named.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures::StreamExt;
+use pubtag_pubmed::{ReadOptions, discover, hashed, read_unit};
+use pubtag_schemas::{InputUnit, Packet};
+use pubtag_stream::Meter;
+
+const RUNS: usize = 5;
+
+fn main() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let named = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let path = named.unwrap_or_else(|| {
+        let path = folder.path().join("synthetic.xml.gz");
+        write_synthetic(&path, 20_000);
+        path.to_str().expect("a UTF-8 path").to_owned()
+    });
+    let unit = discover(&[path.clone()]).expect("the file is there").units.remove(0);
+    let packed = unit.size.unwrap_or_default();
+    let inflated = inflate(&path).stdout.len() as u64;
+    let (records, read) = fastest(|| count_records(unit.clone()));
+    let (_, hash) = fastest(|| hashed(&unit).expect("the file is there"));
+    let (_, gzip) = fastest(|| gunzip(&path));
+    println!("{path}: {records} records, {} MiB packed, {} MiB of XML", packed >> 20, inflated >> 20);
+    println!("read      {:>8.1} ms  {:>6.0} MB/s of XML", millis(read), inflated as f64 / read.as_secs_f64() / 1e6);
+    println!("gzip -dc  {:>8.1} ms  (read takes {:.2} of it)", millis(gzip), read.as_secs_f64() / gzip.as_secs_f64());
+    println!("SHA-256   {:>8.1} ms  ({:.1}% of read)", millis(hash), 100.0 * hash.as_secs_f64() / read.as_secs_f64());
+}
+
+fn fastest<T>(mut work: impl FnMut() -> T) -> (T, Duration) {
+    let timed = |_| {
+        let since = Instant::now();
+        let result = work();
+        (result, since.elapsed())
+    };
+    (0..RUNS).map(timed).min_by_key(|(_, time)| *time).expect("it ran at least once")
+}
+
+fn count_records(unit: Arc<InputUnit>) -> u64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut flow = read_unit(unit, ReadOptions::default(), Meter::new("bench"));
+        let mut records = 0;
+        while let Some(packet) = flow.next().await {
+            if let Packet::Close(close) = packet.expect("no disk error") {
+                records = close.tally.records();
+            }
+        }
+        records
+    })
+}
+
+fn gunzip(path: &str) {
+    let status = Command::new("gzip").args(["-dc", path]).stdout(Stdio::null()).status();
+    assert!(status.expect("gzip is installed").success());
+}
+
+fn inflate(path: &str) -> std::process::Output {
+    Command::new("gzip").args(["-dc", path]).output().expect("gzip is installed")
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// Writes citations of about the size that PubMed's have: 1,700 characters of abstract and 10 KB of XML around them.
+fn write_synthetic(path: &Path, records: u32) {
+    let file = std::fs::File::create(path).expect("a temporary file");
+    let mut out = GzEncoder::new(file, Compression::default());
+    let mut words = Words(0x9E37_79B9_7F4A_7C15);
+    write!(out, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<PubmedArticleSet>\n").expect("room on the disk");
+    for record in 0..records {
+        let references: String = (0..30)
+            .map(|_| {
+                format!(
+                    "        <Reference>\n          <Citation>{}</Citation>\n          <ArticleIdList>\n            \
+                     <ArticleId IdType=\"pubmed\">{}</ArticleId>\n          </ArticleIdList>\n        </Reference>\n",
+                    words.sentence(10),
+                    words.next() % 40_000_000
+                )
+            })
+            .collect();
+        let authors: String = (0..6)
+            .map(|_| {
+                format!(
+                    "          <Author ValidYN=\"Y\">\n            <LastName>{}</LastName>\n            <AffiliationInfo>\
+                     \n              <Affiliation>{}</Affiliation>\n            </AffiliationInfo>\n          </Author>\n",
+                    words.word(),
+                    words.sentence(12)
+                )
+            })
+            .collect();
+        write!(
+            out,
+            "  <PubmedArticle>\n    <MedlineCitation Status=\"MEDLINE\" Owner=\"NLM\">\n      <PMID Version=\"1\">{}</PMID>\
+             \n      <Article PubModel=\"Print\">\n        <ArticleTitle>{} (p &lt; 0.05)</ArticleTitle>\n        <Abstract>\
+             \n          <AbstractText Label=\"AIM\">{}</AbstractText>\n          <AbstractText>{} m<sup>2</sup>\
+             </AbstractText>\n        </Abstract>\n        <AuthorList>\n{authors}        </AuthorList>\n      </Article>\
+             \n    </MedlineCitation>\n    <PubmedData>\n      <ReferenceList>\n{references}      </ReferenceList>\n    \
+             </PubmedData>\n  </PubmedArticle>\n",
+            990_000_001 + record,
+            words.sentence(12),
+            words.sentence(120),
+            words.sentence(130),
+        )
+        .expect("room on the disk");
+    }
+    writeln!(out, "</PubmedArticleSet>").and_then(|()| out.finish().map(drop)).expect("room on the disk");
+}
+
+/// Words without meaning, the same on every run (xorshift64).
+struct Words(u64);
+
+impl Words {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn word(&mut self) -> String {
+        const SYLLABLES: [&str; 16] =
+            ["an", "ti", "car", "di", "o", "my", "pa", "thy", "neu", "ro", "gen", "ic", "der", "ma", "to", "sis"];
+        let random = self.next();
+        (0..1 + random % 4).map(|at| SYLLABLES[(random >> (8 * at + 8) & 15) as usize]).collect()
+    }
+
+    fn sentence(&mut self, words: usize) -> String {
+        let mut sentence = (0..words).map(|_| self.word()).collect::<Vec<_>>().join(" ");
+        sentence.push('.');
+        sentence
+    }
+}

@@ -1,0 +1,178 @@
+//! The bytes of an input as they lie on disk: counted, hashed, and checked to stay the same.
+
+use std::fmt::Write as _;
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Stdin};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
+
+use ::md5::Md5;
+use pubtag_schemas::InputUnit;
+use sha2::{Digest, Sha256};
+
+use crate::PubmedError;
+use crate::md5::{Sidecar, sidecar};
+
+/// How much is read from disk at once.
+pub(crate) const READ_BYTES: usize = 256 * 1024;
+
+/// An open input. Clones share the position and the hashes: one end is read, the other asked for the checksums.
+#[derive(Clone)]
+pub(crate) struct Disk {
+    input: Arc<Mutex<Input>>,
+}
+
+struct Input {
+    handle: Handle,
+    sha256: Sha256,
+    md5: Option<Md5>,
+    sidecar: Sidecar,
+    bytes: u64,
+}
+
+enum Handle {
+    File(File),
+    Stdin(Stdin),
+}
+
+/// What reading an input to its end has shown.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// Bytes read.
+    pub(crate) bytes: u64,
+    /// SHA-256 of them, lower-case hex.
+    pub(crate) sha256: String,
+    /// How the input differs from the unit: it changed while it was read.
+    pub(crate) changed: Option<String>,
+    /// How the input differs from the checksum beside it.
+    pub(crate) mismatch: Option<String>,
+}
+
+impl Disk {
+    /// Opens a unit's input.
+    pub(crate) fn open(unit: &InputUnit) -> Result<Self, PubmedError> {
+        let (handle, sidecar) = if unit.uri == "-" {
+            (Handle::Stdin(io::stdin()), Sidecar::None)
+        } else {
+            let file = File::open(&unit.uri).map_err(PubmedError::io(&unit.uri, "open it"))?;
+            (Handle::File(file), sidecar(Path::new(&unit.uri))?)
+        };
+        let md5 = matches!(sidecar, Sidecar::Md5(_)).then(Md5::new);
+        let input = Input { handle, sha256: Sha256::new(), md5, sidecar, bytes: 0 };
+        Ok(Self { input: Arc::new(Mutex::new(input)) })
+    }
+
+    /// Reads what is left of a file, so that the checksums are those of the whole, and compares it with the unit.
+    ///
+    /// Standard input is left where it is: what is left of it may have no end.
+    pub(crate) fn finish(mut self, unit: &InputUnit) -> Result<Checked, PubmedError> {
+        let is_file = self.with(|input| matches!(input.handle, Handle::File(_)));
+        if is_file {
+            let mut buffer = vec![0; READ_BYTES];
+            while self.read(&mut buffer).map_err(PubmedError::io(&unit.uri, "read it"))? > 0 {}
+        }
+        self.with(|input| input.check(unit))
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Input) -> T) -> T {
+        // The counters stay right even if a reader panicked: they change only after a read has succeeded.
+        f(&mut self.input.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Read for Disk {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.with(|input| input.read(buffer))
+    }
+}
+
+impl Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = loop {
+            let result = match &mut self.handle {
+                Handle::File(file) => file.read(buffer),
+                Handle::Stdin(stdin) => stdin.read(buffer),
+            };
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        let read = &buffer[..count];
+        self.sha256.update(read);
+        if let Some(md5) = &mut self.md5 {
+            md5.update(read);
+        }
+        self.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn check(&mut self, unit: &InputUnit) -> Result<Checked, PubmedError> {
+        let sha256 = hex(&self.sha256.finalize_reset());
+        let changed = match &self.handle {
+            Handle::File(file) => {
+                let metadata = file.metadata().map_err(PubmedError::io(&unit.uri, "look at it"))?;
+                difference(unit, &metadata, self.bytes, &sha256)
+            }
+            Handle::Stdin(_) => None,
+        };
+        let found = self.md5.take().map(|md5| hex(&md5.finalize()));
+        let mismatch = match (&self.sidecar, found) {
+            (Sidecar::None, _) => None,
+            (Sidecar::Unreadable, _) => Some("the .md5 file beside it holds no MD5".to_owned()),
+            (Sidecar::Md5(told), Some(found)) if *told == found => None,
+            (Sidecar::Md5(told), found) => {
+                Some(format!("its MD5 is {}, the .md5 file beside it says {told}", found.unwrap_or_default()))
+            }
+        };
+        Ok(Checked { bytes: self.bytes, sha256, changed, mismatch })
+    }
+}
+
+/// How a file that has been read differs from what its unit says.
+fn difference(unit: &InputUnit, metadata: &Metadata, bytes: u64, sha256: &str) -> Option<String> {
+    let told = |what: &str, before: String, now: String| Some(format!("its {what} was {before} and is {now}"));
+    match unit {
+        InputUnit { size: Some(size), .. } if *size != bytes => told("size", size.to_string(), bytes.to_string()),
+        InputUnit { size: Some(size), .. } if *size != metadata.len() => {
+            told("size", size.to_string(), metadata.len().to_string())
+        }
+        InputUnit { modified_us: Some(before), .. } if modified_us(metadata).is_some_and(|now| now != *before) => {
+            told("time of modification", format!("{before} µs"), format!("{:?} µs", modified_us(metadata)))
+        }
+        InputUnit { sha256: Some(before), .. } if before != sha256 => {
+            told("SHA-256", before.clone(), sha256.to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Last modification in microseconds since 1970 UTC, where the file system says.
+pub(crate) fn modified_us(metadata: &Metadata) -> Option<i64> {
+    let time = metadata.modified().ok()?;
+    let micros = |duration: std::time::Duration| i64::try_from(duration.as_micros()).ok();
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => micros(after),
+        Err(before) => micros(before.duration()).map(|us| -us),
+    }
+}
+
+/// The unit with its SHA-256, which takes one read of the whole file. Standard input comes back as it is.
+///
+/// # Errors
+/// [`PubmedError::Io`] if the file cannot be read.
+pub fn hashed(unit: &InputUnit) -> Result<InputUnit, PubmedError> {
+    if unit.uri == "-" {
+        return Ok(unit.clone());
+    }
+    let checked = Disk::open(unit)?.finish(unit)?;
+    Ok(InputUnit { sha256: Some(checked.sha256), ..unit.clone() })
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().fold(String::with_capacity(2 * digest.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        text
+    })
+}

@@ -1,0 +1,82 @@
+//! The checksum that NLM puts beside each file.
+
+use std::path::{Path, PathBuf};
+
+use crate::PubmedError;
+
+/// What a `.md5` file beside an input says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sidecar {
+    /// There is none.
+    None,
+    /// The MD5 that the input must have, lower-case hex.
+    Md5(String),
+    /// There is one, but it holds no MD5.
+    Unreadable,
+}
+
+/// Reads `NAME.md5` beside an input.
+pub(crate) fn sidecar(input: &Path) -> Result<Sidecar, PubmedError> {
+    let path = sidecar_path(input);
+    if !path.is_file() {
+        return Ok(Sidecar::None);
+    }
+    let content = std::fs::read(&path).map_err(PubmedError::io(path.display(), "read the checksum"))?;
+    let name = input.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(parse(&String::from_utf8_lossy(&content), &name).map_or(Sidecar::Unreadable, Sidecar::Md5))
+}
+
+fn sidecar_path(input: &Path) -> PathBuf {
+    let mut path = input.as_os_str().to_owned();
+    path.push(".md5");
+    path.into()
+}
+
+/// Finds the MD5 of a file in `MD5(name)= hex` (NLM's form) or `hex  name` (md5sum's).
+///
+/// Of several lines, the one that names the file counts; a line that names nothing stands for the file beside it.
+fn parse(content: &str, name: &str) -> Option<String> {
+    let sums = || content.lines().filter_map(|line| hex_word(line).map(|hex| (line, hex)));
+    let named = sums().find(|(line, _)| line.contains(name));
+    let only = || sums().next().filter(|_| sums().count() == 1);
+    named.or_else(only).map(|(_, hex)| hex.to_ascii_lowercase())
+}
+
+fn hex_word(line: &str) -> Option<&str> {
+    let is_sum = |word: &&str| word.len() == 32 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    line.split(|c: char| !c.is_ascii_alphanumeric()).find(is_sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn both_common_forms_are_read() {
+        for line in [
+            format!("MD5(a.xml.gz)= {HEX}\n"),
+            format!("MD5 (a.xml.gz) = {}\n", HEX.to_uppercase()),
+            format!("{HEX}  a.xml.gz\n"),
+            format!("{HEX} *./a.xml.gz\r\n"),
+            HEX.to_owned(),
+        ] {
+            assert_eq!(parse(&line, "a.xml.gz").as_deref(), Some(HEX), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_list_only_the_line_that_names_the_file_counts() {
+        let other = HEX.replace('0', "f");
+        let list = format!("{other}  b.xml.gz\n{HEX}  a.xml.gz\n");
+        assert_eq!(parse(&list, "a.xml.gz").as_deref(), Some(HEX));
+        assert_eq!(parse(&list, "c.xml.gz"), None);
+    }
+
+    #[test]
+    fn a_text_without_an_md5_is_none() {
+        assert_eq!(parse("404 not found", "a"), None);
+        assert_eq!(parse("", "a"), None);
+    }
+}

@@ -1,0 +1,174 @@
+//! What a file holds, told from its first bytes.
+
+use std::io::Read;
+
+use encoding_rs::Encoding;
+use flate2::bufread::GzDecoder;
+
+use crate::xml;
+
+/// How many of a stream's first bytes are looked at.
+pub(crate) const HEAD_BYTES: usize = 16 * 1024;
+
+const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// What a stream holds, as far as its first bytes tell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Content {
+    /// Nothing, or white space only.
+    Empty,
+    /// gzip members.
+    Gzip,
+    /// XML in UTF-8, or in an encoding that has to be turned into it first.
+    Xml(Option<&'static Encoding>),
+    /// One JSON object a line.
+    Jsonl,
+    /// Something else; what it is and the way out.
+    Other(&'static str),
+}
+
+/// First bytes of things that are not read but often lie about.
+const OTHERS: [(&[u8], &str); 8] = [
+    (b"\x28\xB5\x2F\xFD", "it is compressed with zstd; decompress it first"),
+    (b"BZh", "it is compressed with bzip2; decompress it first"),
+    (b"\xFD7zXZ\x00", "it is compressed with xz; decompress it first"),
+    (b"PK\x03\x04", "it is a zip archive; unpack it first"),
+    (b"PAR1", "it is a Parquet file; export its texts as JSONL"),
+    (b"[", "it is a JSON array; write one object a line (JSONL)"),
+    (b"PMID- ", "it is MEDLINE/nbib text; export the citations as PubMed XML"),
+    (b"%PDF", "it is a PDF; export the citations as PubMed XML"),
+];
+
+/// Tells what a stream holds from its first bytes.
+///
+/// UTF-16 is known by its byte order mark or by the zero bytes of `<?`; any other encoding by the XML declaration.
+pub(crate) fn content(head: &[u8]) -> Content {
+    match head {
+        [0x1F, 0x8B, ..] => return Content::Gzip,
+        [0xFF, 0xFE, ..] | [b'<', 0, ..] => return Content::Xml(Some(encoding_rs::UTF_16LE)),
+        [0xFE, 0xFF, ..] | [0, b'<', ..] => return Content::Xml(Some(encoding_rs::UTF_16BE)),
+        _ => (),
+    }
+    let text = head.strip_prefix(UTF8_BOM).unwrap_or(head).trim_ascii_start();
+    match text {
+        [] => Content::Empty,
+        [b'{', ..] => Content::Jsonl,
+        [b'<', ..] => declared_encoding(text),
+        _ => Content::Other(other(text)),
+    }
+}
+
+fn other(text: &[u8]) -> &'static str {
+    let known = OTHERS.iter().find(|(start, _)| text.starts_with(start));
+    known.map_or("it is neither XML nor JSONL; give PubMed XML or one JSON object a line", |(_, what)| what)
+}
+
+/// Length of a UTF-8 byte order mark at the start of a stream.
+pub(crate) fn bom_len(head: &[u8]) -> usize {
+    if head.starts_with(UTF8_BOM) { UTF8_BOM.len() } else { 0 }
+}
+
+/// The encoding of the XML declaration, where it is not UTF-8 or a part of it.
+fn declared_encoding(text: &[u8]) -> Content {
+    let label = declaration(text).and_then(|declaration| attribute(declaration, "encoding"));
+    let Some(label) = label else { return Content::Xml(None) };
+    if label.eq_ignore_ascii_case("us-ascii") || label.eq_ignore_ascii_case("ascii") {
+        return Content::Xml(None);
+    }
+    match Encoding::for_label(label.as_bytes()) {
+        None => Content::Other("its XML declaration names an encoding that is not known; convert it to UTF-8"),
+        // A declaration that can be read as ASCII is not in UTF-16, whatever it says.
+        Some(encoding) if encoding == encoding_rs::UTF_8 || !encoding.is_ascii_compatible() => Content::Xml(None),
+        Some(encoding) => Content::Xml(Some(encoding)),
+    }
+}
+
+fn declaration(text: &[u8]) -> Option<&str> {
+    let rest = text.strip_prefix(b"<?xml")?;
+    let end = memchr::memmem::find(rest, b"?>")?;
+    std::str::from_utf8(&rest[..end]).ok()
+}
+
+fn attribute<'a>(declaration: &'a str, name: &str) -> Option<&'a str> {
+    let value = declaration.split_once(name)?.1.trim_start().strip_prefix('=')?.trim_start();
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    value[1..].split_once(quote).map(|(value, _)| value)
+}
+
+/// Whether a file with these first bytes is an input, or why it is not.
+///
+/// A file whose bytes leave it open is an input: reading it says what is wrong with it.
+pub(crate) fn recognise(head: &[u8]) -> Result<(), String> {
+    match content(head) {
+        Content::Gzip => {
+            let mut inner = Vec::new();
+            // The head is cut off anywhere, so that the error that ends it says nothing.
+            let _cut = GzDecoder::new(head).take(HEAD_BYTES as u64).read_to_end(&mut inner);
+            if inner.is_empty() { Ok(()) } else { recognise_content(&inner) }
+        }
+        _ => recognise_content(head),
+    }
+}
+
+fn recognise_content(head: &[u8]) -> Result<(), String> {
+    match content(head) {
+        Content::Empty => Err("it is empty".into()),
+        Content::Gzip => Err("it is gzip within gzip; decompress it once".into()),
+        Content::Other(what) => Err(what.into()),
+        Content::Xml(Some(_)) => Ok(()),
+        Content::Xml(None) => match xml::root_name(head) {
+            Some(root) if !xml::is_known_root(&root) => {
+                Err(format!("its root element is <{}>, not one of PubMed's", String::from_utf8_lossy(&root)))
+            }
+            _ => Ok(()),
+        },
+        Content::Jsonl => recognise_first_line(head),
+    }
+}
+
+fn recognise_first_line(head: &[u8]) -> Result<(), String> {
+    let text = &head[bom_len(head)..];
+    let line = text.trim_ascii_start().split(|&b| b == b'\n').next().unwrap_or_default();
+    let whole = line.len() < text.trim_ascii_start().len() || head.len() < HEAD_BYTES;
+    let object: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(line).ok();
+    let has_id = object.is_some_and(|object| object.contains_key("id") || object.contains_key("pmid"));
+    if has_id || !whole { Ok(()) } else { Err("it is JSON, but its first line is not an object with an id".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_told_from_the_bytes() {
+        assert_eq!(content(b"\x1F\x8B\x08"), Content::Gzip);
+        assert_eq!(content(b"\xEF\xBB\xBF \r\n<a/>"), Content::Xml(None));
+        assert_eq!(content(b"\n{\"id\": 1}"), Content::Jsonl);
+        assert_eq!(content(b" \n"), Content::Empty);
+        assert!(matches!(content(b"PMID- 12"), Content::Other(what) if what.contains("nbib")));
+        assert!(matches!(content(b"hello"), Content::Other(what) if what.contains("neither")));
+    }
+
+    #[test]
+    fn the_declared_encoding_counts_unless_it_cannot_be() {
+        let declared = |label| content(format!("<?xml version='1.0' encoding='{label}'?><a/>").as_bytes());
+        assert_eq!(declared("utf-8"), Content::Xml(None));
+        assert_eq!(declared("US-ASCII"), Content::Xml(None));
+        assert_eq!(declared("UTF-16"), Content::Xml(None));
+        assert_eq!(declared("iso-8859-1"), Content::Xml(Some(encoding_rs::WINDOWS_1252)));
+        assert!(matches!(declared("klingon"), Content::Other(_)));
+        assert_eq!(content(b"<\0?\0"), Content::Xml(Some(encoding_rs::UTF_16LE)));
+        assert_eq!(content(b"\xFE\xFF\0<"), Content::Xml(Some(encoding_rs::UTF_16BE)));
+    }
+
+    #[test]
+    fn only_pubmed_roots_and_records_with_ids_are_recognised() {
+        assert!(recognise(b"<?xml version='1.0'?><!-- x --><PubmedArticleSet>").is_ok());
+        assert!(recognise(b"<PubmedArticle>").is_ok());
+        assert!(recognise(b"<rss>").is_err_and(|why| why.contains("<rss>")));
+        assert!(recognise(b"{\"pmid\": 3, \"title\": \"t\"}\n").is_ok());
+        assert!(recognise(b"{\n  \"name\": \"x\"\n}").is_err());
+        assert!(recognise(b"").is_err());
+        assert!(recognise(b"\x1F\x8B\x08garbage").is_ok(), "what is wrong with it is said when it is read");
+    }
+}

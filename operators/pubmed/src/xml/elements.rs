@@ -1,0 +1,157 @@
+//! A record's elements, one after another: quick-xml with the checks that XML asks for.
+
+use pubtag_schemas::RejectReason;
+use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
+
+use crate::collector::Flaw;
+
+/// A cursor over the elements of one record.
+pub(crate) struct Elements<'a> {
+    reader: Reader<&'a [u8]>,
+}
+
+type Start<'a> = BytesStart<'a>;
+
+impl<'a> Elements<'a> {
+    /// Opens a record at its own start tag, which is also given.
+    pub(crate) fn open(record: &'a [u8]) -> Result<(Self, Start<'a>), Flaw> {
+        let mut reader = Reader::from_reader(record);
+        reader.config_mut().expand_empty_elements = true;
+        reader.config_mut().check_comments = true;
+        let mut elements = Self { reader };
+        match elements.event()? {
+            Event::Start(start) => Ok((elements, start)),
+            _ => Err(elements.flaw("it does not begin with a start tag")),
+        }
+    }
+
+    /// The start tag of the next child of the element that is open, or `None` at its end.
+    pub(crate) fn child(&mut self) -> Result<Option<Start<'a>>, Flaw> {
+        loop {
+            match self.event()? {
+                Event::Start(start) => return Ok(Some(start)),
+                Event::End(_) => return Ok(None),
+                _ => (),
+            }
+        }
+    }
+
+    /// Reads to the end of the element that is open and keeps nothing.
+    pub(crate) fn skip(&mut self) -> Result<(), Flaw> {
+        let mut depth = 0_usize;
+        loop {
+            match self.event()? {
+                Event::Start(_) => depth += 1,
+                Event::End(_) if depth == 0 => return Ok(()),
+                Event::End(_) => depth -= 1,
+                _ => (),
+            }
+        }
+    }
+
+    /// Reads to the end of the element that is open and gives all text in it: markup is dropped, its text kept.
+    pub(crate) fn text(&mut self) -> Result<String, Flaw> {
+        let mut text = String::new();
+        let mut depth = 0_usize;
+        loop {
+            match self.event()? {
+                Event::Start(_) => depth += 1,
+                Event::End(_) if depth == 0 => return Ok(text),
+                Event::End(_) => depth -= 1,
+                Event::Text(run) => text.push_str(&run.into_inner()),
+                Event::CData(section) => text.push_str(&section.into_inner()),
+                Event::GeneralRef(reference) => text.push(self.resolve(&reference)?),
+                _ => (),
+            }
+        }
+    }
+
+    /// The value of an attribute, or `None` if the tag has none of that name.
+    pub(crate) fn attribute(&self, start: &Start<'_>, name: &str) -> Result<Option<String>, Flaw> {
+        let attribute = start.try_get_attribute(name).map_err(|error| self.flaw(&error.to_string()))?;
+        let Some(attribute) = attribute else { return Ok(None) };
+        let value = attribute.normalized_value(XmlVersion::Implicit1_0);
+        value.map(|value| Some(value.into_owned())).map_err(|error| self.flaw(&error.to_string()))
+    }
+
+    /// Checks that nothing follows the record's own end.
+    pub(crate) fn finish(&mut self) -> Result<(), Flaw> {
+        match self.reader.read_event() {
+            Ok(Event::Eof) => Ok(()),
+            _ => Err(self.flaw("something follows its end tag")),
+        }
+    }
+
+    fn event(&mut self) -> Result<Event<'a>, Flaw> {
+        let event =
+            self.reader.read_event().map_err(|error| flaw_at(self.reader.error_position(), &error.to_string()))?;
+        match &event {
+            Event::Start(start) => self.check_tag(start)?,
+            Event::GeneralRef(reference) => drop(self.resolve(reference)?),
+            Event::Eof => return Err(self.flaw("it ends before its end tag")),
+            Event::DocType(_) | Event::Decl(_) => return Err(self.flaw("a declaration stands inside it")),
+            _ => (),
+        }
+        Ok(event)
+    }
+
+    fn check_tag(&self, start: &Start<'_>) -> Result<(), Flaw> {
+        let name = start.name().into_inner();
+        let valid =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':') || byte >= 0x80;
+        if !name.bytes().all(valid) || !name.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == ':') {
+            return Err(self.flaw(&format!("<{}> is not a tag", clipped(name))));
+        }
+        for attribute in start.attributes() {
+            let attribute = attribute.map_err(|error| self.flaw(&format!("in <{}>: {error}", clipped(name))))?;
+            if memchr::memchr2(b'&', b'<', attribute.value.as_bytes()).is_some() {
+                self.check_value(&attribute.value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_value(&self, value: &str) -> Result<(), Flaw> {
+        if value.contains('<') {
+            return Err(self.flaw("an attribute's value holds `<`"));
+        }
+        let references = value.split('&').skip(1);
+        for reference in references {
+            let (name, _) =
+                reference.split_once(';').ok_or_else(|| self.flaw("an attribute's value holds a bare `&`"))?;
+            self.resolve(&BytesRef::new(name))?;
+        }
+        Ok(())
+    }
+
+    /// The character that a reference stands for. Only XML's own five entities are known: PubMed declares no others.
+    fn resolve(&self, reference: &BytesRef<'_>) -> Result<char, Flaw> {
+        let unknown = || self.flaw(&format!("&{}; stands for no character", clipped(reference)));
+        let resolved = match reference.resolve_char_ref() {
+            Ok(Some(c)) => Some(c).filter(|&c| is_xml_char(c)),
+            Ok(None) => resolve_predefined_entity(reference).and_then(|text| text.chars().next()),
+            Err(_) => None,
+        };
+        resolved.ok_or_else(unknown)
+    }
+
+    fn flaw(&self, what: &str) -> Flaw {
+        flaw_at(self.reader.buffer_position(), what)
+    }
+}
+
+fn flaw_at(position: u64, what: &str) -> Flaw {
+    Flaw::new(RejectReason::Malformed, format!("{what} (at byte {position} of the record)"))
+}
+
+/// Whether a character may stand in XML (XML 1.0, 2.2).
+fn is_xml_char(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
+}
+
+/// What of a name is shown in a message.
+fn clipped(name: &str) -> String {
+    name.chars().take(40).collect()
+}

@@ -1,0 +1,109 @@
+//! Where a record ends.
+
+use memchr::{memchr, memmem};
+
+use super::grammar::{Level, RecordKind};
+use super::markup::{Markup, markup};
+
+/// Where a record ends, in bytes from its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Behind its end tag.
+    Closed(usize),
+    /// It has no end tag: before the tag of the file's structure that comes next.
+    Broken(usize),
+    /// The bytes at hand end before it does.
+    Unended,
+}
+
+/// Finds a record's end by its name alone, as fast as memory allows.
+///
+/// Right for every record that turns out to be well-formed: in one that holds its own end tag in a comment or a CDATA
+/// section, the bytes up to there are not.
+pub(crate) fn likely_extent(bytes: &[u8], kind: RecordKind) -> Extent {
+    let name = kind.name().as_bytes();
+    for at in memmem::find_iter(&bytes[1..], name).map(|at| at + 1) {
+        let behind = &bytes[at + name.len()..];
+        let closes = behind.iter().position(|b| !b.is_ascii_whitespace());
+        match (&bytes[..at], closes.map(|blank| (blank, behind[blank]))) {
+            ([.., b'<', b'/'], Some((blank, b'>'))) => return Extent::Closed(at + name.len() + blank + 1),
+            ([.., b'<'], _) if at > 1 => return Extent::Broken(at - 1),
+            _ => (),
+        }
+    }
+    Extent::Unended
+}
+
+/// Finds a record's end by reading every piece of markup in it.
+///
+/// `last` says that there are no more bytes to be had: a comment or section without an end is then a stray `<`.
+pub(crate) fn exact_extent(bytes: &[u8], kind: RecordKind, level: Level, last: bool) -> Extent {
+    walk(bytes, level, last, |tag| matches!(tag, Markup::End { name } if *name == kind.name().as_bytes()))
+}
+
+/// Finds the next tag of the file's structure behind something that does not belong there.
+pub(crate) fn stray_extent(bytes: &[u8], level: Level, last: bool) -> Extent {
+    walk(bytes, level, last, |_| false)
+}
+
+fn walk(bytes: &[u8], level: Level, last: bool, ends: impl Fn(&Markup<'_>) -> bool) -> Extent {
+    let mut at = 1;
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr(b'<', rest)) {
+        at += found;
+        match markup(&bytes[at..]) {
+            (Markup::Unclosed, _) if !last => return Extent::Unended,
+            (Markup::Unclosed, _) => at += 1,
+            (tag, len) if ends(&tag) => return Extent::Closed(at + len),
+            (tag, _) if level.is_boundary(&tag) => return Extent::Broken(at),
+            (_, len) => at += len,
+        }
+    }
+    Extent::Unended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::grammar::Set;
+    use super::*;
+
+    const SET: Level = Level::Set(Set::Articles);
+
+    fn both(text: &str) -> (Extent, Extent) {
+        let bytes = text.as_bytes();
+        (likely_extent(bytes, RecordKind::Article), exact_extent(bytes, RecordKind::Article, SET, true))
+    }
+
+    #[test]
+    fn a_record_ends_behind_its_end_tag() {
+        let text = "<PubmedArticle><a>PubmedArticle</a></PubmedArticle >x";
+        let end = Extent::Closed(text.len() - 1);
+        assert_eq!(both(text), (end, end));
+    }
+
+    #[test]
+    fn a_record_without_an_end_tag_ends_before_the_next() {
+        for next in ["<PubmedArticle>", "</PubmedArticleSet>", "<PubmedArticle a='b'/>"] {
+            let broken = Extent::Broken("<PubmedArticle><a>".len());
+            assert_eq!(both(&format!("<PubmedArticle><a>{next}</PubmedArticle>")).1, broken, "{next}");
+        }
+        let before_book = exact_extent(b"<PubmedArticle><PubmedBookArticle>", RecordKind::Article, SET, true);
+        assert_eq!(before_book, Extent::Broken(15));
+    }
+
+    #[test]
+    fn an_end_tag_in_a_comment_or_section_is_not_the_end() {
+        for hidden in
+            ["<!--</PubmedArticle>-->", "<![CDATA[<PubmedArticle></PubmedArticle>]]>", "<?x </PubmedArticle>?>"]
+        {
+            let text = format!("<PubmedArticle>{hidden}</PubmedArticle>");
+            assert_eq!(both(&text).1, Extent::Closed(text.len()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_section_without_an_end_hides_nothing_once_there_is_no_more() {
+        let text = b"<PubmedArticle><![CDATA[ </PubmedArticle>";
+        assert_eq!(exact_extent(text, RecordKind::Article, SET, false), Extent::Unended);
+        assert_eq!(exact_extent(text, RecordKind::Article, SET, true), Extent::Closed(text.len()));
+    }
+}

@@ -1,0 +1,156 @@
+//! One piece of markup at a time: just enough of XML to follow a file's structure.
+
+use memchr::memmem;
+
+/// What stands at a `<`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Markup<'a> {
+    /// A start tag; `empty` if it is its own end (`<a/>`).
+    Start { name: &'a [u8], empty: bool },
+    /// An end tag.
+    End { name: &'a [u8] },
+    /// A comment, a processing instruction or the XML declaration.
+    Aside,
+    /// A CDATA section.
+    CData,
+    /// A document type declaration.
+    Doctype,
+    /// The bytes at hand end before it does.
+    Unclosed,
+    /// No markup: a `<` that should not be there.
+    Stray,
+}
+
+/// Reads the markup at the start of some bytes, which is a `<`; also gives its length (1 for a stray `<`).
+pub(crate) fn markup(bytes: &[u8]) -> (Markup<'_>, usize) {
+    match bytes {
+        [b'<', b'?', rest @ ..] => closed_by(b"?>", rest, 2, Markup::Aside),
+        [b'<', b'!', ..] => declaration(bytes),
+        [b'<', b'/', ..] => tag(bytes, 2),
+        [b'<', ..] => tag(bytes, 1),
+        _ => (Markup::Stray, 1),
+    }
+}
+
+fn closed_by<'a>(end: &[u8], rest: &[u8], opened: usize, what: Markup<'a>) -> (Markup<'a>, usize) {
+    memmem::find(rest, end).map_or((Markup::Unclosed, 0), |at| (what, opened + at + end.len()))
+}
+
+fn declaration(bytes: &[u8]) -> (Markup<'_>, usize) {
+    const OPENINGS: [&[u8]; 3] = [b"<!--", b"<![CDATA[", b"<!DOCTYPE"];
+    match bytes {
+        [b'<', b'!', b'-', b'-', rest @ ..] => comment(rest),
+        _ if bytes.starts_with(OPENINGS[1]) => closed_by(b"]]>", &bytes[9..], 9, Markup::CData),
+        _ if bytes.starts_with(OPENINGS[2]) => doctype(bytes),
+        _ if OPENINGS.iter().any(|opening| opening.starts_with(bytes)) => (Markup::Unclosed, 0),
+        _ => (Markup::Stray, 1),
+    }
+}
+
+/// A comment ends at its first `--`, which must be followed by `>` (XML 1.0, 2.5): a comment whose end is damaged does
+/// not swallow the records up to the next comment.
+fn comment(rest: &[u8]) -> (Markup<'_>, usize) {
+    match memmem::find(rest, b"--") {
+        None => (Markup::Unclosed, 0),
+        Some(at) => match rest.get(at + 2) {
+            Some(b'>') => (Markup::Aside, 4 + at + 3),
+            Some(_) => (Markup::Stray, 1),
+            None => (Markup::Unclosed, 0),
+        },
+    }
+}
+
+/// A document type declaration ends at the first `>` that stands in neither quotes, comments nor its internal subset.
+fn doctype(bytes: &[u8]) -> (Markup<'_>, usize) {
+    let (mut at, mut depth) = (9, 0_usize);
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' | b'\'' => match memchr::memchr(byte, &bytes[at + 1..]) {
+                Some(quoted) => at += quoted + 1,
+                None => return (Markup::Unclosed, 0),
+            },
+            b'<' if bytes[at..].starts_with(b"<!--") => match memmem::find(&bytes[at + 4..], b"-->") {
+                Some(commented) => at += commented + 6,
+                None => return (Markup::Unclosed, 0),
+            },
+            b'[' | b'<' => depth += 1,
+            b']' => depth = depth.saturating_sub(1),
+            b'>' if depth == 0 => return (Markup::Doctype, at + 1),
+            b'>' => depth -= 1,
+            _ => (),
+        }
+        at += 1;
+    }
+    (Markup::Unclosed, 0)
+}
+
+/// A tag ends at the first `>` outside quotes. XML allows no `<` in it, quoted or not: there a damaged tag ends.
+fn tag(bytes: &[u8], name_at: usize) -> (Markup<'_>, usize) {
+    let mut quote = None;
+    for (at, &byte) in bytes.iter().enumerate().skip(name_at) {
+        match (byte, quote) {
+            (b'<', _) => return (Markup::Stray, 1),
+            (b'>', None) => return whole_tag(bytes, name_at, at),
+            (b'"' | b'\'', None) => quote = Some(byte),
+            (_, Some(open)) if byte == open => quote = None,
+            _ => (),
+        }
+    }
+    (Markup::Unclosed, 0)
+}
+
+fn whole_tag(bytes: &[u8], name_at: usize, end: usize) -> (Markup<'_>, usize) {
+    let content = &bytes[name_at..end];
+    let len = content.iter().position(|b| b.is_ascii_whitespace() || *b == b'/').unwrap_or(content.len());
+    let name = &content[..len];
+    match name_at {
+        _ if name.is_empty() => (Markup::Stray, 1),
+        1 => (Markup::Start { name, empty: content.ends_with(b"/") }, end + 1),
+        _ => (Markup::End { name }, end + 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(name: &str, empty: bool) -> Markup<'_> {
+        Markup::Start { name: name.as_bytes(), empty }
+    }
+
+    #[test]
+    fn tags_end_at_the_first_bracket_outside_quotes() {
+        assert_eq!(markup(b"<a>x"), (start("a", false), 3));
+        assert_eq!(markup(b"<a b=\"c>d\" e='f' />x"), (start("a", true), 19));
+        assert_eq!(markup(b"<a b='\">'>x"), (start("a", false), 10));
+        assert_eq!(markup(b"</a >x"), (Markup::End { name: b"a" }, 5));
+        assert_eq!(markup(b"<a b=\"c>d"), (Markup::Unclosed, 0));
+        assert_eq!(markup(b"<"), (Markup::Unclosed, 0));
+    }
+
+    #[test]
+    fn a_damaged_tag_ends_at_the_next_one() {
+        assert_eq!(markup(b"<a <b>"), (Markup::Stray, 1));
+        assert_eq!(markup(b"<a b=\"c><b>\""), (Markup::Stray, 1));
+        assert_eq!(markup(b"<>"), (Markup::Stray, 1));
+    }
+
+    #[test]
+    fn comments_and_sections_hide_what_is_in_them() {
+        assert_eq!(markup(b"<!-- </a> -->x"), (Markup::Aside, 13));
+        assert_eq!(markup(b"<!-- -- -->"), (Markup::Stray, 1));
+        assert_eq!(markup(b"<![CDATA[</a>]]>x"), (Markup::CData, 16));
+        assert_eq!(markup(b"<?pi </a> ?>x"), (Markup::Aside, 12));
+        for cut in ["<!", "<!-", "<!--", "<!-- -", "<!-- --", "<![CDA", "<![CDATA[ ]]", "<!DOCT", "<?x ?"] {
+            assert_eq!(markup(cut.as_bytes()).0, Markup::Unclosed, "{cut}");
+        }
+        assert_eq!(markup(b"<!ELEMENT>").0, Markup::Stray);
+    }
+
+    #[test]
+    fn a_document_type_may_have_an_internal_subset() {
+        let text = b"<!DOCTYPE a PUBLIC \"-//x>\" 'y' [ <!ENTITY b \"]>\"> <!-- ]> ' --> ]>x";
+        assert_eq!(markup(text), (Markup::Doctype, text.len() - 1));
+        assert_eq!(markup(b"<!DOCTYPE a [").0, Markup::Unclosed);
+    }
+}

@@ -1,0 +1,286 @@
+//! Follows a file's structure and hands each record on.
+
+use std::io;
+
+use pubtag_schemas::RejectReason;
+
+use super::extent::{Extent, exact_extent, likely_extent, stray_extent};
+use super::grammar::{Level, RecordKind, Set, is_deletions};
+use super::markup::{Markup, markup};
+use super::record::{parse, salvage_pmid};
+use crate::collector::{Collector, Flaw};
+use crate::reader::{End, MAX_RECORD_BYTES, Step};
+use crate::window::{Ended, Window};
+
+/// Reads PubMed XML: sets of articles, of book articles or of MEDLINE citations, and records without a set around them.
+///
+/// Several documents in one file (responses of efetch put one behind the other) are read one after another.
+pub(crate) struct XmlReader {
+    level: Level,
+    seen_root: bool,
+    /// A record that is too large was rejected, and its end is still to be found.
+    skipping: bool,
+    /// The text was transcoded, so that a replacement character stands for bytes that were not in its encoding.
+    transcoded: bool,
+}
+
+impl XmlReader {
+    pub(crate) fn new(transcoded: bool) -> Self {
+        Self { level: Level::Outside, seen_root: false, skipping: false, transcoded }
+    }
+
+    /// Reads the next thing: a piece of structure or a record.
+    pub(crate) fn step(&mut self, window: &mut Window, out: &mut Collector) -> io::Result<Step> {
+        if self.skipping {
+            return self.skip(window);
+        }
+        let blank = window.bytes().iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        window.consume(blank);
+        if window.bytes().is_empty() {
+            return if window.fill()? { Ok(Step::More) } else { Ok(Step::End(self.at_end(window, out))) };
+        }
+        if markup(window.bytes()).0 == Markup::Unclosed {
+            if can_grow(window) && window.fill()? {
+                return Ok(Step::More);
+            }
+            if self.ends_outside_a_record(window) {
+                return Ok(Step::End(self.damaged(window, false)));
+            }
+        }
+        match markup(window.bytes()) {
+            (Markup::Start { name, empty }, len) => {
+                let name = name.to_vec();
+                self.start(&name, empty, len, window, out)
+            }
+            (Markup::End { name }, len) if self.closes(name) => {
+                window.consume(len);
+                Ok(Step::More)
+            }
+            (Markup::Aside, len) => {
+                window.consume(len);
+                Ok(Step::More)
+            }
+            (Markup::Doctype, len) if self.level == Level::Outside => {
+                window.consume(len);
+                Ok(Step::More)
+            }
+            _ => self.stray("it stands where a record should", window, out),
+        }
+    }
+
+    /// Whether the stream ends within a piece of structure that cannot be the start of a record.
+    fn ends_outside_a_record(&self, window: &Window) -> bool {
+        let no_tag = matches!(window.bytes(), [b'<'] | [b'<', b'/' | b'?' | b'!', ..]);
+        let inside = match self.level {
+            Level::Outside => !self.seen_root,
+            _ => no_tag,
+        };
+        inside && window.ended().is_some()
+    }
+
+    fn start(
+        &mut self,
+        name: &[u8],
+        empty: bool,
+        len: usize,
+        window: &mut Window,
+        out: &mut Collector,
+    ) -> io::Result<Step> {
+        if let Some(kind) = self.level.record(name) {
+            self.seen_root = true;
+            return self.record(kind, empty.then_some(len), window, out);
+        }
+        let inner = match (self.level, Set::named(name)) {
+            (Level::Outside, Some(set)) => Level::Set(set),
+            (Level::Set(set), None) if is_deletions(name) => Level::Deletions(set),
+            (Level::Deletions(set), _) if Level::Set(set).is_boundary(&Markup::Start { name, empty }) => {
+                tracing::warn!(byte = window.offset(), "a list of deletions has no end tag; reading on behind it");
+                self.level = Level::Set(set);
+                return Ok(Step::More);
+            }
+            (Level::Outside, None) if !self.seen_root => {
+                return Ok(Step::End(End::Unreadable(format!(
+                    "its root element is <{}>, not PubmedArticleSet, PubmedBookArticleSet, MedlineCitationSet or one \
+                     of their records; export the citations as PubMed XML",
+                    String::from_utf8_lossy(&name[..name.len().min(60)])
+                ))));
+            }
+            _ => return self.stray("this element is not a record", window, out),
+        };
+        self.seen_root = true;
+        if !empty {
+            self.level = inner;
+        }
+        window.consume(len);
+        Ok(Step::More)
+    }
+
+    /// Whether an end tag closes what is open, which it then has done.
+    fn closes(&mut self, name: &[u8]) -> bool {
+        let outer = match self.level {
+            Level::Set(set) if name == set.name().as_bytes() => Level::Outside,
+            Level::Deletions(set) if is_deletions(name) => Level::Set(set),
+            Level::Deletions(set) if name == set.name().as_bytes() => Level::Outside,
+            _ => return false,
+        };
+        self.level = outer;
+        true
+    }
+
+    /// Reads a record whose start tag is at hand; `whole` is its length if it is known already.
+    fn record(
+        &mut self,
+        kind: RecordKind,
+        whole: Option<usize>,
+        window: &mut Window,
+        out: &mut Collector,
+    ) -> io::Result<Step> {
+        if out.at_limit() {
+            return Ok(Step::End(End::Limited));
+        }
+        let likely = whole.map_or_else(|| likely_extent(window.bytes(), kind), Extent::Closed);
+        if let Extent::Unended = likely
+            && can_grow(window)
+            && window.fill()?
+        {
+            return Ok(Step::More);
+        }
+        if let Extent::Closed(len) = likely
+            && self.accept(kind, len, window, out).is_ok()
+        {
+            return Ok(Step::More);
+        }
+        let exact = exact_extent(window.bytes(), kind, self.level, !can_grow(window));
+        match exact {
+            Extent::Closed(len) => {
+                if let Err(flaw) = self.accept(kind, len, window, out) {
+                    reject(len, flaw, window, out);
+                }
+            }
+            Extent::Broken(len) => {
+                let detail = format!("it has no end tag </{}>", kind.name());
+                reject(len, Flaw::new(RejectReason::Malformed, detail), window, out);
+            }
+            Extent::Unended if can_grow(window) && window.fill()? => (),
+            Extent::Unended => return Ok(self.unended(window, out)),
+        }
+        Ok(Step::More)
+    }
+
+    /// Takes a record of known length if it can be read.
+    fn accept(&self, kind: RecordKind, len: usize, window: &mut Window, out: &mut Collector) -> Result<(), Flaw> {
+        let bytes = &window.bytes()[..len];
+        if len > MAX_RECORD_BYTES {
+            return Err(too_large());
+        }
+        if self.transcoded && memchr::memmem::find(bytes, "\u{FFFD}".as_bytes()).is_some() {
+            return Err(Flaw::new(RejectReason::Encoding, "its bytes are not in the encoding that the file declares"));
+        }
+        out.push(parse(kind, bytes, out.place(window.offset()))?);
+        window.consume(len);
+        Ok(())
+    }
+
+    /// Rejects what does not belong at this level, up to what does.
+    fn stray(&mut self, what: &str, window: &mut Window, out: &mut Collector) -> io::Result<Step> {
+        if self.level == Level::Outside {
+            return Ok(self.stray_outside(window));
+        }
+        if out.at_limit() {
+            return Ok(Step::End(End::Limited));
+        }
+        match stray_extent(window.bytes(), self.level, !can_grow(window)) {
+            Extent::Closed(len) | Extent::Broken(len) => {
+                reject(len, Flaw::new(RejectReason::Malformed, what), window, out);
+            }
+            Extent::Unended if can_grow(window) && window.fill()? => (),
+            Extent::Unended => return Ok(self.unended(window, out)),
+        }
+        Ok(Step::More)
+    }
+
+    /// Text or broken markup outside the root: before it the file is not XML, behind it there may be another document.
+    fn stray_outside(&self, window: &mut Window) -> Step {
+        if !self.seen_root {
+            return Step::End(End::Unreadable("something stands before its root element; give PubMed XML".into()));
+        }
+        tracing::warn!(byte = window.offset(), "something that is not PubMed XML stands behind the root element");
+        let next = memchr::memchr(b'<', &window.bytes()[1..]).map_or(window.bytes().len(), |at| at + 1);
+        window.consume(next);
+        Step::More
+    }
+
+    /// A record, or something stray, that goes on past all the bytes that may be looked at.
+    fn unended(&mut self, window: &mut Window, out: &mut Collector) -> Step {
+        if window.ended().is_some() {
+            return Step::End(self.damaged(window, true));
+        }
+        let raw = window.bytes();
+        out.reject(window.offset(), too_large(), salvage_pmid(raw), raw);
+        window.consume(1);
+        self.skipping = true;
+        Step::More
+    }
+
+    /// Passes over the rest of a record that is too large.
+    fn skip(&mut self, window: &mut Window) -> io::Result<Step> {
+        // The byte before the first is known to be part of the record; `stray_extent` starts behind one such byte.
+        match stray_extent(window.bytes(), self.level, true) {
+            Extent::Broken(at) | Extent::Closed(at) => {
+                window.consume(at);
+                self.skipping = false;
+            }
+            Extent::Unended => {
+                // A tag may be cut at the end of what is at hand: it is looked at again with what follows.
+                let bytes = window.bytes();
+                let kept = memchr::memrchr(b'<', bytes).map_or(1, |at| (bytes.len() - at + 1).min(4096));
+                window.consume(bytes.len().saturating_sub(kept));
+                if !window.fill()? {
+                    return Ok(Step::End(self.damaged(window, false)));
+                }
+            }
+        }
+        Ok(Step::More)
+    }
+
+    fn at_end(&self, window: &Window, out: &Collector) -> End {
+        match (self.level, window.ended()) {
+            (Level::Outside, Some(Ended::At(crate::gzip::Defect::Trailing))) if self.seen_root => {
+                tracing::warn!(record = out.tally().records(), "something follows the gzip data; it is ignored");
+                End::Complete
+            }
+            (Level::Outside, Some(Ended::At(_))) => self.damaged(window, false),
+            (Level::Outside, _) if self.seen_root => End::Complete,
+            (Level::Outside, _) => End::Unreadable("it holds no XML element".into()),
+            _ => self.damaged(window, false),
+        }
+    }
+
+    fn damaged(&self, window: &Window, in_record: bool) -> End {
+        let missing = match self.level {
+            Level::Set(set) | Level::Deletions(set) => format!("the end tag </{}>", set.name()),
+            Level::Outside => "its root element ends".to_owned(),
+        };
+        let cause = match window.ended() {
+            Some(Ended::At(defect)) => defect.to_string(),
+            _ if in_record => "it ends inside a record".to_owned(),
+            _ => format!("it ends before {missing}"),
+        };
+        End::Damaged { cause, in_record }
+    }
+}
+
+fn reject(len: usize, flaw: Flaw, window: &mut Window, out: &mut Collector) {
+    let raw = &window.bytes()[..len];
+    out.reject(window.offset(), flaw, salvage_pmid(raw), raw);
+    window.consume(len);
+}
+
+fn too_large() -> Flaw {
+    Flaw::new(RejectReason::TooLarge, format!("it is larger than {} MiB", MAX_RECORD_BYTES >> 20))
+}
+
+/// Whether looking at more bytes can help: there may be more, and a record may be larger.
+fn can_grow(window: &Window) -> bool {
+    window.ended().is_none() && window.bytes().len() < MAX_RECORD_BYTES
+}

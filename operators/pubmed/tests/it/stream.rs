@@ -1,0 +1,162 @@
+//! Packets, units, limits and checksums.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use pubtag_pubmed::{ReadOptions, Source, discover};
+use pubtag_schemas::{InputUnit, Outcome, Packet, Record};
+use pubtag_stream::{CancellationToken, Meter};
+
+use crate::common::{Files, RUNTIME, article, gz, plain, read, read_all, read_with, set};
+
+fn some(count: u32) -> String {
+    set(&(0..count).map(|n| plain(990_000_001 + n)).collect::<String>())
+}
+
+fn packets(units: Vec<Arc<InputUnit>>, options: ReadOptions, cancel: CancellationToken) -> Vec<Packet<Record>> {
+    let flow = Source::new(units, options, cancel).flow(Meter::new(Source::NAME));
+    RUNTIME.block_on(flow.map(|packet| packet.expect("a disk error")).collect())
+}
+
+fn limited(limit: u64) -> ReadOptions {
+    ReadOptions { limit: Some(limit), ..Default::default() }
+}
+
+#[test]
+fn packets_are_bounded_in_records_and_bytes() {
+    let reading = read(some(200));
+    assert_eq!(reading.packets, [64, 64, 64, 8]);
+    let long = format!("<AbstractText>{}</AbstractText>", "x".repeat(300 << 10));
+    let large = set(&(0..5).map(|n| article(990_000_001 + n, "T", &long)).collect::<String>());
+    assert_eq!(read(large).packets, [2, 2, 1]);
+}
+
+#[test]
+fn units_follow_each_other_whole() {
+    let files = Files::new(&[("a.xml", some(3).as_bytes()), ("b.xml", b"junk"), ("c.xml", some(1).as_bytes())]);
+    let units = discover(&["a.xml", "b.xml", "c.xml"].map(|name| files.path(name))).unwrap().units;
+    let met: Vec<_> = packets(units, ReadOptions::default(), CancellationToken::new())
+        .iter()
+        .map(|packet| match packet {
+            Packet::Open(unit) => format!("open {}", unit.index),
+            Packet::Items(items) => format!("{} items", items.len()),
+            Packet::Close(close) => format!("close {}", matches!(close.outcome, Outcome::Complete)),
+        })
+        .collect();
+    let expected = ["open 0", "3 items", "close true", "open 1", "close false", "open 2", "1 items", "close true"];
+    assert_eq!(met, expected);
+}
+
+#[test]
+fn a_limit_counts_over_all_units_and_opens_no_more_than_it_needs() {
+    let files =
+        Files::new(&[("a.xml", some(3).as_bytes()), ("b.xml", some(3).as_bytes()), ("c.xml", some(3).as_bytes())]);
+    let units = discover(&["a.xml", "b.xml", "c.xml"].map(|name| files.path(name))).unwrap().units;
+    let outcomes = |limit| -> Vec<(u64, Outcome)> {
+        packets(units.clone(), limited(limit), CancellationToken::new())
+            .into_iter()
+            .filter_map(|packet| if let Packet::Close(close) = packet { Some(close) } else { None })
+            .map(|close| (close.tally.records(), close.outcome))
+            .collect()
+    };
+    assert_eq!(outcomes(4), [(3, Outcome::Complete), (1, Outcome::Limited)]);
+    assert_eq!(outcomes(3), [(3, Outcome::Complete)], "a unit that ends at the limit is whole");
+    assert_eq!(outcomes(0), []);
+}
+
+#[test]
+fn a_limited_unit_still_has_the_hash_of_the_whole_file() {
+    let content = gz(some(500));
+    let whole = read(&content).close;
+    let cut = read_with(&content, limited(2)).close;
+    assert_eq!((cut.outcome, cut.tally.records()), (Outcome::Limited, 2));
+    assert_eq!((cut.sha256, cut.bytes), (whole.sha256, content.len() as u64));
+}
+
+#[test]
+fn a_cancelled_source_ends_between_units() {
+    let files = Files::new(&[("a.xml", some(200).as_bytes()), ("b.xml", some(3).as_bytes())]);
+    let units = discover(&["a.xml", "b.xml"].map(|name| files.path(name))).unwrap().units;
+    let cancel = CancellationToken::new();
+    let mut flow = Source::new(units, ReadOptions::default(), cancel.clone()).flow(Meter::new(Source::NAME));
+    let rest: Vec<_> = RUNTIME.block_on(async {
+        assert!(matches!(flow.next().await, Some(Ok(Packet::Open(_)))));
+        cancel.cancel();
+        flow.map(|packet| packet.expect("a disk error")).collect().await
+    });
+    let records: usize =
+        rest.iter().map(|packet| if let Packet::Items(items) = packet { items.len() } else { 0 }).sum();
+    assert_eq!(records, 200, "the unit that is open is read to its end");
+    assert!(matches!(rest.last(), Some(Packet::Close(close)) if close.outcome == Outcome::Complete));
+}
+
+#[test]
+fn the_meter_counts_records() {
+    let files = Files::new(&[("a.xml", some(70).as_bytes())]);
+    let meter = Meter::new(Source::NAME);
+    let source = Source::new(vec![files.unit("a.xml")], ReadOptions::default(), CancellationToken::new());
+    RUNTIME.block_on(source.flow(meter.clone()).for_each(async |_| ()));
+    assert_eq!(meter.snapshot().items, 70);
+    assert!(!meter.snapshot().busy.is_zero());
+}
+
+#[test]
+fn a_checksum_beside_the_file_is_checked() {
+    // Computed with md5sum over this very content.
+    let content = b"<PubmedArticleSet></PubmedArticleSet>\n";
+    let (right, wrong) = ("beeaae580339bedd0ccdc712da5b8d41", "00000000000000000000000000000000");
+    for (told, quarantined) in
+        [(format!("MD5(a.xml)= {right}\n"), false), (format!("MD5(a.xml)= {wrong}\n"), true), ("?".into(), true)]
+    {
+        let files = Files::new(&[("a.xml", content), ("a.xml.md5", told.as_bytes())]);
+        let outcome = read_all(files.unit("a.xml"), ReadOptions::default()).close.outcome;
+        assert_eq!(
+            matches!(&outcome, Outcome::Quarantined(why) if why.contains("MD5")),
+            quarantined,
+            "{told}: {outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn a_checksum_that_differs_is_told_beside_the_damage() {
+    let content = gz(some(300));
+    let cut = &content[..content.len() / 2];
+    let files = Files::new(&[("a.xml.gz", cut), ("a.xml.gz.md5", b"MD5(a.xml.gz)= 00000000000000000000000000000000")]);
+    let reading = read_all(files.unit("a.xml.gz"), ReadOptions { accept_partial: true, limit: None });
+    assert!(
+        matches!(&reading.close.outcome, Outcome::Partial(why) if why.contains("cut short") && why.contains("MD5"))
+    );
+}
+
+#[test]
+fn a_file_that_changes_is_quarantined() {
+    let files = Files::new(&[("a.xml", some(3).as_bytes())]);
+    let unit = files.unit("a.xml");
+    files.write("a.xml", some(4).as_bytes());
+    assert!(read_all(unit.clone(), ReadOptions::default()).quarantine().contains("changed"));
+
+    let known = |sha256: &str| Arc::new(InputUnit { sha256: Some(sha256.into()), ..(*files.unit("a.xml")).clone() });
+    assert!(read_all(known("00"), ReadOptions::default()).quarantine().contains("SHA-256"));
+    let right = read_all(files.unit("a.xml"), ReadOptions::default()).close.sha256;
+    assert_eq!(read_all(known(&right), ReadOptions::default()).close.outcome, Outcome::Complete);
+
+    std::fs::remove_file(files.path("a.xml")).unwrap();
+    assert!(read_all(unit, ReadOptions::default()).quarantine().contains("gone"));
+}
+
+#[test]
+fn a_file_that_grows_while_it_is_read_is_quarantined() {
+    let files = Files::new(&[("a.xml", some(2000).as_bytes())]);
+    let source = Source::new(vec![files.unit("a.xml")], ReadOptions::default(), CancellationToken::new());
+    let mut flow = source.flow(Meter::new(Source::NAME));
+    let last = RUNTIME.block_on(async {
+        flow.next().await;
+        flow.next().await;
+        files.write("a.xml", some(2001).as_bytes());
+        flow.map(|packet| packet.expect("a disk error")).collect::<Vec<_>>().await.pop()
+    });
+    assert!(
+        matches!(last, Some(Packet::Close(close)) if matches!(&close.outcome, Outcome::Quarantined(why) if why.contains("changed")))
+    );
+}
