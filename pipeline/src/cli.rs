@@ -73,7 +73,7 @@ pub struct RunArgs {
     pub aggregation: pubtag_ner::Aggregation,
 
     /// Whether `documents` carries titles and abstracts, or only a hash of them.
-    #[arg(long, default_value_t, value_name = "keep|hash")]
+    #[arg(long, default_value = "keep", value_name = "keep|hash")]
     pub text: pubtag_parquet::TextPolicy,
 
     /// Rejects above this make the run end with exit code 65: a share of all records (`0.1%`) or a number.

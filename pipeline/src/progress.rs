@@ -12,7 +12,7 @@ const LOG_EVERY: Duration = Duration::from_secs(30);
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Position {
+pub(crate) struct Position {
     /// Input bytes read, as they lie on disk.
     pub bytes: u64,
     /// Citations tagged.
@@ -23,7 +23,7 @@ pub struct Position {
 
 /// Shows the progress of a run on stderr.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     total_bytes: u64,
     started: Instant,
@@ -33,7 +33,7 @@ pub struct Progress {
 
 impl Progress {
     /// Begins; `total_bytes` is the size of all inputs to read, 0 if it is not known.
-    pub fn start(total_bytes: u64, quiet: bool) -> Self {
+    pub(crate) fn start(total_bytes: u64, quiet: bool) -> Self {
         let on_terminal = std::io::stderr().is_terminal() && !quiet;
         let target = if on_terminal { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target((total_bytes > 0).then_some(total_bytes), target);
@@ -46,7 +46,7 @@ impl Progress {
     }
 
     /// Shows where the run is now.
-    pub fn show(&mut self, at: Position) {
+    pub(crate) fn show(&mut self, at: Position) {
         self.bar.set_position(at.bytes);
         if self.on_terminal {
             self.bar.set_message(self.rates(at));
@@ -70,7 +70,7 @@ impl Progress {
     }
 
     /// Takes the bar away.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         self.bar.finish_and_clear();
     }
 }

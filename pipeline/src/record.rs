@@ -79,7 +79,7 @@ impl RunRecord {
         }
         if let Some(commit) = committed(unit) {
             self.report.identity.add(unit.tally, commit);
-            self.report.annotations += commit.annotations;
+            self.report.annotations += commit.rows("annotations");
             for (status, count) in &commit.statuses {
                 *self.report.statuses.entry(status.clone()).or_default() += count;
             }

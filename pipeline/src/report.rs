@@ -125,7 +125,7 @@ impl InputLine {
             Ending::Abandoned => (InputStatus::Unfinished, None),
         };
         let Tally { citations, deletions, rejects } = report.tally;
-        let annotations = committed(report).map_or(0, |commit| commit.annotations);
+        let annotations = committed(report).map_or(0, |commit| commit.rows("annotations"));
         Self { input: report.unit.uri.clone(), status, reason, citations, deletions, rejects, annotations }
     }
 }
