@@ -1,5 +1,7 @@
 //! A directory that is no usable model is an error that says what to do.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod common;
 
 use std::error::Error;

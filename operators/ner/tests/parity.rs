@@ -1,5 +1,7 @@
 //! The logits are those of `transformers`, for one text, for many, and in every precision of the file.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod common;
 
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Where the tests find checkpoints.
 
-#![allow(dead_code, unreachable_pub)] // each test binary uses a part of this
+#![allow(dead_code, unreachable_pub, clippy::print_stderr, clippy::unwrap_used)] // each test binary uses a part of this
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,127 @@
+//! The entities are those of `transformers`' token-classification pipeline, for every way to aggregate.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::shared;
+use pubtag_ner::{Aggregation, Checkpoint, Decoder, Decoding, Device, Logits, MicroBatch, TokenClassifier, classifier};
+use pubtag_schemas::{CharOffsets, Citation, CitationText, DocId, InputUnit, Place, PubDate, TokenizedDocument};
+use pubtag_tokenize::{WindowSize, WindowTokenizer, Windows};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Row {
+    pmid: String,
+    text: String,
+    #[serde(flatten)]
+    by_aggregation: BTreeMap<String, serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Entity {
+    entity_group: String,
+    score: f32,
+    start: usize,
+    end: usize,
+}
+
+fn document(tokenizer: &WindowTokenizer, text: &str) -> TokenizedDocument {
+    let unit = InputUnit {
+        index: 0,
+        uri: "-".to_owned(),
+        sha256: None,
+        size: None,
+        modified_us: None,
+        generation: None,
+        file_seq: None,
+    };
+    // The reference's texts are joined already; decoding reads offsets only, so the citation may hold any text.
+    let citation = Citation {
+        doc_id: DocId::new("-"),
+        pmid: None,
+        version: 1,
+        text: CitationText::new(text, vec![]),
+        pub_date: PubDate::default(),
+        date_revised: None,
+        journal: None,
+        language: None,
+        place: Place { unit: unit.into(), ordinal: 0, byte_offset: 0 },
+    };
+    let Windows { windows, token_count } = tokenizer.tokenize(text).unwrap();
+    TokenizedDocument { citation: Box::new(citation), windows, token_count }
+}
+
+fn classify(model: &mut dyn TokenClassifier, document: &TokenizedDocument) -> Logits {
+    let mut batch = MicroBatch::default();
+    document.windows.iter().for_each(|window| batch.push(&window.ids));
+    model.classify(&batch).unwrap()
+}
+
+#[test]
+fn every_entity_of_the_reference_is_found_with_its_score_and_no_other() {
+    let (Some(directory), Some(rows)) = (shared("models/disease-minilm"), shared("reference/ncbi_dev_entities.jsonl"))
+    else {
+        return;
+    };
+    let checkpoint = Checkpoint::open(directory).unwrap();
+    let size = WindowSize::of_model(checkpoint.max_tokens());
+    let tokenizer = WindowTokenizer::open(checkpoint.directory(), size).unwrap();
+    let mut model = classifier(&checkpoint, Device::Cpu).unwrap()().unwrap();
+    let text = std::fs::read_to_string(rows).unwrap();
+    let (mut compared, mut worst) = (0, 0.0_f32);
+    for line in text.lines() {
+        let row: Row = serde_json::from_str(line).unwrap();
+        let document = document(&tokenizer, &row.text);
+        let logits = classify(&mut *model, &document);
+        for aggregation in [Aggregation::Simple, Aggregation::First, Aggregation::Average, Aggregation::Max] {
+            let expected: Vec<Entity> =
+                serde_json::from_value(row.by_aggregation[&aggregation.to_string()].clone()).unwrap();
+            let decoder = Decoder::new(checkpoint.labels().clone(), aggregation, Decoding::Argmax);
+            let found = decoder.decode(&document, &mut logits.rows());
+            let mut chars = CharOffsets::new(&row.text);
+            let mut at = |byte| chars.at(byte).unwrap();
+            let spans: Vec<_> =
+                found.iter().map(|one| (at(one.bytes.start), at(one.bytes.end), one.label.as_str())).collect();
+            let theirs: Vec<_> = expected.iter().map(|one| (one.start, one.end, one.entity_group.as_str())).collect();
+            assert_eq!(spans, theirs, "{} {aggregation}", row.pmid);
+            for (ours, theirs) in found.iter().zip(&expected) {
+                worst = worst.max((ours.score - theirs.score).abs());
+            }
+            compared += found.len();
+        }
+    }
+    assert!(worst <= 1e-3, "a score differs by {worst}");
+    assert!(compared > 2000, "only {compared} entities were compared");
+    eprintln!("{compared} entities compared, scores within {worst:e}");
+}
+
+#[test]
+fn viterbi_gives_valid_entities_and_mostly_those_of_argmax() {
+    let (Some(directory), Some(rows)) = (shared("models/disease-minilm"), shared("reference/ncbi_dev_entities.jsonl"))
+    else {
+        return;
+    };
+    let checkpoint = Checkpoint::open(directory).unwrap();
+    let size = WindowSize::of_model(checkpoint.max_tokens());
+    let tokenizer = WindowTokenizer::open(checkpoint.directory(), size).unwrap();
+    let mut model = classifier(&checkpoint, Device::Cpu).unwrap()().unwrap();
+    let decoder = |decoding| Decoder::new(checkpoint.labels().clone(), Aggregation::First, decoding);
+    let (viterbi, argmax) = (decoder(Decoding::Viterbi), decoder(Decoding::Argmax));
+    let text = std::fs::read_to_string(rows).unwrap();
+    let (mut same, mut all) = (0, 0);
+    for line in text.lines().take(20) {
+        let row: Row = serde_json::from_str(line).unwrap();
+        let document = document(&tokenizer, &row.text);
+        let logits = classify(&mut *model, &document);
+        let spans = |decoder: &Decoder| {
+            decoder.decode(&document, &mut logits.rows()).into_iter().map(|one| one.bytes).collect::<Vec<_>>()
+        };
+        let (ours, theirs) = (spans(&viterbi), spans(&argmax));
+        same += ours.iter().filter(|bytes| theirs.contains(bytes)).count();
+        all += theirs.len();
+    }
+    assert!(same * 10 >= all * 8, "{same} of {all} entities are the same");
+}

@@ -1,0 +1,112 @@
+//! How a long run of tokens is cut into windows.
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+
+/// Tokens that neighbouring windows share unless the model is short: context for the words at a cut.
+const STRIDE: usize = 128;
+
+/// The size of windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowSize {
+    /// Tokens in a window, special tokens included: at most the model's positions.
+    pub max_tokens: NonZeroUsize,
+    /// Tokens that neighbours share, at least.
+    pub stride: usize,
+}
+
+impl WindowSize {
+    /// The windows for a model with so many positions: all of them, sharing 128 tokens or a quarter.
+    pub fn of_model(max_tokens: NonZeroUsize) -> Self {
+        Self { max_tokens, stride: STRIDE.min(max_tokens.get() / 4) }
+    }
+}
+
+/// Cuts tokens, given by the word that each belongs to, into windows of at most `length` that share at least `stride`.
+///
+/// A window begins where a word begins, unless a single word fills the window before. The windows are in order and
+/// together hold every token; each but the last is full. `stride` must be less than `length`.
+pub fn windows(words: &[u32], length: usize, stride: usize) -> Vec<Range<usize>> {
+    let mut cut = Vec::with_capacity(words.len() / length + 1);
+    let mut start = 0;
+    while start < words.len() {
+        let end = words.len().min(start + length);
+        cut.push(start..end);
+        if end == words.len() {
+            break;
+        }
+        start = word_start(words, start + 1..end - stride + 1);
+    }
+    cut
+}
+
+/// The last place of a range at which a word begins; the last place of all if there is none.
+fn word_start(words: &[u32], range: Range<usize>) -> usize {
+    let last = range.end - 1;
+    range.rev().find(|&token| words[token] != words[token - 1]).unwrap_or(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The words of tokens, from the number of tokens of each word.
+    fn words(lengths: &[usize]) -> Vec<u32> {
+        lengths.iter().zip(0..).flat_map(|(&length, word)| vec![word; length]).collect()
+    }
+
+    #[test]
+    fn a_short_run_is_one_window_and_none_has_none() {
+        let one = windows(&words(&[1; 10]), 10, 3);
+        assert_eq!((one.len(), one[0].clone()), (1, 0..10));
+        assert!(windows(&[], 10, 3).is_empty());
+    }
+
+    #[test]
+    fn neighbours_share_the_stride() {
+        assert_eq!(windows(&words(&[1; 20]), 10, 4), [0..10, 6..16, 12..20]);
+    }
+
+    #[test]
+    fn a_window_begins_where_a_word_begins() {
+        // The stride alone would cut at 6, inside the word at 4..8.
+        assert_eq!(windows(&words(&[1, 1, 1, 1, 4, 1, 1, 1, 1]), 10, 4), [0..10, 4..12]);
+    }
+
+    #[test]
+    fn a_word_longer_than_a_window_is_cut_and_passed() {
+        assert_eq!(windows(&words(&[25]), 10, 4), [0..10, 6..16, 12..22, 18..25]);
+        assert_eq!(windows(&words(&[1, 25]), 10, 4), [0..10, 1..11, 7..17, 13..23, 19..26]);
+    }
+
+    #[test]
+    fn models_get_windows_of_all_their_positions() {
+        let stride = |positions| WindowSize::of_model(NonZeroUsize::new(positions).unwrap()).stride;
+        assert_eq!((stride(512), stride(64), stride(4096)), (128, 16, 128));
+    }
+
+    proptest! {
+        #[test]
+        fn windows_cover_all_tokens_share_the_stride_and_move_on(
+            lengths in prop::collection::vec(1_usize..30, 0..60), length in 2_usize..40, stride in 0_usize..38,
+        ) {
+            prop_assume!(stride < length);
+            let words = words(&lengths);
+            let cut = windows(&words, length, stride);
+            prop_assert_eq!(cut.first().map_or(0, |first| first.start), 0);
+            prop_assert_eq!(cut.last().map_or(0, |last| last.end), words.len());
+            for window in &cut {
+                prop_assert!(window.len() <= length && !window.is_empty());
+            }
+            for pair in cut.windows(2) {
+                prop_assert!(pair[0].start < pair[1].start && pair[0].end < pair[1].end);
+                prop_assert!(pair[0].end - pair[1].start >= stride);
+                prop_assert_eq!(pair[0].len(), length);
+                let split = words[pair[1].start] == words[pair[1].start - 1];
+                prop_assert!(!split || words[pair[0].start + 1..=pair[1].start].iter().all(|&word| word == words[pair[0].start]));
+            }
+        }
+    }
+}

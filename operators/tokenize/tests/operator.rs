@@ -1,0 +1,89 @@
+//! The operator keeps order and frames, whatever its number of threads.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use pubtag_schemas::{
+    Citation, CitationText, Close, Deletion, DocId, InputUnit, Outcome, Packet, Place, PubDate, Record, Tally,
+    TokenizedRecord,
+};
+use pubtag_stream::{Flow, Meter, Operator};
+use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
+
+fn unit() -> Arc<InputUnit> {
+    let uri = "/in/a.xml".to_owned();
+    Arc::new(InputUnit { index: 0, uri, sha256: None, size: None, modified_us: None, generation: None, file_seq: None })
+}
+
+fn place() -> Place {
+    Place { unit: unit(), ordinal: 0, byte_offset: 0 }
+}
+
+fn citation(title: &str) -> Record {
+    Record::Citation(Box::new(Citation {
+        doc_id: DocId::new(title),
+        pmid: None,
+        version: 1,
+        text: CitationText::new(title, vec![]),
+        pub_date: PubDate::default(),
+        date_revised: None,
+        journal: None,
+        language: None,
+        place: place(),
+    }))
+}
+
+fn deletion() -> Record {
+    Record::Deletion(Deletion { pmid: 7.try_into().unwrap(), version: 1, place: place() })
+}
+
+fn close() -> Packet<Record> {
+    let (tally, outcome) = (Tally::default(), Outcome::Complete);
+    Packet::Close(Close { unit: unit(), tally, bytes: 0, sha256: String::new(), outcome })
+}
+
+/// The output in short: a document's id and its number of tokens, `-` for a deletion, brackets for frames.
+fn short(packet: Packet<TokenizedRecord>) -> String {
+    let record = |record: &TokenizedRecord| match record {
+        TokenizedRecord::Document(document) => {
+            let ids: usize = document.windows.iter().map(|window| window.ids.len()).sum();
+            format!("{}:{}/{ids}", document.citation.doc_id.as_str(), document.token_count)
+        }
+        TokenizedRecord::Deletion(_) => "-".to_owned(),
+        TokenizedRecord::Reject(_) => "!".to_owned(),
+    };
+    match packet {
+        Packet::Open(_) => "(".to_owned(),
+        Packet::Items(records) => records.iter().map(record).collect::<Vec<_>>().join(" "),
+        Packet::Close(_) => ")".to_owned(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_and_frames_keep_their_order_on_any_number_of_threads() {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/tiny-bert");
+    let tokenizer = WindowTokenizer::open(&model, WindowSize::of_model(NonZeroUsize::new(64).unwrap())).unwrap();
+    let long = "gene ".repeat(5000);
+    for threads in 1..=4 {
+        let packets = vec![
+            Packet::Open(unit()),
+            Packet::Items(vec![citation(&long), citation("gene cell")]),
+            Packet::Items(vec![deletion(), citation("")]),
+            Packet::Items(vec![citation("x")]),
+            close(),
+        ];
+        let input: Flow<Packet<Record>> = Box::pin(futures::stream::iter(packets.into_iter().map(Ok)));
+        let operator = Tokenize::new(tokenizer.clone(), NonZeroUsize::new(threads).unwrap());
+        let meter = Meter::new("tokenize");
+        let output: Vec<_> = operator.apply(input, meter.clone()).map(|packet| short(packet.unwrap())).collect().await;
+        let long = output[1].split(' ').nth(5000).unwrap();
+        assert!(long.starts_with(":5000/"), "{long}");
+        assert!(output[1].ends_with("gene cell:2/4"));
+        assert_eq!((&*output[0], &output[2..]), ("(", &["- :0/0".to_owned(), "x:1/3".into(), ")".into()][..]));
+        assert_eq!(meter.snapshot().items, 5);
+    }
+}
