@@ -1,1 +1,46 @@
-//! Placeholder.
+//! The sink: tagged records in, Parquet tables out, committed per input by one small marker.
+//!
+//! ```text
+//! Packet<TaggedRecord> ─► rows ─► encoder ─► part files ═╗
+//!                                                        ╠═► marker (create if absent) ─► UnitReport
+//! Ledger (what is committed) ────────────────────────────╝
+//! ```
+//!
+//! The unit of commit is one input. Its parts are written under names that no other attempt uses, and count for nothing
+//! until the marker that names them stands: creating it is the commit point. Whatever dies before it leaves parts that
+//! no marker names; the next run sweeps them, and never touches those of a run that lives ([`Liveness`]). So a run can be
+//! killed at any moment and run again, and the tables hold the same rows.
+//!
+//! ```text
+//! OUT/annotations/<stem>-<run id>-<attempt>-<number>.parquet     documents/ and rejects/ likewise
+//! OUT/_pubtag/output.json                                      says that the folder is ours
+//! OUT/_pubtag/commits/<32 hex of the input's SHA-256>.json     the markers: Commit
+//! OUT/_pubtag/attempts/<run id>.lock                           locked while the run lives
+//! ```
+
+mod attempt;
+mod commit;
+mod digest;
+mod encode;
+mod error;
+mod layout;
+mod ledger;
+mod liveness;
+mod output;
+mod properties;
+mod publish;
+mod recipe;
+mod rows;
+mod sweep;
+mod upload;
+mod write;
+
+pub use commit::{Commit, CommitOutcome, Counts, Input, Part};
+pub use error::Error;
+pub use ledger::{Conflict, Ledger, Standing};
+pub use liveness::{FileLocks, Hold, Liveness};
+pub use output::Output;
+pub use recipe::Recipe;
+pub use rows::{TextPolicy, TextPolicyError};
+pub use sweep::Swept;
+pub use write::{Ending, UnitReport, Write, WriteConfig};

@@ -1,0 +1,143 @@
+//! The marker that makes an input's parts count.
+
+use std::collections::{BTreeMap, HashSet};
+
+use pubtag_schemas::{InputUnit, Outcome, Tally};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Version of the marker's layout; fields are added within a version, never renamed or retyped.
+pub(crate) const COMMIT_VERSION: u32 = 1;
+
+/// What one input became: the content of its marker, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// Version of this layout.
+    pub version: u32,
+    /// [`Recipe::fingerprint`](crate::Recipe::fingerprint) of the input.
+    pub fingerprint: String,
+    /// The input.
+    pub input: Input,
+    /// The attempt whose parts these are: the run and a number within it.
+    pub attempt_id: String,
+    /// The run.
+    pub run_id: Uuid,
+    /// The model, as the tables carry it.
+    pub model_id: String,
+    /// SHA-256 of the model, lower-case hex.
+    pub model_sha256: String,
+    /// The settings that the fingerprint covers.
+    pub settings: BTreeMap<String, String>,
+    /// Name and version of the program, for people; no part of the fingerprint.
+    pub program: String,
+    /// The part files, at least one for each table.
+    pub parts: Vec<Part>,
+    /// What was met in the input.
+    pub tally: Counts,
+    /// Rows of `documents` by status.
+    pub statuses: BTreeMap<String, u64>,
+    /// How the input was read.
+    pub outcome: CommitOutcome,
+    /// Attempts whose commits this one replaces.
+    pub supersedes: Vec<String>,
+    /// When the marker was written, in RFC 3339.
+    pub committed_at: String,
+}
+
+/// The input of a [`Commit`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// Where it was read from.
+    pub uri: String,
+    /// SHA-256 of its bytes as they lie on disk, lower-case hex.
+    pub sha256: String,
+    /// Length in bytes as it lies on disk, where known beforehand.
+    pub size: Option<u64>,
+    /// Last modification in microseconds since 1970 UTC, where the file system says.
+    pub modified_us: Option<i64>,
+}
+
+/// One part file of a [`Commit`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The table that it belongs to.
+    pub table: String,
+    /// Its path below the output folder.
+    pub path: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, lower-case hex.
+    pub sha256: String,
+}
+
+/// A [`Tally`] in a [`Commit`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Citations read.
+    pub citations: u64,
+    /// Deletions read.
+    pub deletions: u64,
+    /// Records that could not be read.
+    pub rejects: u64,
+}
+
+impl From<Tally> for Counts {
+    fn from(Tally { citations, deletions, rejects }: Tally) -> Self {
+        Self { citations, deletions, rejects }
+    }
+}
+
+/// How the input of a [`Commit`] was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum CommitOutcome {
+    /// To its end.
+    Complete,
+    /// Up to a defect that ends it early, accepted by the caller.
+    Partial {
+        /// What the defect is.
+        reason: String,
+    },
+    /// Cut short on purpose.
+    Limited,
+}
+
+impl CommitOutcome {
+    /// How a unit is committed, or why it must not be.
+    pub(crate) fn of(outcome: Outcome) -> Result<Self, String> {
+        match outcome {
+            Outcome::Complete => Ok(Self::Complete),
+            Outcome::Partial(reason) => Ok(Self::Partial { reason }),
+            Outcome::Limited => Ok(Self::Limited),
+            Outcome::Quarantined(reason) => Err(reason),
+        }
+    }
+}
+
+impl Input {
+    pub(crate) fn new(unit: &InputUnit, sha256: String) -> Self {
+        Self { uri: unit.uri.clone(), sha256, size: unit.size, modified_us: unit.modified_us }
+    }
+}
+
+impl Commit {
+    /// Rows of one table, over all its parts.
+    pub fn rows(&self, table: &str) -> u64 {
+        self.parts.iter().filter(|part| part.table == table).map(|part| part.rows).sum()
+    }
+
+    /// Bytes of all parts.
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.bytes).sum()
+    }
+}
+
+/// Splits commits into those that stand and those that another one has superseded.
+///
+/// Attempts are told apart, not markers: an input that goes back to an earlier content has the same marker again.
+pub(crate) fn split_superseded(commits: Vec<Commit>) -> (Vec<Commit>, Vec<Commit>) {
+    let superseded: HashSet<String> = commits.iter().flat_map(|commit| commit.supersedes.iter().cloned()).collect();
+    commits.into_iter().partition(|commit| !superseded.contains(&commit.attempt_id))
+}

@@ -1,0 +1,28 @@
+//! SHA-256 as lower-case hex.
+
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
+/// Hashes fields so that no two lists of fields look alike: each is preceded by its length.
+pub(crate) fn of_fields<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hasher = Sha256::new();
+    for field in fields {
+        hasher.update((field.len() as u64).to_le_bytes());
+        hasher.update(field);
+    }
+    finish(hasher)
+}
+
+/// The SHA-256 of some bytes.
+pub(crate) fn of(bytes: &[u8]) -> String {
+    finish(Sha256::new_with_prefix(bytes))
+}
+
+/// Ends a hash.
+pub(crate) fn finish(hasher: Sha256) -> String {
+    hasher.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a string takes all that is written to it");
+        hex
+    })
+}

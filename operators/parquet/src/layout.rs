@@ -1,0 +1,108 @@
+//! Where everything lies below the output folder, and what a name tells.
+
+use std::fmt;
+
+use object_store::path::Path;
+use pubtag_schemas::InputUnit;
+use pubtag_schemas::table::Table;
+use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow};
+use uuid::Uuid;
+
+/// The folders of the three tables.
+pub(crate) const TABLES: [&str; 3] = [AnnotationRow::NAME, DocumentRow::NAME, RejectRow::NAME];
+/// Our own folder. The leading underscore hides it from Spark and Hive.
+pub(crate) const OWN: &str = "_pubtag";
+/// Folder of the markers.
+pub(crate) const COMMITS: &str = "_pubtag/commits";
+/// Folder of the locks.
+pub(crate) const ATTEMPTS: &str = "_pubtag/attempts";
+/// Says that the folder is ours.
+pub(crate) const OUTPUT: &str = "_pubtag/output.json";
+
+/// A stem is at most this long, so that no name meets a file system's limit.
+const MAX_STEM: usize = 80;
+/// A UUID with its hyphens.
+const UUID_LEN: usize = 36;
+
+/// One attempt at one unit, numbered within its run: no other writes under the same names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AttemptId {
+    pub(crate) run_id: Uuid,
+    pub(crate) number: usize,
+}
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{:05}", self.run_id, self.number)
+    }
+}
+
+/// The path of a part.
+pub(crate) fn part(table: &str, unit: &InputUnit, attempt: AttemptId, number: usize) -> Path {
+    Path::from(format!("{table}/{}-{attempt}-{number:03}.parquet", stem(unit)))
+}
+
+/// The path of the marker of an input's content.
+pub(crate) fn marker(input_sha256: &str) -> Path {
+    let name: String = input_sha256.chars().take(32).collect();
+    Path::from(format!("{COMMITS}/{name}.json"))
+}
+
+/// The run that wrote a part, read from the part's name.
+pub(crate) fn run_of_part(name: &str) -> Option<Uuid> {
+    let (rest, _number) = name.strip_suffix(".parquet")?.rsplit_once('-')?;
+    let (rest, _attempt) = rest.rsplit_once('-')?;
+    let start = rest.len().checked_sub(UUID_LEN)?;
+    rest.get(..start)?.ends_with('-').then(|| rest[start..].parse().ok()).flatten()
+}
+
+/// The input's file name without its extensions, in characters that need no quoting anywhere.
+///
+/// A leading underscore or dot would hide the part from Spark and Hive.
+fn stem(unit: &InputUnit) -> String {
+    let name = unit.file_name();
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    let name = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let clean: String = name.chars().map(plain).collect();
+    let bounded: String = clean.trim_start_matches(['_', '.', '-']).chars().take(MAX_STEM).collect();
+    if bounded.is_empty() { "input".to_owned() } else { bounded }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(uri: &str) -> InputUnit {
+        InputUnit {
+            index: 7,
+            uri: uri.into(),
+            sha256: None,
+            size: None,
+            modified_us: None,
+            generation: None,
+            file_seq: None,
+        }
+    }
+
+    #[test]
+    fn a_stem_is_plain_bounded_and_never_empty() {
+        assert_eq!(stem(&unit("/data/pubmed26n0001.xml.gz")), "pubmed26n0001");
+        assert_eq!(stem(&unit("/data/a b#1/é.v2.jsonl")), "v2");
+        assert_eq!(stem(&unit("/data/_tmp x#3.xml")), "tmp_x_3");
+        assert_eq!(stem(&unit("-")), "input");
+        assert_eq!(stem(&unit(&"x".repeat(500))).len(), MAX_STEM);
+    }
+
+    #[test]
+    fn the_name_of_a_part_tells_its_run() {
+        let run_id = Uuid::now_v7();
+        for uri in ["/data/pubmed26n0001.xml.gz", "/a-b-c.xml", "-"] {
+            let path = part("annotations", &unit(uri), AttemptId { run_id, number: 123_456 }, 2);
+            assert_eq!(path.filename().and_then(run_of_part), Some(run_id), "{path}");
+        }
+        for other in ["x.parquet", "a-b-c.parquet", "part-00000-c000.snappy.parquet", "é-1-2.parquet", ".parquet"] {
+            assert_eq!(run_of_part(other), None, "{other}");
+        }
+    }
+}

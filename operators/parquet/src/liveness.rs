@@ -1,0 +1,331 @@
+//! Which runs on the same output are alive: on local disk, those that hold their lock file.
+
+use std::fmt::Debug;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use uuid::Uuid;
+
+use crate::{Error, layout};
+
+/// Tells the parts of a run that lives from those of a dead one.
+///
+/// Implementations keep two promises: a run is alive from the return of [`hold`](Self::hold) until its hold is dropped
+/// or its process dies, and a run that is alive is never said to be dead.
+pub trait Liveness: Debug + Send + Sync {
+    /// Marks a run as alive until the hold is released or dropped.
+    ///
+    /// # Errors
+    /// If the mark cannot be made.
+    fn hold(&self, run_id: Uuid) -> BoxFuture<'_, Result<Box<dyn Hold>, Error>>;
+
+    /// Whether a run is alive; one that was never heard of is not.
+    ///
+    /// # Errors
+    /// If it cannot be told.
+    fn is_alive(&self, run_id: Uuid) -> BoxFuture<'_, Result<bool, Error>>;
+
+    /// Removes what dead runs left that the store does not list: their marks, half-written files.
+    ///
+    /// # Errors
+    /// If something that should go stays.
+    fn tidy(&self) -> BoxFuture<'_, Result<(), Error>>;
+}
+
+/// A run's mark of life. Dropping it ends the mark, as the death of the process does.
+pub trait Hold: Debug + Send + Sync {
+    /// Ends the mark and removes its traces.
+    ///
+    /// # Errors
+    /// If a trace stays; the run counts as dead all the same.
+    fn release(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>>;
+}
+
+/// Lock files below an output folder on local disk (or on a network file system with working locks).
+#[derive(Clone, Debug)]
+pub struct FileLocks {
+    folder: PathBuf,
+}
+
+impl FileLocks {
+    /// Lock files for the runs on an output folder.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    fn lock_path(&self, run_id: Uuid) -> PathBuf {
+        self.folder.join(layout::ATTEMPTS).join(format!("{run_id}.lock"))
+    }
+}
+
+impl Liveness for FileLocks {
+    fn hold(&self, run_id: Uuid) -> BoxFuture<'_, Result<Box<dyn Hold>, Error>> {
+        let path = self.lock_path(run_id);
+        async move {
+            let held = blocking(move || hold(&path).map_err(|source| lock_error(&path, source))).await?;
+            Ok(Box::new(held) as Box<dyn Hold>)
+        }
+        .boxed()
+    }
+
+    fn is_alive(&self, run_id: Uuid) -> BoxFuture<'_, Result<bool, Error>> {
+        let path = self.lock_path(run_id);
+        blocking(move || is_locked(&path).map_err(|source| lock_error(&path, source))).boxed()
+    }
+
+    fn tidy(&self) -> BoxFuture<'_, Result<(), Error>> {
+        let locks = self.clone();
+        blocking(move || tidy(&locks)).boxed()
+    }
+}
+
+#[derive(Debug)]
+struct HeldFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl Hold for HeldFile {
+    fn release(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>> {
+        blocking(move || {
+            let Self { file, path } = *self;
+            // Removed while it is held: nobody can take a lock that is about to go.
+            let removed = remove(&path).map_err(|source| lock_error(&path, source));
+            drop(file);
+            removed
+        })
+        .boxed()
+    }
+}
+
+/// Makes a lock file and locks it.
+fn hold(path: &Path) -> io::Result<HeldFile> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    loop {
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        lock_soon(&file)?;
+        // The neighbour may have removed the file between our opening and locking it: then it locks nothing.
+        if still_there(&file, path)? {
+            return Ok(HeldFile { file, path: path.to_owned() });
+        }
+    }
+}
+
+/// Locks a file, waiting for neighbours that are just looking; they do not take long.
+fn lock_soon(file: &File) -> io::Result<()> {
+    const TRIES: u32 = 500;
+    const PAUSE: Duration = Duration::from_millis(10);
+    for _ in 0..TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::WouldBlock, "another process works under the same run id"))
+}
+
+/// Looks without standing in the way of others who look.
+fn is_locked(path: &Path) -> io::Result<bool> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+        Ok(file) => match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error),
+        },
+    }
+}
+
+#[cfg(unix)]
+fn still_there(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let ours = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == (ours.dev(), ours.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(unix))]
+fn still_there(_: &File, path: &Path) -> io::Result<bool> {
+    // An open file cannot be removed here.
+    path.try_exists()
+}
+
+/// Removes the lock files of dead runs and the files that `LocalFileSystem` stages its writes in (`name#1`).
+///
+/// The staged files are listed before any lock is looked at, so that none of a run that starts meanwhile is among them.
+fn tidy(locks: &FileLocks) -> Result<(), Error> {
+    let staged = staged_files(&locks.folder)?;
+    let someone_lives = bury_dead(&locks.folder.join(layout::ATTEMPTS))?;
+    for path in staged {
+        let dead = match staged_name(&path).and_then(layout::run_of_part) {
+            Some(run_id) => {
+                let lock = locks.lock_path(run_id);
+                !is_locked(&lock).map_err(|source| lock_error(&lock, source))?
+            }
+            // A marker's name does not tell its run.
+            None => !someone_lives,
+        };
+        if dead {
+            remove(&path).map_err(|source| folder_error(&path, source))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the lock files of dead runs and says whether a run lives.
+fn bury_dead(folder: &Path) -> Result<bool, Error> {
+    let mut someone_lives = false;
+    for path in files(folder)? {
+        let fail = |source| lock_error(&path, source);
+        // Locking for oneself alone takes a file opened for writing on network file systems.
+        let file = match File::options().read(true).write(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened.map_err(fail)?,
+        };
+        match file.try_lock() {
+            Ok(()) => remove(&path).map_err(fail)?,
+            Err(TryLockError::WouldBlock) => someone_lives = true,
+            Err(TryLockError::Error(error)) => return Err(fail(error)),
+        }
+    }
+    Ok(someone_lives)
+}
+
+fn staged_files(output: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut staged = Vec::new();
+    for folder in layout::TABLES.into_iter().chain([layout::OWN, layout::COMMITS]) {
+        staged.extend(files(&output.join(folder))?.into_iter().filter(|path| staged_name(path).is_some()));
+    }
+    Ok(staged)
+}
+
+/// The name of the file that a staged one was to become.
+fn staged_name(path: &Path) -> Option<&str> {
+    let (name, number) = path.file_name()?.to_str()?.rsplit_once('#')?;
+    (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(name)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let list = || -> io::Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let paths = entries.map(|entry| entry.map(|e| e.path())).collect::<io::Result<Vec<_>>>()?;
+        Ok(paths.into_iter().filter(|path| path.is_file()).collect())
+    };
+    list().map_err(|source| folder_error(folder, source))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Runs file operations off the async threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::Lock { path: layout::ATTEMPTS.to_owned(), source: error.into() }),
+    }
+}
+
+fn lock_error(path: &Path, source: io::Error) -> Error {
+    Error::Lock { path: path.display().to_string(), source }
+}
+
+fn folder_error(path: &Path, source: io::Error) -> Error {
+    Error::Folder { path: path.display().to_string(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_lives_from_hold_to_drop() {
+        let folder = tempfile::tempdir().unwrap();
+        let locks = FileLocks::new(folder.path());
+        let (run, other) = (Uuid::now_v7(), Uuid::now_v7());
+        assert!(!locks.is_alive(run).await.unwrap());
+        let hold = locks.hold(run).await.unwrap();
+        assert!(locks.is_alive(run).await.unwrap());
+        assert!(!locks.is_alive(other).await.unwrap());
+        locks.tidy().await.unwrap();
+        assert!(locks.lock_path(run).exists(), "a live run's lock must stay");
+        drop(hold);
+        assert!(!locks.is_alive(run).await.unwrap());
+        locks.tidy().await.unwrap();
+        assert!(!locks.lock_path(run).exists(), "a dead run's lock must go");
+    }
+
+    #[tokio::test]
+    async fn a_run_id_is_held_by_one_run_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let locks = FileLocks::new(folder.path());
+        let run = Uuid::now_v7();
+        let _hold = locks.hold(run).await.unwrap();
+        let error = locks.hold(run).await.unwrap_err();
+        assert!(error.to_string().contains("same run id"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_released_hold_leaves_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let locks = FileLocks::new(folder.path());
+        let run = Uuid::now_v7();
+        locks.hold(run).await.unwrap().release().await.unwrap();
+        assert!(!locks.lock_path(run).exists());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_run_that_starts_while_others_tidy_ends_up_alive() {
+        let folder = tempfile::tempdir().unwrap();
+        let locks = FileLocks::new(folder.path());
+        let tidier = locks.clone();
+        let tidying = tokio::spawn(async move {
+            for _ in 0..300 {
+                tidier.tidy().await.unwrap();
+            }
+        });
+        for _ in 0..300 {
+            let run = Uuid::now_v7();
+            let hold = locks.hold(run).await.unwrap();
+            assert!(locks.is_alive(run).await.unwrap(), "a run holds a lock that nobody can see");
+            drop(hold);
+        }
+        tidying.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn half_written_files_go_once_their_run_is_dead() {
+        let folder = tempfile::tempdir().unwrap();
+        let locks = FileLocks::new(folder.path());
+        let (live, dead) = (Uuid::now_v7(), Uuid::now_v7());
+        let part = |run| folder.path().join(format!("annotations/x-{run}-00000-000.parquet#1"));
+        let marker = folder.path().join("_pubtag/commits/ab.json#1");
+        let hold = locks.hold(live).await.unwrap();
+        for path in [&part(live), &part(dead), &marker] {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "half").unwrap();
+        }
+        locks.tidy().await.unwrap();
+        assert!(part(live).exists() && !part(dead).exists() && marker.exists());
+        drop(hold);
+        locks.tidy().await.unwrap();
+        assert!(!part(live).exists() && !marker.exists());
+    }
+}

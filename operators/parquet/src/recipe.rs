@@ -1,0 +1,65 @@
+//! What decides a result besides the input, and the fingerprint of both.
+
+use std::collections::BTreeMap;
+
+use pubtag_schemas::OUTPUT_VERSION;
+
+use crate::digest;
+
+/// All that decides the rows of an input besides its content: the model and the settings.
+///
+/// The program's version is not part of it: an upgrade re-tags nothing unless it changes [`OUTPUT_VERSION`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipe {
+    /// Name of the model and the first 12 hex digits of its SHA-256, as the tables carry it.
+    pub model_id: String,
+    /// SHA-256 of the model, lower-case hex.
+    pub model_sha256: String,
+    /// Every setting that changes the rows (text policy, stride, limit, …), by name.
+    pub settings: BTreeMap<String, String>,
+}
+
+impl Recipe {
+    /// The fingerprint of an input's result: SHA-256 over the input's SHA-256, the model's, the settings and
+    /// [`OUTPUT_VERSION`], lower-case hex.
+    pub fn fingerprint(&self, input_sha256: &str) -> String {
+        let version = OUTPUT_VERSION.to_string();
+        let head = [input_sha256, &self.model_sha256, &version];
+        let settings = self.settings.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+        digest::of_fields(head.into_iter().chain(settings).map(str::as_bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(settings: &[(&str, &str)]) -> Recipe {
+        let settings = settings.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
+        Recipe { model_id: "m-0".into(), model_sha256: "aa".into(), settings }
+    }
+
+    #[test]
+    fn a_fingerprint_depends_on_input_model_and_settings_and_on_nothing_else() {
+        let base = recipe(&[("stride", "64"), ("text", "keep")]);
+        let print = base.fingerprint("ff");
+        assert_eq!(print, base.fingerprint("ff"));
+        assert_eq!(print, Recipe { model_id: "renamed".into(), ..base.clone() }.fingerprint("ff"));
+        assert_ne!(print, base.fingerprint("fe"));
+        assert_ne!(print, Recipe { model_sha256: "ab".into(), ..base.clone() }.fingerprint("ff"));
+        assert_ne!(print, recipe(&[("stride", "64")]).fingerprint("ff"));
+        // Fields are told apart: moving a letter across a border is another recipe.
+        assert_ne!(
+            recipe(&[("ab", "c")]).fingerprint("ff"),
+            recipe(&[("a", "bc")]).fingerprint("ff"),
+            "name and value must not run together"
+        );
+    }
+
+    #[test]
+    fn the_fingerprint_of_version_1_never_changes() {
+        // Computed with Python's hashlib: sha256 of u64-LE length + bytes for "ff", "aa", "1", "text", "keep".
+        let expected = "6afacf3c4a3a1b603aa112e9d6d8b6276f1cd8539cba466e4331a85f4bda7ecf";
+        assert_eq!(recipe(&[("text", "keep")]).fingerprint("ff"), expected);
+    }
+}

@@ -1,0 +1,340 @@
+//! From tagged records to rows of the three tables; every rule that a reader relies on is checked here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use pubtag_schemas::table::Micros;
+use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow, SectionRow, Status};
+use pubtag_schemas::{
+    Annotation, CharOffsets, Citation, CitationText, Deletion, MAX_RAW_BYTES, Place, PubDate, Reject, Section,
+    SectionKind, TaggedDocument, TaggedRecord,
+};
+
+use crate::{Error, Recipe, digest};
+
+/// An annotation's id is this many hex digits of a SHA-256: 128 bits.
+const ID_DIGITS: usize = 32;
+
+/// Whether the tables carry the citations' text. Publishers may own abstracts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextPolicy {
+    /// Titles and abstracts are written.
+    Keep,
+    /// Only the text's SHA-256 is written.
+    Hash,
+}
+
+/// Says why a text names no [`TextPolicy`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no text policy: use keep or hash")]
+pub struct TextPolicyError(String);
+
+impl FromStr for TextPolicy {
+    type Err = TextPolicyError;
+
+    fn from_str(text: &str) -> Result<Self, TextPolicyError> {
+        match text {
+            "keep" => Ok(Self::Keep),
+            "hash" => Ok(Self::Hash),
+            other => Err(TextPolicyError(other.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for TextPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keep => "keep",
+            Self::Hash => "hash",
+        })
+    }
+}
+
+/// What every row of a unit carries besides its record.
+#[derive(Clone, Debug)]
+pub(crate) struct Provenance {
+    pub(crate) run_id: String,
+    pub(crate) recipe: Arc<Recipe>,
+    pub(crate) text: TextPolicy,
+    pub(crate) processed_at: Micros,
+}
+
+/// Rows of the three tables, in input order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) annotations: Vec<AnnotationRow>,
+    pub(crate) documents: Vec<DocumentRow>,
+    pub(crate) rejects: Vec<RejectRow>,
+}
+
+/// Rows by kind, over a unit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RowCounts {
+    pub(crate) annotations: u64,
+    pub(crate) rejects: u64,
+    pub(crate) statuses: BTreeMap<Status, u64>,
+    last_ordinal: Option<u32>,
+}
+
+impl RowCounts {
+    pub(crate) fn status(&self, status: Status) -> u64 {
+        self.statuses.get(&status).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn citations(&self) -> u64 {
+        self.statuses.values().sum::<u64>() - self.status(Status::Deleted)
+    }
+
+    /// Counts rows of `documents` and checks that records come in the order of the input.
+    fn count(&mut self, place: &Place, status: Option<Status>) -> Result<(), String> {
+        if let Some(last) = self.last_ordinal.filter(|&last| place.ordinal <= last) {
+            return Err(format!("record {last} came before it"));
+        }
+        self.last_ordinal = Some(place.ordinal);
+        match status {
+            Some(status) => *self.statuses.entry(status).or_default() += 1,
+            None => self.rejects += 1,
+        }
+        Ok(())
+    }
+}
+
+impl Rows {
+    /// Adds the rows of a record.
+    ///
+    /// # Errors
+    /// If the record breaks a rule that the stages before keep: an annotation that is not where it says, a number out of
+    /// range, a record out of order.
+    pub(crate) fn push(&mut self, record: TaggedRecord, by: &Provenance, counts: &mut RowCounts) -> Result<(), Error> {
+        match record {
+            TaggedRecord::Document(document) => self.push_document(&document, by, counts),
+            TaggedRecord::Deletion(deletion) => self.push_deletion(&deletion, by, counts),
+            TaggedRecord::Reject(reject) => self.push_reject(reject, by, counts),
+        }
+    }
+
+    fn push_document(
+        &mut self,
+        document: &TaggedDocument,
+        by: &Provenance,
+        counts: &mut RowCounts,
+    ) -> Result<(), Error> {
+        let citation = &document.citation;
+        let fail = |why| broken(&citation.place, citation.doc_id.as_str(), why);
+        let text_sha256 = digest::of(citation.text.as_str().as_bytes());
+        let first = self.annotations.len();
+        let mut offsets = CharOffsets::new(citation.text.as_str());
+        for annotation in &document.annotations {
+            let row = annotation_row(citation, annotation, &text_sha256, &mut offsets, by).map_err(fail)?;
+            if self.annotations[first..].last().is_some_and(|before| span(before) > span(&row)) {
+                return Err(fail(format!("annotation at byte {} stands before an earlier one", row.start_byte)));
+            }
+            self.annotations.push(row);
+        }
+        counts.annotations += document.annotations.len() as u64;
+        let status = status(document);
+        counts.count(&citation.place, Some(status)).map_err(fail)?;
+        self.documents.push(document_row(document, status, text_sha256, by).map_err(fail)?);
+        Ok(())
+    }
+
+    fn push_deletion(&mut self, deletion: &Deletion, by: &Provenance, counts: &mut RowCounts) -> Result<(), Error> {
+        let doc_id = deletion.pmid.to_string();
+        let fail = |why| broken(&deletion.place, &doc_id, why);
+        counts.count(&deletion.place, Some(Status::Deleted)).map_err(fail)?;
+        self.documents.push(deletion_row(deletion, by).map_err(fail)?);
+        Ok(())
+    }
+
+    fn push_reject(&mut self, reject: Reject, by: &Provenance, counts: &mut RowCounts) -> Result<(), Error> {
+        let doc_id = reject.pmid.map_or("not known".to_owned(), |pmid| pmid.to_string());
+        let place = reject.place.clone();
+        let fail = |why| broken(&place, &doc_id, why);
+        counts.count(&place, None).map_err(fail)?;
+        self.rejects.push(reject_row(reject, by).map_err(fail)?);
+        Ok(())
+    }
+}
+
+fn span(row: &AnnotationRow) -> (i32, i32) {
+    (row.start_byte, row.end_byte)
+}
+
+fn status(document: &TaggedDocument) -> Status {
+    match document {
+        TaggedDocument { annotations, .. } if !annotations.is_empty() => Status::Tagged,
+        TaggedDocument { token_count: 0, .. } => Status::NoText,
+        _ => Status::NoEntity,
+    }
+}
+
+fn annotation_row(
+    citation: &Citation,
+    annotation: &Annotation,
+    text_sha256: &str,
+    offsets: &mut CharOffsets<'_>,
+    by: &Provenance,
+) -> Result<AnnotationRow, String> {
+    let Annotation { bytes, label, score } = annotation;
+    let mention = citation.text.as_str().get(bytes.clone()).filter(|mention| !mention.is_empty());
+    let mention = mention.ok_or_else(|| format!("annotation at bytes {bytes:?} is not on characters of the text"))?;
+    let mut chars = |byte| offsets.at(byte).ok_or_else(|| format!("byte {byte} is inside a character"));
+    let (start_char, end_char) = (chars(bytes.start)?, chars(bytes.end)?);
+    Ok(AnnotationRow {
+        annotation_id: annotation_id(citation, annotation, text_sha256, &by.recipe.model_sha256),
+        doc_id: citation.doc_id.as_str().to_owned(),
+        pmid: citation.pmid.map(|pmid| pmid.get().into()),
+        pmid_version: int(citation.version, "version")?,
+        section: citation.text.section_at(bytes.start).map_or("title", Section::name).to_owned(),
+        start_char: int(start_char, "start_char")?,
+        end_char: int(end_char, "end_char")?,
+        start_byte: int(bytes.start, "start_byte")?,
+        end_byte: int(bytes.end, "end_byte")?,
+        mention: mention.to_owned(),
+        label: label.clone(),
+        score: *score,
+        concept_ids: None,
+        model_id: by.recipe.model_id.clone(),
+        run_id: by.run_id.clone(),
+        generation: citation.place.unit.generation,
+        file_seq: citation.place.unit.file_seq,
+        ordinal: int(citation.place.ordinal, "ordinal")?,
+        source_file: citation.place.unit.file_name().to_owned(),
+    })
+}
+
+/// The same mention, found by the same model in the same text, has the same id in every run.
+fn annotation_id(citation: &Citation, annotation: &Annotation, text_sha256: &str, model_sha256: &str) -> String {
+    let numbers = [citation.version as usize, annotation.bytes.start, annotation.bytes.end].map(|n| n.to_string());
+    let [version, start, end] = &numbers;
+    let fields = [citation.doc_id.as_str(), version, text_sha256, start, end, &annotation.label, model_sha256];
+    let mut id = digest::of_fields(fields.into_iter().map(str::as_bytes));
+    id.truncate(ID_DIGITS);
+    id
+}
+
+fn document_row(
+    document: &TaggedDocument,
+    status: Status,
+    text_sha256: String,
+    by: &Provenance,
+) -> Result<DocumentRow, String> {
+    let TaggedDocument { citation, annotations, token_count, window_count } = document;
+    let Citation { text, place, .. } = &**citation;
+    let keep = |part: &str| (by.text == TextPolicy::Keep).then(|| part.to_owned());
+    let (sections, char_count) = section_rows(text)?;
+    Ok(DocumentRow {
+        doc_id: citation.doc_id.as_str().to_owned(),
+        pmid: citation.pmid.map(|pmid| pmid.get().into()),
+        pmid_version: int(citation.version, "version")?,
+        title: keep(text.title()),
+        r#abstract: keep(text.abstract_text()),
+        text_sha256: Some(text_sha256),
+        sections,
+        pub_date_raw: citation.pub_date.raw.clone(),
+        pub_year: citation.pub_date.year,
+        pub_date: citation.pub_date.date,
+        date_revised: citation.date_revised,
+        journal: citation.journal.clone(),
+        language: citation.language.clone(),
+        has_abstract: !text.abstract_text().is_empty(),
+        char_count,
+        token_count: int(*token_count, "token_count")?,
+        window_count: int(*window_count, "window_count")?,
+        annotation_count: int(annotations.len(), "annotation_count")?,
+        status: status.as_str().to_owned(),
+        ..empty_document(place, by)?
+    })
+}
+
+fn deletion_row(deletion: &Deletion, by: &Provenance) -> Result<DocumentRow, String> {
+    Ok(DocumentRow {
+        doc_id: deletion.pmid.to_string(),
+        pmid: Some(deletion.pmid.get().into()),
+        pmid_version: int(deletion.version, "version")?,
+        status: Status::Deleted.as_str().to_owned(),
+        ..empty_document(&deletion.place, by)?
+    })
+}
+
+/// A row of `documents` with its provenance and nothing else.
+fn empty_document(place: &Place, by: &Provenance) -> Result<DocumentRow, String> {
+    let PubDate { raw, year, date } = PubDate::default();
+    Ok(DocumentRow {
+        doc_id: String::new(),
+        pmid: None,
+        pmid_version: 1,
+        title: None,
+        r#abstract: None,
+        text_sha256: None,
+        sections: Vec::new(),
+        pub_date_raw: raw,
+        pub_year: year,
+        pub_date: date,
+        date_revised: None,
+        journal: None,
+        language: None,
+        has_abstract: false,
+        char_count: 0,
+        token_count: 0,
+        window_count: 0,
+        annotation_count: 0,
+        status: String::new(),
+        model_id: by.recipe.model_id.clone(),
+        run_id: by.run_id.clone(),
+        processed_at: by.processed_at,
+        generation: place.unit.generation,
+        file_seq: place.unit.file_seq,
+        ordinal: int(place.ordinal, "ordinal")?,
+        source_file: place.unit.file_name().to_owned(),
+    })
+}
+
+fn reject_row(reject: Reject, by: &Provenance) -> Result<RejectRow, String> {
+    let Reject { place, reason, detail, pmid, mut raw } = reject;
+    raw.truncate(MAX_RAW_BYTES);
+    Ok(RejectRow {
+        reason: reason.as_str().to_owned(),
+        detail,
+        pmid: pmid.map(|pmid| pmid.get().into()),
+        byte_offset: i64::try_from(place.byte_offset).map_err(|_| out_of_range("byte_offset"))?,
+        raw,
+        run_id: by.run_id.clone(),
+        generation: place.unit.generation,
+        file_seq: place.unit.file_seq,
+        ordinal: int(place.ordinal, "ordinal")?,
+        source_file: place.unit.file_name().to_owned(),
+    })
+}
+
+/// A text's sections, and how many characters the whole text has.
+fn section_rows(text: &CitationText) -> Result<(Vec<SectionRow>, i32), String> {
+    let mut offsets = CharOffsets::new(text.as_str());
+    let mut chars = |byte| {
+        let count = offsets.at(byte).ok_or_else(|| format!("section border {byte} is inside a character"))?;
+        int(count, "character offset")
+    };
+    let mut rows = Vec::with_capacity(text.sections().len());
+    for Section { kind, bytes } in text.sections() {
+        let (label, nlm_category) = match kind {
+            SectionKind::Title => (Some("title".to_owned()), None),
+            SectionKind::Abstract { label, nlm_category } => (label.clone(), nlm_category.clone()),
+        };
+        rows.push(SectionRow { label, nlm_category, start: chars(bytes.start)?, end: chars(bytes.end)? });
+    }
+    Ok((rows, chars(text.as_str().len())?))
+}
+
+fn int(value: impl TryInto<i32>, what: &str) -> Result<i32, String> {
+    value.try_into().map_err(|_| out_of_range(what))
+}
+
+fn out_of_range(what: &str) -> String {
+    format!("{what} is larger than its column can hold")
+}
+
+fn broken(place: &Place, doc_id: &str, why: String) -> Error {
+    Error::Record { uri: place.unit.uri.clone(), ordinal: place.ordinal, doc_id: doc_id.to_owned(), why }
+}

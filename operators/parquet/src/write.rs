@@ -1,0 +1,210 @@
+//! The sink as an operator: packets in, one report a unit out.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use async_stream::try_stream;
+use futures::TryStreamExt;
+use pubtag_schemas::{Close, InputUnit, Packet, TaggedRecord, Tally};
+use pubtag_stream::{Fault, Flow, Meter, Operator};
+
+use crate::attempt::{Attempt, remove_parts};
+use crate::commit::CommitOutcome;
+use crate::encode::Bounds;
+use crate::error::STAGE;
+use crate::publish::{Published, publish};
+use crate::{Commit, Error, Ledger, Output, Recipe, TextPolicy};
+
+/// How units are written.
+#[derive(Clone, Debug)]
+pub struct WriteConfig {
+    /// What decides the rows; the text policy must be among its settings, as all that changes rows.
+    pub recipe: Recipe,
+    /// Whether the tables carry the citations' text.
+    pub text: TextPolicy,
+    /// Whether a commit that conflicts is replaced.
+    pub overwrite: bool,
+    /// Name and version of the program, for people.
+    pub program: String,
+    /// Bytes of rows in memory that make a row group.
+    pub row_group_bytes: NonZeroUsize,
+    /// Encoded bytes after which a new part begins.
+    pub part_bytes: NonZeroUsize,
+}
+
+impl WriteConfig {
+    /// Text kept, nothing overwritten, row groups of 64 MiB in memory, parts of 512 MiB.
+    pub fn new(recipe: Recipe, program: impl Into<String>) -> Self {
+        const MIB: NonZeroUsize = NonZeroUsize::new(1024 * 1024).expect("a million is not zero");
+        let mib = |count: usize| MIB.saturating_mul(NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN));
+        Self {
+            recipe,
+            text: TextPolicy::Keep,
+            overwrite: false,
+            program: program.into(),
+            row_group_bytes: mib(64),
+            part_bytes: mib(512),
+        }
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds { row_group_bytes: self.row_group_bytes, part_bytes: self.part_bytes }
+    }
+}
+
+/// What became of one unit.
+#[derive(Clone, Debug)]
+pub struct UnitReport {
+    /// The unit.
+    pub unit: Arc<InputUnit>,
+    /// What the source met in it; zero for an abandoned unit.
+    pub tally: Tally,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// How a unit ended at the output.
+#[derive(Clone, Debug)]
+pub enum Ending {
+    /// Committed; everything about it.
+    Committed(Arc<Commit>),
+    /// Somebody else has committed the same input with the same recipe; our parts are gone.
+    Identical(Arc<Commit>),
+    /// Nothing committed: the input is not what it should be.
+    Quarantined {
+        /// Why.
+        reason: String,
+    },
+    /// Nothing committed: the stream ended before the unit did.
+    Abandoned,
+}
+
+/// Writes tagged records as three Parquet tables and commits each unit when it closes.
+///
+/// - *Ordering*: rows are written in the order of the input; reports come in the order of the units.
+/// - *Memory*: for each table, one row group (encoded, at most `row_group_bytes` of rows) and one piece of an upload
+///   (8 MiB); besides, the rows of the packet at hand.
+/// - *Cancellation*: dropping the stream leaves at most parts that no marker names; the next run sweeps them.
+/// - *Rejects*: become rows of `rejects`. A record that breaks a rule of the stages before is a fault.
+#[derive(Debug)]
+pub struct Write {
+    output: Output,
+    ledger: Ledger,
+    config: WriteConfig,
+}
+
+impl Write {
+    /// A writer to an output, which knows what was committed when it was opened.
+    pub fn new(output: &Output, ledger: &Ledger, config: WriteConfig) -> Self {
+        Self { output: output.clone(), ledger: ledger.clone(), config }
+    }
+
+    async fn close(&self, attempt: Attempt, close: Close, meter: &Meter) -> Result<UnitReport, Fault> {
+        let ending = match judge(&close) {
+            Ok((sha256, outcome)) => self.commit(attempt, &close, sha256, outcome, meter).await?,
+            Err(reason) => {
+                attempt.abandon(&self.output).await;
+                Ending::Quarantined { reason }
+            }
+        };
+        Ok(UnitReport { unit: close.unit, tally: close.tally, ending })
+    }
+
+    async fn commit(
+        &self,
+        attempt: Attempt,
+        close: &Close,
+        sha256: String,
+        outcome: CommitOutcome,
+        meter: &Meter,
+    ) -> Result<Ending, Fault> {
+        let Self { output, ledger, config } = self;
+        let commit = attempt.finish(output, close, sha256, outcome, config, meter).await?;
+        let parts = commit.parts.clone();
+        let replaced = ledger.earlier_contents(&commit.input.uri, &commit.input.sha256);
+        match publish(output, commit, &config.recipe, replaced, config.overwrite).await? {
+            Published::Ours(commit) => Ok(Ending::Committed(commit)),
+            Published::Identical(commit) => {
+                remove_parts(output, &parts).await;
+                Ok(Ending::Identical(commit))
+            }
+        }
+    }
+}
+
+impl Operator<Packet<TaggedRecord>> for Write {
+    type Output = UnitReport;
+
+    fn name(&self) -> &'static str {
+        STAGE
+    }
+
+    fn apply(self, mut input: Flow<Packet<TaggedRecord>>, meter: Meter) -> Flow<UnitReport> {
+        let mut writer = Writer { sink: self, meter, open: None };
+        Box::pin(try_stream! {
+            while let Some(packet) = input.try_next().await? {
+                if let Some(report) = writer.step(packet).await? {
+                    yield report;
+                }
+            }
+            if let Some(report) = writer.end().await {
+                yield report;
+            }
+        })
+    }
+}
+
+struct Writer {
+    sink: Write,
+    meter: Meter,
+    open: Option<Attempt>,
+}
+
+impl Writer {
+    async fn step(&mut self, packet: Packet<TaggedRecord>) -> Result<Option<UnitReport>, Fault> {
+        let Write { output, config, .. } = &self.sink;
+        match (packet, &mut self.open) {
+            (Packet::Open(unit), open @ None) => *open = Some(Attempt::begin(output, unit, config)?),
+            (Packet::Open(unit), Some(attempt)) => {
+                return Err(misframed(format!("{} begins before {} has ended", unit.uri, attempt.unit.uri)));
+            }
+            (Packet::Items(records), Some(attempt)) => {
+                let count = records.len();
+                attempt.write(output, records, &self.meter).await?;
+                self.meter.add_items(count);
+            }
+            (Packet::Items(_), None) => return Err(misframed("records came outside of any input".to_owned())),
+            (Packet::Close(close), open) => {
+                let attempt = open.take().filter(|attempt| attempt.unit.index == close.unit.index);
+                let attempt = attempt.ok_or_else(|| misframed(format!("{} ends but did not begin", close.unit.uri)))?;
+                return self.sink.close(attempt, close, &self.meter).await.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Ends the stream; a unit that is still open was abandoned by the source.
+    async fn end(&mut self) -> Option<UnitReport> {
+        let attempt = self.open.take()?;
+        let unit = attempt.unit.clone();
+        attempt.abandon(&self.sink.output).await;
+        Some(UnitReport { unit, tally: Tally::default(), ending: Ending::Abandoned })
+    }
+}
+
+/// The hash and outcome to commit a unit with, or why it must not be committed.
+fn judge(close: &Close) -> Result<(String, CommitOutcome), String> {
+    let outcome = CommitOutcome::of(close.outcome.clone())?;
+    match &close.unit.sha256 {
+        // A unit that was not read to its end is known by the hash of the whole file, where there is one.
+        Some(known) if outcome == CommitOutcome::Complete && *known != close.sha256 => {
+            Err("the file changed while it was read".to_owned())
+        }
+        Some(known) => Ok((known.clone(), outcome)),
+        None => Ok((close.sha256.clone(), outcome)),
+    }
+}
+
+fn misframed(what: String) -> Fault {
+    Error::Frames { what }.into()
+}

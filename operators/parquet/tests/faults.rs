@@ -1,0 +1,240 @@
+//! A store that fails, lies, fills up or is closed.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+mod common;
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use common::*;
+use futures::stream::BoxStream;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::path::Path as StorePath;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, Result,
+};
+use pubtag_parquet::{Ending, FileLocks, Ledger, Output, WriteConfig};
+use pubtag_schemas::tables::DocumentRow;
+use pubtag_stream::FaultKind;
+use uuid::Uuid;
+
+/// What goes wrong with a put.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    /// It fails, and nothing is there.
+    Fails,
+    /// It succeeds, but the answer is lost.
+    AnswerLost,
+}
+
+/// A store in which the first few puts under a prefix go wrong.
+#[derive(Debug)]
+struct Flaky<S> {
+    inner: S,
+    prefix: &'static str,
+    trouble: Trouble,
+    left: AtomicUsize,
+}
+
+impl<S> fmt::Display for Flaky<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a flaky store")
+    }
+}
+
+fn timed_out() -> object_store::Error {
+    let source = std::io::Error::from(std::io::ErrorKind::TimedOut).into();
+    object_store::Error::Generic { store: "flaky", source }
+}
+
+#[async_trait]
+impl<S: ObjectStore> ObjectStore for Flaky<S> {
+    async fn put_opts(&self, location: &StorePath, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        let take_one = |left: usize| left.checked_sub(1);
+        let troubled = location.as_ref().starts_with(self.prefix)
+            && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take_one).is_ok();
+        match (troubled, self.trouble) {
+            (false, _) => self.inner.put_opts(location, payload, opts).await,
+            (true, Trouble::Fails) => Err(timed_out()),
+            (true, Trouble::AnswerLost) => {
+                self.inner.put_opts(location, payload, opts).await?;
+                Err(timed_out())
+            }
+        }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &StorePath,
+        opts: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(location, opts).await
+    }
+
+    async fn get_opts(&self, location: &StorePath, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &StorePath, ranges: &[Range<u64>]) -> Result<Vec<bytes::Bytes>> {
+        self.inner.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<StorePath>>) -> BoxStream<'static, Result<StorePath>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&StorePath>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&StorePath>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &StorePath, to: &StorePath, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+async fn open_flaky(folder: &Path, prefix: &'static str, trouble: Trouble, times: usize) -> (Output, Ledger) {
+    let inner = LocalFileSystem::new_with_prefix(folder).unwrap();
+    let store = Flaky { inner, prefix, trouble, left: AtomicUsize::new(times) };
+    open_store(folder, Arc::new(store)).await
+}
+
+async fn open_store(locks: &Path, store: Arc<dyn ObjectStore>) -> (Output, Ledger) {
+    let liveness = Arc::new(FileLocks::new(locks));
+    Output::open("test-store".into(), store, liveness, Uuid::now_v7()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_marker_whose_answer_is_lost_is_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let (output, ledger) = open_flaky(folder.path(), "_pubtag/commits", Trouble::AnswerLost, 1).await;
+    let commit = committed(write_one(&output, &ledger, config(), packets(&unit(0, "/in/a.xml", "a"))).await);
+    output.finish().await.unwrap();
+    assert_eq!(parts(folder.path()), commit.parts.iter().map(|part| part.path.clone()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_marker_that_fails_is_put_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (output, ledger) = open_flaky(folder.path(), "_pubtag/commits", Trouble::Fails, 2).await;
+    committed(write_one(&output, &ledger, config(), packets(&unit(0, "/in/a.xml", "a"))).await);
+}
+
+#[tokio::test]
+async fn a_marker_that_never_stands_is_a_fault_and_the_next_run_does_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let unit = unit(0, "/in/a.xml", "a");
+    let (output, ledger) = open_flaky(folder.path(), "_pubtag/commits", Trouble::Fails, usize::MAX).await;
+    let fault = write(&output, &ledger, config(), packets(&unit)).await.remove(0).unwrap_err();
+    assert_eq!(fault.kind(), FaultKind::Transient);
+    drop((output, ledger));
+    assert_eq!((parts(folder.path()).len(), markers(folder.path()).len()), (3, 0));
+    let commit = committed(run_one(folder.path(), config(), &unit).await);
+    assert_eq!(parts(folder.path()), commit.parts.iter().map(|part| part.path.clone()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_part_that_fails_is_a_fault_and_nothing_is_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (output, ledger) = open_flaky(folder.path(), "documents", Trouble::Fails, 1).await;
+    let fault = write(&output, &ledger, config(), packets(&unit(0, "/in/a.xml", "a"))).await.remove(0).unwrap_err();
+    assert_eq!(fault.kind(), FaultKind::Transient);
+    let cause = std::error::Error::source(&fault).unwrap().to_string();
+    assert!(cause.contains("test-store/documents/a-"), "{cause}");
+    assert!(markers(folder.path()).is_empty());
+}
+
+#[tokio::test]
+async fn a_store_that_is_no_disk_keeps_the_same_protocol() {
+    let (locks, store) = (tempfile::tempdir().unwrap(), Arc::new(InMemory::new()));
+    let unit = unit(0, "/in/a.xml", "a");
+    let (output, ledger) = open_store(locks.path(), store.clone()).await;
+    let first = committed(write_one(&output, &ledger, config(), packets(&unit)).await);
+    output.finish().await.unwrap();
+
+    // Here a marker is replaced only if it is still the one that was read.
+    let (output, ledger) = open_store(locks.path(), store.clone()).await;
+    let other = WriteConfig { recipe: other_model(), overwrite: true, ..config() };
+    let second = committed(write_one(&output, &ledger, other, packets(&unit)).await);
+    assert_eq!(second.supersedes, [first.attempt_id.as_str()]);
+    assert!(matches!(
+        write_one(&output, &ledger, WriteConfig { recipe: other_model(), ..config() }, packets(&unit)).await,
+        Ending::Identical(_)
+    ));
+    output.finish().await.unwrap();
+    let (_output, ledger) = open_store(locks.path(), store).await;
+    assert_eq!(ledger.commits().map(|commit| &commit.attempt_id).collect::<Vec<_>>(), [&second.attempt_id]);
+}
+
+#[tokio::test]
+async fn a_file_where_the_folder_should_be_is_a_matter_of_setup() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    for path in ["file", "file/below"] {
+        let error = open(&folder.path().join(path)).await.unwrap_err();
+        assert_eq!(error.kind(), FaultKind::Configuration, "{error}");
+        assert!(error.to_string().contains(&folder.path().join("file").display().to_string()), "{error}");
+    }
+}
+
+/// A small file system of its own, unmounted at the end; none where mounting is not allowed.
+struct Tmpfs(tempfile::TempDir);
+
+impl Tmpfs {
+    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+    fn mount(options: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path()).output();
+        if mount.is_ok_and(|output| output.status.success()) {
+            return Some(Self(folder));
+        }
+        eprintln!("SKIPPED: a tmpfs cannot be mounted here (this needs root), so a {options} disk is not tested");
+        None
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_named_and_can_be_tried_again() {
+    let Some(disk) = Tmpfs::mount("size=256k") else { return };
+    let folder = disk.0.path().join("out");
+    let unit = unit(0, "/in/a.xml", "a");
+    let (output, ledger) = open(&folder).await.unwrap();
+    std::fs::write(disk.0.path().join("ballast"), vec![0; 228 * 1024]).unwrap();
+    let fault = write(&output, &ledger, tiny_parts(), packets(&unit)).await.remove(0).unwrap_err();
+    assert_eq!(fault.kind(), FaultKind::Transient);
+    let cause = std::error::Error::source(&fault).unwrap().to_string();
+    assert!(cause.starts_with("no room left") && cause.contains(&folder.display().to_string()), "{cause}");
+    drop((output, ledger));
+
+    // Room is made, and the same run again does the work.
+    std::fs::remove_file(disk.0.path().join("ballast")).unwrap();
+    committed(run_one(&folder, config(), &unit).await);
+    assert_eq!(read::<DocumentRow>(&folder).num_rows(), 3);
+    assert!(!files(&folder).iter().any(|name| name.contains('#')), "half-written files stay: {:?}", files(&folder));
+}
+
+#[tokio::test]
+async fn a_read_only_disk_is_a_matter_of_setup() {
+    let Some(disk) = Tmpfs::mount("ro") else { return };
+    let error = open(&disk.0.path().join("out")).await.unwrap_err();
+    assert_eq!(error.kind(), FaultKind::Configuration, "{error}");
+    let error = open(disk.0.path()).await.unwrap_err();
+    assert_eq!(error.kind(), FaultKind::Configuration, "{error}");
+}
