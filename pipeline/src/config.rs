@@ -136,7 +136,9 @@ impl FromStr for MaxRejects {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parsed = match text.strip_suffix('%') {
-            Some(percent) => percent.parse().ok().filter(|p| (0.0..=100.0).contains(p)).map(|p: f64| Self::Share(p / 100.0)),
+            Some(percent) => {
+                percent.parse().ok().filter(|p| (0.0..=100.0).contains(p)).map(|p: f64| Self::Share(p / 100.0))
+            }
             None => text.parse().ok().map(Self::Count),
         };
         parsed.ok_or_else(|| "expected a share such as 0.1% or a whole number of records".to_owned())

@@ -104,6 +104,8 @@ pub enum InputStatus {
     AlreadyCommitted,
     /// The same content as another input of this run.
     Duplicate,
+    /// In a folder that was named, but no input by its content.
+    Skipped,
     /// Left out as a whole: damaged, or not what it should be.
     Quarantined,
     /// Not finished when the run ended; nothing of it is committed.
@@ -289,6 +291,7 @@ impl Report {
                 InputStatus::Committed => "tagged and committed",
                 InputStatus::AlreadyCommitted => "already committed: nothing to do",
                 InputStatus::Duplicate => "with the content of another",
+                InputStatus::Skipped => "skipped: no input by content",
                 InputStatus::Quarantined => "quarantined",
                 InputStatus::Unfinished => "unfinished",
             };
@@ -304,7 +307,10 @@ impl Report {
 
     fn speed_line(&self) -> String {
         let Throughput { citations_per_second, tokens_per_second } = self.throughput;
-        format!("{citations_per_second:.1} citations/s · {} tokens/s, start-up included", grouped(tokens_per_second as u64))
+        format!(
+            "{citations_per_second:.1} citations/s · {} tokens/s, start-up included",
+            grouped(tokens_per_second as u64)
+        )
     }
 
     fn packing_line(&self) -> String {

@@ -37,12 +37,12 @@ const TICK: Duration = Duration::from_millis(200);
 /// other settings. Once the stream flows, a failure is part of the [`Report`]: everything committed before it stands.
 pub async fn run(config: &RunConfig, shutdown: &Shutdown, quiet: bool) -> Result<Report, Failure> {
     let run_id = Uuid::now_v7();
-    let inputs = discover(config)?;
+    let inputs = pubtag_pubmed::discover(&config.inputs).map_err(|error| Failure::new(error.kind(), error))?;
     let checkpoint = Checkpoint::open(&config.model).map_err(|error| Failure::new(error.kind(), error))?;
     let recipe = recipe(config, &checkpoint);
     let (output, mut ledger) =
         Output::open_local(&config.output, run_id).await.map_err(|error| Failure::new(error.kind(), error))?;
-    let plan = plan(inputs.units, &mut ledger, &recipe, config.overwrite).await?;
+    let plan = plan(inputs, &mut ledger, &recipe, config.overwrite).await?;
 
     let mut record = RunRecord::new(run_id, config, &checkpoint, recipe.model_id.clone(), plan.settled);
     if !plan.units.is_empty() {
@@ -83,16 +83,6 @@ fn tagging(
     Ok(stage(tag, flow, QUEUE_CAPACITY, meters.tag.clone()))
 }
 
-/// Finds the inputs; what a folder holds besides is named.
-fn discover(config: &RunConfig) -> Result<Inputs, Failure> {
-    let inputs =
-        pubtag_pubmed::discover(&config.inputs).map_err(|error| Failure::new(error.kind(), error))?;
-    for skipped in &inputs.skipped {
-        tracing::info!(path = %skipped.path, reason = %skipped.reason, "not an input");
-    }
-    Ok(inputs)
-}
-
 fn recipe(config: &RunConfig, checkpoint: &Checkpoint) -> Recipe {
     let sha256 = checkpoint.fingerprint().to_owned();
     let model_id = format!("{}@{}", checkpoint.name(), &sha256[..12]);
@@ -110,9 +100,11 @@ struct Plan {
 }
 
 /// Holds the inputs against what is committed. A file is hashed only if its size and time do not tell.
-async fn plan(units: Vec<Arc<InputUnit>>, ledger: &mut Ledger, recipe: &Recipe, overwrite: bool) -> Result<Plan, Failure> {
-    let mut plan = Plan { units: Vec::new(), settled: Vec::new() };
-    for unit in units {
+async fn plan(inputs: Inputs, ledger: &mut Ledger, recipe: &Recipe, overwrite: bool) -> Result<Plan, Failure> {
+    let skipped =
+        inputs.skipped.into_iter().map(|file| InputLine::unread(file.path, InputStatus::Skipped, Some(file.reason)));
+    let mut plan = Plan { units: Vec::new(), settled: skipped.collect() };
+    for unit in inputs.units {
         let (unit, standing) = standing(unit, ledger, recipe).await?;
         match standing {
             Standing::Committed(_) => {

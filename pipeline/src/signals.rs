@@ -29,7 +29,10 @@ impl Shutdown {
             let first = signals.next().await;
             // Nobody may be left to read it; the tokens say the rest.
             let _ = sender.send(Some(first));
-            tracing::warn!(grace_s = grace.as_secs(), "interrupted: finishing the file at hand; a second signal stops at once");
+            tracing::warn!(
+                grace_s = grace.as_secs(),
+                "interrupted: finishing the file at hand; a second signal stops at once"
+            );
             to_drain.cancel();
             tokio::select! {
                 _ = signals.next() => {}

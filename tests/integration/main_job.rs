@@ -110,7 +110,9 @@ fn input_is_told_by_content_and_comes_from_files_folders_globs_and_stdin() {
     let piped = dir.path().join("piped");
     PubTag::run(PROGRAM, &[Path::new("-")], &piped).stdin(&folder.join("texts.jsonl")).succeed();
     let documents = read_table(&piped, "documents");
-    assert!(documents.iter().any(|row| row.contains("doc_id=a-1")) && documents.iter().any(|row| row.contains("pmid=77")));
+    assert!(
+        documents.iter().any(|row| row.contains("doc_id=a-1")) && documents.iter().any(|row| row.contains("pmid=77"))
+    );
     // The same bytes again are the same work.
     PubTag::run(PROGRAM, &[Path::new("-")], &piped).stdin(&folder.join("texts.jsonl")).succeed();
     assert_eq!(read_table(&piped, "documents").len(), 2);
@@ -146,7 +148,8 @@ fn deletions_titles_without_abstract_and_citations_without_text_are_rows() {
     let input = dir.path().join("update.xml");
     let title_only = "<PubmedArticle><MedlineCitation><PMID Version=\"2\">990000001</PMID><Article><ArticleTitle>Gout.</ArticleTitle></Article></MedlineCitation></PubmedArticle>";
     let no_text = "<PubmedArticle><MedlineCitation><PMID>990000002</PMID><Article/></MedlineCitation></PubmedArticle>";
-    let deletions = "<DeleteCitation><PMID Version=\"1\">990000003</PMID><PMID Version=\"1\">990000004</PMID></DeleteCitation>";
+    let deletions =
+        "<DeleteCitation><PMID Version=\"1\">990000003</PMID><PMID Version=\"1\">990000004</PMID></DeleteCitation>";
     fs::write(&input, article_set(&[title_only.into(), no_text.into(), deletions.into()])).unwrap();
     let output = dir.path().join("out");
     PubTag::run(PROGRAM, &[&input], &output).succeed();

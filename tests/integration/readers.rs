@@ -22,7 +22,11 @@ fn pyarrow_duckdb_and_polars_read_the_same_rows_with_right_offsets() {
     let Some(python) = python("pyarrow_duckdb_and_polars_read_the_same_rows_with_right_offsets") else { return };
     let dir = tempdir().unwrap();
     let mut articles: Vec<String> = (0..60).map(sample_article).collect();
-    articles.push(article(990_100_001, "𝛽-catenin 癌症 cafe\u{301}", "Naïve ﬁbrosis\u{a0}of the \u{1f9ec} gene, ataxia\u{2009}type 2."));
+    articles.push(article(
+        990_100_001,
+        "𝛽-catenin 癌症 cafe\u{301}",
+        "Naïve ﬁbrosis\u{a0}of the \u{1f9ec} gene, ataxia\u{2009}type 2.",
+    ));
     articles.push(article(990_100_002, "Broken <b>title", "x"));
     // A newer version of one citation, and another deleted: the views must see both.
     articles.push(article(990_000_003, "Colon cancer, corrected", "Hereditary colon cancer."));

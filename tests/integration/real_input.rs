@@ -18,20 +18,29 @@ fn every_real_file_is_accounted_for() {
     let outcome = PubTag::run(PROGRAM, &[&shared.join("data/pubmed_xml")], &output).end();
     let report = report(&output);
     let inputs = report["inputs"].as_array().unwrap();
-    for input in inputs {
-        let known = ["committed", "duplicate", "quarantined"].contains(&input["status"].as_str().unwrap());
-        assert!(known, "{input}");
+    let of_status = |status: &str| inputs.iter().filter(|input| input["status"] == status).collect::<Vec<_>>();
+    let on_disk = walk(&shared.join("data/pubmed_xml"));
+    assert_eq!(inputs.len(), on_disk, "every file of the folder has its line in the report");
+    for skipped in of_status("skipped") {
+        let path = skipped["input"].as_str().unwrap();
+        let no_citations = path.ends_with(".md") || path.ends_with("ncbiutils/no_pubmedarticleset.xml");
+        assert!(no_citations && skipped["reason"].is_string(), "{skipped}");
     }
-    let quarantined: Vec<_> = inputs.iter().filter(|input| input["status"] == "quarantined").collect();
-    let named = |name: &str| quarantined.iter().any(|input| input["input"].as_str().unwrap().ends_with(name));
-    assert!(named("ncbiutils/no_pubmedarticleset.xml") && quarantined.len() == 1, "{quarantined:?}");
+    assert!(of_status("quarantined").is_empty() && of_status("committed").len() > 30);
+    // One file was edited by hand: two of its records have no PMID.
     assert_eq!(outcome.code, Some(65), "{}", outcome.stderr);
-    assert_eq!(report["identity"]["rejects"], 0, "{}", report["identity"]);
+    let rejects = read_table(&output, "rejects");
+    assert!(rejects.len() == 2 && rejects.iter().all(|row| row.contains("reason=missing_id")), "{rejects:?}");
 
     let rows = read_table(&output, "documents").len() as u64;
     let met = |key: &str| inputs.iter().map(|input| input[key].as_u64().unwrap()).sum::<u64>();
-    assert_eq!(rows, met("citations") + met("deletions"));
-    assert!(rows > 900, "only {rows} records in all of the real files");
+    assert_eq!(rows, met("citations") + met("deletions"), "{}", report["identity"]);
+    assert!(rows > 900, "only {rows} citations and deletions in all of the real files");
+}
+
+fn walk(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { walk(&path) } else { 1 }).sum()
 }
 
 #[test]
@@ -50,7 +59,7 @@ fn texts_equal_an_independent_extraction() {
         .map(|input| PathBuf::from(input["input"].as_str().unwrap()))
         .collect();
     let (mut ours, mut theirs) = (texts(&read_table(&output, "documents")), oracle(&python, &committed));
-    assert!(theirs.values().map(Vec::len).sum::<usize>() > 900);
+    assert!(theirs.values().map(Vec::len).sum::<usize>() > 790);
     for texts in ours.values_mut().chain(theirs.values_mut()) {
         texts.sort();
     }
@@ -87,6 +96,9 @@ fn oracle(python: &Path, files: &[PathBuf]) -> Texts {
         assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
         for line in outcome.stdout.lines() {
             let citation: Value = serde_json::from_str(line).unwrap();
+            if citation["kind"] != "citation" {
+                continue;
+            }
             let text = |key: &str| citation[key].as_str().unwrap().to_owned();
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
             let pmid = citation["pmid"].as_str().map_or_else(|| citation["pmid"].to_string(), str::to_owned);

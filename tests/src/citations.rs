@@ -22,14 +22,18 @@ pub fn article(pmid: u32, title: &str, abstract_text: &str) -> String {
 
 /// A whole file.
 pub fn article_set(articles: &[String]) -> String {
-    format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<PubmedArticleSet>\n{}</PubmedArticleSet>\n", articles.concat())
+    format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<PubmedArticleSet>\n{}</PubmedArticleSet>\n",
+        articles.concat()
+    )
 }
 
 /// An article whose words vary with its number, so that a model finds different things in each.
 pub fn sample_article(number: u32) -> String {
     const SUBJECTS: [&str; 5] = ["Hereditary ataxia", "Colon cancer", "β-thalassemia", "Myopia", "Familial gout"];
     const PLACES: [&str; 4] = ["in the liver", "of the heart &amp; lungs", "in 12 patients", "of <i>breast</i> tissue"];
-    let pick = |list: &[&'static str], salt: u32| list[(number.wrapping_mul(2_654_435_761) >> salt) as usize % list.len()];
+    let pick =
+        |list: &[&'static str], salt: u32| list[(number.wrapping_mul(2_654_435_761) >> salt) as usize % list.len()];
     let sentence = |salt| format!("{} was seen {}, case {number}. ", pick(&SUBJECTS, salt), pick(&PLACES, salt + 3));
     let body: String = (0..4 + number % 9).map(|salt| sentence(salt % 20)).collect();
     article(990_000_000 + number, &sentence(7), &body)
