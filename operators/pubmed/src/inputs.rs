@@ -141,7 +141,8 @@ impl Finder {
     }
 
     fn add(&mut self, path: &Path) -> Result<(), PubmedError> {
-        let real = path.canonicalize().map_err(PubmedError::io(path.display(), "find it"))?;
+        // A pipe (`/dev/fd/63`) has no path behind it.
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if !self.met.insert(real) {
             self.skip(path, TWICE);
             return Ok(());

@@ -14,7 +14,7 @@ use crate::sniff::{self, Content, HEAD_BYTES};
 use crate::window::{Ended, Window};
 use crate::xml::XmlReader;
 
-/// A record that is larger than this is rejected; PubMed's largest have about 2 MiB.
+/// A record that is larger than this is rejected. PubMed's have about 10 KiB.
 pub(crate) const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
 
 /// How to read.

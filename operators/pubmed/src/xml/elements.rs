@@ -99,10 +99,11 @@ impl<'a> Elements<'a> {
 
     fn check_tag(&self, start: &Start<'_>) -> Result<(), Flaw> {
         let name = start.name().into_inner();
-        let valid =
-            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':') || byte >= 0x80;
-        if !name.bytes().all(valid) || !name.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == ':') {
+        if !is_name(name.as_bytes()) {
             return Err(self.flaw(&format!("<{}> is not a tag", clipped(name))));
+        }
+        if start.attributes_raw().is_empty() {
+            return Ok(());
         }
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|error| self.flaw(&format!("in <{}>: {error}", clipped(name))))?;
@@ -144,6 +145,22 @@ impl<'a> Elements<'a> {
 
 fn flaw_at(position: u64, what: &str) -> Flaw {
     Flaw::new(RejectReason::Malformed, format!("{what} (at byte {position} of the record)"))
+}
+
+/// Whether an element may have this name (XML 1.0, 2.3); beyond ASCII every character is let through.
+fn is_name(name: &[u8]) -> bool {
+    const IN_NAME: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            let c = byte as u8;
+            table[byte] = c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.' | b':' | 0x80..);
+            byte += 1;
+        }
+        table
+    };
+    let begins = name.first().is_some_and(|&first| !first.is_ascii_digit() && first != b'-' && first != b'.');
+    begins && name.iter().all(|&byte| IN_NAME[usize::from(byte)])
 }
 
 /// Whether a character may stand in XML (XML 1.0, 2.2).

@@ -1,5 +1,7 @@
 //! Packets, units, limits and checksums.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -98,6 +100,36 @@ fn the_meter_counts_records() {
     RUNTIME.block_on(source.flow(meter.clone()).for_each(async |_| ()));
     assert_eq!(meter.snapshot().items, 70);
     assert!(!meter.snapshot().busy.is_zero());
+}
+
+/// Runs `reads_the_input_that_it_is_told` in a process of its own, with a pipe as its standard input.
+fn read_through_a_pipe(argument: &str) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "stream::reads_the_input_that_it_is_told"])
+        .env("PUBTAG_TEST_INPUT", argument)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&gz(some(500))).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{argument}: {said}");
+}
+
+#[test]
+fn standard_input_and_pipes_are_read() {
+    read_through_a_pipe("-");
+    read_through_a_pipe("/dev/stdin");
+}
+
+#[test]
+#[ignore = "run by the test above, which gives it an input"]
+fn reads_the_input_that_it_is_told() {
+    let unit = discover(&[std::env::var("PUBTAG_TEST_INPUT").unwrap()]).unwrap().units.remove(0);
+    let reading = read_all(unit, ReadOptions::default());
+    assert_eq!((reading.close.outcome.clone(), reading.pmids().len()), (Outcome::Complete, 500));
+    assert_eq!(reading.close.sha256, read(gz(some(500))).close.sha256);
 }
 
 #[test]
