@@ -54,6 +54,7 @@ pub(crate) fn start(config: &RunConfig, checkpoint: &Checkpoint) -> Result<(TagC
         decoding: config.decode,
         ..defaults
     };
+    pubtag_ner::use_threads(config.threads).map_err(|error| Failure::new(error.kind(), error))?;
     let tag = Tag::start(checkpoint, tag_config).map_err(|error| Failure::new(error.kind(), error))?;
     Ok((tag_config, tag))
 }

@@ -15,6 +15,8 @@ use burn_flex::{Flex, FlexDevice};
 
 use crate::classifier::{BurnClassifier, TokenClassifier};
 use crate::config::Activation;
+use crate::fused::FusedLayer;
+use crate::kernels::Scratch;
 use crate::model::{Embeddings, EncoderLayer, LayerNorm, Linear};
 use crate::packed::Sequences;
 use crate::shapes::Shapes;
@@ -113,22 +115,35 @@ fn layer_norm<B: Backend>(norm: &LayerNorm<B>, x: Tensor<B, 2>) -> Tensor<B, 2> 
     Tensor::from_primitive(TensorPrimitive::Float(normalised))
 }
 
+/// A layer as the CPU runs it.
+#[derive(Debug)]
+pub enum FlexLayer {
+    /// On the kernels.
+    Fused(FusedLayer),
+    /// In plain operations, where no kernel has the layer's activation.
+    Plain(Box<EncoderLayer<Flex>>),
+}
+
+/// Whole layers on the CPU kernels.
 impl NerBackend for Flex {
-    type Prepared = EncoderLayer<Self>;
-    type Scratch = ();
+    type Prepared = FlexLayer;
+    type Scratch = Scratch;
     const SHAPES: Shapes = Shapes::Exact;
 
     fn prepare(layer: EncoderLayer<Self>) -> Self::Prepared {
-        layer
+        FusedLayer::new(&layer).map_or_else(|| FlexLayer::Plain(Box::new(layer)), FlexLayer::Fused)
     }
 
     fn encoder_layer(
         layer: &Self::Prepared,
         hidden: Tensor<Self, 2>,
         sequences: &Sequences<Self>,
-        (): &mut Self::Scratch,
+        scratch: &mut Self::Scratch,
     ) -> Tensor<Self, 2> {
-        layer.forward(hidden, sequences)
+        match layer {
+            FlexLayer::Fused(layer) => layer.forward(hidden, sequences, scratch),
+            FlexLayer::Plain(layer) => layer.forward(hidden, sequences),
+        }
     }
 }
 

@@ -19,6 +19,8 @@ mod device;
 mod driver;
 mod error;
 mod fingerprint;
+mod fused;
+pub mod kernels;
 mod labels;
 mod model;
 mod operator;
@@ -28,6 +30,7 @@ mod stats;
 #[cfg(test)]
 mod testing;
 mod thread;
+mod threads;
 mod weights;
 
 pub use backend::NerBackend;
@@ -45,3 +48,4 @@ pub use operator::{Tag, TagConfig};
 pub use packed::{MicroBatch, PaddedView, Sequences};
 pub use shapes::Shapes;
 pub use stats::TagStats;
+pub use threads::use_threads;

@@ -1,0 +1,313 @@
+//! Attention over packed sequences: `softmax(Q·Kᵀ/√d)·V`, each sequence for itself.
+//!
+//! Work is cut into (sequence, head) pairs, which the threads take one by one; where there are fewer pairs than would
+//! keep all threads busy, a pair's queries are cut as well. Keys and values of a pair are packed into panels and stay
+//! in the second-level cache while blocks of queries pass: scores, exponentials and their sums, then the weighted
+//! values. A row's result depends on its own sequence alone, bit for bit.
+
+use super::error::{KernelError, check_len};
+use super::gemm::{F32, Finish, Keep, Rows, Shape, Tile, multiply};
+use super::isa::Isa;
+use super::math::exp;
+use super::pack::pack;
+use super::parallel::{Shared, for_each};
+use super::scratch::{Lane, Scratch};
+use super::simd::{Kernel, Simd};
+
+/// Queries of a block, in register tiles: their scores stay in the second-level cache.
+const QUERY_TILES: usize = 4;
+/// Pieces of work for each thread, so that the last ones even out.
+const PIECES_PER_THREAD: usize = 4;
+
+/// Rows of queries, keys or values of all heads: row `t` of head `h` starts at `t·stride + h·head_size`.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadRows<'a> {
+    /// The values, from the first row's first head on.
+    pub values: &'a [f32],
+    /// Distance of two rows.
+    pub stride: usize,
+}
+
+/// The shape of a multi-head attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heads {
+    /// Heads.
+    pub count: usize,
+    /// Values of a head in a row.
+    pub size: usize,
+}
+
+/// Attends within each sequence; `out` is `[T, heads·head_size]`.
+///
+/// Sequence `i` is the rows `boundaries[i]..boundaries[i + 1]`; a sequence may be empty.
+///
+/// # Errors
+/// If a slice is too short for its rows, or the boundaries do not rise from 0 to `T`.
+pub fn attention(
+    isa: Isa,
+    heads: Heads,
+    [query, key, value]: [HeadRows; 3],
+    boundaries: &[u32],
+    out: &mut [f32],
+    scratch: &mut Scratch,
+) -> Result<(), KernelError> {
+    let hidden = heads.count * heads.size;
+    if hidden == 0 {
+        return Err(KernelError::Size { what: "attention heads", value: 0, why: "there must be some, of some size" });
+    }
+    let tokens = out.len() / hidden;
+    check_len("output of attention", tokens * hidden, out.len())?;
+    check_boundaries(boundaries, tokens)?;
+    for (what, rows) in [("queries", query), ("keys", key), ("values", value)] {
+        let expected = if tokens == 0 { 0 } else { (tokens - 1) * rows.stride + hidden };
+        if rows.values.len() < expected || rows.stride < hidden {
+            return Err(KernelError::Length { what, expected, found: rows.values.len() });
+        }
+    }
+    let call = Attention { isa, heads, query, key, value };
+    call.forward(boundaries, Shared::new(out), scratch.lanes());
+    Ok(())
+}
+
+/// Fails unless boundaries start at 0, never fall, and end at `tokens`.
+pub(super) fn check_boundaries(boundaries: &[u32], tokens: usize) -> Result<(), KernelError> {
+    let ends = boundaries.first() == Some(&0) && boundaries.last().is_some_and(|last| *last as usize == tokens);
+    if ends && boundaries.is_sorted() { Ok(()) } else { Err(KernelError::Boundaries { tokens }) }
+}
+
+/// A checked call: every row that a boundary names exists in the three inputs.
+pub(super) struct Attention<'a> {
+    pub(super) isa: Isa,
+    pub(super) heads: Heads,
+    pub(super) query: HeadRows<'a>,
+    pub(super) key: HeadRows<'a>,
+    pub(super) value: HeadRows<'a>,
+}
+
+impl Attention<'_> {
+    /// Computes all rows of `out`.
+    pub(super) fn forward(&self, boundaries: &[u32], out: Shared, lanes: &mut [Lane]) {
+        let sequences = boundaries.len() - 1;
+        let pairs = sequences * self.heads.count;
+        let cuts =
+            (PIECES_PER_THREAD * lanes.len()).div_ceil(pairs.max(1)).min(if lanes.len() == 1 { 1 } else { usize::MAX });
+        for_each(lanes, pairs * cuts, |lane, item| {
+            let (pair, cut) = (item / cuts, item % cuts);
+            let sequence = pair / self.heads.count;
+            let (start, end) = (boundaries[sequence] as usize, boundaries[sequence + 1] as usize);
+            let edge = |cut: usize| start + (end - start) * cut / cuts;
+            let (first_query, last_query) = (edge(cut), edge(cut + 1));
+            if first_query < last_query {
+                self.isa.run(Pair {
+                    attention: self,
+                    head: pair % self.heads.count,
+                    keys: start..end,
+                    queries: first_query..last_query,
+                    out,
+                    lane,
+                });
+            }
+        });
+    }
+}
+
+/// Some queries of one head of one sequence.
+struct Pair<'a> {
+    attention: &'a Attention<'a>,
+    head: usize,
+    keys: std::ops::Range<usize>,
+    queries: std::ops::Range<usize>,
+    /// Only the head's columns of the queries' rows are touched.
+    out: Shared<'a>,
+    lane: &'a mut Lane,
+}
+
+impl<S: Simd> Kernel<S> for Pair<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        let Self { attention, head, keys, queries, out, lane } = self;
+        let Attention { heads: Heads { count, size }, query, key, value, .. } = *attention;
+        let column = head * size;
+        let length = keys.len();
+        let key_shape = Shape { inner: size, columns: length, panel: 2 * S::LANES };
+        let value_shape = Shape { inner: length, columns: size, panel: 2 * S::LANES };
+        let key_panels = lane.keys.words(key_shape.words());
+        pack(key_shape, key_panels, |i, k| key.values[(keys.start + k) * key.stride + column + i].to_bits());
+        let value_panels = lane.values.words(value_shape.words());
+        pack(value_shape, value_panels, |k, i| value.values[(keys.start + k) * value.stride + column + i].to_bits());
+
+        // One cache line more than the keys, so that rows do not share cache sets.
+        let stride = length.next_multiple_of(16) + 16;
+        let block = QUERY_TILES * S::TILE_ROWS;
+        let scores = lane.scores.floats(block * stride);
+        let mut sums = [0.0; QUERY_TILES * MAX_TILE_ROWS];
+        let scale = 1.0 / (size as f32).sqrt();
+        for first in queries.clone().step_by(block) {
+            let rows = block.min(queries.end - first);
+            // SAFETY: the queries exist (`attention` checked), the scores hold `rows` rows, the panels have these
+            // shapes, and the head's columns of these rows of `out` are this call's alone.
+            unsafe {
+                let start = query.values.as_ptr().add(first * query.stride + column).cast();
+                let query_rows = Rows { start, stride: query.stride, count: rows };
+                let table = scores.as_mut_ptr();
+                multiply(s, F32, query_rows, key_panels.as_ptr(), key_shape, table.cast(), stride, &Keep);
+                for (row, sum) in sums.iter_mut().enumerate().take(rows) {
+                    *sum = softmax(s, table.add(row * stride), length, scale);
+                }
+                let weights = Rows { start: table.cast(), stride, count: rows };
+                let out = out.as_mut_ptr().add(first * count * size + column).cast();
+                multiply(s, F32, weights, value_panels.as_ptr(), value_shape, out, count * size, &Divide(&sums));
+            }
+        }
+    }
+}
+
+/// Rows of the tallest register tile.
+const MAX_TILE_ROWS: usize = 12;
+
+/// Turns scores into `e^(scale·(score − largest))`, in place, and gives their sum.
+/// # Safety
+/// `row` is valid for reading and writing `length` values.
+#[inline(always)]
+unsafe fn softmax<S: Simd>(s: S, row: *mut f32, length: usize, scale: f32) -> f32 {
+    let whole = length / S::LANES * S::LANES;
+    let rest = length - whole;
+    // SAFETY: `whole + rest` is the length.
+    unsafe {
+        let mut largest = s.splat(f32::NEG_INFINITY);
+        for i in (0..whole).step_by(S::LANES) {
+            largest = s.max(largest, s.load(row.add(i)));
+        }
+        if whole > 0 {
+            // The last lanes once more, together with the rest.
+            largest = s.max(largest, s.load(row.add(length - S::LANES)));
+        }
+        let mut largest = s.largest(largest);
+        if whole == 0 {
+            largest = (0..length).fold(largest, |largest, i| largest.max(*row.add(i)));
+        }
+        let (scale, shift) = (s.splat(scale), s.splat(-largest * scale));
+        let mut sum = s.splat(0.0);
+        for i in (0..whole).step_by(S::LANES) {
+            let e = exp(s, s.fma(s.load(row.add(i)), scale, shift));
+            s.store(row.add(i), e);
+            sum = s.add(sum, e);
+        }
+        if rest > 0 {
+            let e = exp(s, s.fma(s.load_first(row.add(whole), rest), scale, shift));
+            s.store_first(row.add(whole), e, rest);
+            sum = s.add(sum, s.load_first(row.add(whole), rest));
+        }
+        s.sum(sum)
+    }
+}
+
+/// Divides each row by its sum of exponentials.
+struct Divide<'a>(&'a [f32]);
+
+impl<S: Simd> Finish<S> for Divide<'_> {
+    #[inline(always)]
+    unsafe fn finish(&self, s: S, tile: Tile) {
+        for row in 0..tile.rows {
+            let inverse = s.splat(1.0 / self.0[tile.row + row]);
+            for column in (0..tile.columns).step_by(S::LANES) {
+                let n = S::LANES.min(tile.columns - column);
+                // SAFETY: the tile is readable and writable there.
+                unsafe {
+                    let place = tile.out.add(row * tile.stride + column).cast::<f32>();
+                    s.store_up_to(place, s.mul(s.load_up_to(place, n), inverse), n);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::testing::{boundaries, floats, on_threads, plain_attention};
+    use proptest::prelude::*;
+
+    /// `[T, 3·hidden]`, and its parts in double precision. Large scores, so that the softmax has something to do.
+    fn inputs(heads: Heads, tokens: usize, seed: u64) -> (Vec<f32>, [Vec<f64>; 3]) {
+        let hidden = heads.count * heads.size;
+        let qkv: Vec<f32> = floats(seed, tokens * 3 * hidden).iter().map(|x| 3.0 * x).collect();
+        let part = |part: usize| {
+            qkv.chunks(3 * hidden).flat_map(|row| &row[part * hidden..][..hidden]).map(|x| f64::from(*x)).collect()
+        };
+        let parts = [part(0), part(1), part(2)];
+        (qkv, parts)
+    }
+
+    fn run(isa: Isa, heads: Heads, qkv: &[f32], boundaries: &[u32]) -> Vec<f32> {
+        let hidden = heads.count * heads.size;
+        let rows = |part: usize| HeadRows { values: qkv.get(part * hidden..).unwrap_or(&[]), stride: 3 * hidden };
+        let mut out = vec![f32::NAN; qkv.len() / 3];
+        attention(isa, heads, [rows(0), rows(1), rows(2)], boundaries, &mut out, &mut Scratch::new()).expect("fits");
+        out
+    }
+
+    fn close(out: &[f32], expected: &[f64]) -> bool {
+        // Scores reach 9·√size; an error of 10⁻⁵ of that in the exponent, times values up to 3.
+        out.iter().zip(expected).all(|(y, e)| (f64::from(*y) - e).abs() <= 1e-4)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn every_level_attends_within_each_sequence(
+            lengths in prop::collection::vec(prop_oneof![Just(0usize), Just(1), 2usize..90], 1..6),
+            count in 1usize..4, size in 1usize..70, seed: u64,
+        ) {
+            let heads = Heads { count, size };
+            let boundaries = boundaries(&lengths);
+            let (qkv, [q, k, v]) = inputs(heads, lengths.iter().sum(), seed);
+            let expected = plain_attention(heads, [&q, &k, &v], &boundaries);
+            for isa in Isa::available() {
+                prop_assert!(close(&run(isa, heads, &qkv, &boundaries), &expected), "{:?}", isa);
+            }
+        }
+    }
+
+    #[test]
+    fn sequences_of_512_tokens_are_attended() {
+        let heads = Heads { count: 2, size: 32 };
+        let boundaries = boundaries(&[512, 511, 1]);
+        let (qkv, [q, k, v]) = inputs(heads, 1024, 3);
+        let expected = plain_attention(heads, [&q, &k, &v], &boundaries);
+        for isa in Isa::available() {
+            assert!(close(&run(isa, heads, &qkv, &boundaries), &expected), "{isa:?}");
+        }
+    }
+
+    #[test]
+    fn a_sequence_has_the_same_bits_alone_and_among_others_and_on_any_number_of_threads() {
+        let heads = Heads { count: 3, size: 20 };
+        let lengths = [70, 1, 333, 16, 40];
+        let boundaries = boundaries(&lengths);
+        let (qkv, _) = inputs(heads, 460, 5);
+        for isa in Isa::available() {
+            let all = on_threads(1, || run(isa, heads, &qkv, &boundaries));
+            // Two and seven threads cut the queries of a pair differently.
+            assert_eq!(all, on_threads(2, || run(isa, heads, &qkv, &boundaries)));
+            assert_eq!(all, on_threads(7, || run(isa, heads, &qkv, &boundaries)));
+            for pair in boundaries.windows(2) {
+                let (start, end) = (pair[0] as usize, pair[1] as usize);
+                let alone = run(isa, heads, &qkv[start * 180..end * 180], &[0, pair[1] - pair[0]]);
+                assert_eq!(alone, all[start * 60..end * 60], "{isa:?}, {start}..{end}");
+            }
+        }
+    }
+
+    #[test]
+    fn boundaries_must_rise_from_zero_to_the_number_of_tokens() {
+        for good in [&[0, 4][..], &[0, 0, 2, 4], &[0, 4, 4]] {
+            assert!(check_boundaries(good, 4).is_ok(), "{good:?}");
+        }
+        for bad in [&[][..], &[0], &[0, 5], &[1, 4], &[0, 3, 2, 4], &[0, 3]] {
+            assert_eq!(check_boundaries(bad, 4), Err(KernelError::Boundaries { tokens: 4 }), "{bad:?}");
+        }
+    }
+}

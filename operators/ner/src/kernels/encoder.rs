@@ -1,0 +1,352 @@
+//! A BERT encoder with the layer norm after each residual sum, prepared once and run on packed sequences.
+//!
+//! ```text
+//! hidden ─► q,k,v ─► attention ─► output + hidden ─► norm ─► up ─► activation ─► down + residual ─► norm ─► hidden
+//!          └ rows ┘ └ sequence, head ┘ └──────────────────────── blocks of rows ────────────────────────┘
+//! ```
+//!
+//! Everything after the attention works on one block of rows at a time, small enough for the block's feed-forward
+//! activations to stay in the second-level cache of the thread that works it.
+
+use super::attention::{Attention, HeadRows, Heads, check_boundaries};
+use super::error::{KernelError, check_len};
+use super::isa::Isa;
+use super::linear::{Epilogue, LinearWeights, PackedLinear, Precision};
+use super::math::Activation;
+use super::norm::LayerNorm;
+use super::parallel::{Blocks, Shared, for_each};
+use super::scratch::{Lane, Scratch};
+
+/// Values that a block of rows keeps in cache: about 1 MiB of a second-level cache.
+const BLOCK_VALUES: usize = 1 << 18;
+
+/// What all layers of an encoder share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EncoderConfig {
+    /// Attention heads; they divide the hidden size.
+    pub heads: usize,
+    /// The nonlinearity of the feed-forward block.
+    pub activation: Activation,
+    /// ε of both layer norms.
+    pub layer_norm_epsilon: f32,
+    /// The arithmetic of the linear layers; all else is single precision.
+    pub precision: Precision,
+}
+
+/// Scale and shift of a layer norm.
+#[derive(Clone, Copy, Debug)]
+pub struct NormWeights<'a> {
+    /// γ.
+    pub gamma: &'a [f32],
+    /// β.
+    pub beta: &'a [f32],
+}
+
+/// One layer as a checkpoint holds it.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerWeights<'a> {
+    /// `hidden → hidden`.
+    pub query: LinearWeights<'a>,
+    /// `hidden → hidden`.
+    pub key: LinearWeights<'a>,
+    /// `hidden → hidden`.
+    pub value: LinearWeights<'a>,
+    /// `hidden → hidden`, after the attention.
+    pub attention_output: LinearWeights<'a>,
+    /// After the attention's residual sum.
+    pub attention_norm: NormWeights<'a>,
+    /// `hidden → intermediate`.
+    pub up: LinearWeights<'a>,
+    /// `intermediate → hidden`.
+    pub down: LinearWeights<'a>,
+    /// After the feed-forward block's residual sum.
+    pub output_norm: NormWeights<'a>,
+}
+
+/// One layer, packed.
+#[derive(Clone)]
+pub struct EncoderLayer {
+    isa: Isa,
+    heads: Heads,
+    activation: Activation,
+    qkv: PackedLinear,
+    attention_output: PackedLinear,
+    attention_norm: LayerNorm,
+    up: PackedLinear,
+    down: PackedLinear,
+    output_norm: LayerNorm,
+}
+
+impl EncoderLayer {
+    /// Packs a layer.
+    ///
+    /// # Errors
+    /// If the shapes do not fit each other.
+    pub fn new(isa: Isa, config: &EncoderConfig, weights: &LayerWeights) -> Result<Self, KernelError> {
+        let norm = |norm: &NormWeights| LayerNorm::new(isa, norm.gamma, norm.beta, config.layer_norm_epsilon);
+        let layer = Self {
+            isa,
+            heads: Heads { count: config.heads, size: weights.query.inputs / config.heads.max(1) },
+            activation: config.activation,
+            qkv: PackedLinear::join(isa, config.precision, &[weights.query, weights.key, weights.value])?,
+            attention_output: PackedLinear::new(isa, config.precision, &weights.attention_output)?,
+            attention_norm: norm(&weights.attention_norm)?,
+            up: PackedLinear::new(isa, config.precision, &weights.up)?,
+            down: PackedLinear::new(isa, config.precision, &weights.down)?,
+            output_norm: norm(&weights.output_norm)?,
+        };
+        layer.check()?;
+        Ok(layer)
+    }
+
+    /// Fails unless each part takes what the one before it gives.
+    fn check(&self) -> Result<(), KernelError> {
+        let hidden = self.hidden();
+        if self.heads.count * self.heads.size != hidden {
+            let why = "the heads must divide the hidden size";
+            return Err(KernelError::Size { what: "attention heads", value: self.heads.count, why });
+        }
+        check_len("query, key and value of a layer", 3 * hidden, self.qkv.outputs())?;
+        check_len("inputs of the attention output", hidden, self.attention_output.inputs())?;
+        check_len("outputs of the attention output", hidden, self.attention_output.outputs())?;
+        check_len("norm after the attention", hidden, self.attention_norm.hidden())?;
+        check_len("inputs of the feed-forward block", hidden, self.up.inputs())?;
+        check_len("inner size of the feed-forward block", self.up.outputs(), self.down.inputs())?;
+        check_len("outputs of the feed-forward block", hidden, self.down.outputs())?;
+        check_len("norm after the feed-forward block", hidden, self.output_norm.hidden())
+    }
+
+    /// Values of a row.
+    pub fn hidden(&self) -> usize {
+        self.qkv.inputs()
+    }
+
+    /// Replaces `hidden` (`[T, hidden]`) by the layer's output, on all threads of the current pool.
+    ///
+    /// Sequence `i` is the rows `boundaries[i]..boundaries[i + 1]`. Each row depends on its own sequence alone: the
+    /// result has the same bits whatever else is in the micro-batch and however many threads there are.
+    ///
+    /// # Errors
+    /// If `hidden` is no whole number of rows, or the boundaries do not rise from 0 to `T`.
+    pub fn forward(&self, hidden: &mut [f32], boundaries: &[u32], scratch: &mut Scratch) -> Result<(), KernelError> {
+        let width = self.hidden();
+        let tokens = hidden.len() / width;
+        check_len("hidden states", tokens * width, hidden.len())?;
+        check_boundaries(boundaries, tokens)?;
+        let (qkv, context, lanes) = scratch.split();
+        let qkv = qkv.floats(tokens * 3 * width);
+        let context = context.floats(tokens * width);
+        let blocks = self.blocks(tokens, lanes.len());
+        self.project(hidden, Shared::new(qkv), blocks, lanes);
+        let rows = |part: usize| HeadRows { values: qkv.get(part * width..).unwrap_or(&[]), stride: 3 * width };
+        let attention = Attention { isa: self.isa, heads: self.heads, query: rows(0), key: rows(1), value: rows(2) };
+        attention.forward(boundaries, Shared::new(context), lanes);
+        self.feed_forward(context, Shared::new(hidden), blocks, lanes);
+        Ok(())
+    }
+
+    /// Blocks of rows whose feed-forward activations fit the cache.
+    fn blocks(&self, tokens: usize, threads: usize) -> Blocks {
+        let tile = self.isa.tile_rows();
+        let limit = BLOCK_VALUES / (self.up.outputs() + 3 * self.hidden());
+        Blocks::new(tokens, tile, limit.max(4 * tile), threads)
+    }
+
+    /// Query, key and value of all rows.
+    fn project(&self, hidden: &[f32], qkv: Shared, blocks: Blocks, lanes: &mut [Lane]) {
+        let width = self.hidden();
+        for_each(lanes, blocks.count(), |lane, block| {
+            let rows = blocks.rows(block);
+            // SAFETY: blocks are disjoint, and each is worked by one thread.
+            let qkv = unsafe { qkv.part(rows.start * 3 * width..rows.end * 3 * width) };
+            self.qkv.rows(&hidden[rows.start * width..rows.end * width], Epilogue::Bias, qkv, &mut lane.converted);
+        });
+    }
+
+    /// Everything after the attention.
+    fn feed_forward(&self, context: &[f32], hidden: Shared, blocks: Blocks, lanes: &mut [Lane]) {
+        let width = self.hidden();
+        for_each(lanes, blocks.count(), |lane, block| {
+            let rows = blocks.rows(block);
+            let values = rows.start * width..rows.end * width;
+            // SAFETY: blocks are disjoint, and each is worked by one thread.
+            let hidden = unsafe { hidden.part(values.clone()) };
+            let sum = lane.sum.floats(hidden.len());
+            let inner = lane.inner.floats(rows.len() * self.up.outputs());
+            let words = &mut lane.converted;
+            self.attention_output.rows(&context[values], Epilogue::Residual(hidden), sum, words);
+            self.attention_norm.rows(sum, None, hidden);
+            self.up.rows(hidden, Epilogue::Activation(self.activation), inner, words);
+            self.down.rows(inner, Epilogue::Residual(hidden), sum, words);
+            self.output_norm.rows(sum, None, hidden);
+        });
+    }
+}
+
+/// The layers of an encoder, in order.
+#[derive(Clone)]
+pub struct Encoder {
+    layers: Vec<EncoderLayer>,
+}
+
+impl Encoder {
+    /// Packs all layers.
+    ///
+    /// # Errors
+    /// As [`EncoderLayer::new`], or if the layers differ in hidden size.
+    pub fn new(isa: Isa, config: &EncoderConfig, layers: &[LayerWeights]) -> Result<Self, KernelError> {
+        let layers = layers.iter().map(|layer| EncoderLayer::new(isa, config, layer)).collect::<Result<Vec<_>, _>>()?;
+        for layer in &layers {
+            check_len("hidden size of a layer", layers[0].hidden(), layer.hidden())?;
+        }
+        Ok(Self { layers })
+    }
+
+    /// The layers.
+    pub fn layers(&self) -> &[EncoderLayer] {
+        &self.layers
+    }
+
+    /// Replaces `hidden` by the last layer's output; see [`EncoderLayer::forward`].
+    ///
+    /// # Errors
+    /// As [`EncoderLayer::forward`].
+    pub fn forward(&self, hidden: &mut [f32], boundaries: &[u32], scratch: &mut Scratch) -> Result<(), KernelError> {
+        self.layers.iter().try_for_each(|layer| layer.forward(hidden, boundaries, scratch))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::pack::Layout;
+    use crate::kernels::testing::{activate, boundaries, floats, on_threads, plain_attention, plain_norm};
+
+    const HIDDEN: usize = 60;
+    const INNER: usize = 150;
+    const CONFIG: EncoderConfig =
+        EncoderConfig { heads: 3, activation: Activation::Gelu, layer_norm_epsilon: 1e-12, precision: Precision::F32 };
+
+    /// The tensors of a layer, in the order of `LayerWeights`, weights before biases.
+    struct Tensors(Vec<Vec<f32>>);
+
+    impl Tensors {
+        fn new(seed: u64) -> Self {
+            let linear = [(HIDDEN, HIDDEN); 4].into_iter().chain([(INNER, HIDDEN), (HIDDEN, INNER)]);
+            let sizes = linear.flat_map(|(o, i)| [o * i, o]).chain([HIDDEN; 4]);
+            // Norms of 1 ± 0.2, everything else ± 0.2.
+            let one = |at: usize| if at == 12 || at == 14 { 1.0 } else { 0.0 };
+            Self(
+                sizes
+                    .enumerate()
+                    .map(|(at, n)| floats(seed * 100 + at as u64, n).iter().map(|x| one(at) + 0.2 * x).collect())
+                    .collect(),
+            )
+        }
+
+        fn weights(&self) -> LayerWeights<'_> {
+            let t = &self.0;
+            let linear = |at: usize, inputs| LinearWeights {
+                weight: &t[2 * at],
+                layout: Layout::OutIn,
+                bias: &t[2 * at + 1],
+                inputs,
+            };
+            let norm = |at: usize| NormWeights { gamma: &t[at], beta: &t[at + 1] };
+            LayerWeights {
+                query: linear(0, HIDDEN),
+                key: linear(1, HIDDEN),
+                value: linear(2, HIDDEN),
+                attention_output: linear(3, HIDDEN),
+                up: linear(4, HIDDEN),
+                down: linear(5, INNER),
+                attention_norm: norm(12),
+                output_norm: norm(14),
+            }
+        }
+    }
+
+    fn plain_linear(x: &[f64], weights: &LinearWeights) -> Vec<f64> {
+        let outputs = weights.bias.len();
+        x.chunks(weights.inputs)
+            .flat_map(|row| {
+                (0..outputs).map(|o| {
+                    let w = &weights.weight[o * weights.inputs..][..weights.inputs];
+                    row.iter().zip(w).map(|(x, w)| x * f64::from(*w)).sum::<f64>() + f64::from(weights.bias[o])
+                })
+            })
+            .collect()
+    }
+
+    fn plain_layer(x: &[f64], w: &LayerWeights, boundaries: &[u32]) -> Vec<f64> {
+        let [q, k, v] = [&w.query, &w.key, &w.value].map(|weights| plain_linear(x, weights));
+        let context = plain_attention(Heads { count: 3, size: 20 }, [&q, &k, &v], boundaries);
+        let norm = |x: Vec<f64>, residual: &[f64], w: &NormWeights| -> Vec<f64> {
+            let sum: Vec<f64> = x.iter().zip(residual).map(|(x, r)| x + r).collect();
+            sum.chunks(HIDDEN).flat_map(|row| plain_norm(row, w.gamma, w.beta, 1e-12)).collect()
+        };
+        let attended = norm(plain_linear(&context, &w.attention_output), x, &w.attention_norm);
+        let inner: Vec<f64> = plain_linear(&attended, &w.up).iter().map(|x| activate(Activation::Gelu, *x)).collect();
+        norm(plain_linear(&inner, &w.down), &attended, &w.output_norm)
+    }
+
+    #[test]
+    fn two_layers_compute_what_the_formulas_say() {
+        let tensors = [Tensors::new(1), Tensors::new(2)];
+        let layers = [tensors[0].weights(), tensors[1].weights()];
+        let boundaries = boundaries(&[5, 130, 1, 0, 64]);
+        let x = floats(9, 200 * HIDDEN);
+        let plain: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
+        let expected = layers.iter().fold(plain, |x, layer| plain_layer(&x, layer, &boundaries));
+        for isa in Isa::available() {
+            let encoder = Encoder::new(isa, &CONFIG, &layers).expect("shapes fit");
+            let mut hidden = x.clone();
+            encoder.forward(&mut hidden, &boundaries, &mut Scratch::new()).expect("shapes fit");
+            let worst = hidden.iter().zip(&expected).map(|(y, e)| (f64::from(*y) - e).abs()).fold(0.0, f64::max);
+            assert!(worst < 2e-5, "{isa:?}: {worst:e}");
+        }
+    }
+
+    #[test]
+    fn a_sequence_has_the_same_bits_alone_and_among_others_and_on_any_number_of_threads() {
+        let tensors = Tensors::new(3);
+        let lengths = [64, 1, 200, 17, 150];
+        let boundaries = boundaries(&lengths);
+        let x = floats(4, 432 * HIDDEN);
+        for (isa, precision) in Isa::available().into_iter().flat_map(|isa| isa.precisions().map(move |p| (isa, p))) {
+            let config = EncoderConfig { precision, ..CONFIG };
+            let encoder = Encoder::new(isa, &config, &[tensors.weights(), tensors.weights()]).expect("shapes fit");
+            // One arena for all, so that what an earlier micro-batch left behind must not matter.
+            let mut scratch = Scratch::new();
+            let mut run = |threads, x: &[f32], boundaries: &[u32]| {
+                let mut hidden = x.to_vec();
+                on_threads(threads, || encoder.forward(&mut hidden, boundaries, &mut scratch)).expect("shapes fit");
+                hidden
+            };
+            let all = run(1, &x, &boundaries);
+            assert_eq!(all, run(2, &x, &boundaries), "{isa:?}");
+            assert_eq!(all, run(5, &x, &boundaries), "{isa:?}");
+            for pair in boundaries.windows(2) {
+                let values = pair[0] as usize * HIDDEN..pair[1] as usize * HIDDEN;
+                let alone = run(2, &x[values.clone()], &[0, pair[1] - pair[0]]);
+                assert_eq!(alone, all[values], "{isa:?} {pair:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_micro_batch_stays_empty() {
+        let encoder = Encoder::new(Isa::detect(), &CONFIG, &[Tensors::new(1).weights()]).expect("shapes fit");
+        encoder.forward(&mut [], &[0], &mut Scratch::new()).expect("nothing to do");
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_each_other_are_errors() {
+        let tensors = Tensors::new(1);
+        let mut weights = tensors.weights();
+        weights.down = weights.attention_output;
+        assert!(EncoderLayer::new(Isa::detect(), &CONFIG, &weights).is_err());
+        let config = EncoderConfig { heads: 7, ..CONFIG };
+        assert!(EncoderLayer::new(Isa::detect(), &config, &tensors.weights()).is_err());
+    }
+}

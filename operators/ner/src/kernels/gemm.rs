@@ -1,0 +1,281 @@
+//! The matrix product that everything else is made of: rows times packed panels, accumulated in registers.
+//!
+//! Weights lie in [`Panels`]: the inner dimension is cut into blocks, a block into panels of two vectors' width, and a
+//! panel holds, for each step of the inner dimension, one 32-bit word for each column. A word is one `f32`, two
+//! `bf16` or four `i8`, which one broadcast word of the left side meets: the [`Format`]. A panel of a block stays in
+//! the first-level cache while all rows of the call pass it.
+//!
+//! Each element is summed in one fixed order, over the inner dimension and nothing else. Its bits depend neither on the
+//! tile it falls into nor on the rows around it.
+
+use super::simd::{Kernel, Simd};
+
+/// Words of the inner dimension that a block holds at most: 32 KiB for a panel of AVX-512.
+const MAX_BLOCK: usize = 256;
+
+/// The arithmetic of one word.
+pub(super) trait Format<S: Simd>: Copy {
+    /// A vector of sums.
+    type Sum: Copy;
+    /// A vector of words.
+    type Word: Copy;
+
+    fn zero(s: S) -> Self::Sum;
+    /// # Safety
+    /// `p` is valid for reading one word.
+    unsafe fn broadcast(s: S, p: *const u32) -> Self::Word;
+    /// # Safety
+    /// `p` is valid for reading a vector.
+    unsafe fn load(s: S, p: *const u32) -> Self::Word;
+    /// `sum + a·b`, word by word.
+    fn dot(s: S, sum: Self::Sum, a: Self::Word, b: Self::Word) -> Self::Sum;
+    /// Writes sums, on top of those already there if `accumulate`.
+    /// # Safety
+    /// `p` is valid for reading and writing a vector.
+    unsafe fn store(s: S, p: *mut u32, sum: Self::Sum, accumulate: bool);
+}
+
+/// Words that hold one `f32`.
+#[derive(Clone, Copy)]
+pub(super) struct F32;
+
+impl<S: Simd> Format<S> for F32 {
+    type Sum = S::F32;
+    type Word = S::F32;
+
+    #[inline(always)]
+    fn zero(s: S) -> S::F32 {
+        s.splat(0.0)
+    }
+    #[inline(always)]
+    unsafe fn broadcast(s: S, p: *const u32) -> S::F32 {
+        // SAFETY: the caller's promise.
+        s.splat(unsafe { p.cast::<f32>().read() })
+    }
+    #[inline(always)]
+    unsafe fn load(s: S, p: *const u32) -> S::F32 {
+        // SAFETY: the caller's promise.
+        unsafe { s.load(p.cast()) }
+    }
+    #[inline(always)]
+    fn dot(s: S, sum: S::F32, a: S::F32, b: S::F32) -> S::F32 {
+        s.fma(a, b, sum)
+    }
+    #[inline(always)]
+    unsafe fn store(s: S, p: *mut u32, sum: S::F32, accumulate: bool) {
+        let p = p.cast::<f32>();
+        // SAFETY: the caller's promise.
+        unsafe { s.store(p, if accumulate { s.add(s.load(p), sum) } else { sum }) }
+    }
+}
+
+/// The shape of packed panels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// Words of the inner dimension.
+    pub(super) inner: usize,
+    /// Columns.
+    pub(super) columns: usize,
+    /// Columns of a panel.
+    pub(super) panel: usize,
+}
+
+impl Shape {
+    /// Words of the inner dimension in a block: equal blocks, the last one shorter.
+    pub(super) fn block(self) -> usize {
+        self.inner.div_ceil(self.inner.div_ceil(MAX_BLOCK).max(1)).max(1)
+    }
+
+    /// Columns with the last panel filled up.
+    fn padded(self) -> usize {
+        self.columns.next_multiple_of(self.panel)
+    }
+
+    /// Words that the panels hold.
+    pub(super) fn words(self) -> usize {
+        self.inner * self.padded()
+    }
+
+    /// Where the word of an inner index and a column stands.
+    pub(super) fn index(self, inner: usize, column: usize) -> usize {
+        let block = inner / self.block() * self.block();
+        let depth = self.block().min(self.inner - block);
+        let panel = column / self.panel * self.panel;
+        block * self.padded() + panel * depth + (inner - block) * self.panel + (column - panel)
+    }
+}
+
+/// What becomes of the sums of a tile once they are complete.
+pub(super) trait Finish<S: Simd> {
+    /// Rewrites a tile in place.
+    /// # Safety
+    /// `tile` is valid for reading and writing `rows` runs of `columns` words, `stride` words apart.
+    unsafe fn finish(&self, s: S, tile: Tile);
+}
+
+/// A tile of the output.
+#[derive(Clone, Copy)]
+pub(super) struct Tile {
+    pub(super) out: *mut u32,
+    pub(super) stride: usize,
+    /// First row and first column of the tile in the output.
+    pub(super) row: usize,
+    pub(super) column: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+}
+
+/// Leaves the sums as they are.
+pub(super) struct Keep;
+
+impl<S: Simd> Finish<S> for Keep {
+    #[inline(always)]
+    unsafe fn finish(&self, _: S, _: Tile) {}
+}
+
+/// Rows of words, `stride` words apart.
+#[derive(Clone, Copy)]
+pub(super) struct Rows {
+    pub(super) start: *const u32,
+    pub(super) stride: usize,
+    pub(super) count: usize,
+}
+
+/// Multiplies rows by panels: `out[i, j] = finish(Σₖ rows[i, k]·panels[k, j])`.
+///
+/// # Safety
+/// `rows` is valid for reading `count` runs of `shape.inner` words; `panels` for `shape.words()` words; `out` for
+/// reading and writing `rows.count` runs of `shape.columns` words, `stride` apart, and overlaps neither.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)] // pointers and shapes of three matrices
+pub(super) unsafe fn multiply<S: Simd, D: Format<S>, E: Finish<S>>(
+    s: S,
+    _format: D,
+    rows: Rows,
+    panels: *const u32,
+    shape: Shape,
+    out: *mut u32,
+    stride: usize,
+    finish: &E,
+) {
+    debug_assert_eq!(shape.panel, 2 * S::LANES);
+    let block = shape.block();
+    for k in (0..shape.inner).step_by(block) {
+        let steps = block.min(shape.inner - k);
+        for column in (0..shape.columns).step_by(shape.panel) {
+            let columns = shape.panel.min(shape.columns - column);
+            let mut row = 0;
+            while row < rows.count {
+                let count = next_rows::<S>(rows.count - row);
+                // SAFETY: row, column and k are in range, so all three stay inside what the caller vouches for.
+                unsafe {
+                    let out = out.add(row * stride + column);
+                    let tile = Tile { out, stride, row, column, rows: count, columns };
+                    let a = rows.start.add(row * rows.stride + k);
+                    let b = panels.add(shape.index(k, column));
+                    let product = Product { a, a_stride: rows.stride, b, steps, out, stride, accumulate: k > 0 };
+                    if columns == shape.panel {
+                        product.run::<S, D>(s, count);
+                    } else {
+                        product.run_partial::<S, D>(s, tile);
+                    }
+                    if k + steps == shape.inner {
+                        finish.finish(s, tile);
+                    }
+                }
+                row += count;
+            }
+        }
+    }
+}
+
+/// Rows of the next tile, such that the tiles of a call are of nearly equal height.
+#[inline(always)]
+fn next_rows<S: Simd>(left: usize) -> usize {
+    left.div_ceil(left.div_ceil(S::TILE_ROWS))
+}
+
+/// One tile of the product over one block of the inner dimension.
+#[derive(Clone, Copy)]
+struct Product {
+    a: *const u32,
+    a_stride: usize,
+    b: *const u32,
+    steps: usize,
+    out: *mut u32,
+    stride: usize,
+    accumulate: bool,
+}
+
+/// The height of the tallest tile of any instruction set, and the width of the widest.
+const MAX_TILE: (usize, usize) = (12, 32);
+
+impl Product {
+    /// A tile of full width.
+    /// # Safety
+    /// The pointers are good for `rows` rows, `steps` words and a panel's columns.
+    #[inline(always)]
+    unsafe fn run<S: Simd, D: Format<S>>(self, s: S, rows: usize) {
+        macro_rules! of_height {
+            ($($n:literal)*) => {
+                match rows {
+                    // A set never asks for more than `TILE_ROWS`, so taller tiles are not compiled for it.
+                    $($n if $n <= S::TILE_ROWS => s.call(RowTile::<D, $n>(self, std::marker::PhantomData)),)*
+                    _ => debug_assert!(false, "no tile of {rows} rows"),
+                }
+            };
+        }
+        of_height!(1 2 3 4 5 6 7 8 9 10 11 12);
+    }
+
+    /// A tile at the right edge, computed at full width beside the output.
+    /// # Safety
+    /// As [`run`](Self::run), with `tile.columns` columns of output.
+    #[inline(always)]
+    unsafe fn run_partial<S: Simd, D: Format<S>>(self, s: S, tile: Tile) {
+        let mut full = [0; MAX_TILE.0 * MAX_TILE.1];
+        let width = 2 * S::LANES;
+        // SAFETY: `full` holds the tallest and widest tile; the output holds `tile.columns` words of each row.
+        unsafe {
+            for row in 0..tile.rows {
+                let from = tile.out.add(row * tile.stride);
+                std::ptr::copy_nonoverlapping(from, full.as_mut_ptr().add(row * width), tile.columns);
+            }
+            Self { out: full.as_mut_ptr(), stride: width, ..self }.run::<S, D>(s, tile.rows);
+            for row in 0..tile.rows {
+                let to = tile.out.add(row * tile.stride);
+                std::ptr::copy_nonoverlapping(full.as_ptr().add(row * width), to, tile.columns);
+            }
+        }
+    }
+}
+
+/// The register tile: `ROWS` rows by two vectors.
+struct RowTile<D, const ROWS: usize>(Product, std::marker::PhantomData<D>);
+
+impl<S: Simd, D: Format<S>, const ROWS: usize> Kernel<S> for RowTile<D, ROWS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        let Product { a, a_stride, mut b, steps, out, stride, accumulate } = self.0;
+        let mut sums = [[D::zero(s); 2]; ROWS];
+        // SAFETY: whoever made the product vouches for `ROWS` rows of `steps` words, as many steps of the panel, and
+        // `ROWS` rows of two vectors of output.
+        unsafe {
+            for k in 0..steps {
+                let (b0, b1) = (D::load(s, b), D::load(s, b.add(S::LANES)));
+                b = b.add(2 * S::LANES);
+                for (row, sum) in sums.iter_mut().enumerate() {
+                    let a = D::broadcast(s, a.add(row * a_stride + k));
+                    sum[0] = D::dot(s, sum[0], a, b0);
+                    sum[1] = D::dot(s, sum[1], a, b1);
+                }
+            }
+            for (row, sum) in sums.into_iter().enumerate() {
+                D::store(s, out.add(row * stride), sum[0], accumulate);
+                D::store(s, out.add(row * stride + S::LANES), sum[1], accumulate);
+            }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Eight-bit linear arithmetic: weights quantised once for each output, activations for each row as it comes.
+//!
+//! A weight is `scale·q` with `q` in −127..=127 and `scale = max|w| / 127` of its output; an activation is `scale·(u −
+//! 128)` with `u` in 1..=255 and the row's own scale. Products of `u` and `q` are summed exactly in 32 bits, `128·Σq`
+//! is taken off, and one product with both scales and the sum with the bias give the result. All of it rounds the same
+//! way on every instruction set: before an activation function, the results have the same bits everywhere.
+//!
+//! Without rounding in between, an output is off by at most `max|w|/254·Σ|x| + max|x|/254·Σ|w|` and the product of the
+//! two half steps for each input.
+
+use super::buffer::Buffer;
+use super::error::KernelError;
+use super::gemm::{Format, Shape};
+use super::linear::{Converted, Decode};
+use super::pack::pack;
+use super::simd::{Kernel, Simd};
+
+/// Values of a word.
+const GROUP: usize = 4;
+/// More could overflow 32 bits: 65 536 · 255 · 127 < 2³¹.
+const MAX_INPUTS: usize = 1 << 16;
+/// What stands for 0 in an unsigned byte.
+const ZERO: f32 = 128.0;
+
+/// What undoes the quantisation of the weights.
+#[derive(Clone)]
+pub(super) struct Int8 {
+    /// A step of each output's weights.
+    scales: Vec<f32>,
+    /// `−128·Σq` of each output, as bits.
+    offsets: Vec<u32>,
+}
+
+impl Int8 {
+    /// Quantises and packs weights.
+    pub(super) fn pack(
+        inputs: usize,
+        outputs: usize,
+        panel: usize,
+        weight: impl Fn(usize, usize) -> f32,
+    ) -> Result<(Shape, Buffer, Self), KernelError> {
+        if inputs > MAX_INPUTS {
+            let why = "sums of 8-bit products must fit 32 bits: use another precision";
+            return Err(KernelError::Size { what: "inputs of a linear layer", value: inputs, why });
+        }
+        let largest = |output| (0..inputs).fold(0.0f32, |largest, input| largest.max(weight(input, output).abs()));
+        let scales: Vec<f32> = (0..outputs).map(|output| largest(output) / 127.0).collect();
+        let quantised = |input: usize, output: usize| -> i8 {
+            if input < inputs && scales[output] > 0.0 {
+                (weight(input, output) / scales[output]).round_ties_even() as i8
+            } else {
+                0
+            }
+        };
+        let shape = Shape { inner: inputs.div_ceil(GROUP), columns: outputs, panel };
+        let mut panels = Buffer::default();
+        pack(shape, panels.words(shape.words()), |word, output| {
+            let first = GROUP * word;
+            let bytes = [first, first + 1, first + 2, first + 3].map(|input| quantised(input, output).cast_unsigned());
+            u32::from_le_bytes(bytes)
+        });
+        let words = panels.words(shape.words());
+        let offset = |output| {
+            let bytes = (0..shape.inner).flat_map(|word| words[shape.index(word, output)].to_le_bytes());
+            let sum: i32 = bytes.map(|byte| i32::from(byte.cast_signed())).sum();
+            (sum * -(ZERO as i32)).cast_unsigned()
+        };
+        let offsets = (0..outputs).map(offset).collect();
+        Ok((shape, panels, Self { scales, offsets }))
+    }
+}
+
+/// Words that hold four bytes, unsigned on the left and signed on the right.
+#[derive(Clone, Copy)]
+pub(super) struct Bytes;
+
+impl<S: Simd> Format<S> for Bytes {
+    type Sum = S::I32;
+    type Word = S::I32;
+
+    #[inline(always)]
+    fn zero(s: S) -> S::I32 {
+        s.splat_word(0)
+    }
+    #[inline(always)]
+    unsafe fn broadcast(s: S, p: *const u32) -> S::I32 {
+        // SAFETY: the caller's promise.
+        s.splat_word(unsafe { p.read() })
+    }
+    #[inline(always)]
+    unsafe fn load(s: S, p: *const u32) -> S::I32 {
+        // SAFETY: the caller's promise.
+        unsafe { s.load_words(p) }
+    }
+    #[inline(always)]
+    fn dot(s: S, sum: S::I32, a: S::I32, b: S::I32) -> S::I32 {
+        s.dot_bytes(sum, a, b)
+    }
+    #[inline(always)]
+    unsafe fn store(s: S, p: *mut u32, sum: S::I32, accumulate: bool) {
+        // SAFETY: the caller's promise.
+        unsafe { s.store_words(p, if accumulate { s.add_words(s.load_words(p), sum) } else { sum }) }
+    }
+}
+
+/// Quantises rows of `inputs` values into words and a scale for each row.
+pub(super) struct Quantise<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) inputs: usize,
+    pub(super) converted: &'a mut Converted,
+}
+
+impl<S: Simd> Kernel<S> for Quantise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        let Self { x, inputs, converted } = self;
+        let words = inputs.div_ceil(GROUP);
+        let rows = x.len() / inputs;
+        let target = converted.words.words(rows * words);
+        converted.scales.resize(rows, 0.0);
+        for ((row, target), scale) in
+            x.chunks_exact(inputs).zip(target.chunks_exact_mut(words)).zip(&mut converted.scales)
+        {
+            // SAFETY: a row holds `inputs` values and its target at least as many bytes.
+            *scale = unsafe { quantise_row(s, row, target.as_mut_ptr().cast()) };
+        }
+    }
+}
+
+/// Quantises one row and gives its scale.
+/// # Safety
+/// `out` is valid for writing `row.len()` bytes.
+#[inline(always)]
+unsafe fn quantise_row<S: Simd>(s: S, row: &[f32], out: *mut u8) -> f32 {
+    let mut largest = s.splat(0.0);
+    for part in row.chunks(S::LANES) {
+        // SAFETY: the part is that long.
+        largest = s.max(largest, s.abs(unsafe { s.load_up_to(part.as_ptr(), part.len()) }));
+    }
+    let largest = s.largest(largest);
+    let inverse = s.splat(if largest > 0.0 { 127.0 / largest } else { 0.0 });
+    let whole = row.len() / S::LANES * S::LANES;
+    for i in (0..row.len()).step_by(S::LANES) {
+        // SAFETY: `out` is as long as the row; the rest goes through memory of a vector's length.
+        unsafe {
+            let v = s.load_up_to(row.as_ptr().add(i), S::LANES.min(row.len() - i));
+            let u = s.add(s.round(s.mul(v, inverse)), s.splat(ZERO));
+            if i < whole {
+                s.store_bytes(out.add(i), u);
+            } else {
+                let mut rest = [0; 16];
+                s.store_bytes(rest.as_mut_ptr(), u);
+                std::ptr::copy_nonoverlapping(rest.as_ptr(), out.add(i), row.len() - i);
+            }
+        }
+    }
+    largest / 127.0
+}
+
+/// Turns sums of products back into numbers.
+pub(super) struct Dequantise<'a> {
+    pub(super) weights: &'a Int8,
+    /// The scale of each row.
+    pub(super) rows: &'a [f32],
+}
+
+impl<S: Simd> Decode<S> for Dequantise<'_> {
+    #[inline(always)]
+    unsafe fn decode(&self, s: S, sums: S::F32, row: usize, column: usize, n: usize) -> S::F32 {
+        // SAFETY: scales and offsets are as wide as the output, of which `n` columns from `column` on exist.
+        unsafe {
+            let offsets = s.load_up_to(self.weights.offsets.as_ptr().add(column).cast(), n);
+            let scales = s.load_up_to(self.weights.scales.as_ptr().add(column), n);
+            let sum = s.add_words(s.to_words(sums), s.to_words(offsets));
+            s.mul(s.words_to_f32(sum), s.mul(s.splat(self.rows[row]), scales))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::gemm::{Keep, Rows, multiply};
+    use crate::kernels::testing::{dot, floats};
+    use crate::kernels::{Epilogue, Isa, Layout, LinearWeights, PackedLinear, Precision, Scratch};
+    use proptest::prelude::*;
+
+    /// Multiplies quantised rows and keeps the sums.
+    struct Sums<'a> {
+        rows: &'a Converted,
+        count: usize,
+        shape: Shape,
+        panels: &'a Buffer,
+        out: &'a mut [u32],
+    }
+
+    impl<S: Simd> Kernel<S> for Sums<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run(self, s: S) {
+            let Self { rows, count, shape, panels, out } = self;
+            let rows = Rows { start: rows.words.as_ptr(), stride: shape.inner, count };
+            // SAFETY: the test gives `count` rows and an output of `count × columns`.
+            unsafe { multiply(s, Bytes, rows, panels.as_ptr(), shape, out.as_mut_ptr(), shape.columns, &Keep) }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn every_instruction_set_sums_the_same_integers(
+            count in 1usize..30, inputs in 1usize..2500, outputs in 1usize..70, extreme: bool, seed: u64,
+        ) {
+            // Extreme: all weights and activations at the ends of their range, where narrow sums would saturate.
+            let values = |seed, n| floats(seed, n).iter().map(|x| if extreme { x.signum() } else { *x }).collect::<Vec<_>>();
+            let (x, w) = (values(seed, count * inputs), values(seed ^ 1, inputs * outputs));
+            let mut first: Option<Vec<u32>> = None;
+            for isa in Isa::available() {
+                let (shape, mut panels, _) = Int8::pack(inputs, outputs, isa.panel_columns(), |i, o| w[o * inputs + i]).expect("fits");
+                let mut rows = Converted::default();
+                isa.run_bytes(Quantise { x: &x, inputs, converted: &mut rows });
+                let mut out = vec![0; count * outputs];
+                isa.run_bytes(Sums { rows: &rows, count, shape, panels: &panels, out: &mut out });
+
+                let (rows, panels) = (rows.words.words(count * shape.inner), panels.words(shape.words()));
+                for (at, sum) in out.iter().enumerate() {
+                    let row = &rows[at / outputs * shape.inner..][..shape.inner];
+                    let expected: i64 = row.iter().enumerate().map(|(word, a)| {
+                        let b = panels[shape.index(word, at % outputs)].to_le_bytes();
+                        a.to_le_bytes().into_iter().zip(b).map(|(a, b)| i64::from(a) * i64::from(b.cast_signed())).sum::<i64>()
+                    }).sum();
+                    prop_assert_eq!(i64::from(sum.cast_signed()), expected, "{:?}", isa);
+                }
+                prop_assert_eq!(first.get_or_insert_with(|| out.clone()), &out, "{:?}", isa);
+            }
+        }
+
+        #[test]
+        fn results_stay_within_the_stated_bound_and_have_the_same_bits_everywhere(
+            rows in 1usize..20, inputs in 1usize..600, outputs in 1usize..70, seed: u64,
+        ) {
+            let (x, w, bias) = (floats(seed, rows * inputs), floats(seed ^ 1, inputs * outputs), floats(seed ^ 2, outputs));
+            let weights = LinearWeights { weight: &w, layout: Layout::OutIn, bias: &bias, inputs };
+            let mut first: Option<Vec<f32>> = None;
+            for isa in Isa::available() {
+                let linear = PackedLinear::new(isa, Precision::Int8, &weights).expect("shapes fit");
+                let mut out = vec![f32::NAN; rows * outputs];
+                linear.forward(&x, Epilogue::Bias, &mut out, &mut Scratch::new()).expect("shapes fit");
+                for (at, y) in out.iter().enumerate() {
+                    let (row, output) = (&x[at / outputs * inputs..][..inputs], at % outputs);
+                    let of = &w[output * inputs..][..inputs];
+                    let largest = |values: &[f32]| values.iter().fold(0.0, |l, x| f64::max(l, f64::from(x.abs())));
+                    let total = |values: &[f32]| values.iter().map(|x| f64::from(x.abs())).sum::<f64>();
+                    let (lx, lw) = (largest(row), largest(of));
+                    let bound = lw / 254.0 * total(row) + lx / 254.0 * total(of) + inputs as f64 * lx * lw / 254.0 / 254.0;
+                    let (sum, size) = dot(row, &weights, output);
+                    prop_assert!((f64::from(*y) - sum).abs() <= bound + 1e-6 * size, "{:?}: {} {}", isa, y, sum);
+                }
+                prop_assert_eq!(first.get_or_insert_with(|| out.clone()), &out, "{:?}", isa);
+            }
+        }
+    }
+
+    #[test]
+    fn rows_and_weights_of_zeros_give_the_bias() {
+        for isa in Isa::available() {
+            let weights =
+                LinearWeights { weight: &[0.0, 0.0, 0.0, 1.0], layout: Layout::InOut, bias: &[0.5, 1.5], inputs: 2 };
+            let linear = PackedLinear::new(isa, Precision::Int8, &weights).expect("shapes fit");
+            let mut out = [0.0; 4];
+            linear.forward(&[0.0, 0.0, 3.0, 0.0], Epilogue::Bias, &mut out, &mut Scratch::new()).expect("shapes fit");
+            assert_eq!(out, [0.5, 1.5, 0.5, 1.5]);
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! `x·W + b` with what follows it folded in.
+
+#[cfg(target_arch = "x86_64")]
+use super::bf16::{Pairs, Round, pack_bf16};
+use super::buffer::Buffer;
+use super::error::{KernelError, check_len};
+use super::gemm::{F32, Finish, Format, Rows, Shape, Tile, multiply};
+use super::int8::{Bytes, Dequantise, Int8, Quantise};
+use super::isa::Isa;
+use super::math::Activation;
+use super::pack::{Layout, Matrix, pack};
+use super::parallel::{Blocks, Shared, for_each};
+use super::scratch::Scratch;
+use super::simd::{Kernel, Simd};
+
+/// Rows that a thread multiplies at a time.
+const ROWS: usize = 96;
+
+/// The arithmetic of a linear layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// Single precision throughout.
+    #[default]
+    F32,
+    /// Weights and activations of linear layers in bfloat16, sums in single precision. Needs AVX512_BF16.
+    Bf16,
+    /// Weights in 8 bits with a scale for each output, activations in 8 bits with a scale for each row, sums in 32;
+    /// everything between linear layers in single precision.
+    Int8,
+}
+
+/// A linear layer as a checkpoint holds it.
+#[derive(Clone, Copy, Debug)]
+pub struct LinearWeights<'a> {
+    /// `inputs × outputs` weights.
+    pub weight: &'a [f32],
+    /// The order of `weight`.
+    pub layout: Layout,
+    /// One value for each output.
+    pub bias: &'a [f32],
+    /// Length of an input row.
+    pub inputs: usize,
+}
+
+/// What follows `x·W + b`.
+#[derive(Clone, Copy, Debug)]
+pub enum Epilogue<'a> {
+    /// Nothing.
+    Bias,
+    /// An activation.
+    Activation(Activation),
+    /// The sum with `[T, out]` values.
+    Residual(&'a [f32]),
+}
+
+/// A linear layer packed for one instruction set.
+#[derive(Clone)]
+pub struct PackedLinear {
+    isa: Isa,
+    inputs: usize,
+    arithmetic: Arithmetic,
+    shape: Shape,
+    panels: Buffer,
+    bias: Vec<f32>,
+}
+
+/// What panels hold, and what turns sums of their products into numbers.
+#[derive(Clone)]
+enum Arithmetic {
+    F32,
+    #[cfg(target_arch = "x86_64")]
+    Bf16,
+    Int8(Int8),
+}
+
+/// A block of input rows in the words of a precision.
+#[derive(Default)]
+pub(super) struct Converted {
+    pub(super) words: Buffer,
+    /// What a step of each row is worth, where rows are quantised.
+    pub(super) scales: Vec<f32>,
+}
+
+impl PackedLinear {
+    /// Packs a layer.
+    ///
+    /// # Errors
+    /// If a size is zero, `weight` is not `inputs × outputs` long, or the processor lacks the precision.
+    pub fn new(isa: Isa, precision: Precision, weights: &LinearWeights) -> Result<Self, KernelError> {
+        Self::join(isa, precision, std::slice::from_ref(weights))
+    }
+
+    /// Packs layers that read the same input into one: their outputs stand side by side, in order.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), or if the layers differ in `inputs`.
+    pub fn join(isa: Isa, precision: Precision, layers: &[LinearWeights]) -> Result<Self, KernelError> {
+        let inputs = layers.first().map_or(0, |layer| layer.inputs);
+        let outputs: usize = layers.iter().map(|layer| layer.bias.len()).sum();
+        for (what, value) in [("inputs of a linear layer", inputs), ("outputs of a linear layer", outputs)] {
+            if value == 0 {
+                return Err(KernelError::Size { what, value, why: "a layer must have some" });
+            }
+        }
+        // Column → (layer, its column).
+        let mut columns = Vec::with_capacity(outputs);
+        let mut bias = Vec::with_capacity(outputs);
+        for layer in layers {
+            check_len("inputs of joined linear layers", inputs, layer.inputs)?;
+            check_len("weight of a linear layer", inputs * layer.bias.len(), layer.weight.len())?;
+            let matrix = Matrix { values: layer.weight, layout: layer.layout, inputs, outputs: layer.bias.len() };
+            columns.extend((0..layer.bias.len()).map(|column| (matrix, column)));
+            bias.extend_from_slice(layer.bias);
+        }
+        let weight = |input: usize, column: usize| {
+            let (matrix, column): (Matrix, usize) = columns[column];
+            matrix.at(input, column)
+        };
+        let panel = isa.panel_columns();
+        let (shape, panels, arithmetic) = match precision {
+            Precision::F32 => {
+                let shape = Shape { inner: inputs, columns: outputs, panel };
+                let mut panels = Buffer::default();
+                pack(shape, panels.words(shape.words()), |input, column| weight(input, column).to_bits());
+                (shape, panels, Arithmetic::F32)
+            }
+            #[cfg(target_arch = "x86_64")]
+            Precision::Bf16 if isa.has_bf16_dot() => {
+                let (shape, panels) = pack_bf16(inputs, outputs, panel, weight);
+                (shape, panels, Arithmetic::Bf16)
+            }
+            Precision::Bf16 => {
+                return Err(KernelError::Unsupported { precision: "bf16", needs: "AVX512_BF16" });
+            }
+            Precision::Int8 => {
+                let (shape, panels, scales) = Int8::pack(inputs, outputs, panel, weight)?;
+                (shape, panels, Arithmetic::Int8(scales))
+            }
+        };
+        Ok(Self { isa, inputs, arithmetic, shape, panels, bias })
+    }
+
+    /// Length of an input row.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Length of an output row.
+    pub fn outputs(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// Computes `out = epilogue(x·W + b)` for `x` of `[T, in]` and `out` of `[T, out]`, on all threads of the current
+    /// pool.
+    ///
+    /// # Errors
+    /// If a length does not fit.
+    pub fn forward(
+        &self,
+        x: &[f32],
+        epilogue: Epilogue,
+        out: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Result<(), KernelError> {
+        let rows = x.len() / self.inputs;
+        check_len("input of a linear layer", rows * self.inputs, x.len())?;
+        check_len("output of a linear layer", rows * self.outputs(), out.len())?;
+        if let Epilogue::Residual(residual) = epilogue {
+            check_len("residual of a linear layer", out.len(), residual.len())?;
+        }
+        let lanes = scratch.lanes();
+        let blocks = Blocks::new(rows, self.isa.tile_rows(), ROWS, lanes.len());
+        let out = Shared::new(out);
+        for_each(lanes, blocks.count(), |lane, block| {
+            let rows = blocks.rows(block);
+            let outputs = rows.start * self.outputs()..rows.end * self.outputs();
+            let epilogue = match epilogue {
+                Epilogue::Residual(residual) => Epilogue::Residual(&residual[outputs.clone()]),
+                other => other,
+            };
+            // SAFETY: blocks are disjoint, and each is worked by one thread.
+            let out = unsafe { out.part(outputs) };
+            self.rows(&x[rows.start * self.inputs..rows.end * self.inputs], epilogue, out, &mut lane.converted);
+        });
+        Ok(())
+    }
+
+    /// The same on this thread.
+    pub(super) fn rows(&self, x: &[f32], epilogue: Epilogue, out: &mut [f32], converted: &mut Converted) {
+        let count = x.len() / self.inputs;
+        assert!(
+            x.len() == count * self.inputs && out.len() == count * self.outputs(),
+            "whole rows of input and output"
+        );
+        if let Epilogue::Residual(residual) = epilogue {
+            assert!(residual.len() == out.len(), "a residual for each output");
+        }
+        match &self.arithmetic {
+            Arithmetic::F32 => {
+                let rows = Rows { start: x.as_ptr().cast(), stride: self.inputs, count };
+                self.isa.run(Forward { linear: self, rows, format: F32, decode: Plain, epilogue, out });
+            }
+            #[cfg(target_arch = "x86_64")]
+            Arithmetic::Bf16 => {
+                let rounded = self.isa.run_bf16(Round { x, inputs: self.inputs, converted });
+                let rows = Rows { start: converted.words.as_ptr(), stride: self.shape.inner, count };
+                let forward = Forward { linear: self, rows, format: Pairs, decode: Plain, epilogue, out };
+                rounded.and_then(|()| self.isa.run_bf16(forward)).expect("only packed where the processor can");
+            }
+            Arithmetic::Int8(weights) => {
+                self.isa.run_bytes(Quantise { x, inputs: self.inputs, converted });
+                let rows = Rows { start: converted.words.as_ptr(), stride: self.shape.inner, count };
+                let decode = Dequantise { weights, rows: &converted.scales };
+                self.isa.run_bytes(Forward { linear: self, rows, format: Bytes, decode, epilogue, out });
+            }
+        }
+    }
+}
+
+/// The product of rows that were checked and converted.
+struct Forward<'a, D, E> {
+    linear: &'a PackedLinear,
+    /// Rows of `shape.inner` words in the panels' format.
+    rows: Rows,
+    format: D,
+    decode: E,
+    epilogue: Epilogue<'a>,
+    /// As many rows of outputs.
+    out: &'a mut [f32],
+}
+
+impl<S: Simd, D: Format<S>, E: Decode<S>> Kernel<S> for Forward<'_, D, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        let Self { linear, rows, format, decode, epilogue, out } = self;
+        let finish = Complete { decode, bias: &linear.bias, epilogue };
+        // SAFETY: `PackedLinear::rows` checked input and output, and `join` packed the panels in this shape.
+        unsafe {
+            let (out, stride) = (out.as_mut_ptr().cast(), linear.outputs());
+            multiply(s, format, rows, linear.panels.as_ptr(), linear.shape, out, stride, &finish);
+        }
+    }
+}
+
+/// Turns sums of products into numbers.
+pub(super) trait Decode<S: Simd> {
+    /// The numbers of `n` columns of a row; `sums` are the bits that the format stored.
+    /// # Safety
+    /// The output has the row and the columns.
+    unsafe fn decode(&self, s: S, sums: S::F32, row: usize, column: usize, n: usize) -> S::F32;
+}
+
+/// Sums that are numbers already.
+struct Plain;
+
+impl<S: Simd> Decode<S> for Plain {
+    #[inline(always)]
+    unsafe fn decode(&self, _: S, sums: S::F32, _: usize, _: usize, _: usize) -> S::F32 {
+        sums
+    }
+}
+
+/// Decodes, adds the bias and applies the epilogue.
+struct Complete<'a, E> {
+    decode: E,
+    bias: &'a [f32],
+    epilogue: Epilogue<'a>,
+}
+
+impl<S: Simd, E: Decode<S>> Finish<S> for Complete<'_, E> {
+    #[inline(always)]
+    unsafe fn finish(&self, s: S, tile: Tile) {
+        let width = self.bias.len();
+        for row in tile.row..tile.row + tile.rows {
+            for column in (0..tile.columns).step_by(S::LANES) {
+                let n = S::LANES.min(tile.columns - column);
+                let at = tile.column + column;
+                // SAFETY: the tile is writable there; bias and residual are as wide as the output.
+                unsafe {
+                    let place = tile.out.add((row - tile.row) * tile.stride + column).cast::<f32>();
+                    let v = self.decode.decode(s, s.load_up_to(place, n), row, at, n);
+                    let v = s.add(v, s.load_up_to(self.bias.as_ptr().add(at), n));
+                    let v = match self.epilogue {
+                        Epilogue::Bias => v,
+                        Epilogue::Activation(activation) => activation.apply(s, v),
+                        Epilogue::Residual(residual) => {
+                            s.add(v, s.load_up_to(residual.as_ptr().add(row * width + at), n))
+                        }
+                    };
+                    s.store_up_to(place, v, n);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::testing::{activate, dot, floats, on_threads};
+    use proptest::prelude::*;
+
+    fn epilogues<'a>(residual: &'a [f32]) -> [Epilogue<'a>; 6] {
+        [
+            Epilogue::Bias,
+            Epilogue::Activation(Activation::Gelu),
+            Epilogue::Activation(Activation::GeluTanh),
+            Epilogue::Activation(Activation::Relu),
+            Epilogue::Activation(Activation::Tanh),
+            Epilogue::Residual(residual),
+        ]
+    }
+
+    fn expected(sum: f64, epilogue: Epilogue, at: usize) -> f64 {
+        match epilogue {
+            Epilogue::Bias => sum,
+            Epilogue::Activation(activation) => activate(activation, sum),
+            Epilogue::Residual(residual) => sum + f64::from(residual[at]),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn every_level_and_epilogue_computes_the_plain_product(
+            rows in 0usize..40, inputs in 1usize..600, outputs in 1usize..100, in_out: bool, seed: u64,
+        ) {
+            let (x, weight) = (floats(seed, rows * inputs), floats(seed ^ 1, inputs * outputs));
+            let (bias, residual) = (floats(seed ^ 2, outputs), floats(seed ^ 3, rows * outputs));
+            let layout = if in_out { Layout::InOut } else { Layout::OutIn };
+            let weights = LinearWeights { weight: &weight, layout, bias: &bias, inputs };
+            let mut scratch = Scratch::new();
+            for isa in Isa::available() {
+                let linear = PackedLinear::new(isa, Precision::F32, &weights).expect("shapes fit");
+                for epilogue in epilogues(&residual) {
+                    let mut out = vec![f32::NAN; rows * outputs];
+                    linear.forward(&x, epilogue, &mut out, &mut scratch).expect("shapes fit");
+                    for (at, y) in out.iter().enumerate() {
+                        let row = at / outputs;
+                        let (sum, size) = dot(&x[row * inputs..][..inputs], &weights, at % outputs);
+                        let error = (f64::from(*y) - expected(sum, epilogue, at)).abs();
+                        prop_assert!(error <= 1e-5 * size, "{:?} {:?} at {}: {:e} of {:e}", isa, epilogue, at, error, size);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn joined_layers_give_their_outputs_side_by_side() {
+        let (inputs, x) = (37, floats(1, 5 * 37));
+        let (w1, w2, b1, b2) = (floats(2, 37 * 10), floats(3, 37 * 33), floats(4, 10), floats(5, 33));
+        let first = LinearWeights { weight: &w1, layout: Layout::OutIn, bias: &b1, inputs };
+        let second = LinearWeights { weight: &w2, layout: Layout::InOut, bias: &b2, inputs };
+        let mut scratch = Scratch::new();
+        for isa in Isa::available() {
+            let mut run = |layers: &[LinearWeights]| {
+                let linear = PackedLinear::join(isa, Precision::F32, layers).expect("shapes fit");
+                let mut out = vec![0.0; 5 * linear.outputs()];
+                linear.forward(&x, Epilogue::Bias, &mut out, &mut scratch).expect("shapes fit");
+                out
+            };
+            let (joined, first, second) = (run(&[first, second]), run(&[first]), run(&[second]));
+            for row in 0..5 {
+                assert_eq!(joined[row * 43..][..10], first[row * 10..][..10]);
+                assert_eq!(joined[row * 43 + 10..][..33], second[row * 33..][..33]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_has_the_same_bits_alone_and_among_others_and_on_any_number_of_threads() {
+        let (rows, inputs, outputs) = (301, 530, 70);
+        let (x, w, bias) = (floats(1, rows * inputs), floats(2, inputs * outputs), floats(3, outputs));
+        let weights = LinearWeights { weight: &w, layout: Layout::OutIn, bias: &bias, inputs };
+        for isa in Isa::available() {
+            let linear = PackedLinear::new(isa, Precision::F32, &weights).expect("shapes fit");
+            let run = |x: &[f32]| {
+                let mut out = vec![0.0; x.len() / inputs * outputs];
+                let epilogue = Epilogue::Activation(Activation::Gelu);
+                linear.forward(x, epilogue, &mut out, &mut Scratch::new()).expect("shapes fit");
+                out
+            };
+            let all = on_threads(1, || run(&x));
+            assert_eq!(all, on_threads(3, || run(&x)));
+            for row in [0, 1, 150, 300] {
+                let alone = run(&x[row * inputs..][..inputs]);
+                assert_eq!(alone, all[row * outputs..][..outputs], "{isa:?}, row {row}");
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_lengths_are_errors() {
+        let isa = Isa::detect();
+        let weights = LinearWeights { weight: &[0.0; 5], layout: Layout::OutIn, bias: &[0.0; 2], inputs: 3 };
+        assert!(matches!(
+            PackedLinear::new(isa, Precision::F32, &weights).map(|_| ()),
+            Err(KernelError::Length { expected: 6, found: 5, .. })
+        ));
+        let linear = PackedLinear::new(isa, Precision::F32, &LinearWeights { weight: &[0.0; 6], ..weights })
+            .expect("shapes fit");
+        let run = |x: &[f32], out: &mut [f32]| linear.forward(x, Epilogue::Bias, out, &mut Scratch::new());
+        assert!(run(&[0.0; 6], &mut [0.0; 4]).is_ok());
+        assert!(run(&[0.0; 7], &mut [0.0; 4]).is_err());
+        assert!(run(&[0.0; 6], &mut [0.0; 5]).is_err());
+    }
+}

@@ -1,0 +1,204 @@
+//! Exponential and activations, a vector at a time.
+//!
+//! Every instruction set evaluates the same polynomials; results differ between sets only by how a product and a sum
+//! are rounded together. The polynomials are minimax fits (Remez exchange in 40-digit arithmetic).
+
+use super::simd::Simd;
+
+/// The nonlinearity of a feed-forward block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// `x·Φ(x)` with the Gaussian distribution function, Hugging Face's `gelu`: within 4·10⁻⁷ + 1.2·10⁻⁷·|x| everywhere.
+    Gelu,
+    /// `x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))`, Hugging Face's `gelu_new`: within 3·10⁻⁷·(1 + |x|) everywhere.
+    GeluTanh,
+    /// `max(x, 0)`, exact.
+    Relu,
+    /// `tanh x`: within 3·10⁻⁷ everywhere.
+    Tanh,
+}
+
+impl Activation {
+    /// Applies it.
+    #[inline(always)]
+    pub(super) fn apply<S: Simd>(self, s: S, x: S::F32) -> S::F32 {
+        match self {
+            Self::Gelu => gelu(s, x),
+            Self::GeluTanh => gelu_tanh(s, x),
+            Self::Relu => s.max(s.splat(0.0), x),
+            Self::Tanh => tanh(s, x),
+        }
+    }
+}
+
+/// Evaluates a polynomial by Horner's rule; coefficients from the constant term up.
+#[inline(always)]
+fn polynomial<S: Simd, const N: usize>(s: S, x: S::F32, coefficients: &[f32; N]) -> S::F32 {
+    let mut sum = s.splat(coefficients[N - 1]);
+    for c in coefficients[..N - 1].iter().rev() {
+        sum = s.fma(sum, x, s.splat(*c));
+    }
+    sum
+}
+
+/// `(eʳ − 1 − r) / r²` for |r| ≤ ln 2 / 2, to 3·10⁻⁹ of `eʳ`.
+const EXP: [f32; 5] = [0.499_999_93, 0.166_665_2, 0.041_668_39, 0.008_368_773, 0.001_381_469_7];
+/// Beyond these arguments [`exp`] stands still: short of overflow, and of subnormal results.
+pub(super) const EXP_MIN: f32 = -87.0;
+/// See [`EXP_MIN`].
+pub(super) const EXP_MAX: f32 = 88.0;
+/// ln 2 in two parts; the first has few bits, so that its product with a small integer is exact.
+const LN2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
+
+/// `eˣ` within 2·10⁻⁷ of itself for −87 ≤ x ≤ 88, and the value at that end beyond; NaN for NaN.
+#[inline(always)]
+pub(super) fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    let x = s.max(s.splat(EXP_MIN), s.min(s.splat(EXP_MAX), x));
+    let n = s.round(s.mul(x, s.splat(std::f32::consts::LOG2_E)));
+    let r = s.fma(n, s.splat(-LN2.1), s.fma(n, s.splat(-LN2.0), x));
+    let q = polynomial(s, r, &EXP);
+    let e = s.add(s.fma(s.mul(r, r), q, r), s.splat(1.0));
+    s.scale(e, n)
+}
+
+/// Where the Gaussian tail ends: `5.5·(1 − Φ(5.5))` is 10⁻⁷.
+const TAIL_END: f32 = 5.5;
+/// `1 − Φ(a)` in `u = a/2.75 − 1` for 0 ≤ a ≤ 5.5, such that `a` times its error stays within 4·10⁻⁸.
+const TAIL: [f32; 17] = [
+    0.002_979_769_5,
+    -0.025_007_515,
+    0.094_558_014,
+    -0.206_834_75,
+    0.271_902_92,
+    -0.176_800_02,
+    -0.051_652_976,
+    0.216_282_02,
+    -0.161_338_21,
+    -0.028_541_822,
+    0.127_740_45,
+    -0.059_044_047,
+    -0.034_613_888,
+    0.037_947_938,
+    -0.001_837_325_4,
+    -0.008_002_632_7,
+    0.002_262_085_2,
+];
+
+/// `x·Φ(x)`, as `max(x, 0) − |x|·(1 − Φ(|x|))`: no exponential and no division.
+#[inline(always)]
+fn gelu<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    let a = s.min(s.splat(TAIL_END), s.abs(x));
+    let u = s.fma(a, s.splat(2.0 / TAIL_END), s.splat(-1.0));
+    let tail = s.mul(a, polynomial(s, u, &TAIL));
+    s.sub(s.max(s.splat(0.0), x), tail)
+}
+
+/// `x / (1 + e^(−2z))`, which is `x/2·(1 + tanh z)`.
+#[inline(always)]
+fn gelu_tanh<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    const ROOT_2_BY_PI: f32 = 0.797_884_6;
+    let cubic = s.fma(s.mul(x, x), s.splat(0.044_715), s.splat(1.0));
+    let z = s.mul(s.mul(x, cubic), s.splat(-2.0 * ROOT_2_BY_PI));
+    s.div(x, s.add(s.splat(1.0), exp(s, z)))
+}
+
+/// `1 − 2 / (1 + e^(2x))`.
+#[inline(always)]
+fn tanh<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    let e = exp(s, s.add(x, x));
+    s.sub(s.splat(1.0), s.div(s.splat(2.0), s.add(s.splat(1.0), e)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::simd::Kernel;
+    use crate::kernels::{Isa, testing};
+
+    struct Map<'a>(Option<Activation>, &'a [f32], &'a mut [f32]);
+
+    impl<S: Simd> Kernel<S> for Map<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run(self, s: S) {
+            for (x, out) in self.1.chunks(S::LANES).zip(self.2.chunks_mut(S::LANES)) {
+                // SAFETY: both chunks hold `x.len() ≤ LANES` values.
+                unsafe {
+                    let v = s.load_up_to(x.as_ptr(), x.len());
+                    let v = match self.0 {
+                        Some(activation) => activation.apply(s, v),
+                        None => exp(s, v),
+                    };
+                    s.store_up_to(out.as_mut_ptr(), v, x.len());
+                }
+            }
+        }
+    }
+
+    /// Every 997th `f32` between two, by bits: all magnitudes alike.
+    fn sweep(from: f32, to: f32) -> Vec<f32> {
+        (from.to_bits()..=to.to_bits()).step_by(997).map(f32::from_bits).collect()
+    }
+
+    fn both_signs(to: f32) -> Vec<f32> {
+        let positive = sweep(1e-30, to);
+        positive.iter().map(|x| -x).chain(positive.iter().copied()).chain([0.0, to, -to]).collect()
+    }
+
+    fn map(isa: Isa, activation: Option<Activation>, xs: &[f32]) -> Vec<f32> {
+        let mut out = vec![0.0; xs.len()];
+        isa.run(Map(activation, xs, &mut out));
+        out
+    }
+
+    #[test]
+    fn exp_stays_within_two_ten_millionths_of_itself() {
+        let xs: Vec<f32> = both_signs(88.0).into_iter().filter(|x| *x >= EXP_MIN).collect();
+        for isa in Isa::available() {
+            let worst = map(isa, None, &xs)
+                .iter()
+                .zip(&xs)
+                .map(|(y, x)| (f64::from(*y) / f64::from(*x).exp() - 1.0).abs())
+                .fold(0.0, f64::max);
+            assert!(worst < 2e-7, "{isa:?}: {worst:e}");
+        }
+    }
+
+    #[test]
+    fn exp_stands_still_beyond_its_ends_and_keeps_nan() {
+        for isa in Isa::available() {
+            let y = map(isa, None, &[f32::NEG_INFINITY, -1e30, -100.0, 100.0, f32::INFINITY, f32::NAN]);
+            assert!(y[..3].iter().all(|y| *y > 0.0 && *y < 2e-38), "{isa:?}: {y:?}");
+            assert!(y[3] == y[4] && y[3] > 1.6e38 && y[3].is_finite() && y[5].is_nan(), "{isa:?}: {y:?}");
+        }
+    }
+
+    #[test]
+    fn activations_stay_within_their_stated_bounds() {
+        let xs = both_signs(1e6);
+        for isa in Isa::available() {
+            for (activation, bound) in [
+                (Activation::Gelu, (|x| 4e-7 + 1.2e-7 * x) as fn(f64) -> f64),
+                (Activation::GeluTanh, |x| 3e-7 * (1.0 + x)),
+                (Activation::Relu, |_| 0.0),
+                (Activation::Tanh, |_| 3e-7),
+            ] {
+                for (y, x) in map(isa, Some(activation), &xs).iter().zip(&xs) {
+                    let expected = testing::activate(activation, f64::from(*x));
+                    let error = (f64::from(*y) - expected).abs();
+                    let bound = bound(f64::from(x.abs()));
+                    assert!(error <= bound, "{isa:?} {activation:?} of {x}: {y} is {error:e} off {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn activations_keep_nan() {
+        for isa in Isa::available() {
+            for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Tanh] {
+                assert!(map(isa, Some(activation), &[f32::NAN])[0].is_nan(), "{isa:?} {activation:?}");
+            }
+        }
+    }
+}
