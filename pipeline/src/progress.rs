@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::report::grouped;
+use crate::report::{grouped, human_time};
 
 /// Where there is no terminal, at most one line in this time.
 const LOG_EVERY: Duration = Duration::from_secs(30);
@@ -37,7 +37,10 @@ impl Progress {
         let on_terminal = std::io::stderr().is_terminal() && !quiet;
         let target = if on_terminal { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target((total_bytes > 0).then_some(total_bytes), target);
-        let template = "{bar:30} {bytes}/{total_bytes} · {msg} · {eta} left";
+        let template = match total_bytes {
+            0 => "{spinner} {bytes} · {msg}",
+            _ => "{bar:30} {bytes}/{total_bytes} · {msg} · {eta} left",
+        };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
@@ -52,10 +55,18 @@ impl Progress {
             self.bar.set_message(self.rates(at));
         } else if self.logged.elapsed() >= LOG_EVERY {
             self.logged = Instant::now();
-            let percent = 100.0 * at.bytes as f64 / self.total_bytes.max(1) as f64;
-            let eta_s = self.bar.eta().as_secs();
-            tracing::info!(percent = format_args!("{percent:.1}"), eta_s, "{}", self.rates(at));
+            tracing::info!(eta = %self.eta(at), "{}", self.rates(at));
         }
+    }
+
+    /// The time left by bytes, as far as it can be told.
+    fn eta(&self, at: Position) -> String {
+        if at.bytes == 0 || self.total_bytes == 0 {
+            return "unknown".to_owned();
+        }
+        let seconds = self.started.elapsed().as_secs_f64();
+        let left = self.total_bytes.saturating_sub(at.bytes) as f64 / at.bytes as f64 * seconds;
+        human_time(left)
     }
 
     fn rates(&self, at: Position) -> String {

@@ -362,7 +362,8 @@ fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(count), if count == 1 { one } else { many })
 }
 
-fn human_time(seconds: f64) -> String {
+/// A span of time as people say it.
+pub(crate) fn human_time(seconds: f64) -> String {
     let whole = Duration::from_secs_f64(seconds.max(0.0)).as_secs();
     match whole {
         0..60 => format!("{seconds:.1} s"),

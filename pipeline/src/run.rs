@@ -159,7 +159,6 @@ async fn drain(
     shutdown: &Shutdown,
 ) -> StreamEnd {
     let mut tick = tokio::time::interval(TICK);
-    let mut bytes = 0;
     let end = loop {
         tokio::select! {
             biased;
@@ -167,13 +166,11 @@ async fn drain(
             report = reports.next() => match report {
                 None => break StreamEnd::Drained,
                 Some(Err(fault)) => break StreamEnd::Fault(fault),
-                Some(Ok(report)) => {
-                    bytes += report.unit.size.unwrap_or(0);
-                    record.unit(&report);
-                }
+                Some(Ok(report)) => record.unit(&report),
             },
             _ = tick.tick() => {
-                progress.show(Position { bytes, citations: meters.tag.snapshot().items, tokens: stats.tokens() });
+                let (read, tagged) = (meters.source.snapshot(), meters.tag.snapshot());
+                progress.show(Position { bytes: read.bytes, citations: tagged.items, tokens: stats.tokens() });
             }
         }
     };

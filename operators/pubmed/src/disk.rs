@@ -75,6 +75,11 @@ impl Disk {
         self.with(|input| input.check(unit))
     }
 
+    /// Bytes read so far.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.with(|input| input.bytes)
+    }
+
     fn with<T>(&self, f: impl FnOnce(&mut Input) -> T) -> T {
         // The counters stay right even if a reader panicked: they change only after a read has succeeded.
         f(&mut self.input.lock().unwrap_or_else(PoisonError::into_inner))

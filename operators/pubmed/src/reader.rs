@@ -73,6 +73,11 @@ impl UnitReader {
         Ok(Self { unit, options, disk, window, format, out, end: None })
     }
 
+    /// Bytes of the input read so far, as they lie on disk.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.disk.bytes_read()
+    }
+
     /// The records of the next packet; `None` at the end.
     pub(crate) fn next_records(&mut self) -> Result<Option<Vec<Record>>, PubmedError> {
         while self.end.is_none() && !self.out.is_full() {

@@ -71,6 +71,7 @@ pub fn read_unit(unit: Arc<InputUnit>, options: ReadOptions, meter: Meter) -> Fl
             return;
         }
         let mut reader = opened.map_err(fault)?;
+        let mut bytes = 0;
         loop {
             let (at, records) = spawn_blocking(&meter, move || {
                 let records = reader.next_records();
@@ -78,6 +79,8 @@ pub fn read_unit(unit: Arc<InputUnit>, options: ReadOptions, meter: Meter) -> Fl
             })
             .await?;
             reader = at;
+            meter.add_bytes(reader.bytes_read() - bytes);
+            bytes = reader.bytes_read();
             let Some(records) = records.map_err(fault)? else { break };
             meter.add_items(records.len());
             yield Packet::Items(records);

@@ -14,6 +14,7 @@ pub struct Meter {
 struct Counters {
     stage: &'static str,
     items: AtomicU64,
+    bytes: AtomicU64,
     busy_ns: AtomicU64,
     starved_ns: AtomicU64,
     blocked_ns: AtomicU64,
@@ -26,6 +27,8 @@ pub struct Snapshot {
     pub stage: &'static str,
     /// What the stage yielded, in the unit that the operator counts (records, tokens' documents).
     pub items: u64,
+    /// Bytes of input that the stage has read from outside, as they lie there; 0 for a stage that reads none.
+    pub bytes: u64,
     /// Time at work, summed over the stage's threads.
     pub busy: Duration,
     /// Time spent waiting for input.
@@ -38,13 +41,19 @@ impl Meter {
     /// Starts a stage's counters at zero.
     pub fn new(stage: &'static str) -> Self {
         let zero = || AtomicU64::new(0);
-        let counters = Counters { stage, items: zero(), busy_ns: zero(), starved_ns: zero(), blocked_ns: zero() };
+        let counters =
+            Counters { stage, items: zero(), bytes: zero(), busy_ns: zero(), starved_ns: zero(), blocked_ns: zero() };
         Self { counters: Arc::new(counters) }
     }
 
     /// Counts items that the stage has dealt with.
     pub fn add_items(&self, count: usize) {
         self.counters.items.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that the stage has read from outside.
+    pub fn add_bytes(&self, count: u64) {
+        self.counters.bytes.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Counts the time until the guard is dropped as time at work.
@@ -69,10 +78,11 @@ impl Meter {
     pub fn snapshot(&self) -> Snapshot {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let time = |counter| Duration::from_nanos(read(counter));
-        let Counters { stage, items, busy_ns, starved_ns, blocked_ns } = &*self.counters;
+        let Counters { stage, items, bytes, busy_ns, starved_ns, blocked_ns } = &*self.counters;
         Snapshot {
             stage,
             items: read(items),
+            bytes: read(bytes),
             busy: time(busy_ns),
             starved: time(starved_ns),
             blocked: time(blocked_ns),
