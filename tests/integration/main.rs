@@ -1,5 +1,7 @@
 //! The program as a user meets it: what it writes, what it refuses, and what survives when it dies.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic, in its helpers too")]
+
 mod failures;
 mod kill;
 mod main_job;

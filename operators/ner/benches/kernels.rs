@@ -5,6 +5,8 @@
 //! measured between any two of them: on a shared machine trust the ratios. `CPU` counts only the time that the threads
 //! really ran, scaled up to all of them: what an otherwise idle machine would give.
 
+#![expect(clippy::print_stdout, reason = "its table is what a benchmark is for")]
+
 use std::time::{Duration, Instant};
 
 use pubtag_ner::kernels::{
@@ -74,7 +76,7 @@ fn limit(isa: Isa, threads: usize) -> Rate {
     const ROUNDS: usize = 20_000_000;
     let operations = (threads * register_flops(isa, 1) * ROUNDS) as f64;
     best(3, operations, || {
-        rayon::scope(|scope| (0..threads).for_each(|_| scope.spawn(|_| drop(register_flops(isa, ROUNDS)))));
+        rayon::scope(|scope| (0..threads).for_each(|_| scope.spawn(|_| _ = register_flops(isa, ROUNDS))));
     })
 }
 

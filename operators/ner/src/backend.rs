@@ -119,7 +119,7 @@ fn layer_norm<B: Backend>(norm: &LayerNorm<B>, x: Tensor<B, 2>) -> Tensor<B, 2> 
 #[derive(Debug)]
 pub enum FlexLayer {
     /// On the kernels.
-    Fused(FusedLayer),
+    Fused(Box<FusedLayer>),
     /// In plain operations, where no kernel has the layer's activation.
     Plain(Box<EncoderLayer<Flex>>),
 }
@@ -131,7 +131,10 @@ impl NerBackend for Flex {
     const SHAPES: Shapes = Shapes::Exact;
 
     fn prepare(layer: EncoderLayer<Self>) -> Self::Prepared {
-        FusedLayer::new(&layer).map_or_else(|| FlexLayer::Plain(Box::new(layer)), FlexLayer::Fused)
+        match FusedLayer::new(&layer) {
+            Some(fused) => FlexLayer::Fused(Box::new(fused)),
+            None => FlexLayer::Plain(Box::new(layer)),
+        }
     }
 
     fn encoder_layer(

@@ -59,7 +59,10 @@ impl Format<Avx512<BF16>> for Pairs {
     #[inline(always)]
     fn dot(_: Avx512<BF16>, sum: __m512, a: __m512i, b: __m512i) -> __m512 {
         // SAFETY: the first argument proves that the processor has the instruction; both types are 64 plain bytes.
-        unsafe { _mm512_dpbf16_ps(sum, std::mem::transmute(a), std::mem::transmute(b)) }
+        unsafe {
+            let [a, b] = [a, b].map(|pairs| std::mem::transmute::<__m512i, std::arch::x86_64::__m512bh>(pairs));
+            _mm512_dpbf16_ps(sum, a, b)
+        }
     }
     #[inline(always)]
     unsafe fn store(s: Avx512<BF16>, p: *mut u32, sum: __m512, accumulate: bool) {

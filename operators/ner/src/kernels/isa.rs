@@ -117,10 +117,11 @@ impl Isa {
             + Kernel<Avx2<false>, Output = T>
             + Kernel<Avx512<{ avx512::BASE }>, Output = T>,
     {
-        // SAFETY (both): `at_most` saw the features of the level.
         match self.level {
             Level::Portable => Portable.call(kernel),
+            // SAFETY: `at_most` saw the features of the level.
             Level::Avx2 => unsafe { Avx2::<false>::assume() }.call(kernel),
+            // SAFETY: as above.
             Level::Avx512 => unsafe { Avx512::<{ avx512::BASE }>::assume() }.call(kernel),
         }
     }
@@ -135,9 +136,10 @@ impl Isa {
             + Kernel<Avx512<{ avx512::BASE }>, Output = T>
             + Kernel<Avx512<{ avx512::VNNI }>, Output = T>,
     {
-        // SAFETY (both): `at_most` saw the features of the level and its byte products.
         match (self.level, self.byte_dot) {
+            // SAFETY: `at_most` saw the features of the level and its byte products.
             (Level::Avx2, true) => unsafe { Avx2::<true>::assume() }.call(kernel),
+            // SAFETY: as above.
             (Level::Avx512, true) => unsafe { Avx512::<{ avx512::VNNI }>::assume() }.call(kernel),
             _ => self.run(kernel),
         }

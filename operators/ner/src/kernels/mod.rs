@@ -1,5 +1,14 @@
-//! kernels
-#![allow(unsafe_code)]
+//! The CPU fast path: functions over slices, no Burn types.
+//!
+//! ```text
+//! rows ─► PackedLinear (q, k, v) ─► attention ─► PackedLinear ─► LayerNorm ─► PackedLinear ×2 ─► LayerNorm ─► rows
+//! ```
+//!
+//! Every kernel is written once over `Simd`, a register of some width, and compiled for each [`Level`]; [`Isa`] picks
+//! the best that this processor has, at run time. A row's result depends on its own sequence alone: never on the number
+//! of threads, nor on what else is in the micro-batch.
+#![allow(unsafe_code)] // the only room that may: loads and stores of registers, and blocks of rows shared between threads
+
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
