@@ -168,6 +168,7 @@ impl ConceptIds {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "a mention in one piece is one range")]
 mod tests {
     use super::*;
 
