@@ -268,7 +268,7 @@ mod tests {
             assert_eq!(documents[0].text, "Né ill. A b c.");
             let mentions = &documents[1].mentions;
             assert_eq!((mentions[0].bytes.clone(), mentions[0].concepts.as_str()), (4..7, "MESH:D1"));
-            assert_eq!((mentions[1].bytes.clone(), mentions[1].gaps.clone()), (9..14, vec![10..13]));
+            assert_eq!((mentions[1].bytes.clone(), mentions[1].gaps[0].clone()), (9..14, 10..13));
             assert_eq!(
                 remarks.iter().map(|r| r.0).collect::<Vec<_>>(),
                 [RemarkKind::OffsetMismatch, RemarkKind::Relations].repeat(2)

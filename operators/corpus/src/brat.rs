@@ -1,8 +1,8 @@
 //! brat standoff: `X.txt` has the text, `X.ann` the annotations (<https://brat.nlplab.org/standoff.html>).
 //!
 //! ```text
-//! T1⇥Disease 15 21;34 41⇥breast cancers
-//! N1⇥Reference T1 MESH:D001943⇥breast cancers
+//! T1⇥Disease 3 8;19 26⇥motor ataxias
+//! N1⇥Reference T1 MESH:D001259⇥motor ataxias
 //! #1⇥AnnotatorNotes T1⇥a remark
 //! ```
 //!
@@ -17,8 +17,7 @@ use std::sync::Arc;
 use pubtag_schemas::{AnnotatedDocument, ConceptIds, DocId, Mention};
 
 use crate::CorpusError;
-use crate::bioc::{hull, same_pieces, wording_at};
-use crate::document::{CharIndex, Fit, fit};
+use crate::document::{CharIndex, Fit, fit, hull, same_pieces, wording_at};
 use crate::lines::{Lines, MAX_RECORD_BYTES};
 use crate::reader::Item;
 use crate::remark::{Notes, RemarkKind, Spot};
@@ -226,20 +225,23 @@ pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &
     notes.add(RemarkKind::Passages, passages, format!("the borders of {passages} passages left out"));
     two_parts::note_extras(document, document.infons.len(), notes);
     let index = CharIndex::new(&document.text);
-    let (mut empty, mut renamed, mut unwritable, mut remarks) = (0, 0, 0, 0);
+    let (mut empty, mut renamed, mut trimmed, mut unwritable, mut remarks) = (0, 0, 0, 0, 0);
     let mut number = 0;
     for mention in &document.mentions {
-        if mention.bytes.is_empty() || mention.category.is_empty() {
+        let blank = mention.pieces().all(|piece| document.text[piece].trim_matches('\n').is_empty());
+        if blank || mention.category.is_empty() {
             empty += 1;
             continue;
         }
         number += 1;
         let category = mention.category.replace(char::is_whitespace, "_");
         renamed += usize::from(category != mention.category);
-        let places: Vec<String> = lines_of(document, mention)
-            .iter()
-            .map(|piece| format!("{} {}", index.char(piece.start), index.char(piece.end)))
-            .collect();
+        let pieces = lines_of(document, mention);
+        let place = |piece: &Range<usize>| format!("{} {}", index.char(piece.start), index.char(piece.end));
+        let places: Vec<String> = pieces.iter().map(place).collect();
+        trimmed += usize::from(
+            hull(&document.text, pieces).is_none_or(|(bytes, gaps)| bytes != mention.bytes || gaps != mention.gaps),
+        );
         let wording = mention.text.replace(['\n', '\t', '\r'], " ");
         writeln!(out, "T{number}\t{category} {}\t{wording}", places.join(";"))?;
         let concepts = mention.concepts.as_str().trim();
@@ -259,6 +261,7 @@ pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &
         }
     }
     notes.add(RemarkKind::Unwritable, empty, format!("{empty} mentions without text or category left out"));
+    notes.add(RemarkKind::MentionSpace, trimmed, format!("{trimmed} mentions without the line breaks at their ends"));
     notes.add(RemarkKind::NameChanged, renamed, format!("{renamed} categories with white space written with `_`"));
     notes.add(
         RemarkKind::Infons,
@@ -309,7 +312,7 @@ mod tests {
         );
         let (document, _) =
             read("né breast and ovarian cancer\n", &annotations.replace("21 27", "22 28").replace("14 27", "14 28"));
-        assert_eq!(document.mentions[0].gaps, [10..23]);
+        assert_eq!(document.mentions[0].gaps.first(), Some(&(10..23)));
         assert_eq!(document.mentions[0].concepts.as_str(), "MESH:D1");
         assert_eq!(
             document.mentions[1].infons,

@@ -58,8 +58,8 @@ impl Format {
     /// ```
     /// use pubtag_corpus::Format;
     ///
-    /// assert_eq!(Format::detect(b"354896|t|Cardiac asystole.\n"), Some(Format::PubTator));
-    /// assert_eq!(Format::detect(b"cardiac\tB-Disease\nasystole\tI-Disease\n"), Some(Format::Iob));
+    /// assert_eq!(Format::detect(b"123|t|Gait in ataxia.\n"), Some(Format::PubTator));
+    /// assert_eq!(Format::detect(b"motor\tB-Disease\nataxia\tI-Disease\n"), Some(Format::Iob));
     /// assert_eq!(Format::detect(b"Call me Ishmael."), None);
     /// ```
     pub fn detect(head: &[u8]) -> Option<Self> {
@@ -116,8 +116,9 @@ fn json(head: &str) -> Option<Format> {
 fn is_brat(line: &str) -> bool {
     let mut fields = line.split('\t');
     let (name, middle) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
-    let numbered = name.len() > 1 && name[1..].bytes().all(|byte| byte.is_ascii_digit());
-    (name == "*" || (numbered && name.starts_with(['T', 'N', 'R', 'E', 'A', 'M', '#']))) && middle.contains(' ')
+    let number = name.strip_prefix(['T', 'N', 'R', 'E', 'A', 'M', '#']).unwrap_or_default();
+    let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    (name == "*" || numbered) && middle.contains(' ')
 }
 
 impl fmt::Display for Format {

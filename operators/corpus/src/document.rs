@@ -1,6 +1,8 @@
-//! Characters and bytes of a document's text, and whether a mention stands where its offsets say.
+//! Characters and bytes of a document's text, pieces of mentions, and whether a mention stands where its offsets say.
 
 use std::ops::Range;
+
+use pubtag_schemas::Mention;
 
 /// Turns character offsets (Unicode code points) into byte offsets in constant time.
 #[derive(Clone, Debug)]
@@ -73,6 +75,36 @@ pub(crate) fn fit(text: &str, index: &CharIndex, bytes: &Range<usize>, wording: 
 fn nearest(text: &str, byte: usize, wording: &str) -> Option<usize> {
     let places = (!wording.is_empty()).then(|| text.match_indices(wording).map(|(place, _)| place))?;
     places.min_by_key(|place| place.abs_diff(byte))
+}
+
+/// From the pieces of a mention, its extent and the gaps in it; gaps of nothing but a line break are none.
+pub(crate) fn hull(text: &str, mut pieces: Vec<Range<usize>>) -> Option<(Range<usize>, Vec<Range<usize>>)> {
+    pieces.sort_by_key(|piece| piece.start);
+    let bytes = pieces.first()?.start..pieces.last()?.end;
+    let mut gaps = Vec::new();
+    for pair in pieces.windows(2) {
+        let gap = pair[0].end..pair[1].start;
+        if gap.start > gap.end {
+            return None;
+        }
+        if text[gap.clone()].contains(|c| c != '\n') {
+            gaps.push(gap);
+        }
+    }
+    Some((bytes, gaps))
+}
+
+/// The text of a mention's pieces, joined by one space.
+pub(crate) fn wording_at(text: &str, mention: &Mention) -> String {
+    mention.pieces().map(|piece| &text[piece]).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether two wordings of a discontinuous mention are the same but for what stands for its gaps (` ... `, ` [...] `).
+pub(crate) fn same_pieces(one: &str, other: &str) -> bool {
+    let words = |text: &str| -> String {
+        text.split_whitespace().filter(|word| !matches!(*word, "..." | "[...]" | "…")).collect()
+    };
+    words(one) == words(other)
 }
 
 #[cfg(test)]

@@ -93,7 +93,13 @@ fn locate(path: &Path, format: Option<Format>) -> Result<(Format, Place), Corpus
         None => guess(path)?,
     };
     let place = match (format, pair, stem) {
-        (Format::Nemo, Some((text, labels)), _) => Place::Nemo { text, labels },
+        (Format::Nemo, Some((text, labels)), _) => {
+            let missing = [&text, &labels].into_iter().find(|file| !file.is_file());
+            if let Some(partner) = missing {
+                return Err(CorpusError::Unpaired { file: name_of(path), partner: partner.display().to_string() });
+            }
+            Place::Nemo { text, labels }
+        }
         (Format::Nemo, None, _) => {
             return Err(path_error(
                 &name_of(path),

@@ -1,7 +1,7 @@
 //! The NCBI Disease corpus as it was published: a document a line, mentions as `<category="…">mention</category>`.
 //!
 //! ```text
-//! 10021369⇥Identification of APC2 , a homologue of the <category="Modifier">…</category> suppressor .⇥The …
+//! 123⇥Gait in <category="SpecificDisease">ataxia</category> .⇥We walked with …
 //! ```
 //!
 //! A line is PMID, title and abstract with a tab between them. It is not XML: the category stands where XML has a name,

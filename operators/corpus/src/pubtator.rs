@@ -1,9 +1,9 @@
 //! PubTator: `PMID|t|title`, `PMID|a|abstract`, a row for each mention, a blank line.
 //!
 //! ```text
-//! 354896|t|Lidocaine-induced cardiac asystole.
-//! 354896|a|Intravenous administration of …
-//! 354896⇥18⇥34⇥cardiac asystole⇥Disease⇥D006323
+//! 123|t|Gait in ataxia.
+//! 123|a|We walked with …
+//! 123⇥8⇥14⇥ataxia⇥Disease⇥D001259
 //! ```
 //!
 //! Offsets are half-open and count code points in title, one character, abstract. The sixth column has the concepts; a

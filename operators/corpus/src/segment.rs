@@ -67,7 +67,7 @@ fn cut(document: &AnnotatedDocument) -> (AnnotatedDocument, usize) {
 fn cover(text: &str, sentences: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut all = Vec::with_capacity(sentences.len());
     let mut end = 0;
-    for sentence in sentences.iter().cloned().chain([text.len()..text.len()]) {
+    for sentence in sentences.iter().cloned().chain(std::iter::once(text.len()..text.len())) {
         let between = trim(text, end..sentence.start.max(end));
         all.extend((!between.is_empty()).then_some(between));
         end = sentence.end.max(end);

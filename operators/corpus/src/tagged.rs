@@ -75,10 +75,13 @@ pub(crate) struct Tagged<S> {
     open: Option<OpenDocument>,
 }
 
+/// A mention: its tokens within its sentence, and its category.
+type Decoded = (Range<usize>, String);
+
 struct OpenDocument {
     spot: Spot,
     id: Option<String>,
-    sentences: Vec<(RawSentence, Vec<(Range<usize>, String)>)>,
+    sentences: Vec<(RawSentence, Vec<Decoded>)>,
 }
 
 impl<S: RawSource> Tagged<S> {
@@ -259,7 +262,7 @@ impl Build {
         self.document.tokens.push(Token { bytes: start..self.document.text.len(), columns });
     }
 
-    fn sentence(&mut self, sentence: &RawSentence, mentions: &[(Range<usize>, String)]) {
+    fn sentence(&mut self, sentence: &RawSentence, mentions: &[Decoded]) {
         let document = &mut self.document;
         let tokens = &document.tokens[self.first..];
         let bytes = |range: &Range<usize>| tokens[range.start].bytes.start..tokens[range.end - 1].bytes.end;

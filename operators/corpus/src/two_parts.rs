@@ -53,7 +53,10 @@ impl TwoParts {
         };
         let mut joined = plain(&text[..title_end], false);
         if let Some(start) = abstract_start {
-            joined.push(' ');
+            // The character between the two, which is a space whatever it was.
+            joined.push_str(
+                if start > title_end { plain(&text[title_end..start], false) } else { " ".to_owned() }.as_str(),
+            );
             joined.push_str(&plain(&text[start..], tabs));
         }
         notes.add(RemarkKind::LineBreaks, breaks, format!("{breaks} line breaks or tabs written as spaces"));
@@ -103,10 +106,10 @@ fn border(document: &AnnotatedDocument) -> Option<(usize, usize)> {
     match document.passages.get(1) {
         Some(second) => {
             let before = text[..second.bytes.start].chars().next_back();
-            let space = before.filter(|c| c.is_ascii_whitespace()).map_or(0, char::len_utf8);
+            let space = before.filter(|c| [' ', '\t', '\n', '\r'].contains(c)).map_or(0, char::len_utf8);
             Some((second.bytes.start - space, second.bytes.start))
         }
-        None => text.find('\n').map(|at| (at, at + 1)),
+        None => text.find('\n').filter(|at| !text[*at..].trim().is_empty()).map(|at| (at, at + 1)),
     }
 }
 

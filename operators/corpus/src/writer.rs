@@ -1,12 +1,13 @@
 //! Writes a corpus in any format, under its final name only once it is whole.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use pubtag_schemas::AnnotatedDocument;
+use pubtag_schemas::{AnnotatedDocument, DocId};
 
 use crate::files::{escape, name_of};
 use crate::iob::IobColumns;
@@ -77,7 +78,7 @@ impl CorpusWriter {
                 let mut out = Output::create(path.to_owned())?;
                 match format {
                     Format::BiocXml => out.write(bioc_xml::write_start)?,
-                    Format::BiocJson => out.write(|out| bioc_json::write_start(out))?,
+                    Format::BiocJson => out.write(bioc_json::write_start)?,
                     _ => {}
                 }
                 Sink::One { format, out }
@@ -96,9 +97,18 @@ impl CorpusWriter {
         document: &AnnotatedDocument,
         remarks: &mut Vec<Remark>,
     ) -> Result<(), CorpusError> {
-        let mut notes = Notes::new(spot, document.id.as_ref().map(|id| id.as_str()), remarks);
         let number = self.documents;
         self.documents += 1;
+        let named = self.named(document, number);
+        let document = named.as_ref();
+        let mut notes = Notes::new(spot, document.id.as_ref().map(|id| id.as_str()), remarks);
+        if matches!(named, Cow::Owned(_)) {
+            notes.add(
+                RemarkKind::NameChanged,
+                1,
+                "the document has no identifier, and the format needs one: it got this",
+            );
+        }
         match &mut self.sink {
             Sink::One { format: Format::Inline, out } => out.write(|out| inline::write(document, out, &mut notes)),
             Sink::One { format: Format::PubTator, out } => out.write(|out| pubtator::write(document, out, &mut notes)),
@@ -119,8 +129,21 @@ impl CorpusWriter {
                     })
                 })
             }
-            Sink::Brat { directory, names, files } => write_brat(directory, document, number, names, files, &mut notes),
+            Sink::Brat { directory, names, files } => write_brat(directory, document, names, files, &mut notes),
         }
+    }
+
+    /// The document with an identifier, if the format needs one.
+    fn named<'a>(&self, document: &'a AnnotatedDocument, number: u64) -> Cow<'a, AnnotatedDocument> {
+        let needed =
+            matches!(&self.sink, Sink::Brat { .. } | Sink::One { format: Format::Inline | Format::PubTator, .. });
+        let has = document.id.as_ref().is_some_and(|id| !id.as_str().is_empty());
+        if has || !needed {
+            return Cow::Borrowed(document);
+        }
+        // Padded, so that a directory lists documents in the order of the source.
+        let id = Some(DocId::new(format!("document-{:06}", number + 1)));
+        Cow::Owned(AnnotatedDocument { id, ..document.clone() })
     }
 
     /// Ends the corpus, and tells the files that it consists of.
@@ -132,7 +155,7 @@ impl CorpusWriter {
             Sink::One { format, mut out } => {
                 match format {
                     Format::BiocXml => out.write(bioc_xml::write_end)?,
-                    Format::BiocJson => out.write(|out| bioc_json::write_end(out))?,
+                    Format::BiocJson => out.write(bioc_json::write_end)?,
                     _ => {}
                 }
                 Ok(vec![out.finish()?])
@@ -150,13 +173,11 @@ impl CorpusWriter {
 fn write_brat(
     directory: &Path,
     document: &AnnotatedDocument,
-    number: u64,
     names: &mut HashSet<String>,
     files: &mut Vec<PathBuf>,
     notes: &mut Notes<'_>,
 ) -> Result<(), CorpusError> {
-    let id = document.id.as_ref().map(|id| id.as_str().to_owned()).filter(|id| !id.is_empty());
-    let wanted = escape(&id.clone().unwrap_or_else(|| format!("document-{}", number + 1)));
+    let wanted = escape(document.id.as_ref().map_or("", |id| id.as_str()));
     let mut name = wanted.clone();
     let mut copy = 2;
     // File systems may not tell upper from lower case.
@@ -164,13 +185,8 @@ fn write_brat(
         name = format!("{wanted}.{copy}");
         copy += 1;
     }
-    if id.is_none() || name != wanted {
-        notes.add(
-            RemarkKind::NameChanged,
-            1,
-            format!("written as {name}: the document has no name, or its name is taken"),
-        );
-    }
+    let taken = usize::from(name != wanted);
+    notes.add(RemarkKind::NameChanged, taken, format!("the name {wanted} is taken: written as {name}"));
     let mut text = Output::create(directory.join(format!("{name}.txt")))?;
     text.write(|out| out.write_all(document.text.as_bytes()))?;
     let mut annotations = Output::create(directory.join(format!("{name}.ann")))?;

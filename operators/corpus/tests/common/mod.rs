@@ -1,0 +1,40 @@
+//! What the tests on real corpora share.
+
+use std::path::{Path, PathBuf};
+
+use pubtag_corpus::{Documents, Format, Item, Remark, TagOptions, open};
+use pubtag_schemas::AnnotatedDocument;
+
+/// The folder of real corpora, or `None`, said aloud, where it is absent.
+#[allow(dead_code)]
+pub(crate) fn shared_data() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let shared = std::env::var_os("PUBTAG_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
+    let data = shared.join("data");
+    if data.is_dir() {
+        return Some(data);
+    }
+    eprintln!("SKIPPED: no corpora under {}; set PUBTAG_SHARED", data.display());
+    None
+}
+
+/// Everything that a reader yields.
+pub(crate) fn drain(documents: Documents<'_>) -> (Vec<AnnotatedDocument>, Vec<Remark>) {
+    let (mut all, mut remarks) = (Vec::new(), Vec::new());
+    for item in documents {
+        match item.unwrap() {
+            Item::Document(_, document) => {
+                assert!(document.is_sound(), "{document:?}");
+                all.push(*document);
+            }
+            Item::Remark(remark) => remarks.push(remark),
+        }
+    }
+    (all, remarks)
+}
+
+/// Reads a corpus by its path.
+#[allow(dead_code)]
+pub(crate) fn read(path: &Path, format: Option<Format>) -> (Vec<AnnotatedDocument>, Vec<Remark>) {
+    drain(open(path, format, &TagOptions::default()).unwrap().documents)
+}

@@ -1,0 +1,118 @@
+//! Files as a whole: what is bad about one is an error that names it, and none is read further than needed.
+
+#![allow(
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test that fails may panic, and one that is skipped says so"
+)]
+
+mod common;
+
+use std::fs;
+use std::io::{BufReader, Cursor, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use common::read;
+use pubtag_corpus::{ConvertOptions, CorpusError, Format, Item, TagOptions, convert, from_reader, open};
+
+fn error(path: &Path, format: Option<Format>) -> String {
+    let opened = open(path, format, &TagOptions::default());
+    let error = match opened {
+        Ok(corpus) => corpus.documents.filter_map(Result::err).next(),
+        Err(error) => Some(error),
+    };
+    error.expect("the file is bad").to_string()
+}
+
+#[test]
+fn a_bad_file_is_an_error_that_says_which_and_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    };
+    let cases = [
+        (file("empty.tsv", "\n\n"), None, "no document in it"),
+        (file("prose.txt", "Call me Ishmael.\nSome years ago\n"), None, "none of the formats known"),
+        (file("labels_train.txt", "O O\n"), None, "text_train.txt is not there"),
+        (file("x.ann", "T1\tD 0 3\till\n"), None, "x.txt is not there"),
+        (file("stray.tsv", "a\tI-D\nb\tO\nc\tB-D\n\n"), Some(Format::Iob), "contradicts nothing"),
+        (file("not.xml", "a\tO\n"), Some(Format::BiocXml), "no document in it"),
+        (folder.path().join("absent"), None, "cannot be read"),
+        (folder.path().to_owned(), Some(Format::Nemo), "without `.ann` files or a pair"),
+    ];
+    for (path, format, expected) in cases {
+        let error = error(&path, format);
+        assert!(error.contains(expected) && error.starts_with(&*path.to_string_lossy()), "{error}");
+    }
+}
+
+#[test]
+fn a_conversion_that_fails_leaves_nothing_under_the_name_of_its_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.json");
+    fs::write(&input, "{\"documents\": [{\"id\": \"1\", \"passages\": []}, {\"id\"").unwrap();
+    let output = folder.path().join("out.jsonl");
+    let failed = convert(&input, &output, &ConvertOptions::to(Format::Jsonl));
+    assert!(matches!(failed, Err(CorpusError::Malformed { .. })), "{failed:?}");
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["in.json"]);
+}
+
+/// The same bytes again and again, without end.
+struct Endless {
+    bytes: &'static [u8],
+    at: usize,
+}
+
+impl Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let rest = &self.bytes[self.at..];
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        self.at = (self.at + length) % self.bytes.len();
+        Ok(length)
+    }
+}
+
+#[test]
+fn documents_come_out_of_a_file_that_never_ends() {
+    let cases = [
+        (Format::Inline, "", "1\tT\tA <category=\"D\">b</category>\n"),
+        (Format::PubTator, "", "1|t|T\n1|a|A b\n1\t2\t3\tA\tD\tX\n\n"),
+        (
+            Format::BiocXml,
+            "<collection>",
+            "<document><id>1</id><passage><offset>0</offset><text>A</text></passage></document>",
+        ),
+        (Format::BiocJson, "{\"documents\":[{\"id\":\"0\",\"passages\":[]}", ",{\"id\":\"1\",\"passages\":[]}"),
+        (Format::Iob, "", "A\tO\nb\tB-D\n\n"),
+        (Format::Jsonl, "", "{\"id\":\"1\",\"text\":\"A\"}\n"),
+    ];
+    for (format, head, bytes) in cases {
+        let endless = Endless { bytes: bytes.as_bytes(), at: 0 };
+        let input = BufReader::new(Cursor::new(head).chain(endless));
+        let documents = from_reader(input, &Arc::from("endless"), format, &TagOptions::default()).unwrap();
+        let first = documents.filter(|item| matches!(item, Ok(Item::Document(..)))).take(100);
+        assert_eq!(first.count(), 100, "{format}");
+    }
+}
+
+#[test]
+fn a_document_whose_name_is_taken_is_written_beside_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.jsonl");
+    fs::write(&input, "{\"id\":\"a/b\",\"text\":\"one\"}\n{\"id\":\"a/b\",\"text\":\"two\"}\n{\"text\":\"three\"}\n")
+        .unwrap();
+    let output = folder.path().join("brat");
+    let report = convert(&input, &output, &ConvertOptions::to(Format::Brat)).unwrap();
+    assert_eq!(report.files.len(), 6);
+    let (back, _) = read(&output, None);
+    let ids: Vec<_> = back.iter().map(|d| (d.id.as_ref().unwrap().as_str(), d.text.as_str())).collect();
+    assert_eq!(ids, [("a/b", "one"), ("a/b.2", "two"), ("document-000003", "three")]);
+    assert_eq!(report.remarks.kept.len(), 2, "{:?}", report.remarks);
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["remarks"]["counts"]["name_changed"]["remarks"], 2);
+}
