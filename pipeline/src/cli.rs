@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use pubtag_corpus::Format;
 
 use crate::config::{Grace, MaxRejects};
 use crate::device::DeviceChoice;
@@ -35,8 +36,77 @@ pub struct Cli {
 pub enum Command {
     /// Tag citations and write annotations, documents and rejects to Parquet.
     Run(RunArgs),
+    /// Convert an annotated corpus into another format.
+    Convert(ConvertArgs),
+    /// Count or list what annotated corpora hold.
+    #[command(subcommand)]
+    Corpus(CorpusCommand),
     /// Print the documentation of the output tables as Markdown.
     Schema,
+}
+
+/// What an annotated corpus can be: its names on the command line.
+const FORMATS: &str = "inline|pubtator|bioc-xml|bioc-json|iob|nemo|brat|jsonl";
+
+/// Arguments of `pubtag convert`.
+#[derive(Args, Debug)]
+pub struct ConvertArgs {
+    /// The corpus; for NeMo either of its files, for brat a file or the folder.
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+
+    /// The format to write.
+    #[arg(long, value_name = FORMATS)]
+    pub to: Format,
+
+    /// The file to write; for NeMo and brat a folder.
+    #[arg(long, short, value_name = "OUT")]
+    pub output: PathBuf,
+
+    /// The format of the input; told by its content if absent.
+    #[arg(long, value_name = FORMATS)]
+    pub from: Option<Format>,
+
+    /// The longest sentence of a NeMo corpus, in words; longer ones are cut where no mention stands.
+    #[arg(long, value_name = "WORDS")]
+    pub max_length: Option<NonZeroUsize>,
+}
+
+/// The subcommands of `pubtag corpus`.
+#[derive(Debug, Subcommand)]
+pub enum CorpusCommand {
+    /// Count documents, sentences, tokens and mentions; find overlaps, repetitions and leakage between files.
+    Stats(StatsArgs),
+    /// Print each mention: document, first character, one past the last, category, mention, concepts.
+    List(ListArgs),
+}
+
+/// Arguments of `pubtag corpus stats`.
+#[derive(Args, Debug)]
+pub struct StatsArgs {
+    /// The files; those of one corpus together show what its splits share.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// Their format; told by their content if absent.
+    #[arg(long, value_name = FORMATS)]
+    pub from: Option<Format>,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `pubtag corpus list`.
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// The file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Its format; told by its content if absent.
+    #[arg(long, value_name = FORMATS)]
+    pub from: Option<Format>,
 }
 
 /// Arguments of `pubtag run`.

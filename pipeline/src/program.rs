@@ -30,6 +30,8 @@ pub fn main() -> ExitCode {
 fn execute(cli: Cli) -> Result<u8, Failure> {
     match cli.command {
         Command::Run(args) => block_on(commands::run::execute(args, cli.quiet)),
+        Command::Convert(args) => to_stdout(commands::convert::execute(&args)?),
+        Command::Corpus(command) => to_stdout(commands::corpus::execute(&command)?),
         Command::Schema => to_stdout(commands::schema::execute()),
     }
 }

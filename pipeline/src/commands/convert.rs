@@ -1,0 +1,26 @@
+//! `pubtag convert`.
+
+use std::io::{self, Write};
+
+use pubtag_corpus::{ConversionReport, ConvertOptions, convert};
+
+use crate::cli::ConvertArgs;
+use crate::commands::corpus::log_remarks;
+use crate::exit::{Exit, Failure};
+
+/// Converts a corpus and prints the files written; what the target cannot express goes to the log.
+///
+/// # Errors
+/// The input cannot be read as a whole, or the output cannot be written.
+pub fn execute(args: &ConvertArgs) -> Result<io::Result<()>, Failure> {
+    let mut options = ConvertOptions { from: args.from, ..ConvertOptions::to(args.to) };
+    options.write.max_length = args.max_length;
+    let report = convert(&args.input, &args.output, &options).map_err(|error| Failure::new(Exit::Data, error))?;
+    let ConversionReport { from, to, documents_read, documents_written, mentions_read, mentions_written, .. } = report;
+    tracing::info!(
+        "{from} to {to}: {documents_written} of {documents_read} documents, {mentions_written} of {mentions_read} mentions"
+    );
+    log_remarks(&report.remarks);
+    let files: String = report.files.iter().map(|file| format!("{}\n", file.display())).collect();
+    Ok(io::stdout().lock().write_all(files.as_bytes()))
+}

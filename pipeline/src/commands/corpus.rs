@@ -1,0 +1,125 @@
+//! `pubtag corpus`.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use pubtag_corpus::{
+    Corpus, CorpusStats, FileStats, Item, Listing, Remarks, StatsBuilder, TagOptions, open, summarize,
+};
+
+use crate::cli::{CorpusCommand, ListArgs, StatsArgs};
+use crate::exit::{Exit, Failure};
+
+/// Remarks that a page shows with their places; `--json` has them all.
+const SHOWN: usize = 20;
+
+/// Counts or lists.
+///
+/// # Errors
+/// A corpus cannot be read as a whole.
+pub fn execute(command: &CorpusCommand) -> Result<io::Result<()>, Failure> {
+    match command {
+        CorpusCommand::Stats(args) => stats(args),
+        CorpusCommand::List(args) => list(args),
+    }
+}
+
+fn stats(args: &StatsArgs) -> Result<io::Result<()>, Failure> {
+    let mut files = Vec::new();
+    for path in &args.files {
+        let mut builder = StatsBuilder::new(path.display().to_string());
+        for_each(path, args.from, |item| builder.add(item))?;
+        files.push(builder);
+    }
+    let stats = summarize(files);
+    let text = if args.json {
+        serde_json::to_string_pretty(&stats).map_err(|error| Failure::new(Exit::Internal, error))? + "\n"
+    } else {
+        page(&stats)
+    };
+    Ok(io::stdout().lock().write_all(text.as_bytes()))
+}
+
+/// Prints a line for each mention: document, first character, one past the last, category, mention, concepts.
+fn list(args: &ListArgs) -> Result<io::Result<()>, Failure> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut written = Ok(());
+    let mut remarks = Remarks::default();
+    for_each(&args.file, args.from, |item| match item {
+        Item::Remark(remark) => remarks.add(remark.clone()),
+        Item::Document(_, document) if written.is_ok() => written = write_listing(&mut out, &Listing::of(document)),
+        Item::Document(..) => {}
+    })?;
+    log_remarks(&remarks);
+    Ok(written.and_then(|()| out.flush()))
+}
+
+fn write_listing(out: &mut impl io::Write, listing: &Listing) -> io::Result<()> {
+    let id = listing.id.as_deref().unwrap_or("");
+    for mention in &listing.mentions {
+        let (start, end, concepts) = (mention.start_char, mention.end_char, mention.concepts.join(" "));
+        writeln!(out, "{id}\t{start}\t{end}\t{}\t{}\t{concepts}", mention.category, mention.mention)?;
+    }
+    Ok(())
+}
+
+fn for_each(path: &Path, format: Option<pubtag_corpus::Format>, mut f: impl FnMut(&Item)) -> Result<(), Failure> {
+    let failure = |error| Failure::new(Exit::Data, anyhow::Error::new(error));
+    let Corpus { documents, .. } = open(path, format, &TagOptions::default()).map_err(failure)?;
+    for item in documents {
+        f(&item.map_err(failure)?);
+    }
+    Ok(())
+}
+
+/// Logs what readers and writers remarked, by class, and in detail where details are asked for.
+pub(crate) fn log_remarks(remarks: &Remarks) {
+    for (kind, count) in &remarks.counts {
+        tracing::warn!("{kind}: {} (with --verbose each has its place)", count.things);
+    }
+    for remark in &remarks.kept {
+        tracing::debug!("{remark}");
+    }
+}
+
+/// The statistics for a person.
+fn page(stats: &CorpusStats) -> String {
+    let mut text = String::new();
+    for file in &stats.files {
+        text.push_str(&file_page(file));
+    }
+    for leak in &stats.leakage {
+        let _ =
+            writeln!(text, "shared by {} and {}: {} ids, {} texts", leak.one, leak.other, leak.ids.len(), leak.texts);
+    }
+    text
+}
+
+fn file_page(file: &FileStats) -> String {
+    let mut text = format!("{}\n", file.name);
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "  {name:<20} {value}");
+    };
+    line("documents", file.documents.to_string());
+    line("sentences", file.sentences.to_string());
+    line("tokens", file.tokens.to_string());
+    line("mentions", format!("{} ({} different)", file.mentions, file.distinct_mentions));
+    for (category, count) in &file.categories {
+        line(&format!("  {category}"), count.to_string());
+    }
+    line("overlapping pairs", file.overlaps.to_string());
+    line("duplicate mentions", file.duplicate_mentions.to_string());
+    line("repeated ids", file.duplicate_ids.len().to_string());
+    line("repeated texts", file.duplicate_texts.to_string());
+    let frequent: Vec<String> =
+        file.frequent.iter().take(10).map(|(mention, count)| format!("{mention} {count}")).collect();
+    line("most frequent", frequent.join(" · "));
+    for (kind, count) in &file.remarks.counts {
+        line(kind.as_str(), count.things.to_string());
+    }
+    for remark in file.remarks.kept.iter().take(SHOWN) {
+        line("", remark.to_string());
+    }
+    text
+}

@@ -1,0 +1,92 @@
+//! Annotated corpora on the command line.
+
+use std::fs;
+use std::path::Path;
+
+use pubtag_tests::{PubTag, shared};
+use serde_json::Value;
+use tempfile::tempdir;
+
+use crate::PROGRAM;
+
+/// Two documents with astral, accented and composite mentions, in PubTator's form.
+const PUBTATOR: &str = "990000001|t|Naïve 𝛽-thalassemia in mice\n990000001|a|We saw gout. No ataxia was seen.\n\
+                        990000001\t6\t19\t𝛽-thalassemia\tDisease\tD017086\n\
+                        990000001\t35\t39\tgout\tDisease\tD006073\n\
+                        990000001\t44\t50\tataxia\tDisease\tD001259|D002524\n\n\
+                        990000002|t|Nothing here\n990000002|a|Nor there.\n\n";
+
+#[test]
+fn mentions_are_listed_with_their_places_and_concepts() {
+    let dir = tempdir().unwrap();
+    let corpus = dir.path().join("corpus.txt");
+    fs::write(&corpus, PUBTATOR).unwrap();
+    let outcome = PubTag::new(PROGRAM, ["corpus", "list"]).arg(&corpus).succeed();
+    let lines: Vec<&str> = outcome.stdout.lines().collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[0], "990000001\t6\t19\tDisease\t𝛽-thalassemia\tD017086");
+    assert_eq!(lines[2], "990000001\t44\t50\tDisease\tataxia\tD001259 D002524");
+}
+
+#[test]
+fn a_corpus_survives_the_way_there_and_back() {
+    let dir = tempdir().unwrap();
+    let corpus = dir.path().join("corpus.txt");
+    fs::write(&corpus, PUBTATOR).unwrap();
+    for format in ["bioc-xml", "bioc-json"] {
+        let (there, back) = (dir.path().join(format), dir.path().join(format!("{format}.back")));
+        let convert = |from: &Path, to: &str, output: &Path| {
+            PubTag::new(PROGRAM, ["convert"]).arg(from).arg("--to").arg(to).arg("-o").arg(output).succeed();
+        };
+        convert(&corpus, format, &there);
+        convert(&there, "pubtator", &back);
+        assert_eq!(fs::read_to_string(&back).unwrap(), PUBTATOR, "by way of {format}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_corpus_is_refused_by_name() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("poem.txt");
+    fs::write(&file, "Shall I compare thee to a summer's day?\n").unwrap();
+    PubTag::new(PROGRAM, ["corpus", "stats"]).arg(&file).end().assert_fails(65, &["poem.txt"]);
+}
+
+#[test]
+fn nemo_files_equal_the_reference_conversion_byte_for_byte() {
+    let Some(shared) = shared("nemo_files_equal_the_reference_conversion_byte_for_byte") else { return };
+    let dir = tempdir().unwrap();
+    let source = shared.join("data/ncbi_disease/iob/train.tsv");
+    for (options, reference) in [(&[][..], "nemo"), (&["--max-length", "40"], "nemo/max_length_40")] {
+        let output = dir.path().join(reference.replace('/', "-"));
+        let call = PubTag::new(PROGRAM, ["convert", "--to", "nemo"]).arg(&source).arg("-o").arg(&output);
+        options.iter().fold(call, PubTag::arg).succeed();
+        for file in ["text_train.txt", "labels_train.txt"] {
+            let expected = fs::read(shared.join("data/ncbi_disease").join(reference).join(file)).unwrap();
+            assert!(fs::read(output.join(file)).unwrap() == expected, "{reference}/{file} differs");
+        }
+    }
+}
+
+#[test]
+fn the_published_counts_of_ncbi_disease_are_found() {
+    let Some(shared) = shared("the_published_counts_of_ncbi_disease_are_found") else { return };
+    let counts = |file: &str| -> Value {
+        let path = shared.join("data/ncbi_disease").join(file);
+        let outcome = PubTag::new(PROGRAM, ["corpus", "stats", "--json"]).arg(path).succeed();
+        serde_json::from_str::<Value>(&outcome.stdout).unwrap()["files"][0].clone()
+    };
+    for (file, documents, mentions) in
+        [("NCBItrainset", 593, 5145), ("NCBIdevelopset", 100, 787), ("NCBItestset", 100, 960)]
+    {
+        let found = counts(&format!("pubtator/{file}_corpus.txt"));
+        assert_eq!((&found["documents"], &found["mentions"]), (&documents.into(), &mentions.into()), "{file}");
+    }
+    for (file, sentences, tokens, mentions) in
+        [("train", 5424, 135_701, 5134), ("devel", 923, 23_969, 787), ("test", 940, 24_497, 960)]
+    {
+        let found = counts(&format!("iob/{file}.tsv"));
+        let expected = (&sentences.into(), &tokens.into(), &mentions.into());
+        assert_eq!((&found["sentences"], &found["tokens"], &found["mentions"]), expected, "{file}");
+    }
+}
