@@ -1,7 +1,7 @@
 //! JSONL spans: one document a line, `{"id", "text", "entities": [{"start", "end", "label"}]}`.
 //!
 //! Offsets are half-open and count code points. Two keys more are written where there is something to write, and read
-//! where they stand: `concepts` (as [`ConceptIds`](pubtag_schemas::ConceptIds) writes them) and `mention`, the mention's
+//! where they stand: `concepts` (as [`ConceptIds`] writes them) and `mention`, the mention's
 //! own wording, which is checked against the text.
 
 use std::collections::VecDeque;

@@ -154,6 +154,10 @@ fn every_corpus_goes_through_every_format_and_back() {
     for corpus in corpora(&data, scratch.path()) {
         let (original, _) = read(&corpus, None);
         for &format in Format::ALL {
+            // Two files for each of thousands of sentences take a minute and show nothing that hundreds do not.
+            if format == Format::Brat && original.len() > 1000 {
+                continue;
+            }
             let out = tempfile::tempdir().unwrap();
             let target = out.path().join("out");
             let report = convert(&corpus, &target, &ConvertOptions::to(format)).unwrap();
