@@ -49,7 +49,8 @@ fn killed_again_and_again_the_rows_are_those_of_an_unbroken_run() {
     assert!(interrupted > 0, "no kill met a run at work");
     run(&inputs, &broken).succeed();
     assert_eq!(tables(&broken), tables(&unbroken));
-    assert_eq!(commits(&broken), inputs.len());
+    let markers = std::fs::read_dir(broken.join("_pubtag/commits")).unwrap();
+    assert_eq!(markers.count(), inputs.len(), "what kills cut short is swept");
 }
 
 #[test]

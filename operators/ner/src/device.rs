@@ -115,4 +115,16 @@ mod tests {
         assert_eq!(error.kind(), pubtag_stream::FaultKind::Configuration);
         assert!(error.to_string().contains("--features cuda"), "{error}");
     }
+
+    #[cfg(feature = "cuda")]
+    #[test]
+    fn cuda_without_a_driver_is_a_configuration_error_with_a_way_out() {
+        match Device::Cuda(0).probe() {
+            Ok(()) => assert!(crate::driver::is_installed("libcuda.so")),
+            Err(error) => {
+                assert_eq!(error.kind(), pubtag_stream::FaultKind::Configuration);
+                assert!(error.to_string().contains("install NVIDIA's driver"), "{error}");
+            }
+        }
+    }
 }

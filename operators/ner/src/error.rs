@@ -125,6 +125,23 @@ pub enum NerError {
     /// The model's thread ended before its work did.
     #[error("the model's thread has stopped")]
     Stopped,
+    /// A file cannot be written.
+    #[error("cannot write {path}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A model's parameters do not make a safetensors file.
+    #[error("cannot lay the model out as a safetensors file")]
+    Export(#[source] safetensors::SafeTensorError),
+    /// Training left the numbers.
+    #[error("the loss of step {step} is not a finite number; lower the learning rate")]
+    Diverged {
+        /// The step, from 0.
+        step: usize,
+    },
     /// The model answered with something that is no number.
     #[error("the model gave a score that is not a finite number; its weights or its precision are broken")]
     NotFinite,
@@ -135,8 +152,8 @@ impl NerError {
     pub fn kind(&self) -> FaultKind {
         match self {
             Self::Read { source, .. } if source.kind() != io::ErrorKind::NotFound => FaultKind::Transient,
-            Self::Spawn(_) => FaultKind::Transient,
-            Self::Panicked { .. } | Self::Stopped | Self::NotFinite => FaultKind::Internal,
+            Self::Spawn(_) | Self::Write { .. } => FaultKind::Transient,
+            Self::Panicked { .. } | Self::Stopped | Self::NotFinite | Self::Export(_) => FaultKind::Internal,
             _ => FaultKind::Configuration,
         }
     }

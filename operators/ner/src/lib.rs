@@ -31,6 +31,7 @@ mod stats;
 mod testing;
 mod thread;
 mod threads;
+pub mod train;
 mod weights;
 
 pub use backend::NerBackend;

@@ -112,7 +112,7 @@ fn summary(problems: &[String]) -> String {
 }
 
 /// Name and shape of every parameter. Matrices are `[out, in]`, as PyTorch stores them.
-fn parameters(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
+pub(crate) fn parameters(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     let &ModelConfig { hidden_size: hidden, embedding_size: embedding, intermediate_size: intermediate, .. } = config;
     let mut all = Vec::new();
     let mut table =
@@ -150,7 +150,7 @@ fn parameters(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
 }
 
 /// What a family's files call a parameter.
-fn file_name(family: Family, name: &str) -> String {
+pub(crate) fn file_name(family: Family, name: &str) -> String {
     let prefix = match family {
         _ if name.starts_with("classifier.") => return name.to_owned(),
         Family::Bert => "bert",

@@ -29,7 +29,8 @@ pub trait Liveness: Debug + Send + Sync {
     /// If it cannot be told.
     fn is_alive(&self, run_id: Uuid) -> BoxFuture<'_, Result<bool, Error>>;
 
-    /// Removes what dead runs left that the store does not list: their marks, half-written files.
+    /// Removes what dead runs left that the store does not list: their marks, half-written files. Called by a run that
+    /// holds its own mark.
     ///
     /// # Errors
     /// If something that should go stays.
@@ -166,15 +167,15 @@ fn still_there(_: &File, path: &Path) -> io::Result<bool> {
 /// The staged files are listed before any lock is looked at, so that none of a run that starts meanwhile is among them.
 fn tidy(locks: &FileLocks) -> Result<(), Error> {
     let staged = staged_files(&locks.folder)?;
-    let someone_lives = bury_dead(&locks.folder.join(layout::ATTEMPTS))?;
+    let living = bury_dead(&locks.folder.join(layout::ATTEMPTS))?;
     for path in staged {
         let dead = match staged_name(&path).and_then(layout::run_of_part) {
             Some(run_id) => {
                 let lock = locks.lock_path(run_id);
                 !is_locked(&lock).map_err(|source| lock_error(&lock, source))?
             }
-            // A marker's name does not tell its run.
-            None => !someone_lives,
+            // A marker's name does not tell its run. One run lives: the one that tidies up.
+            None => living <= 1,
         };
         if dead {
             remove(&path).map_err(|source| folder_error(&path, source))?;
@@ -183,9 +184,9 @@ fn tidy(locks: &FileLocks) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes the lock files of dead runs and says whether a run lives.
-fn bury_dead(folder: &Path) -> Result<bool, Error> {
-    let mut someone_lives = false;
+/// Removes the lock files of dead runs and counts the runs that live.
+fn bury_dead(folder: &Path) -> Result<usize, Error> {
+    let mut living = 0;
     for path in files(folder)? {
         let fail = |source| lock_error(&path, source);
         // Locking for oneself alone takes a file opened for writing on network file systems.
@@ -195,11 +196,11 @@ fn bury_dead(folder: &Path) -> Result<bool, Error> {
         };
         match file.try_lock() {
             Ok(()) => remove(&path).map_err(fail)?,
-            Err(TryLockError::WouldBlock) => someone_lives = true,
+            Err(TryLockError::WouldBlock) => living += 1,
             Err(TryLockError::Error(error)) => return Err(fail(error)),
         }
     }
-    Ok(someone_lives)
+    Ok(living)
 }
 
 fn staged_files(output: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -314,7 +315,8 @@ mod tests {
     async fn half_written_files_go_once_their_run_is_dead() {
         let folder = tempfile::tempdir().unwrap();
         let locks = FileLocks::new(folder.path());
-        let (live, dead) = (Uuid::now_v7(), Uuid::now_v7());
+        let (own, live, dead) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+        let _own = locks.hold(own).await.unwrap();
         let part = |run| folder.path().join(format!("annotations/x-{run}-00000-000.parquet#1"));
         let marker = folder.path().join("_pubtag/commits/ab.json#1");
         let hold = locks.hold(live).await.unwrap();

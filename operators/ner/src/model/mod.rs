@@ -119,3 +119,70 @@ impl<B: Backend> Inputs<B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::backend::Autodiff;
+    use burn::module::{ModuleVisitor, Param};
+    use burn::tensor::backend::AutodiffBackend;
+    use burn_flex::{Flex, FlexDevice};
+
+    use super::*;
+    use crate::Checkpoint;
+
+    /// The parameters without a gradient, or with one of zeros alone.
+    struct Untouched<'a, A: AutodiffBackend> {
+        gradients: &'a A::Gradients,
+        parameters: usize,
+        untouched: Vec<Vec<usize>>,
+    }
+
+    impl<A: AutodiffBackend> ModuleVisitor<A> for Untouched<'_, A> {
+        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<A, D>>) {
+            self.parameters += 1;
+            let gradient = parameter.val().grad(self.gradients);
+            let moves =
+                gradient.is_some_and(|gradient| gradient.abs().sum().into_data().iter::<f32>().all(|sum| sum > 0.0));
+            if !moves {
+                self.untouched.push(parameter.val().dims().to_vec());
+            }
+        }
+    }
+
+    fn tiny<B: Backend<Device = FlexDevice>>() -> TokenClassification<B> {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny-bert");
+        let checkpoint = Checkpoint::open(directory).unwrap();
+        let mut weights = Weights::read(&checkpoint.weights(), checkpoint.config()).unwrap();
+        TokenClassification::load(checkpoint.config(), &mut weights, &FlexDevice)
+    }
+
+    fn inputs<B: Backend<Device = FlexDevice>>() -> Inputs<B> {
+        let mut batch = MicroBatch::default();
+        batch.push(&[2, 40, 41, 42, 3]);
+        batch.push(&[2, 99, 3]);
+        Inputs::new(&batch, 0, Shapes::Exact, &FlexDevice)
+    }
+
+    fn logits<B: NerBackend<Device = FlexDevice>>(model: &TokenClassification<B>) -> Vec<f32> {
+        model.forward(&inputs()).into_data().to_vec().unwrap()
+    }
+
+    #[test]
+    fn every_parameter_has_a_gradient() {
+        let model = tiny::<Autodiff<Flex>>();
+        let gradients = model.forward(&inputs()).powi_scalar(2).sum().backward();
+        let mut seen = Untouched { gradients: &gradients, parameters: 0, untouched: Vec::new() };
+        model.visit(&mut seen);
+        // Three tables, a norm, a classifier; for each layer four linear layers and two norms.
+        assert_eq!(seen.parameters, 3 + 2 + 2 + 2 * (4 * 2 + 2 * 2));
+        assert!(seen.untouched.is_empty(), "no gradient for parameters of the shapes {:?}", seen.untouched);
+    }
+
+    #[test]
+    fn dropout_works_while_training_and_only_then() {
+        let trained = tiny::<Autodiff<Flex>>();
+        assert_ne!(logits(&trained), logits(&trained));
+        let run = tiny::<Flex>();
+        assert_eq!(logits(&run), logits(&run));
+    }
+}

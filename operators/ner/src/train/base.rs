@@ -45,7 +45,10 @@ fn describe_head(config: &mut Map<String, Value>, labels: &[String]) {
         _ => "BertForTokenClassification",
     };
     config.insert("architectures".into(), json!([architecture]));
-    config.insert("id2label".into(), labels.iter().enumerate().map(|(id, label)| (id.to_string(), json!(label))).collect());
+    config.insert(
+        "id2label".into(),
+        labels.iter().enumerate().map(|(id, label)| (id.to_string(), json!(label))).collect(),
+    );
     config.insert("label2id".into(), labels.iter().enumerate().map(|(id, label)| (label.clone(), json!(id))).collect());
     config.insert("torch_dtype".into(), json!("float32"));
     config.remove("_name_or_path");
@@ -54,8 +57,8 @@ fn describe_head(config: &mut Map<String, Value>, labels: &[String]) {
 /// The encoder's tensors under a token classifier's names, and a new head.
 fn headed_weights(path: &Path, config: &Map<String, Value>, labels: usize, seed: u64) -> Result<Vec<u8>, NerError> {
     let bytes = read(path)?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|source| NerError::Safetensors { path: path.to_owned(), source })?;
+    let file =
+        SafeTensors::deserialize(&bytes).map_err(|source| NerError::Safetensors { path: path.to_owned(), source })?;
     let prefix = format!("{}.", config.get("model_type").and_then(Value::as_str).unwrap_or("bert"));
     let hidden = ["hidden_size", "dim"].iter().find_map(|key| config.get(*key)).and_then(Value::as_u64);
     let hidden = usize::try_from(hidden.unwrap_or(0)).unwrap_or(0);

@@ -10,6 +10,7 @@ use safetensors::tensor::TensorView;
 
 use crate::NerError;
 use crate::config::ModelConfig;
+use crate::fused::floats;
 use crate::model::{EncoderLayer, LayerNorm, Linear, TokenClassification};
 use crate::weights::{file_name, parameters};
 
@@ -90,8 +91,4 @@ impl Found {
             self.values.insert(format!("{name}.bias"), bias[part * rows..][..rows].to_vec());
         }
     }
-}
-
-fn floats<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().into_vec().expect("just converted to f32")
 }

@@ -56,7 +56,8 @@ impl<B: Backend> Optimizer<B> {
         model.visit(&mut squares);
         let norm = squares.sum.sqrt() as f32;
         let scale = if norm > self.clip_norm { self.clip_norm / norm } else { 1.0 };
-        let model = model.map(&mut Step { optimizer: self, gradients, learning_rate, scale, next: 0, path: Vec::new() });
+        let model =
+            model.map(&mut Step { optimizer: self, gradients, learning_rate, scale, next: 0, path: Vec::new() });
         (model, norm)
     }
 

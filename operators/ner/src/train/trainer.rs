@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use burn::module::AutodiffModule;
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::AutodiffBackend;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -202,7 +202,12 @@ where
         while !rest.is_empty() {
             let (batch, later) = rest.split_at(fitting(rest));
             rest = later;
-            let inputs = Inputs::new(&packed(batch), self.shape.first_position, <A::InnerBackend as NerBackend>::SHAPES, self.device);
+            let inputs = Inputs::new(
+                &packed(batch),
+                self.shape.first_position,
+                <A::InnerBackend as NerBackend>::SHAPES,
+                self.device,
+            );
             let logits = model.forward(&inputs, &mut scratch).into_data().convert::<f32>();
             let values: Vec<f32> = logits.into_vec().expect("just converted to f32");
             let labels = self.shape.labels.count();
