@@ -3,9 +3,9 @@
 //! Prints the machine's limit (products and sums in registers), large matrix products, whole encoders over abstracts
 //! of realistic lengths, and where an encoder's time goes. Every number is the best of several, and a limit is
 //! measured between any two of them: on a shared machine trust the ratios. `CPU` counts only the time that the threads
-//! really ran, scaled up to all of them: what an otherwise idle machine would give.
-
-#![expect(clippy::print_stdout, reason = "its table is what a benchmark is for")]
+//! really ran, scaled up to all of them: what an otherwise idle machine would give. Arguments choose sections:
+//! `products`, `small`, `base`, `parts`.
+#![allow(clippy::print_stdout)] // printing is what it is for
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ struct Model {
     layers: usize,
     hidden: usize,
     heads: usize,
+    budgets: &'static [usize],
 }
 
 fn main() {
@@ -29,14 +30,20 @@ fn main() {
     let threads = rayon::current_num_threads();
     println!("{isa:?}, {threads} threads");
     println!("limit of one thread {:.0} GFLOP/s, of all {:.0}", limit(isa, 1).wall, limit(isa, threads).wall);
-    large_products(isa);
-    for model in [Model { layers: 6, hidden: 384, heads: 12 }, Model { layers: 12, hidden: 768, heads: 12 }] {
-        for precision in isa.precisions() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wants = |section: &str| wanted.is_empty() || wanted.iter().any(|name| name == section);
+    let small = Model { layers: 6, hidden: 384, heads: 12, budgets: &[2048, 4096, 8192] };
+    let base = Model { layers: 12, hidden: 768, heads: 12, budgets: &[2048, 4096] };
+    if wants("products") {
+        large_products(isa);
+    }
+    for (section, model) in [("small", small), ("base", base)] {
+        for precision in isa.precisions().filter(|_| wants(section)) {
             encoders(isa, model, precision);
         }
     }
-    for precision in isa.precisions() {
-        parts(isa, Model { layers: 6, hidden: 384, heads: 12 }, precision);
+    for precision in isa.precisions().filter(|_| wants("parts")) {
+        parts(isa, small, precision);
     }
 }
 
@@ -99,12 +106,13 @@ fn linear(weight: &[f32], inputs: usize) -> LinearWeights<'_> {
 fn large_products(isa: Isa) {
     println!("\nlarge products               GFLOP/s   of limit (CPU)");
     for precision in isa.precisions() {
-        for size in [384, 768, 1536] {
+        for size in [384, 1536] {
             let (rows, weight) = (4096, values(size * size));
             let layer = PackedLinear::new(isa, precision, &linear(&weight, size)).expect("shapes fit");
             let (x, mut out, mut scratch) = (values(rows * size), vec![0.0; rows * size], Scratch::new());
-            let rate = best(6, 20.0 * (2 * rows * size * size) as f64, || {
-                for _ in 0..20 {
+            let times = 6 * 1536 / size;
+            let rate = best(4, (times * 2 * rows * size * size) as f64, || {
+                for _ in 0..times {
                     layer.forward(&x, Epilogue::Bias, &mut out, &mut scratch).expect("shapes fit");
                 }
             });
@@ -129,7 +137,7 @@ fn micro_batches(budget: usize, abstracts: usize) -> Vec<Vec<u32>> {
     batches
 }
 
-fn encoders(isa: Isa, Model { layers, hidden, heads }: Model, precision: Precision) {
+fn encoders(isa: Isa, Model { layers, hidden, heads, budgets }: Model, precision: Precision) {
     let weight = values(4 * hidden * hidden);
     let square = linear(&weight[..hidden * hidden], hidden);
     let (gamma, beta) = (vec![1.0; hidden], vec![0.0; hidden]);
@@ -150,8 +158,8 @@ fn encoders(isa: Isa, Model { layers, hidden, heads }: Model, precision: Precisi
     println!("\n{layers} × {hidden} {}, packed in {:.0} ms", name(precision), start.elapsed().as_secs_f64() * 1e3);
     println!("token budget   tokens/s   tokens/s (CPU)   GFLOP/s   of limit (CPU)");
     let mut scratch = Scratch::new();
-    for budget in [2048, 4096, 8192] {
-        let batches = micro_batches(budget, if hidden < 768 { 64 } else { 24 });
+    for &budget in budgets {
+        let batches = micro_batches(budget, 2 * budget / 356);
         let lengths = || batches.iter().flat_map(|batch| batch.windows(2).map(|pair| (pair[1] - pair[0]) as f64));
         let tokens: f64 = lengths().sum();
         let wide = hidden as f64;
@@ -191,7 +199,7 @@ fn parts(isa: Isa, Model { hidden, heads, .. }: Model, precision: Precision) {
     let mut times = Vec::new();
     // Nanoseconds of all threads for a token; the rate is that of tokens.
     let mut time = |part: &'static str, work: &mut dyn FnMut(&mut [f32], &mut Scratch)| {
-        let rate = best(5, (40 * tokens) as f64, || (0..40).for_each(|_| work(&mut out, &mut scratch)));
+        let rate = best(4, (10 * tokens) as f64, || (0..10).for_each(|_| work(&mut out, &mut scratch)));
         times.push((part, 1.0 / rate.cpu));
     };
     let wide = tokens * hidden;

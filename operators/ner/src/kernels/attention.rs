@@ -9,13 +9,13 @@ use super::error::{KernelError, check_len};
 use super::gemm::{F32, Finish, Keep, Rows, Shape, Tile, multiply};
 use super::isa::Isa;
 use super::math::exp;
-use super::pack::pack;
+use super::pack::{pack_columns, pack_rows};
 use super::parallel::{Shared, for_each};
 use super::scratch::{Lane, Scratch};
 use super::simd::{Kernel, Simd};
 
 /// Queries of a block, in register tiles: their scores stay in the second-level cache.
-const QUERY_TILES: usize = 4;
+const QUERY_TILES: usize = 3;
 /// Pieces of work for each thread, so that the last ones even out.
 const PIECES_PER_THREAD: usize = 4;
 
@@ -134,9 +134,9 @@ impl<S: Simd> Kernel<S> for Pair<'_> {
         let key_shape = Shape { inner: size, columns: length, panel: 2 * S::LANES };
         let value_shape = Shape { inner: length, columns: size, panel: 2 * S::LANES };
         let key_panels = lane.keys.words(key_shape.words());
-        pack(key_shape, key_panels, |i, k| key.values[(keys.start + k) * key.stride + column + i].to_bits());
+        pack_columns(key_shape, key_panels, |k| fetch(s, key, keys.start + k, column..column + size));
         let value_panels = lane.values.words(value_shape.words());
-        pack(value_shape, value_panels, |k, i| value.values[(keys.start + k) * value.stride + column + i].to_bits());
+        pack_rows(value_shape, value_panels, |k| fetch(s, value, keys.start + k, column..column + size));
 
         // One cache line more than the keys, so that rows do not share cache sets.
         let stride = length.next_multiple_of(16) + 16;
@@ -146,6 +146,9 @@ impl<S: Simd> Kernel<S> for Pair<'_> {
         let scale = 1.0 / (size as f32).sqrt();
         for first in queries.clone().step_by(block) {
             let rows = block.min(queries.end - first);
+            for next in first + block..(first + 2 * block).min(queries.end) {
+                prefetch(s, query, next, column..column + size);
+            }
             // SAFETY: the queries exist (`attention` checked), the scores hold `rows` rows, the panels have these
             // shapes, and the head's columns of these rows of `out` are this call's alone.
             unsafe {
@@ -153,8 +156,12 @@ impl<S: Simd> Kernel<S> for Pair<'_> {
                 let query_rows = Rows { start, stride: query.stride, count: rows };
                 let table = scores.as_mut_ptr();
                 multiply(s, F32, query_rows, key_panels.as_ptr(), key_shape, table.cast(), stride, &Keep);
+                // All maxima first: the processor works on several rows at once, and none waits for its own.
+                for (row, largest) in sums.iter_mut().enumerate().take(rows) {
+                    *largest = largest_score(s, table.add(row * stride), length);
+                }
                 for (row, sum) in sums.iter_mut().enumerate().take(rows) {
-                    *sum = softmax(s, table.add(row * stride), length, scale);
+                    *sum = exponentials(s, table.add(row * stride), length, scale, *sum);
                 }
                 let weights = Rows { start: table.cast(), stride, count: rows };
                 let out = out.as_mut_ptr().add(first * count * size + column).cast();
@@ -164,32 +171,59 @@ impl<S: Simd> Kernel<S> for Pair<'_> {
     }
 }
 
+/// Rows that are asked for ahead: each lies on a page of its own, where the hardware does not look ahead.
+const AHEAD: usize = 16;
+
+/// Some columns of a row.
+#[inline(always)]
+fn fetch<'a, S: Simd>(s: S, rows: HeadRows<'a>, row: usize, columns: std::ops::Range<usize>) -> &'a [f32] {
+    prefetch(s, rows, row + AHEAD, columns.clone());
+    &rows.values[row * rows.stride..][columns]
+}
+
+/// Asks for some columns of a row, which need not exist.
+#[inline(always)]
+fn prefetch<S: Simd>(s: S, rows: HeadRows, row: usize, columns: std::ops::Range<usize>) {
+    let start = rows.values.as_ptr().wrapping_add(row * rows.stride + columns.start);
+    (0..columns.len()).step_by(LINE).for_each(|line| s.prefetch(start.wrapping_add(line)));
+}
+
+/// Values of a cache line.
+const LINE: usize = 16;
+
 /// Rows of the tallest register tile.
 const MAX_TILE_ROWS: usize = 12;
+
+/// The largest of a row of scores.
+/// # Safety
+/// `row` is valid for reading `length` values, of which there is at least one.
+#[inline(always)]
+unsafe fn largest_score<S: Simd>(s: S, row: *const f32, length: usize) -> f32 {
+    // SAFETY: every read ends at `length` or before.
+    unsafe {
+        if length < S::LANES {
+            return (0..length).fold(f32::NEG_INFINITY, |largest, i| largest.max(*row.add(i)));
+        }
+        // The last vector overlaps the one before it.
+        let mut largest = s.load(row.add(length - S::LANES));
+        for i in (0..length - S::LANES).step_by(S::LANES) {
+            largest = s.max(largest, s.load(row.add(i)));
+        }
+        s.largest(largest)
+    }
+}
 
 /// Turns scores into `e^(scale·(score − largest))`, in place, and gives their sum.
 /// # Safety
 /// `row` is valid for reading and writing `length` values.
 #[inline(always)]
-unsafe fn softmax<S: Simd>(s: S, row: *mut f32, length: usize, scale: f32) -> f32 {
+unsafe fn exponentials<S: Simd>(s: S, row: *mut f32, length: usize, scale: f32, largest: f32) -> f32 {
     let whole = length / S::LANES * S::LANES;
     let rest = length - whole;
+    let (scale, shift) = (s.splat(scale), s.splat(-largest * scale));
+    let mut sum = s.splat(0.0);
     // SAFETY: `whole + rest` is the length.
     unsafe {
-        let mut largest = s.splat(f32::NEG_INFINITY);
-        for i in (0..whole).step_by(S::LANES) {
-            largest = s.max(largest, s.load(row.add(i)));
-        }
-        if whole > 0 {
-            // The last lanes once more, together with the rest.
-            largest = s.max(largest, s.load(row.add(length - S::LANES)));
-        }
-        let mut largest = s.largest(largest);
-        if whole == 0 {
-            largest = (0..length).fold(largest, |largest, i| largest.max(*row.add(i)));
-        }
-        let (scale, shift) = (s.splat(scale), s.splat(-largest * scale));
-        let mut sum = s.splat(0.0);
         for i in (0..whole).step_by(S::LANES) {
             let e = exp(s, s.fma(s.load(row.add(i)), scale, shift));
             s.store(row.add(i), e);

@@ -60,7 +60,7 @@ impl Format<Avx512<BF16>> for Pairs {
     fn dot(_: Avx512<BF16>, sum: __m512, a: __m512i, b: __m512i) -> __m512 {
         // SAFETY: the first argument proves that the processor has the instruction; both types are 64 plain bytes.
         unsafe {
-            let [a, b] = [a, b].map(|pairs| std::mem::transmute::<__m512i, std::arch::x86_64::__m512bh>(pairs));
+            let [a, b] = std::mem::transmute::<[__m512i; 2], [__m512bh; 2]>([a, b]);
             _mm512_dpbf16_ps(sum, a, b)
         }
     }
@@ -94,7 +94,7 @@ impl Kernel<Avx512<BF16>> for Round<'_> {
                 // processor has the instruction; both types are 64 plain bytes.
                 unsafe {
                     let (low, high) = (s.load_up_to(low.as_ptr(), low.len()), s.load_up_to(high.as_ptr(), high.len()));
-                    let rounded: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(high, low));
+                    let rounded = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
                     s.store_words(full.as_mut_ptr(), rounded);
                 }
                 words.copy_from_slice(&full[..words.len()]);

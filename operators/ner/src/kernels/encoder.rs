@@ -8,6 +8,8 @@
 //! Everything after the attention works on one block of rows at a time, small enough for the block's feed-forward
 //! activations to stay in the second-level cache of the thread that works it.
 
+use rayon::prelude::*;
+
 use super::attention::{Attention, HeadRows, Heads, check_boundaries};
 use super::error::{KernelError, check_len};
 use super::isa::Isa;
@@ -190,12 +192,13 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Packs all layers.
+    /// Packs all layers, on all threads of the current pool.
     ///
     /// # Errors
     /// As [`EncoderLayer::new`], or if the layers differ in hidden size.
     pub fn new(isa: Isa, config: &EncoderConfig, layers: &[LayerWeights]) -> Result<Self, KernelError> {
-        let layers = layers.iter().map(|layer| EncoderLayer::new(isa, config, layer)).collect::<Result<Vec<_>, _>>()?;
+        let layers =
+            layers.par_iter().map(|layer| EncoderLayer::new(isa, config, layer)).collect::<Result<Vec<_>, _>>()?;
         for layer in &layers {
             check_len("hidden size of a layer", layers[0].hidden(), layer.hidden())?;
         }

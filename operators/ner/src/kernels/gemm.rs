@@ -164,7 +164,8 @@ pub(super) unsafe fn multiply<S: Simd, D: Format<S>, E: Finish<S>>(
         let steps = block.min(shape.inner - k);
         for column in (0..shape.columns).step_by(shape.panel) {
             let columns = shape.panel.min(shape.columns - column);
-            let mut row = 0;
+            let tiles = rows.count.div_ceil(S::TILE_ROWS);
+            let (mut row, mut tile_number) = (0, 0);
             while row < rows.count {
                 let count = next_rows::<S>(rows.count - row);
                 // SAFETY: row, column and k are in range, so all three stay inside what the caller vouches for.
@@ -173,7 +174,12 @@ pub(super) unsafe fn multiply<S: Simd, D: Format<S>, E: Finish<S>>(
                     let tile = Tile { out, stride, row, column, rows: count, columns };
                     let a = rows.start.add(row * rows.stride + k);
                     let b = panels.add(shape.index(k, column));
-                    let product = Product { a, a_stride: rows.stride, b, steps, out, stride, accumulate: k > 0 };
+                    // The next panel follows; each tile fetches its share of it, a piece with each step.
+                    let ahead_step = shape.panel.div_ceil(tiles);
+                    let ahead = b.wrapping_add(steps * (shape.panel + tile_number * ahead_step));
+                    let a_stride = rows.stride;
+                    let accumulate = k > 0;
+                    let product = Product { a, a_stride, b, ahead, ahead_step, steps, out, stride, accumulate };
                     if columns == shape.panel {
                         product.run::<S, D>(s, count);
                     } else {
@@ -184,6 +190,7 @@ pub(super) unsafe fn multiply<S: Simd, D: Format<S>, E: Finish<S>>(
                     }
                 }
                 row += count;
+                tile_number += 1;
             }
         }
     }
@@ -201,6 +208,9 @@ struct Product {
     a: *const u32,
     a_stride: usize,
     b: *const u32,
+    /// What to fetch into the second-level cache meanwhile, so many words further with each step; it need not exist.
+    ahead: *const u32,
+    ahead_step: usize,
     steps: usize,
     out: *mut u32,
     stride: usize,
@@ -258,7 +268,7 @@ impl<S: Simd, D: Format<S>, const ROWS: usize> Kernel<S> for RowTile<D, ROWS> {
 
     #[inline(always)]
     fn run(self, s: S) {
-        let Product { a, a_stride, mut b, steps, out, stride, accumulate } = self.0;
+        let Product { a, a_stride, mut b, mut ahead, ahead_step, steps, out, stride, accumulate } = self.0;
         let mut sums = [[D::zero(s); 2]; ROWS];
         // SAFETY: whoever made the product vouches for `ROWS` rows of `steps` words, as many steps of the panel, and
         // `ROWS` rows of two vectors of output.
@@ -266,6 +276,8 @@ impl<S: Simd, D: Format<S>, const ROWS: usize> Kernel<S> for RowTile<D, ROWS> {
             for k in 0..steps {
                 let (b0, b1) = (D::load(s, b), D::load(s, b.add(S::LANES)));
                 b = b.add(2 * S::LANES);
+                s.prefetch(ahead.cast());
+                ahead = ahead.wrapping_add(ahead_step);
                 for (row, sum) in sums.iter_mut().enumerate() {
                     let a = D::broadcast(s, a.add(row * a_stride + k));
                     sum[0] = D::dot(s, sum[0], a, b0);

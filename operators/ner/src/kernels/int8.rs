@@ -43,8 +43,15 @@ impl Int8 {
             let why = "sums of 8-bit products must fit 32 bits: use another precision";
             return Err(KernelError::Size { what: "inputs of a linear layer", value: inputs, why });
         }
-        let largest = |output| (0..inputs).fold(0.0f32, |largest, input| largest.max(weight(input, output).abs()));
-        let scales: Vec<f32> = (0..outputs).map(|output| largest(output) / 127.0).collect();
+        let mut scales = vec![0.0f32; outputs];
+        // A panel at a time is read in cache lines, whichever way the weights lie.
+        for (first, scales) in (0..outputs).step_by(panel).zip(scales.chunks_mut(panel)) {
+            for input in 0..inputs {
+                for (output, scale) in (first..).zip(scales.iter_mut()) {
+                    *scale = scale.max(weight(input, output).abs() / 127.0);
+                }
+            }
+        }
         let quantised = |input: usize, output: usize| -> i8 {
             if input < inputs && scales[output] > 0.0 {
                 (weight(input, output) / scales[output]).round_ties_even() as i8

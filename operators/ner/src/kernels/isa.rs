@@ -121,7 +121,7 @@ impl Isa {
             Level::Portable => Portable.call(kernel),
             // SAFETY: `at_most` saw the features of the level.
             Level::Avx2 => unsafe { Avx2::<false>::assume() }.call(kernel),
-            // SAFETY: as above.
+            // SAFETY: `at_most` saw the features of the level.
             Level::Avx512 => unsafe { Avx512::<{ avx512::BASE }>::assume() }.call(kernel),
         }
     }
@@ -137,9 +137,9 @@ impl Isa {
             + Kernel<Avx512<{ avx512::VNNI }>, Output = T>,
     {
         match (self.level, self.byte_dot) {
-            // SAFETY: `at_most` saw the features of the level and its byte products.
+            // SAFETY: `at_most` saw the level and its byte products.
             (Level::Avx2, true) => unsafe { Avx2::<true>::assume() }.call(kernel),
-            // SAFETY: as above.
+            // SAFETY: `at_most` saw the level and its byte products.
             (Level::Avx512, true) => unsafe { Avx512::<{ avx512::VNNI }>::assume() }.call(kernel),
             _ => self.run(kernel),
         }

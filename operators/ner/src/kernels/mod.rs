@@ -1,13 +1,26 @@
-//! The CPU fast path: functions over slices, no Burn types.
+//! The CPU fast path of a BERT-family encoder: plain functions over slices, for whoever owns the tensors.
 //!
 //! ```text
-//! rows ─► PackedLinear (q, k, v) ─► attention ─► PackedLinear ─► LayerNorm ─► PackedLinear ×2 ─► LayerNorm ─► rows
+//! ids ─► LayerNorm::forward_embeddings ─► Encoder::forward ─► PackedLinear::forward ─► logits
+//!                                          │ for each layer: PackedLinear, attention, LayerNorm
+//!                                          └ Scratch, reused from one micro-batch to the next
 //! ```
 //!
-//! Every kernel is written once over `Simd`, a register of some width, and compiled for each [`Level`]; [`Isa`] picks
-//! the best that this processor has, at run time. A row's result depends on its own sequence alone: never on the number
-//! of threads, nor on what else is in the micro-batch.
-#![allow(unsafe_code)] // the only room that may: loads and stores of registers, and blocks of rows shared between threads
+//! [`Isa`] picks AVX-512, AVX2 or portable code at run time; weights are packed once for it and for a [`Precision`].
+//! Kernels are written once over `simd::Simd` and compiled for each instruction set.
+//!
+//! **Same bits.** A row's result depends on its own sequence, its weights, the instruction set and nothing else: not on
+//! the number of threads, the rest of the micro-batch, or how rows fall into blocks. Every sum runs over one inner
+//! dimension in one order. Between instruction sets, `f32` results differ in rounding; 8-bit products are exact
+//! everywhere.
+//!
+//! **Threads.** Work is spread over the current rayon pool, and no thread is started. A steady run allocates nothing
+//! but rayon's small job records.
+//!
+//! **Unsafe code** is allowed here alone, for two reasons: vector instructions, which exist only on the processors that
+//! have them (a value of a `Simd` type is the proof), and pointers, because tiles of one output are written by several
+//! threads. Public functions check every length before they hand out a pointer.
+#![allow(unsafe_code)]
 
 mod attention;
 #[cfg(target_arch = "x86_64")]
@@ -28,6 +41,7 @@ mod scratch;
 mod simd;
 #[cfg(test)]
 mod testing;
+
 pub use attention::{HeadRows, Heads, attention};
 pub use encoder::{Encoder, EncoderConfig, EncoderLayer, LayerWeights, NormWeights};
 pub use error::KernelError;

@@ -1,5 +1,7 @@
 //! Weights laid out as the matrix product reads them.
 
+use std::ops::Range;
+
 use super::gemm::Shape;
 
 /// How a weight matrix lies in memory, row by row.
@@ -31,21 +33,52 @@ impl Matrix<'_> {
     }
 }
 
-/// Fills panels word by word; columns that only fill up the last panel are zero.
+/// Calls `fill` with the inner indices, the columns and the words of each panel of each block.
 #[inline(always)]
-pub(super) fn pack(shape: Shape, panels: &mut [u32], word: impl Fn(usize, usize) -> u32) {
-    let mut rows = panels.chunks_exact_mut(shape.panel);
-    for block in (0..shape.inner).step_by(shape.block()) {
-        for panel in (0..shape.columns).step_by(shape.panel) {
-            let columns = shape.panel.min(shape.columns - panel);
-            for (inner, row) in (block..shape.inner.min(block + shape.block())).zip(&mut rows) {
-                for (column, place) in row[..columns].iter_mut().enumerate() {
-                    *place = word(inner, panel + column);
-                }
-                row[columns..].fill(0);
-            }
+fn each_panel(shape: Shape, panels: &mut [u32], mut fill: impl FnMut(Range<usize>, Range<usize>, &mut [u32])) {
+    let mut rest = panels;
+    for first in (0..shape.inner).step_by(shape.block()) {
+        let inner = first..shape.inner.min(first + shape.block());
+        for column in (0..shape.columns).step_by(shape.panel) {
+            let (panel, others) = rest.split_at_mut(inner.len() * shape.panel);
+            fill(inner.clone(), column..shape.columns.min(column + shape.panel), panel);
+            rest = others;
         }
     }
+}
+
+/// Fills panels word by word; columns that only fill up the last panel are zero.
+pub(super) fn pack(shape: Shape, panels: &mut [u32], word: impl Fn(usize, usize) -> u32) {
+    each_panel(shape, panels, |inner, columns, panel| {
+        for (inner, row) in inner.zip(panel.chunks_exact_mut(shape.panel)) {
+            row.iter_mut().zip(columns.clone()).for_each(|(place, column)| *place = word(inner, column));
+            row[columns.len()..].fill(0);
+        }
+    });
+}
+
+/// Fills panels of `f32` from their columns, each of which lies in one piece. What fills up the last panel is left as
+/// it is.
+#[inline(always)]
+pub(super) fn pack_columns<'a>(shape: Shape, panels: &mut [u32], column: impl Fn(usize) -> &'a [f32]) {
+    each_panel(shape, panels, |inner, columns, panel| {
+        for (place, at) in columns.enumerate() {
+            for (row, value) in panel.chunks_exact_mut(shape.panel).zip(&column(at)[inner.clone()]) {
+                row[place] = value.to_bits();
+            }
+        }
+    });
+}
+
+/// The same from rows.
+#[inline(always)]
+pub(super) fn pack_rows<'a>(shape: Shape, panels: &mut [u32], row: impl Fn(usize) -> &'a [f32]) {
+    each_panel(shape, panels, |inner, columns, panel| {
+        for (at, places) in inner.zip(panel.chunks_exact_mut(shape.panel)) {
+            let values = &row(at)[columns.clone()];
+            places.iter_mut().zip(values).for_each(|(place, value)| *place = value.to_bits());
+        }
+    });
 }
 
 #[cfg(test)]
@@ -64,6 +97,17 @@ mod tests {
                     prop_assert_eq!(panels[shape.index(i, j)], (i * 1000 + j) as u32);
                 }
             }
+            let values: Vec<f32> = (0..inner * columns).map(|x| x as f32).collect();
+            pack_rows(shape, &mut panels, |i| &values[i * columns..][..columns]);
+            let by_rows = panels.clone();
+            let transposed: Vec<f32> = (0..inner * columns).map(|x| (x % inner * columns + x / inner) as f32).collect();
+            panels.fill(0);
+            pack_columns(shape, &mut panels, |j| &transposed[j * inner..][..inner]);
+            prop_assert_eq!(&panels, &by_rows);
+            pack(shape, &mut panels, |i, j| values[i * columns + j].to_bits());
+            prop_assert_eq!(&panels, &by_rows);
+            panels.fill(u32::MAX);
+            pack(shape, &mut panels, |i, j| (i * 1000 + j) as u32);
             let padding = panels.iter().filter(|word| **word == u32::MAX).count();
             prop_assert_eq!(padding, 0);
         }

@@ -35,6 +35,8 @@ pub(super) trait Simd: Copy + Send + Sync {
     /// Runs a kernel in a function of its own that has this set's features enabled.
     fn call<K: Kernel<Self>>(self, kernel: K) -> K::Output;
 
+    /// Asks for the cache line that holds `p`, which may point anywhere, into the second-level cache.
+    fn prefetch(self, p: *const f32);
     fn splat(self, x: f32) -> Self::F32;
     /// # Safety
     /// `p` is valid for reading `LANES` values.

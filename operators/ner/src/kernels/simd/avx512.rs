@@ -68,6 +68,10 @@ impl<const EXT: u8> Simd for Avx512<EXT> {
     }
 
     #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        avx512!(_mm_prefetch::<_MM_HINT_T1>(p.cast()))
+    }
+    #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
         avx512!(_mm512_set1_ps(x))
     }

@@ -34,6 +34,8 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn prefetch(self, _: *const f32) {}
+    #[inline(always)]
     fn splat(self, x: f32) -> [f32; LANES] {
         [x; LANES]
     }
