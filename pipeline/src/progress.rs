@@ -13,7 +13,7 @@ const LOG_EVERY: Duration = Duration::from_secs(30);
 /// How far a run is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Position {
-    /// Input bytes read, as they lie on disk.
+    /// Input bytes dealt with, as they lie on disk.
     pub bytes: u64,
     /// Citations tagged.
     pub citations: u64,

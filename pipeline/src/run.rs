@@ -170,7 +170,9 @@ async fn drain(
             },
             _ = tick.tick() => {
                 let (read, tagged) = (meters.source.snapshot(), meters.tag.snapshot());
-                progress.show(Position { bytes: read.bytes, citations: tagged.items, tokens: stats.tokens() });
+                // The source is ahead of the model, by a whole file if that is small: only what is tagged is progress.
+                let bytes = (read.bytes as f64 * tagged.items as f64 / read.items.max(1) as f64) as u64;
+                progress.show(Position { bytes, citations: tagged.items, tokens: stats.tokens() });
             }
         }
     };
