@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-/// Settings of a fine-tuning run. The defaults are those that the bundled model was made with.
+/// Settings of a fine-tuning run. The defaults suit a small encoder on a corpus of a few hundred abstracts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainConfig {
     /// Passes over the training examples.
