@@ -5,26 +5,40 @@
 //! [`Prepared`](NerBackend::Prepared) weights and [`encoder_layer`](NerBackend::encoder_layer). This is the only file
 //! that names backends.
 
+use std::convert::Infallible;
+use std::ops::Range;
+
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::nn::Dropout;
 use burn::tensor::activation::{gelu, gelu_approximate, relu, silu, softmax};
 use burn::tensor::backend::Backend;
+use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Int, Tensor, TensorPrimitive, module};
-use burn_flex::{Flex, FlexDevice};
+use burn_flex::{Flex, FlexDevice, FlexTensor};
 
 use crate::classifier::{BurnClassifier, TokenClassifier};
 use crate::config::Activation;
-use crate::fused::FusedLayer;
-use crate::kernels::Scratch;
+use crate::fused::{FusedLayer, kernel_activation};
+use crate::fused_training::{self, FlexTape, contiguous};
+use crate::kernels::{self, Isa, Scratch};
 use crate::model::{Embeddings, EncoderLayer, LayerNorm, Linear};
 use crate::packed::Sequences;
+use crate::recorded::{self, LayerParameters, LayerSettings};
 use crate::shapes::Shapes;
 use crate::{Checkpoint, Device, NerError};
 
 /// What masked attention scores become: `exp` of it is 0, and unlike −∞ a row of nothing else gives no NaN. It fits
 /// 16-bit floats.
 const MASKED: f32 = -1e4;
+
+pub(crate) use crate::kernels::AdamWStep;
+
+/// First and second moment of a parameter's gradient, flat.
+pub type Moments<B> = [Tensor<B, 1>; 2];
+
+/// Why nobody asks a backend to record a layer that it does not record.
+const UNRECORDED: &str = "`records` says that no layer is recorded";
 
 /// A backend that runs the model.
 pub trait NerBackend: Backend {
@@ -33,6 +47,9 @@ pub trait NerBackend: Backend {
 
     /// Memory that is kept from one micro-batch to the next.
     type Scratch: Default;
+
+    /// What a layer's forward pass leaves for its gradients, where the backend computes them itself.
+    type Tape: Clone + Send + std::fmt::Debug + 'static;
 
     /// The shapes that micro-batches are brought into.
     const SHAPES: Shapes;
@@ -47,6 +64,29 @@ pub trait NerBackend: Backend {
         sequences: &Sequences<Self>,
         scratch: &mut Self::Scratch,
     ) -> Tensor<Self, 2>;
+
+    /// Runs an encoder layer while it is trained, dropout included: `[T, hidden]` → `[T, hidden]`.
+    fn trained_layer(
+        layer: &EncoderLayer<Self>,
+        hidden: Tensor<Self, 2>,
+        sequences: &Sequences<Self>,
+    ) -> Tensor<Self, 2> {
+        layer.forward(hidden, sequences)
+    }
+
+    /// Whether the backend computes the gradients of layers with this activation itself.
+    fn records(activation: Activation) -> bool;
+
+    /// Runs a layer that the backend [`records`](Self::records): `[T, hidden]` → `[T, hidden]`.
+    fn record_layer(
+        settings: LayerSettings,
+        parameters: LayerParameters<Self>,
+        hidden: FloatTensor<Self>,
+        sequences: &[Range<usize>],
+    ) -> (FloatTensor<Self>, Self::Tape);
+
+    /// The gradients of a recorded layer's input and of its parameters, in their order, from that of its output.
+    fn layer_gradients(tape: Self::Tape, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 13];
 
     /// `[T, in]` → `[T, out]`: `activation(x·W + b)`.
     fn dense(layer: &Linear<Self>, x: Tensor<Self, 2>, activation: Option<Activation>) -> Tensor<Self, 2> {
@@ -106,6 +146,26 @@ pub trait NerBackend: Backend {
             .reshape([rows * length, hidden])
             .select(0, view.scatter.clone()) // [T, hidden]
     }
+
+    /// Updates a flat parameter and the moments of its gradient; there are none before the first step.
+    fn adamw(
+        parameter: Tensor<Self, 1>,
+        gradient: Tensor<Self, 1>,
+        moments: Option<Moments<Self>>,
+        step: &AdamWStep,
+    ) -> (Tensor<Self, 1>, Moments<Self>) {
+        let gradient = gradient * step.scale;
+        let [first, second] = moments.unwrap_or_else(|| [gradient.zeros_like(), gradient.zeros_like()]);
+        let first = first * AdamWStep::BETA_1 + gradient.clone() * (1.0 - AdamWStep::BETA_1);
+        let second = second * AdamWStep::BETA_2 + gradient.square() * (1.0 - AdamWStep::BETA_2);
+        let root = second.clone().sqrt() * step.correction + AdamWStep::EPSILON;
+        (parameter * step.keep - first.clone() / root * step.rate, [first, second])
+    }
+
+    /// The sum of the squares of all values, in an order that is always the same.
+    fn sum_of_squares(values: Tensor<Self, 1>) -> f64 {
+        values.square().sum().into_data().convert::<f64>().iter::<f64>().sum()
+    }
 }
 
 fn layer_norm<B: Backend>(norm: &LayerNorm<B>, x: Tensor<B, 2>) -> Tensor<B, 2> {
@@ -128,6 +188,7 @@ pub enum FlexLayer {
 impl NerBackend for Flex {
     type Prepared = FlexLayer;
     type Scratch = Scratch;
+    type Tape = FlexTape;
     const SHAPES: Shapes = Shapes::Exact;
 
     fn prepare(layer: EncoderLayer<Self>) -> Self::Prepared {
@@ -148,6 +209,54 @@ impl NerBackend for Flex {
             FlexLayer::Plain(layer) => layer.forward(hidden, sequences),
         }
     }
+
+    fn records(activation: Activation) -> bool {
+        kernel_activation(activation).is_some()
+    }
+
+    fn record_layer(
+        settings: LayerSettings,
+        parameters: LayerParameters<Self>,
+        hidden: FloatTensor<Self>,
+        sequences: &[Range<usize>],
+    ) -> (FloatTensor<Self>, Self::Tape) {
+        fused_training::forward(settings, parameters, hidden, sequences)
+    }
+
+    fn layer_gradients(tape: Self::Tape, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 13] {
+        fused_training::backward(tape, gradient)
+    }
+
+    fn adamw(
+        parameter: Tensor<Self, 1>,
+        gradient: Tensor<Self, 1>,
+        moments: Option<Moments<Self>>,
+        step: &AdamWStep,
+    ) -> (Tensor<Self, 1>, Moments<Self>) {
+        let moments = moments.unwrap_or_else(|| [gradient.zeros_like(), gradient.zeros_like()]);
+        let mut parameter = flex(parameter);
+        let [mut first, mut second] = moments.map(flex);
+        kernels::adamw(
+            Isa::detect(),
+            step,
+            parameter.storage_mut(),
+            flex(gradient).storage(),
+            [first.storage_mut(), second.storage_mut()],
+        );
+        (from_flex(parameter), [first, second].map(from_flex))
+    }
+
+    fn sum_of_squares(values: Tensor<Self, 1>) -> f64 {
+        kernels::sum_of_squares(Isa::detect(), flex(values).storage())
+    }
+}
+
+fn flex<const D: usize>(tensor: Tensor<Flex, D>) -> FlexTensor {
+    contiguous(tensor.into_primitive().tensor())
+}
+
+fn from_flex<const D: usize>(tensor: FlexTensor) -> Tensor<Flex, D> {
+    Tensor::from_primitive(TensorPrimitive::Float(tensor))
 }
 
 /// Plain operations; the backend's fusion joins them.
@@ -155,6 +264,7 @@ impl NerBackend for Flex {
 impl NerBackend for burn_cuda::Cuda {
     type Prepared = EncoderLayer<Self>;
     type Scratch = ();
+    type Tape = Infallible;
     const SHAPES: Shapes = Shapes::Rounded;
 
     fn prepare(layer: EncoderLayer<Self>) -> Self::Prepared {
@@ -169,12 +279,30 @@ impl NerBackend for burn_cuda::Cuda {
     ) -> Tensor<Self, 2> {
         layer.forward(hidden, sequences)
     }
+
+    fn records(_: Activation) -> bool {
+        false
+    }
+
+    fn record_layer(
+        _: LayerSettings,
+        _: LayerParameters<Self>,
+        _: FloatTensor<Self>,
+        _: &[Range<usize>],
+    ) -> (FloatTensor<Self>, Self::Tape) {
+        unreachable!("{UNRECORDED}")
+    }
+
+    fn layer_gradients(tape: Self::Tape, _: FloatTensor<Self>) -> [FloatTensor<Self>; 13] {
+        match tape {}
+    }
 }
 
 /// Plain operations, for training: every one of them has a gradient.
 impl<B: NerBackend, C: CheckpointStrategy> NerBackend for Autodiff<B, C> {
     type Prepared = EncoderLayer<Self>;
     type Scratch = ();
+    type Tape = Infallible;
     const SHAPES: Shapes = B::SHAPES;
 
     fn prepare(layer: EncoderLayer<Self>) -> Self::Prepared {
@@ -188,6 +316,31 @@ impl<B: NerBackend, C: CheckpointStrategy> NerBackend for Autodiff<B, C> {
         (): &mut Self::Scratch,
     ) -> Tensor<Self, 2> {
         layer.forward(hidden, sequences)
+    }
+
+    fn trained_layer(
+        layer: &EncoderLayer<Self>,
+        hidden: Tensor<Self, 2>,
+        sequences: &Sequences<Self>,
+    ) -> Tensor<Self, 2> {
+        recorded::forward(layer, &hidden, sequences).unwrap_or_else(|| layer.forward(hidden, sequences))
+    }
+
+    fn records(_: Activation) -> bool {
+        false
+    }
+
+    fn record_layer(
+        _: LayerSettings,
+        _: LayerParameters<Self>,
+        _: FloatTensor<Self>,
+        _: &[Range<usize>],
+    ) -> (FloatTensor<Self>, Self::Tape) {
+        unreachable!("{UNRECORDED}")
+    }
+
+    fn layer_gradients(tape: Self::Tape, _: FloatTensor<Self>) -> [FloatTensor<Self>; 13] {
+        match tape {}
     }
 }
 

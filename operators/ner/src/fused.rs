@@ -1,6 +1,7 @@
 //! An encoder layer on the CPU kernels: weights packed once, everything between two residual sums in one pass.
 
 use std::fmt;
+use std::ops::Range;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -18,12 +19,7 @@ impl FusedLayer {
     pub fn new<B: Backend>(layer: &EncoderLayer<B>) -> Option<Self> {
         let config = EncoderConfig {
             heads: layer.attention.heads,
-            activation: match layer.activation {
-                Activation::Gelu => kernels::Activation::Gelu,
-                Activation::GeluTanh => kernels::Activation::GeluTanh,
-                Activation::Relu => kernels::Activation::Relu,
-                Activation::Silu => return None,
-            },
+            activation: kernel_activation(layer.activation)?,
             layer_norm_epsilon: layer.attention_norm.eps as f32,
             precision: Precision::F32,
         };
@@ -55,7 +51,7 @@ impl FusedLayer {
     ) -> Tensor<B, 2> {
         let (shape, device) = (hidden.shape(), hidden.device());
         let mut values = floats(hidden);
-        let boundaries = boundaries(sequences, shape[0]);
+        let boundaries = boundaries(sequences.bounds(), shape[0]);
         self.0
             .forward(&mut values, &boundaries, scratch)
             .expect("sequences lie end to end in the run, and its rows are as wide as the layer");
@@ -63,10 +59,20 @@ impl FusedLayer {
     }
 }
 
+/// The kernels' activation, if they have it.
+pub(crate) fn kernel_activation(activation: Activation) -> Option<kernels::Activation> {
+    match activation {
+        Activation::Gelu => Some(kernels::Activation::Gelu),
+        Activation::GeluTanh => Some(kernels::Activation::GeluTanh),
+        Activation::Relu => Some(kernels::Activation::Relu),
+        Activation::Silu => None,
+    }
+}
+
 /// Where sequences begin and the last one ends. What a fixed shape adds behind them is a sequence of its own.
-fn boundaries<B: Backend>(sequences: &Sequences<B>, tokens: usize) -> Vec<u32> {
-    let ends = sequences.bounds().iter().map(|sequence| sequence.end);
-    let padding = sequences.bounds().last().is_none_or(|last| last.end < tokens).then_some(tokens);
+pub(crate) fn boundaries(sequences: &[Range<usize>], tokens: usize) -> Vec<u32> {
+    let ends = sequences.iter().map(|sequence| sequence.end);
+    let padding = sequences.last().is_none_or(|last| last.end < tokens).then_some(tokens);
     std::iter::once(0)
         .chain(ends)
         .chain(padding)

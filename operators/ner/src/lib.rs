@@ -20,11 +20,13 @@ mod driver;
 mod error;
 mod fingerprint;
 mod fused;
+mod fused_training;
 pub mod kernels;
 mod labels;
 mod model;
 mod operator;
 mod packed;
+mod recorded;
 mod shapes;
 mod stats;
 #[cfg(test)]
@@ -34,19 +36,21 @@ mod threads;
 pub mod train;
 mod weights;
 
-pub use backend::NerBackend;
+pub use backend::{Moments, NerBackend};
 pub use checkpoint::Checkpoint;
 pub use classifier::{ClassifierFactory, Logits, TokenClassifier, classifier};
 pub use config::{Activation, Family, ModelConfig};
 pub use decode::{Aggregation, Decoder, Decoding, OptionError};
 pub use device::{Device, DeviceError};
 pub use error::NerError;
+pub use fused_training::FlexTape;
 pub use labels::{LabelSet, Tag as LabelTag};
 pub use model::{
     Embeddings, EncoderLayer, Inputs, LayerNorm, Linear, PreparedModel, SelfAttention, TokenClassification,
 };
 pub use operator::{Tag, TagConfig};
 pub use packed::{MicroBatch, PaddedView, Sequences};
+pub use recorded::{LayerParameters, LayerSettings};
 pub use shapes::Shapes;
 pub use stats::TagStats;
 pub use threads::use_threads;

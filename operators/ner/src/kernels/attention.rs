@@ -153,7 +153,7 @@ impl<S: Simd> Kernel<S> for Pair<'_> {
             // shapes, and the head's columns of these rows of `out` are this call's alone.
             unsafe {
                 let start = query.values.as_ptr().add(first * query.stride + column).cast();
-                let query_rows = Rows { start, stride: query.stride, count: rows };
+                let query_rows: Rows = Rows { start, stride: query.stride, count: rows };
                 let table = scores.as_mut_ptr();
                 multiply(s, F32, query_rows, key_panels.as_ptr(), key_shape, table.cast(), stride, &Keep);
                 // All maxima first: the processor works on several rows at once, and none waits for its own.
@@ -163,7 +163,7 @@ impl<S: Simd> Kernel<S> for Pair<'_> {
                 for (row, sum) in sums.iter_mut().enumerate().take(rows) {
                     *sum = exponentials(s, table.add(row * stride), length, scale, *sum);
                 }
-                let weights = Rows { start: table.cast(), stride, count: rows };
+                let weights: Rows = Rows { start: table.cast(), stride, count: rows };
                 let out = out.as_mut_ptr().add(first * count * size + column).cast();
                 multiply(s, F32, weights, value_panels.as_ptr(), value_shape, out, count * size, &Divide(&sums));
             }
@@ -198,7 +198,7 @@ const MAX_TILE_ROWS: usize = 12;
 /// # Safety
 /// `row` is valid for reading `length` values, of which there is at least one.
 #[inline(always)]
-unsafe fn largest_score<S: Simd>(s: S, row: *const f32, length: usize) -> f32 {
+pub(super) unsafe fn largest_score<S: Simd>(s: S, row: *const f32, length: usize) -> f32 {
     // SAFETY: every read ends at `length` or before.
     unsafe {
         if length < S::LANES {
@@ -217,7 +217,7 @@ unsafe fn largest_score<S: Simd>(s: S, row: *const f32, length: usize) -> f32 {
 /// # Safety
 /// `row` is valid for reading and writing `length` values.
 #[inline(always)]
-unsafe fn exponentials<S: Simd>(s: S, row: *mut f32, length: usize, scale: f32, largest: f32) -> f32 {
+pub(super) unsafe fn exponentials<S: Simd>(s: S, row: *mut f32, length: usize, scale: f32, largest: f32) -> f32 {
     let whole = length / S::LANES * S::LANES;
     let rest = length - whole;
     let (scale, shift) = (s.splat(scale), s.splat(-largest * scale));

@@ -8,6 +8,8 @@
 //! Each element is summed in one fixed order, over the inner dimension and nothing else. Its bits depend neither on the
 //! tile it falls into nor on the rows around it.
 
+use std::ops::Range;
+
 use super::simd::{Kernel, Simd};
 
 /// Words of the inner dimension that a block holds at most: 32 KiB for a panel of AVX-512.
@@ -96,6 +98,18 @@ impl Shape {
         self.inner * self.padded()
     }
 
+    /// How many panels there are, over all blocks.
+    pub(super) fn panels(self) -> usize {
+        self.inner.div_ceil(self.block()) * self.columns.div_ceil(self.panel)
+    }
+
+    /// The inner indices and the columns of a panel; panels lie in this order.
+    pub(super) fn nth_panel(self, number: usize) -> (Range<usize>, Range<usize>) {
+        let across = self.columns.div_ceil(self.panel);
+        let (first, column) = (number / across * self.block(), number % across * self.panel);
+        (first..self.inner.min(first + self.block()), column..self.columns.min(column + self.panel))
+    }
+
     /// Where the word of an inner index and a column stands.
     pub(super) fn index(self, inner: usize, column: usize) -> usize {
         let block = inner / self.block() * self.block();
@@ -133,25 +147,33 @@ impl<S: Simd> Finish<S> for Keep {
     unsafe fn finish(&self, _: S, _: Tile) {}
 }
 
-/// Rows of words, `stride` words apart.
+/// The left side: rows of words, `stride` words apart; or, `TRANSPOSED`, the columns of such rows.
 #[derive(Clone, Copy)]
-pub(super) struct Rows {
+pub(super) struct Rows<const TRANSPOSED: bool = false> {
     pub(super) start: *const u32,
     pub(super) stride: usize,
     pub(super) count: usize,
 }
 
+impl<const TRANSPOSED: bool> Rows<TRANSPOSED> {
+    /// Where the word of a row and an inner index stands.
+    #[inline(always)]
+    fn index(stride: usize, row: usize, inner: usize) -> usize {
+        if TRANSPOSED { inner * stride + row } else { row * stride + inner }
+    }
+}
+
 /// Multiplies rows by panels: `out[i, j] = finish(Σₖ rows[i, k]·panels[k, j])`.
 ///
 /// # Safety
-/// `rows` is valid for reading `count` runs of `shape.inner` words; `panels` for `shape.words()` words; `out` for
+/// `rows` is valid for reading `count` rows of `shape.inner` words; `panels` for `shape.words()` words; `out` for
 /// reading and writing `rows.count` runs of `shape.columns` words, `stride` apart, and overlaps neither.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)] // pointers and shapes of three matrices
-pub(super) unsafe fn multiply<S: Simd, D: Format<S>, E: Finish<S>>(
+pub(super) unsafe fn multiply<S: Simd, D: Format<S>, E: Finish<S>, const TRANSPOSED: bool>(
     s: S,
     _format: D,
-    rows: Rows,
+    rows: Rows<TRANSPOSED>,
     panels: *const u32,
     shape: Shape,
     out: *mut u32,
@@ -172,7 +194,7 @@ pub(super) unsafe fn multiply<S: Simd, D: Format<S>, E: Finish<S>>(
                 unsafe {
                     let out = out.add(row * stride + column);
                     let tile = Tile { out, stride, row, column, rows: count, columns };
-                    let a = rows.start.add(row * rows.stride + k);
+                    let a = rows.start.add(Rows::<TRANSPOSED>::index(rows.stride, row, k));
                     let b = panels.add(shape.index(k, column));
                     // The next panel follows; each tile fetches its share of it, a piece with each step.
                     let ahead_step = shape.panel.div_ceil(tiles);
@@ -181,9 +203,9 @@ pub(super) unsafe fn multiply<S: Simd, D: Format<S>, E: Finish<S>>(
                     let accumulate = k > 0;
                     let product = Product { a, a_stride, b, ahead, ahead_step, steps, out, stride, accumulate };
                     if columns == shape.panel {
-                        product.run::<S, D>(s, count);
+                        product.run::<S, D, TRANSPOSED>(s, count);
                     } else {
-                        product.run_partial::<S, D>(s, tile);
+                        product.run_partial::<S, D, TRANSPOSED>(s, tile);
                     }
                     if k + steps == shape.inner {
                         finish.finish(s, tile);
@@ -225,12 +247,12 @@ impl Product {
     /// # Safety
     /// The pointers are good for `rows` rows, `steps` words and a panel's columns.
     #[inline(always)]
-    unsafe fn run<S: Simd, D: Format<S>>(self, s: S, rows: usize) {
+    unsafe fn run<S: Simd, D: Format<S>, const TRANSPOSED: bool>(self, s: S, rows: usize) {
         macro_rules! of_height {
             ($($n:literal)*) => {
                 match rows {
                     // A set never asks for more than `TILE_ROWS`, so taller tiles are not compiled for it.
-                    $($n if $n <= S::TILE_ROWS => s.call(RowTile::<D, $n>(self, std::marker::PhantomData)),)*
+                    $($n if $n <= S::TILE_ROWS => s.call(RowTile::<D, $n, TRANSPOSED>(self, std::marker::PhantomData)),)*
                     _ => debug_assert!(false, "no tile of {rows} rows"),
                 }
             };
@@ -242,7 +264,7 @@ impl Product {
     /// # Safety
     /// As [`run`](Self::run), with `tile.columns` columns of output.
     #[inline(always)]
-    unsafe fn run_partial<S: Simd, D: Format<S>>(self, s: S, tile: Tile) {
+    unsafe fn run_partial<S: Simd, D: Format<S>, const TRANSPOSED: bool>(self, s: S, tile: Tile) {
         let mut full = [0; MAX_TILE.0 * MAX_TILE.1];
         let width = 2 * S::LANES;
         // SAFETY: `full` holds the tallest and widest tile; the output holds `tile.columns` words of each row.
@@ -251,7 +273,7 @@ impl Product {
                 let from = tile.out.add(row * tile.stride);
                 std::ptr::copy_nonoverlapping(from, full.as_mut_ptr().add(row * width), tile.columns);
             }
-            Self { out: full.as_mut_ptr(), stride: width, ..self }.run::<S, D>(s, tile.rows);
+            Self { out: full.as_mut_ptr(), stride: width, ..self }.run::<S, D, TRANSPOSED>(s, tile.rows);
             for row in 0..tile.rows {
                 let to = tile.out.add(row * tile.stride);
                 std::ptr::copy_nonoverlapping(full.as_ptr().add(row * width), to, tile.columns);
@@ -261,9 +283,9 @@ impl Product {
 }
 
 /// The register tile: `ROWS` rows by two vectors.
-struct RowTile<D, const ROWS: usize>(Product, std::marker::PhantomData<D>);
+struct RowTile<D, const ROWS: usize, const TRANSPOSED: bool>(Product, std::marker::PhantomData<D>);
 
-impl<S: Simd, D: Format<S>, const ROWS: usize> Kernel<S> for RowTile<D, ROWS> {
+impl<S: Simd, D: Format<S>, const ROWS: usize, const TRANSPOSED: bool> Kernel<S> for RowTile<D, ROWS, TRANSPOSED> {
     type Output = ();
 
     #[inline(always)]
@@ -279,7 +301,7 @@ impl<S: Simd, D: Format<S>, const ROWS: usize> Kernel<S> for RowTile<D, ROWS> {
                 s.prefetch(ahead.cast());
                 ahead = ahead.wrapping_add(ahead_step);
                 for (row, sum) in sums.iter_mut().enumerate() {
-                    let a = D::broadcast(s, a.add(row * a_stride + k));
+                    let a = D::broadcast(s, a.add(Rows::<TRANSPOSED>::index(a_stride, row, k)));
                     sum[0] = D::dot(s, sum[0], a, b0);
                     sum[1] = D::dot(s, sum[1], a, b1);
                 }

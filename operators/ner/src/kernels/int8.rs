@@ -208,7 +208,7 @@ mod tests {
         #[inline(always)]
         fn run(self, s: S) {
             let Self { rows, count, shape, panels, out } = self;
-            let rows = Rows { start: rows.words.as_ptr(), stride: shape.inner, count };
+            let rows: Rows = Rows { start: rows.words.as_ptr(), stride: shape.inner, count };
             // SAFETY: the test gives `count` rows and an output of `count × columns`.
             unsafe { multiply(s, Bytes, rows, panels.as_ptr(), shape, out.as_mut_ptr(), shape.columns, &Keep) }
         }

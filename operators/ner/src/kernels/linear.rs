@@ -235,7 +235,8 @@ impl<S: Simd, D: Format<S>, E: Decode<S>> Kernel<S> for Forward<'_, D, E> {
     #[inline(always)]
     fn run(self, s: S) {
         let Self { linear, rows, format, decode, epilogue, out } = self;
-        let finish = Complete { decode, bias: &linear.bias, epilogue };
+        let bias = linear.bias.as_ptr();
+        let finish = Complete { decode, bias, biased: true, width: linear.outputs(), epilogue };
         // SAFETY: `PackedLinear::rows` checked input and output, and `join` packed the panels in this shape.
         unsafe {
             let (out, stride) = (out.as_mut_ptr().cast(), linear.outputs());
@@ -253,7 +254,7 @@ pub(super) trait Decode<S: Simd> {
 }
 
 /// Sums that are numbers already.
-struct Plain;
+pub(super) struct Plain;
 
 impl<S: Simd> Decode<S> for Plain {
     #[inline(always)]
@@ -262,17 +263,20 @@ impl<S: Simd> Decode<S> for Plain {
     }
 }
 
-/// Decodes, adds the bias and applies the epilogue.
-struct Complete<'a, E> {
-    decode: E,
-    bias: &'a [f32],
-    epilogue: Epilogue<'a>,
+/// Decodes, adds the bias if there is one, and applies the epilogue.
+pub(super) struct Complete<'a, E> {
+    pub(super) decode: E,
+    /// One for each of the `width` columns of the output, if `biased`.
+    pub(super) bias: *const f32,
+    pub(super) biased: bool,
+    pub(super) width: usize,
+    pub(super) epilogue: Epilogue<'a>,
 }
 
 impl<S: Simd, E: Decode<S>> Finish<S> for Complete<'_, E> {
     #[inline(always)]
     unsafe fn finish(&self, s: S, tile: Tile) {
-        let width = self.bias.len();
+        let width = self.width;
         for row in tile.row..tile.row + tile.rows {
             for column in (0..tile.columns).step_by(S::LANES) {
                 let n = S::LANES.min(tile.columns - column);
@@ -281,7 +285,7 @@ impl<S: Simd, E: Decode<S>> Finish<S> for Complete<'_, E> {
                 unsafe {
                     let place = tile.out.add((row - tile.row) * tile.stride + column).cast::<f32>();
                     let v = self.decode.decode(s, s.load_up_to(place, n), row, at, n);
-                    let v = s.add(v, s.load_up_to(self.bias.as_ptr().add(at), n));
+                    let v = if self.biased { s.add(v, s.load_up_to(self.bias.add(at), n)) } else { v };
                     let v = match self.epilogue {
                         Epilogue::Bias => v,
                         Epilogue::Activation(activation) => activation.apply(s, v),

@@ -31,6 +31,26 @@ impl Activation {
     }
 }
 
+impl Activation {
+    /// The value and the derivative, within 10⁻⁶ of it.
+    #[inline(always)]
+    pub(super) fn with_slope<S: Simd>(self, s: S, x: S::F32) -> (S::F32, S::F32) {
+        match self {
+            Self::Gelu => gelu_with_slope(s, x),
+            Self::GeluTanh => gelu_tanh_with_slope(s, x),
+            Self::Relu => {
+                let y = s.max(s.splat(0.0), x);
+                // 1 for every value that is not far below the smallest that matters, 0 for 0.
+                (y, s.min(s.splat(1.0), s.mul(y, s.splat(1e38))))
+            }
+            Self::Tanh => {
+                let y = tanh(s, x);
+                (y, s.sub(s.splat(1.0), s.mul(y, y)))
+            }
+        }
+    }
+}
+
 /// Evaluates a polynomial by Horner's rule; coefficients from the constant term up.
 #[inline(always)]
 fn polynomial<S: Simd, const N: usize>(s: S, x: S::F32, coefficients: &[f32; N]) -> S::F32 {
@@ -91,6 +111,34 @@ fn gelu<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let u = s.fma(a, s.splat(2.0 / TAIL_END), s.splat(-1.0));
     let tail = s.mul(a, polynomial(s, u, &TAIL));
     s.sub(s.max(s.splat(0.0), x), tail)
+}
+
+/// `x·Φ(x)` and its derivative, `Φ(x) + x·φ(x)`.
+#[inline(always)]
+fn gelu_with_slope<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
+    const ROOT_2_PI_INVERSE: f32 = 0.398_942_3;
+    let a = s.min(s.splat(TAIL_END), s.abs(x));
+    let u = s.fma(a, s.splat(2.0 / TAIL_END), s.splat(-1.0));
+    let tail = polynomial(s, u, &TAIL);
+    let value = s.sub(s.max(s.splat(0.0), x), s.mul(a, tail));
+    // For negative x, Φ(x) is the tail itself; for positive x, 1 less it.
+    let positive = s.min(s.splat(1.0), s.mul(s.max(s.splat(0.0), x), s.splat(1e38)));
+    let distribution = s.fma(positive, s.sub(s.splat(1.0), s.add(tail, tail)), tail);
+    let density = s.mul(s.splat(ROOT_2_PI_INVERSE), exp(s, s.mul(s.mul(x, x), s.splat(-0.5))));
+    (value, s.fma(x, density, distribution))
+}
+
+/// `x·σ` with `σ = 1 / (1 + e^(−2z))`, and its derivative, `σ + x·σ·(1 − σ)·2z′`.
+#[inline(always)]
+fn gelu_tanh_with_slope<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
+    const TWICE_ROOT_2_BY_PI: f32 = 1.595_769_1;
+    let one = s.splat(1.0);
+    let square = s.mul(x, x);
+    let z = s.mul(s.mul(x, s.fma(square, s.splat(0.044_715), one)), s.splat(TWICE_ROOT_2_BY_PI));
+    let sigma = s.div(one, s.add(one, exp(s, s.sub(s.splat(0.0), z))));
+    let slope = s.mul(s.fma(square, s.splat(3.0 * 0.044_715), one), s.splat(TWICE_ROOT_2_BY_PI));
+    let rest = s.mul(s.mul(x, slope), s.sub(one, sigma));
+    (s.mul(x, sigma), s.fma(sigma, rest, sigma))
 }
 
 /// `x / (1 + e^(−2z))`, which is `x/2·(1 + tanh z)`.
@@ -188,6 +236,39 @@ mod tests {
                     let error = (f64::from(*y) - expected).abs();
                     let bound = bound(f64::from(x.abs()));
                     assert!(error <= bound, "{isa:?} {activation:?} of {x}: {y} is {error:e} off {expected}");
+                }
+            }
+        }
+    }
+
+    struct Slopes<'a>(Activation, &'a [f32], &'a mut [f32]);
+
+    impl<S: Simd> Kernel<S> for Slopes<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run(self, s: S) {
+            for (x, out) in self.1.chunks(S::LANES).zip(self.2.chunks_mut(S::LANES)) {
+                // SAFETY: both chunks hold `x.len() ≤ LANES` values.
+                unsafe {
+                    let (_, slope) = self.0.with_slope(s, s.load_up_to(x.as_ptr(), x.len()));
+                    s.store_up_to(out.as_mut_ptr(), slope, x.len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn slopes_are_those_of_the_activations() {
+        let xs: Vec<f32> = both_signs(30.0).into_iter().filter(|x| x.abs() > 1e-6).collect();
+        let mut slopes = vec![0.0; xs.len()];
+        for isa in Isa::available() {
+            for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Tanh] {
+                isa.run(Slopes(activation, &xs, &mut slopes));
+                for (slope, x) in slopes.iter().zip(&xs) {
+                    let (x, h) = (f64::from(*x), 1e-5 * f64::from(x.abs()).min(1.0));
+                    let f = |x| testing::activate(activation, x);
+                    let expected = (f(x + h) - f(x - h)) / (2.0 * h);
+                    assert!((f64::from(*slope) - expected).abs() < 2e-6, "{isa:?} {activation:?}′({x}): {slope}");
                 }
             }
         }

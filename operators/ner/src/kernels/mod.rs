@@ -22,6 +22,7 @@
 //! threads. Public functions check every length before they hand out a pointer.
 #![allow(unsafe_code)]
 
+mod adamw;
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
@@ -41,7 +42,9 @@ mod scratch;
 mod simd;
 #[cfg(test)]
 mod testing;
+mod training;
 
+pub use adamw::{AdamWStep, adamw, sum_of_squares};
 pub use attention::{HeadRows, Heads, attention};
 pub use encoder::{Encoder, EncoderConfig, EncoderLayer, LayerWeights, NormWeights};
 pub use error::KernelError;
@@ -52,3 +55,4 @@ pub use math::Activation;
 pub use norm::{Embedding, LayerNorm};
 pub use pack::Layout;
 pub use scratch::Scratch;
+pub use training::{Dropout, LayerGradients, Tape, TrainedLinear, TrainingLayer, TrainingScratch};

@@ -37,13 +37,11 @@ impl Matrix<'_> {
 #[inline(always)]
 fn each_panel(shape: Shape, panels: &mut [u32], mut fill: impl FnMut(Range<usize>, Range<usize>, &mut [u32])) {
     let mut rest = panels;
-    for first in (0..shape.inner).step_by(shape.block()) {
-        let inner = first..shape.inner.min(first + shape.block());
-        for column in (0..shape.columns).step_by(shape.panel) {
-            let (panel, others) = rest.split_at_mut(inner.len() * shape.panel);
-            fill(inner.clone(), column..shape.columns.min(column + shape.panel), panel);
-            rest = others;
-        }
+    for number in 0..shape.panels() {
+        let (inner, columns) = shape.nth_panel(number);
+        let (panel, others) = rest.split_at_mut(inner.len() * shape.panel);
+        fill(inner, columns, panel);
+        rest = others;
     }
 }
 
@@ -61,24 +59,44 @@ pub(super) fn pack(shape: Shape, panels: &mut [u32], word: impl Fn(usize, usize)
 /// it is.
 #[inline(always)]
 pub(super) fn pack_columns<'a>(shape: Shape, panels: &mut [u32], column: impl Fn(usize) -> &'a [f32]) {
-    each_panel(shape, panels, |inner, columns, panel| {
-        for (place, at) in columns.enumerate() {
-            for (row, value) in panel.chunks_exact_mut(shape.panel).zip(&column(at)[inner.clone()]) {
-                row[place] = value.to_bits();
-            }
+    each_panel(shape, panels, |inner, columns, panel| fill_from_columns(shape, inner, columns, panel, &column));
+}
+
+/// One panel of them.
+#[inline(always)]
+pub(super) fn fill_from_columns<'a>(
+    shape: Shape,
+    inner: Range<usize>,
+    columns: Range<usize>,
+    panel: &mut [u32],
+    column: &impl Fn(usize) -> &'a [f32],
+) {
+    for (place, at) in columns.enumerate() {
+        for (row, value) in panel.chunks_exact_mut(shape.panel).zip(&column(at)[inner.clone()]) {
+            row[place] = value.to_bits();
         }
-    });
+    }
 }
 
 /// The same from rows.
 #[inline(always)]
 pub(super) fn pack_rows<'a>(shape: Shape, panels: &mut [u32], row: impl Fn(usize) -> &'a [f32]) {
-    each_panel(shape, panels, |inner, columns, panel| {
-        for (at, places) in inner.zip(panel.chunks_exact_mut(shape.panel)) {
-            let values = &row(at)[columns.clone()];
-            places.iter_mut().zip(values).for_each(|(place, value)| *place = value.to_bits());
-        }
-    });
+    each_panel(shape, panels, |inner, columns, panel| fill_from_rows(shape, inner, columns, panel, &row));
+}
+
+/// One panel of them.
+#[inline(always)]
+pub(super) fn fill_from_rows<'a>(
+    shape: Shape,
+    inner: Range<usize>,
+    columns: Range<usize>,
+    panel: &mut [u32],
+    row: &impl Fn(usize) -> &'a [f32],
+) {
+    for (at, places) in inner.zip(panel.chunks_exact_mut(shape.panel)) {
+        let values = &row(at)[columns.clone()];
+        places.iter_mut().zip(values).for_each(|(place, value)| *place = value.to_bits());
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,17 @@
 //! One layer of the encoder.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use burn::tensor::ops::FloatTensor;
 
 use super::attention::SelfAttention;
 use super::parts::{LayerNorm, Linear};
 use crate::backend::NerBackend;
 use crate::config::{Activation, ModelConfig};
 use crate::packed::Sequences;
+use crate::recorded::{LayerParameters, LayerSettings};
 use crate::weights::Weights;
 
 /// Attention and a feed-forward network, each with a residual connection and a LayerNorm after it.
@@ -56,4 +58,29 @@ impl<B: NerBackend> EncoderLayer<B> {
         let narrowed = self.dropout.forward(self.output.forward(widened)); // [T, hidden]
         B::residual_norm(&self.output_norm, narrowed, hidden)
     }
+    /// Weights and biases in the order of [`LayerParameters`].
+    pub(crate) fn parameters(&self) -> LayerParameters<B> {
+        let weights = [&self.attention.query_key_value, &self.attention.output, &self.intermediate, &self.output]
+            .map(|linear| [primitive(&linear.weight), primitive(&linear.bias)]);
+        let norms =
+            [&self.attention_norm, &self.output_norm].map(|norm| [primitive(&norm.weight), primitive(&norm.bias)]);
+        let ([[a, b], [c, d], [g, h], [i, j]], [[e, f], [k, l]]) = (weights, norms);
+        [a, b, c, d, e, f, g, h, i, j, k, l]
+    }
+
+    /// What decides the result beside the parameters.
+    pub(crate) fn settings(&self, seed: u64) -> LayerSettings {
+        LayerSettings {
+            heads: self.attention.heads,
+            activation: self.activation,
+            epsilon: [self.attention_norm.eps, self.output_norm.eps],
+            hidden_dropout: self.dropout.prob,
+            attention_dropout: self.attention.dropout.prob,
+            seed,
+        }
+    }
+}
+
+fn primitive<B: Backend, const D: usize>(parameter: &Param<Tensor<B, D>>) -> FloatTensor<B> {
+    parameter.val().into_primitive().tensor()
 }

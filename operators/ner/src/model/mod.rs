@@ -76,7 +76,7 @@ impl<B: NerBackend> TokenClassification<B> {
     pub fn forward(&self, inputs: &Inputs<B>) -> Tensor<B, 2> {
         let mut hidden = self.embeddings.forward(inputs.ids.clone(), inputs.positions.clone());
         for layer in &self.layers {
-            hidden = layer.forward(hidden, &inputs.sequences);
+            hidden = B::trained_layer(layer, hidden, &inputs.sequences);
         }
         self.classifier.forward(self.dropout.forward(hidden))
     }

@@ -1,45 +1,65 @@
-//! AdamW over the model's parameters in module order.
+//! AdamW (Loshchilov and Hutter, 2019) over the model's parameters in module order.
 //!
 //! Burn's optimiser takes one configuration for a whole module, clips each tensor by itself, and keys its state by ids
 //! that are drawn anew in every process. Here each parameter has its own learning rate and weight decay, gradients are
-//! clipped by their global norm, and state is kept by position, so that a resumed run finds it again. The step itself is
-//! Burn's [`AdamW`].
+//! clipped by their global norm, and state is kept by position, so that a resumed run finds it again. The arithmetic is
+//! the backend's: [`NerBackend::adamw`].
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::optim::{AdamW, AdamWConfig, GradientsParams, SimpleOptimizer};
-use burn::tensor::Tensor;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::optim::GradientsParams;
+use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::{Tensor, TensorData};
 
 use super::config::TrainConfig;
+use crate::backend::{AdamWStep, Moments, NerBackend};
+use crate::fused::floats;
 use crate::model::TokenClassification;
 
-/// As in PyTorch; Burn's own default, 1e-5, damps the small gradients of fine-tuning.
-const EPSILON: f32 = 1e-8;
-
-type State<B> = <AdamW as SimpleOptimizer<B>>::State<1>;
-
 /// The optimiser of a fine-tuning run.
-pub(crate) struct Optimizer<B: Backend> {
-    with_decay: AdamW,
-    without_decay: AdamW,
+pub(crate) struct Optimizer<B: NerBackend> {
+    weight_decay: f32,
     clip_norm: f32,
     layer_decay: f64,
     layers: usize,
-    states: Vec<Option<State<B>>>,
+    /// Steps done.
+    time: usize,
+    /// Of each parameter, in module order; `None` before its first gradient.
+    moments: Vec<Option<Moments<B>>>,
 }
 
-impl<B: Backend> Optimizer<B> {
+/// What an optimiser remembers, as it is saved with a run that may be resumed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct OptimizerState {
+    /// Steps done.
+    pub(crate) time: usize,
+    /// First and second moment of each parameter's gradient, in module order.
+    pub(crate) moments: Vec<Option<[Vec<f32>; 2]>>,
+}
+
+impl<B: NerBackend> Optimizer<B> {
     /// An optimiser for a model of so many encoder layers.
     pub(crate) fn new(config: &TrainConfig, layers: usize) -> Self {
-        let adamw = |decay| AdamWConfig::new().with_epsilon(EPSILON).with_weight_decay(decay).build();
-        Self {
-            with_decay: adamw(config.weight_decay),
-            without_decay: adamw(0.0),
-            clip_norm: config.clip_norm,
-            layer_decay: config.layer_decay,
-            layers,
-            states: Vec::new(),
+        let &TrainConfig { weight_decay, clip_norm, layer_decay, .. } = config;
+        Self { weight_decay, clip_norm, layer_decay, layers, time: 0, moments: Vec::new() }
+    }
+
+    /// What a resumed run needs.
+    pub(crate) fn state(&self) -> OptimizerState {
+        let values = |moments: &Moments<B>| moments.each_ref().map(|moment| floats(moment.clone()));
+        OptimizerState {
+            time: self.time,
+            moments: self.moments.iter().map(|moments| moments.as_ref().map(values)).collect(),
         }
+    }
+
+    /// Goes on from a saved state.
+    pub(crate) fn restore(&mut self, state: OptimizerState, device: &B::Device) {
+        let tensor = |values: Vec<f32>| {
+            let length = values.len();
+            Tensor::from_data(TensorData::new(values, [length]), device)
+        };
+        self.time = state.time;
+        self.moments = state.moments.into_iter().map(|moments| moments.map(|pair| pair.map(tensor))).collect();
     }
 
     /// Updates every parameter that has a gradient; returns the gradients' norm before clipping, too.
@@ -52,6 +72,7 @@ impl<B: Backend> Optimizer<B> {
     where
         A: AutodiffBackend<InnerBackend = B>,
     {
+        self.time += 1;
         let mut squares = SumOfSquares { gradients: &gradients, sum: 0.0 };
         model.visit(&mut squares);
         let norm = squares.sum.sqrt() as f32;
@@ -78,17 +99,19 @@ struct SumOfSquares<'a> {
     sum: f64,
 }
 
-impl<A: AutodiffBackend> ModuleVisitor<A> for SumOfSquares<'_> {
+impl<A> ModuleVisitor<A> for SumOfSquares<'_>
+where
+    A: AutodiffBackend<InnerBackend: NerBackend>,
+{
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<A, D>>) {
         if let Some(gradient) = self.gradients.get::<A::InnerBackend, D>(param.id) {
-            let square = gradient.square().sum().into_data().convert::<f64>();
-            self.sum += square.iter::<f64>().sum::<f64>();
+            self.sum += A::InnerBackend::sum_of_squares(flat(gradient));
         }
     }
 }
 
 /// One step over the model's parameters.
-struct Step<'a, B: Backend> {
+struct Step<'a, B: NerBackend> {
     optimizer: &'a mut Optimizer<B>,
     gradients: GradientsParams,
     learning_rate: f64,
@@ -99,7 +122,7 @@ struct Step<'a, B: Backend> {
     path: Vec<String>,
 }
 
-impl<A: AutodiffBackend> ModuleMapper<A> for Step<'_, A::InnerBackend> {
+impl<B: NerBackend, A: AutodiffBackend<InnerBackend = B>> ModuleMapper<A> for Step<'_, B> {
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.path.push(name.to_owned());
     }
@@ -111,23 +134,27 @@ impl<A: AutodiffBackend> ModuleMapper<A> for Step<'_, A::InnerBackend> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<A, D>>) -> Param<Tensor<A, D>> {
         let position = self.next;
         self.next += 1;
-        if self.optimizer.states.len() <= position {
-            self.optimizer.states.push(None);
+        if self.optimizer.moments.len() <= position {
+            self.optimizer.moments.push(None);
         }
-        let Some(gradient) = self.gradients.remove::<A::InnerBackend, D>(param.id) else { return param };
+        let Some(gradient) = self.gradients.remove::<B, D>(param.id) else { return param };
         // Vectors are biases and LayerNorm parameters: they do not decay.
-        let adamw = if D > 1 { &self.optimizer.with_decay } else { &self.optimizer.without_decay };
+        let decay = if D > 1 { self.optimizer.weight_decay } else { 0.0 };
         let rate = self.learning_rate * self.optimizer.rate(&self.path);
-        let state = self.optimizer.states[position].take();
+        let step = AdamWStep::new(rate, decay, self.scale, self.optimizer.time);
+        let moments = self.optimizer.moments[position].take();
 
         let (id, tensor, mapper) = param.consume();
         let shape = tensor.shape();
-        let flat = [shape.num_elements()];
-        // States of one rank, whatever the parameter's, make one list.
-        let gradient = gradient.reshape(flat).mul_scalar(self.scale);
-        let (tensor, state) = adamw.step(rate, tensor.inner().reshape(flat), gradient, state);
-        self.optimizer.states[position] = state;
+        // Moments of one rank, whatever the parameter's, make one list.
+        let (tensor, moments) = B::adamw(flat(tensor.inner()), flat(gradient), moments, &step);
+        self.optimizer.moments[position] = Some(moments);
         let tensor = Tensor::from_inner(tensor.reshape(shape)).require_grad();
         Param::from_mapped_value(id, tensor, mapper)
     }
+}
+
+fn flat<B: NerBackend, const D: usize>(tensor: Tensor<B, D>) -> Tensor<B, 1> {
+    let elements = tensor.shape().num_elements();
+    tensor.reshape([elements])
 }

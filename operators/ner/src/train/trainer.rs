@@ -119,7 +119,7 @@ fn steps(examples: usize, config: &TrainConfig) -> usize {
     examples.div_ceil(config.batch_size.get()) * config.epochs.get()
 }
 
-struct Trainer<'a, A: AutodiffBackend> {
+struct Trainer<'a, A: AutodiffBackend<InnerBackend: NerBackend>> {
     /// Only ever absent inside a step.
     model: Option<TokenClassification<A>>,
     optimizer: Optimizer<A::InnerBackend>,

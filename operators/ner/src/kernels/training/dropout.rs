@@ -1,0 +1,117 @@
+//! Dropout without stored masks: whether a value is dropped is a function of a seed and its place, so that the backward
+//! pass works the mask out again.
+
+/// What a layer drops, and by which random numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dropout {
+    /// The share of the hidden states' values that is dropped before each residual sum.
+    pub hidden: f32,
+    /// The share of the attention probabilities that is dropped.
+    pub attention: f32,
+    /// Where the random numbers come from: another one for each layer and step.
+    pub seed: u64,
+}
+
+/// A place where values are dropped.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// The output of the attention block.
+    AttentionOutput,
+    /// The output of the feed-forward block.
+    Output,
+    /// The probabilities of a head.
+    Head(usize),
+}
+
+/// The mask of one row: a number for each column, 0 where the value is dropped, else what makes up for the loss.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mask {
+    key: u32,
+    threshold: u32,
+    kept: f32,
+}
+
+impl Dropout {
+    /// The mask of a row at a place; `None` where nothing is dropped.
+    pub(super) fn mask(&self, place: Place, row: usize) -> Option<Mask> {
+        let (share, place) = match place {
+            Place::AttentionOutput => (self.hidden, 0),
+            Place::Output => (self.hidden, 1),
+            Place::Head(head) => (self.attention, 2 + head as u64),
+        };
+        (share > 0.0).then(|| Mask {
+            key: (mix(self.seed ^ mix(place << 40 | row as u64)) >> 32) as u32,
+            threshold: (f64::from(share) * 2f64.powi(32)) as u32,
+            kept: 1.0 / (1.0 - share),
+        })
+    }
+}
+
+impl Mask {
+    /// The number of a column.
+    #[inline(always)]
+    pub(super) fn at(self, column: u32) -> f32 {
+        let random = scramble(self.key ^ column.wrapping_mul(0x9e37_79b9));
+        if random < self.threshold { 0.0 } else { self.kept }
+    }
+
+    /// Multiplies a row by its mask.
+    #[inline(always)]
+    pub(super) fn apply(self, row: &mut [f32]) {
+        for (column, value) in (0u32..).zip(row) {
+            *value *= self.at(column);
+        }
+    }
+}
+
+/// The finaliser of SplitMix64 (Steele et al., 2014).
+fn mix(z: u64) -> u64 {
+    let z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// A 32-bit finaliser of low bias (Wellons, 2018: lowbias32); it maps to vector instructions.
+#[inline(always)]
+fn scramble(x: u32) -> u32 {
+    let x = (x ^ (x >> 16)).wrapping_mul(0x7feb_352d);
+    let x = (x ^ (x >> 15)).wrapping_mul(0x846c_a68b);
+    x ^ (x >> 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_drop_the_share_that_was_asked_for_and_keep_the_mean() {
+        let dropout = Dropout { hidden: 0.1, attention: 0.3, seed: 5 };
+        for (place, share) in [(Place::AttentionOutput, 0.1), (Place::Output, 0.1), (Place::Head(3), 0.3)] {
+            let mut values = Vec::new();
+            for row in 0..500 {
+                let mask = dropout.mask(place, row).expect("something is dropped");
+                values.extend((0..400).map(|column| mask.at(column)));
+            }
+            let dropped = values.iter().filter(|value| **value == 0.0).count() as f64 / values.len() as f64;
+            let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / values.len() as f64;
+            // Five standard deviations of 200,000 draws.
+            assert!((dropped - share).abs() < 5.2e-3 && (mean - 1.0).abs() < 8e-3, "{place:?}: {dropped} {mean}");
+        }
+        assert!(Dropout { hidden: 0.0, ..dropout }.mask(Place::Output, 0).is_none());
+    }
+
+    #[test]
+    fn rows_places_and_seeds_have_masks_of_their_own() {
+        let dropout = Dropout { hidden: 0.5, attention: 0.5, seed: 5 };
+        let bits = |dropout: Dropout, place, row| -> Vec<bool> {
+            let mask = dropout.mask(place, row).expect("something is dropped");
+            (0..64).map(|column| mask.at(column) == 0.0).collect()
+        };
+        let one = bits(dropout, Place::Output, 7);
+        assert_eq!(one, bits(dropout, Place::Output, 7));
+        assert_ne!(one, bits(dropout, Place::Output, 8));
+        assert_ne!(one, bits(dropout, Place::AttentionOutput, 7));
+        assert_ne!(one, bits(Dropout { seed: 6, ..dropout }, Place::Output, 7));
+    }
+}

@@ -1,0 +1,522 @@
+//! An encoder layer under training: a forward pass that keeps what the backward pass needs, and the gradients of the
+//! layer's input and of all its parameters.
+//!
+//! ```text
+//! x ─► qkv ─► attention ─► context ─► (·Wo + bo, dropout) + x ─► norm ─► a ─► up ─► f ─► (·Wd + bd, dropout) + a ─► norm
+//! ```
+//!
+//! Products run on the same register tiles as tagging does; everything between two products of a block of rows happens
+//! while the block is in the cache. Sums over tokens are taken in a fixed order: the same inputs on the same machine
+//! and number of threads give the same bits.
+
+mod attention;
+mod dropout;
+mod elementwise;
+mod panels;
+
+pub use dropout::Dropout;
+
+use attention::Attention;
+use dropout::Place;
+use elementwise::{Activate, ActivateBackward, NormBackward, add_rows};
+use panels::{Panels, Table};
+
+use super::attention::{Heads, check_boundaries};
+use super::buffer::Buffer;
+use super::encoder::NormWeights;
+use super::error::{KernelError, check_len};
+use super::isa::Isa;
+use super::linear::Epilogue;
+use super::math::Activation;
+use super::norm::LayerNorm;
+use super::parallel::{Blocks, Shared, for_each};
+use super::simd::{Kernel, Simd};
+
+/// Rows that a thread takes at a time.
+const ROWS: usize = 96;
+
+/// A linear layer as it is trained.
+#[derive(Clone, Copy, Debug)]
+pub struct TrainedLinear<'a> {
+    /// `[in, out]`
+    pub weight: &'a [f32],
+    /// `[out]`
+    pub bias: &'a [f32],
+}
+
+/// A layer's parameters and what else decides its result.
+#[derive(Clone, Copy, Debug)]
+pub struct TrainingLayer<'a> {
+    /// The instructions to use.
+    pub isa: Isa,
+    /// The attention's heads.
+    pub heads: Heads,
+    /// Between the two feed-forward products.
+    pub activation: Activation,
+    /// Added to variances, in the norm after the attention and in that after the feed-forward block.
+    pub epsilon: [f32; 2],
+    /// Queries, keys and values side by side: `[hidden, 3·hidden]`.
+    pub query_key_value: TrainedLinear<'a>,
+    /// `[hidden, hidden]`
+    pub attention_output: TrainedLinear<'a>,
+    /// After the attention.
+    pub attention_norm: NormWeights<'a>,
+    /// `[hidden, intermediate]`
+    pub up: TrainedLinear<'a>,
+    /// `[intermediate, hidden]`
+    pub down: TrainedLinear<'a>,
+    /// After the feed-forward block.
+    pub output_norm: NormWeights<'a>,
+}
+
+/// What a forward pass leaves for the backward pass: `(8·hidden + intermediate)` values for each token.
+#[derive(Clone)]
+pub struct Tape {
+    boundaries: Vec<u32>,
+    dropout: Dropout,
+    kept: Kept,
+}
+
+#[derive(Clone, Default)]
+struct Kept {
+    /// `[T, 3·hidden]`
+    qkv: Buffer,
+    /// `[T, hidden]`: what attention gathers.
+    context: Buffer,
+    /// `[T, hidden]`: the sum before the first norm.
+    attention_sum: Buffer,
+    /// `[T, hidden]`: its result.
+    attended: Buffer,
+    /// `[T, intermediate]`: before the activation.
+    inner: Buffer,
+    /// `[T, hidden]`: the sum before the second norm.
+    output_sum: Buffer,
+}
+
+/// The gradients of a layer, each laid out as what it belongs to.
+#[derive(Debug, Default)]
+pub struct LayerGradients {
+    /// Of the input.
+    pub hidden: Vec<f32>,
+    /// Of weight and bias: query, key and value.
+    pub query_key_value: [Vec<f32>; 2],
+    /// Of weight and bias.
+    pub attention_output: [Vec<f32>; 2],
+    /// Of γ and β.
+    pub attention_norm: [Vec<f32>; 2],
+    /// Of weight and bias.
+    pub up: [Vec<f32>; 2],
+    /// Of weight and bias.
+    pub down: [Vec<f32>; 2],
+    /// Of γ and β.
+    pub output_norm: [Vec<f32>; 2],
+}
+
+/// Working memory that lives from one step to the next.
+#[derive(Default)]
+pub struct TrainingScratch {
+    weights: [Panels; 4],
+    gradient_panels: Panels,
+    rows: Gradients,
+    partial_sums: Buffer,
+    lanes: Vec<Lane>,
+    attention_lanes: Vec<attention::Lane>,
+    /// Of tapes that were worked off.
+    spare: Vec<Kept>,
+}
+
+/// Gradients of whole micro-batches, between two products.
+#[derive(Default)]
+struct Gradients {
+    /// `[T, hidden]`: of the second product of the feed-forward block.
+    narrowed: Buffer,
+    /// `[T, intermediate]`: of the first product.
+    widened: Buffer,
+    /// `[T, intermediate]`: the activation, once more.
+    activated: Buffer,
+    /// `[T, hidden]`: of the attention's output product.
+    projected: Buffer,
+    /// `[T, hidden]`: of the context.
+    context: Buffer,
+    /// `[T, hidden]`: of the sum before the first norm.
+    attention_sum: Buffer,
+    /// `[T, 3·hidden]`
+    qkv: Buffer,
+}
+
+/// Working memory of one thread: a block of rows.
+#[derive(Default)]
+struct Lane {
+    sum: Buffer,
+    inner: Buffer,
+}
+
+impl TrainingLayer<'_> {
+    fn hidden(&self) -> usize {
+        self.attention_norm.gamma.len()
+    }
+
+    fn intermediate(&self) -> usize {
+        self.up.bias.len()
+    }
+
+    /// Computes `out` (`[T, hidden]`) from `hidden` (`[T, hidden]`), on all threads of the current pool. Sequence `i`
+    /// is the rows `boundaries[i]..boundaries[i + 1]`.
+    ///
+    /// # Errors
+    /// If a length does not fit the others, or the boundaries do not rise from 0 to `T`.
+    pub fn forward(
+        &self,
+        hidden: &[f32],
+        boundaries: &[u32],
+        dropout: Dropout,
+        out: &mut [f32],
+        scratch: &mut TrainingScratch,
+    ) -> Result<Tape, KernelError> {
+        let (width, inner) = (self.hidden(), self.intermediate());
+        self.check(hidden, out)?;
+        let tokens = hidden.len() / width;
+        check_boundaries(boundaries, tokens)?;
+        scratch.fit();
+        let mut kept = scratch.spare.pop().unwrap_or_default();
+        let TrainingScratch {
+            weights: [qkv_weight, output_weight, up_weight, down_weight],
+            lanes,
+            attention_lanes,
+            ..
+        } = scratch;
+        let linears = [
+            (&mut *qkv_weight, self.query_key_value, width),
+            (&mut *output_weight, self.attention_output, width),
+            (&mut *up_weight, self.up, width),
+            (&mut *down_weight, self.down, inner),
+        ];
+        for (panels, linear, _) in linears {
+            panels.pack(self.isa, Table::new(linear.weight, linear.bias.len()), lanes);
+        }
+        let qkv = kept.qkv.floats(tokens * 3 * width);
+        self.blocks(tokens, Shared::new(qkv), 3 * width, lanes, |_, rows, out| {
+            let left = Table::new(&hidden[rows.start * width..rows.end * width], width);
+            qkv_weight.multiply(self.isa, left, self.query_key_value.bias, Epilogue::Bias, out);
+        });
+        let context = kept.context.floats(tokens * width);
+        let attention = Attention { isa: self.isa, heads: self.heads, dropout, boundaries, qkv };
+        attention.forward(context, attention_lanes);
+        let sums = [kept.attention_sum.floats(tokens * width), kept.output_sum.floats(tokens * width)].map(Shared::new);
+        let attended = Shared::new(kept.attended.floats(tokens * width));
+        let widened = Shared::new(kept.inner.floats(tokens * inner));
+        let norm = |weights: &NormWeights, epsilon| LayerNorm::new(self.isa, weights.gamma, weights.beta, epsilon);
+        let norms = [norm(&self.attention_norm, self.epsilon[0])?, norm(&self.output_norm, self.epsilon[1])?];
+        self.blocks(tokens, Shared::new(out), width, lanes, |lane, rows, out| {
+            let values = rows.start * width..rows.end * width;
+            // SAFETY: blocks are disjoint, and each is worked by one thread.
+            let (attention_sum, output_sum, attended, widened) = unsafe {
+                let inner = rows.start * inner..rows.end * inner;
+                let [attention_sum, output_sum] = sums.map(|sum| sum.part(values.clone()));
+                (attention_sum, output_sum, attended.part(values.clone()), widened.part(inner))
+            };
+            let sum = lane.sum.floats(values.len());
+            let drop = |place| Drop { dropout, place, first_row: rows.start, width };
+            let context = Table::new(&context[values.clone()], width);
+            output_weight.multiply(self.isa, context, self.attention_output.bias, Epilogue::Bias, sum);
+            self.isa.run(drop(Place::AttentionOutput).of(sum, Some(&hidden[values]), attention_sum));
+            norms[0].rows(attention_sum, None, attended);
+            up_weight.multiply(self.isa, Table::new(attended, width), self.up.bias, Epilogue::Bias, widened);
+            let activated = lane.inner.floats(widened.len());
+            self.isa.run(Activate { activation: self.activation, x: widened, out: activated });
+            down_weight.multiply(self.isa, Table::new(activated, inner), self.down.bias, Epilogue::Bias, sum);
+            self.isa.run(drop(Place::Output).of(sum, Some(attended), output_sum));
+            norms[1].rows(output_sum, None, out);
+        });
+        Ok(Tape { boundaries: boundaries.to_vec(), dropout, kept })
+    }
+
+    /// Computes all gradients from that of the output (`[T, hidden]`); `hidden` is what the forward pass was given.
+    ///
+    /// # Errors
+    /// If a length does not fit.
+    pub fn backward(
+        &self,
+        tape: Tape,
+        hidden: &[f32],
+        gradient: &[f32],
+        scratch: &mut TrainingScratch,
+    ) -> Result<LayerGradients, KernelError> {
+        self.check(hidden, gradient)?;
+        scratch.fit();
+        let (width, inner, tokens) = (self.hidden(), self.intermediate(), hidden.len() / self.hidden());
+        let Tape { boundaries, dropout, mut kept } = tape;
+        let mut found = LayerGradients::default();
+        self.feed_forward_backward(&mut kept, dropout, gradient, &mut found, scratch);
+
+        let TrainingScratch { weights: [qkv_weight, ..], gradient_panels, rows, lanes, attention_lanes, .. } = scratch;
+        let qkv = kept.qkv.floats(tokens * 3 * width);
+        let qkv_gradient = rows.qkv.floats(tokens * 3 * width);
+        let attention = Attention { isa: self.isa, heads: self.heads, dropout, boundaries: &boundaries, qkv };
+        attention.backward(rows.context.floats(tokens * width), qkv_gradient, attention_lanes);
+
+        qkv_weight.pack_transposed(self.isa, Table::new(self.query_key_value.weight, 3 * width), lanes);
+        found.hidden = vec![0.0; hidden.len()];
+        let residual = rows.attention_sum.floats(tokens * width);
+        self.blocks(tokens, Shared::new(&mut found.hidden), width, lanes, |_, rows, out| {
+            let left = Table::new(&qkv_gradient[rows.start * 3 * width..rows.end * 3 * width], 3 * width);
+            let residual = Epilogue::Residual(&residual[rows.start * width..rows.end * width]);
+            qkv_weight.multiply(self.isa, left, &[], residual, out);
+        });
+        found.query_key_value[1] = self.column_sums(qkv_gradient, 3 * width, lanes);
+        let attended = kept.attended.floats(tokens * width);
+        let context = kept.context.floats(tokens * width);
+        let products: [(&[f32], usize, &[f32], usize, &mut Vec<f32>); 4] = [
+            (hidden, width, qkv_gradient, 3 * width, &mut found.query_key_value[0]),
+            (context, width, rows.projected.floats(tokens * width), width, &mut found.attention_output[0]),
+            (attended, width, rows.widened.floats(tokens * inner), inner, &mut found.up[0]),
+            (
+                rows.activated.floats(tokens * inner),
+                inner,
+                rows.narrowed.floats(tokens * width),
+                width,
+                &mut found.down[0],
+            ),
+        ];
+        for (inputs, from, gradients, to, out) in products {
+            *out = vec![0.0; from * to];
+            gradient_panels.weight_gradient(self.isa, Table::new(inputs, from), Table::new(gradients, to), out, lanes);
+        }
+        scratch.spare.push(kept);
+        Ok(found)
+    }
+
+    /// From the output back to the context: everything but the attention and the gradients of the weights.
+    fn feed_forward_backward(
+        &self,
+        kept: &mut Kept,
+        dropout: Dropout,
+        gradient: &[f32],
+        found: &mut LayerGradients,
+        scratch: &mut TrainingScratch,
+    ) {
+        let (width, inner, tokens) = (self.hidden(), self.intermediate(), gradient.len() / self.hidden());
+        let TrainingScratch { weights: [_, output_weight, up_weight, down_weight], rows, partial_sums, lanes, .. } =
+            scratch;
+        for (panels, linear) in
+            [(&mut *output_weight, self.attention_output), (&mut *up_weight, self.up), (&mut *down_weight, self.down)]
+        {
+            panels.pack_transposed(self.isa, Table::new(linear.weight, linear.bias.len()), lanes);
+        }
+        let (attention_sum, output_sum) =
+            (&*kept.attention_sum.floats(tokens * width), &*kept.output_sum.floats(tokens * width));
+        let inner_values = &*kept.inner.floats(tokens * inner);
+        let narrow = [&mut rows.narrowed, &mut rows.projected, &mut rows.attention_sum]
+            .map(|buffer| Shared::new(buffer.floats(tokens * width)));
+        let wide = [&mut rows.widened, &mut rows.activated].map(|buffer| Shared::new(buffer.floats(tokens * inner)));
+        let blocks = self.row_blocks(tokens, lanes.len());
+        let sums = Sums { hidden: width, inner };
+        let partial = partial_sums.floats(blocks.count() * sums.len());
+        partial.fill(0.0);
+        let shared_partial = Shared::new(partial);
+        let context = Shared::new(rows.context.floats(tokens * width));
+        for_each(lanes, blocks.count(), |lane, block| {
+            let rows = blocks.rows(block);
+            let values = rows.start * width..rows.end * width;
+            let inner_range = rows.start * inner..rows.end * inner;
+            // SAFETY: blocks are disjoint, and each is worked by one thread.
+            let ([narrowed, projected, sum], [widened, activated], context, mut partial) = unsafe {
+                let partial = shared_partial.part(block * sums.len()..(block + 1) * sums.len());
+                (
+                    narrow.map(|buffer| buffer.part(values.clone())),
+                    wide.map(|buffer| buffer.part(inner_range.clone())),
+                    context.part(values.clone()),
+                    sums.split(partial),
+                )
+            };
+            let drop = |place| Drop { dropout, place, first_row: rows.start, width };
+            let of_output = lane.sum.floats(values.len());
+            of_output.copy_from_slice(&gradient[values.clone()]);
+            self.isa.run(NormBackward {
+                gamma: self.output_norm.gamma,
+                epsilon: self.epsilon[1],
+                x: &output_sum[values.clone()],
+                gradient: of_output,
+                sums: partial.output_norm.each_mut().map(|sum| &mut **sum),
+            });
+            self.isa.run(drop(Place::Output).of(of_output, None, narrowed));
+            add_rows(narrowed, partial.down);
+            down_weight.multiply(self.isa, Table::new(narrowed, width), &[], Epilogue::Bias, widened);
+            let x = &inner_values[inner_range];
+            self.isa.run(ActivateBackward { activation: self.activation, x, gradient: widened, out: activated });
+            add_rows(widened, partial.up);
+            up_weight.multiply(self.isa, Table::new(widened, inner), &[], Epilogue::Residual(of_output), sum);
+            self.isa.run(NormBackward {
+                gamma: self.attention_norm.gamma,
+                epsilon: self.epsilon[0],
+                x: &attention_sum[values],
+                gradient: sum,
+                sums: partial.attention_norm.each_mut().map(|sum| &mut **sum),
+            });
+            self.isa.run(drop(Place::AttentionOutput).of(sum, None, projected));
+            add_rows(projected, partial.attention_output);
+            output_weight.multiply(self.isa, Table::new(projected, width), &[], Epilogue::Bias, context);
+        });
+        let mut total = vec![0.0; sums.len()];
+        add_rows(partial, &mut total);
+        let total = sums.split(&mut total);
+        found.output_norm = total.output_norm.map(|sum| sum.to_vec());
+        found.attention_norm = total.attention_norm.map(|sum| sum.to_vec());
+        found.down[1] = total.down.to_vec();
+        found.up[1] = total.up.to_vec();
+        found.attention_output[1] = total.attention_output.to_vec();
+    }
+
+    fn check(&self, hidden: &[f32], out: &[f32]) -> Result<(), KernelError> {
+        let (width, inner) = (self.hidden(), self.intermediate());
+        if width == 0 || self.heads.count * self.heads.size != width {
+            let why = "the heads must divide the hidden size";
+            return Err(KernelError::Size { what: "attention heads", value: self.heads.count, why });
+        }
+        check_len("hidden states", hidden.len() / width * width, hidden.len())?;
+        check_len("output of a layer", hidden.len(), out.len())?;
+        for (what, linear, from, to) in [
+            ("query, key and value of a layer", self.query_key_value, width, 3 * width),
+            ("attention output", self.attention_output, width, width),
+            ("first half of the feed-forward block", self.up, width, inner),
+            ("second half of the feed-forward block", self.down, inner, width),
+        ] {
+            check_len(what, from * to, linear.weight.len())?;
+            check_len(what, to, linear.bias.len())?;
+        }
+        for norm in [self.attention_norm, self.output_norm] {
+            check_len("gamma of a layer norm", width, norm.gamma.len())?;
+            check_len("beta of a layer norm", width, norm.beta.len())?;
+        }
+        Ok(())
+    }
+
+    fn row_blocks(&self, tokens: usize, threads: usize) -> Blocks {
+        Blocks::new(tokens, self.isa.tile_rows(), ROWS, threads)
+    }
+
+    /// Calls `work` for blocks of rows of `out`, which is `columns` wide, on all threads.
+    fn blocks(
+        &self,
+        tokens: usize,
+        out: Shared,
+        columns: usize,
+        lanes: &mut [Lane],
+        work: impl Fn(&mut Lane, std::ops::Range<usize>, &mut [f32]) + Sync,
+    ) {
+        let blocks = self.row_blocks(tokens, lanes.len());
+        for_each(lanes, blocks.count(), |lane, block| {
+            let rows = blocks.rows(block);
+            // SAFETY: blocks are disjoint, and each is worked by one thread.
+            let out = unsafe { out.part(rows.start * columns..rows.end * columns) };
+            work(lane, rows, out);
+        });
+    }
+
+    /// The sum of each column, in the order of the rows.
+    fn column_sums(&self, values: &[f32], width: usize, lanes: &mut [Lane]) -> Vec<f32> {
+        let blocks = self.row_blocks(values.len() / width, lanes.len());
+        let mut partial = vec![0.0; blocks.count() * width];
+        let shared = Shared::new(&mut partial);
+        for_each(lanes, blocks.count(), |_, block| {
+            let rows = blocks.rows(block);
+            // SAFETY: blocks are disjoint, and each is worked by one thread.
+            let sums = unsafe { shared.part(block * width..(block + 1) * width) };
+            add_rows(&values[rows.start * width..rows.end * width], sums);
+        });
+        let mut total = vec![0.0; width];
+        add_rows(&partial, &mut total);
+        total
+    }
+}
+
+impl TrainingScratch {
+    /// One lane for each thread of the current pool.
+    fn fit(&mut self) {
+        let threads = rayon::current_num_threads();
+        self.lanes.resize_with(threads, Lane::default);
+        self.attention_lanes.resize_with(threads, attention::Lane::default);
+    }
+}
+
+impl std::fmt::Debug for Tape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tape").field("sequences", &(self.boundaries.len() - 1)).finish_non_exhaustive()
+    }
+}
+
+/// Sums over rows that a backward pass collects, block by block.
+#[derive(Clone, Copy)]
+struct Sums {
+    hidden: usize,
+    inner: usize,
+}
+
+/// A run of numbers, as these sums.
+struct SplitSums<'a> {
+    output_norm: [&'a mut [f32]; 2],
+    attention_norm: [&'a mut [f32]; 2],
+    down: &'a mut [f32],
+    attention_output: &'a mut [f32],
+    up: &'a mut [f32],
+}
+
+impl Sums {
+    fn len(self) -> usize {
+        6 * self.hidden + self.inner
+    }
+
+    fn split(self, sums: &mut [f32]) -> SplitSums<'_> {
+        let (narrow, up) = sums.split_at_mut(6 * self.hidden);
+        let mut parts = narrow.chunks_exact_mut(self.hidden);
+        let mut part = || parts.next().expect("six of them");
+        SplitSums {
+            output_norm: [part(), part()],
+            attention_norm: [part(), part()],
+            down: part(),
+            attention_output: part(),
+            up,
+        }
+    }
+}
+
+/// Drops values of some rows: `out = mask·x + add`.
+struct Drop {
+    dropout: Dropout,
+    place: Place,
+    /// The number of the first row within the micro-batch.
+    first_row: usize,
+    width: usize,
+}
+
+struct Dropped<'a> {
+    drop: Drop,
+    x: &'a [f32],
+    add: Option<&'a [f32]>,
+    out: &'a mut [f32],
+}
+
+impl Drop {
+    fn of<'a>(self, x: &'a [f32], add: Option<&'a [f32]>, out: &'a mut [f32]) -> Dropped<'a> {
+        assert!(x.len() == out.len() && add.is_none_or(|add| add.len() == x.len()), "rows of one length");
+        Dropped { drop: self, x, add, out }
+    }
+}
+
+impl<S: Simd> Kernel<S> for Dropped<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, _: S) {
+        let Self { drop: Drop { dropout, place, first_row, width }, x, add, out } = self;
+        out.copy_from_slice(x);
+        for (row, out) in out.chunks_exact_mut(width).enumerate() {
+            if let Some(mask) = dropout.mask(place, first_row + row) {
+                mask.apply(out);
+            }
+            if let Some(add) = add {
+                out.iter_mut().zip(&add[row * width..]).for_each(|(y, x)| *y += x);
+            }
+        }
+    }
+}
