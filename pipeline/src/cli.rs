@@ -5,10 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use pubtag_corpus::Format;
+use serde::Serialize;
 
 use crate::config::{Grace, MaxRejects};
 use crate::device::DeviceChoice;
 use crate::telemetry::LogFormat;
+use crate::training::examples::LabelTokens;
+use crate::training::gold::Labels;
 
 /// Tags PubMed: reads citations, finds entities with a transformer model, writes Parquet that a data lake can trust.
 #[derive(Debug, Parser)]
@@ -41,6 +44,10 @@ pub enum Command {
     /// Count or list what annotated corpora hold.
     #[command(subcommand)]
     Corpus(CorpusCommand),
+    /// Fine-tune a pretrained encoder on annotated corpora.
+    Train(TrainArgs),
+    /// Measure a model against an annotated corpus.
+    Evaluate(EvaluateArgs),
     /// Print the documentation of the output tables as Markdown.
     Schema,
 }
@@ -169,4 +176,171 @@ pub struct RunArgs {
     /// After Ctrl-C or SIGTERM, how many seconds the file at hand has to finish.
     #[arg(long, default_value_t, value_name = "SECONDS")]
     pub grace: Grace,
+}
+
+/// Arguments of `pubtag train`.
+#[derive(Args, Clone, Debug, Serialize)]
+pub struct TrainArgs {
+    /// Corpora to learn from, in any format that `pubtag convert` reads.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub train: Vec<PathBuf>,
+
+    /// Corpora to choose the best epoch by. Without one, the last epoch is kept.
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub dev: Vec<PathBuf>,
+
+    /// A Hugging Face directory: an encoder, which gets a new head, or a token classifier with the same labels, whose
+    /// head is kept.
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip)]
+    pub base: PathBuf,
+
+    /// The directory to write, in the Hugging Face layout.
+    #[arg(long, short, value_name = "DIR")]
+    #[serde(skip)]
+    pub output: PathBuf,
+
+    /// The format of the corpora; told by their content if absent.
+    #[arg(long, value_name = FORMATS)]
+    #[serde(skip)]
+    pub from: Option<Format>,
+
+    /// What the categories of the NCBI Disease corpus become.
+    #[arg(long, value_enum, default_value_t)]
+    pub labels: Labels,
+
+    /// Tokens of consecutive sentences that the model reads at a time; longer sentences stand alone, whole.
+    #[arg(long, default_value_t = 100, value_name = "TOKENS")]
+    pub context_words: usize,
+
+    /// Which sub-tokens of a word learn its label.
+    #[arg(long, value_enum, default_value_t)]
+    pub label_tokens: LabelTokens,
+
+    /// Passes over the training corpora.
+    #[arg(long, default_value = "4", value_name = "N")]
+    pub epochs: NonZeroUsize,
+
+    /// Windows of one optimiser step.
+    #[arg(long, default_value = "16", value_name = "N")]
+    pub batch_size: NonZeroUsize,
+
+    /// Parts into which a step is split to save memory.
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub accumulation: NonZeroUsize,
+
+    /// The highest learning rate, at the end of the warm-up.
+    #[arg(long, default_value_t = 1.5e-4, value_name = "RATE")]
+    pub learning_rate: f64,
+
+    /// The share of all steps in which the learning rate rises; then it falls to 0.
+    #[arg(long, default_value_t = 0.1, value_name = "SHARE")]
+    pub warmup: f64,
+
+    /// Decoupled weight decay of matrices.
+    #[arg(long, default_value_t = 0.01, value_name = "DECAY")]
+    pub weight_decay: f32,
+
+    /// The norm over all parameters that gradients are scaled down to.
+    #[arg(long, default_value_t = 1.0, value_name = "NORM")]
+    pub clip_norm: f32,
+
+    /// Each layer learns at this fraction of the rate of the one above.
+    #[arg(long, default_value_t = 1.0, value_name = "FRACTION")]
+    pub layer_decay: f64,
+
+    /// Replace this share of the mentions, anew in each epoch, by others of their category.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub replace_mentions: f64,
+
+    /// End after so many epochs without a better score on the development corpora.
+    #[arg(long, value_name = "N")]
+    pub patience: Option<NonZeroUsize>,
+
+    /// Where every random choice comes from.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+
+    /// The type of the numbers that are saved.
+    #[arg(long, value_enum, default_value_t)]
+    #[serde(skip)]
+    pub dtype: SavedType,
+
+    /// Replace the output directory if it is there.
+    #[arg(long)]
+    #[serde(skip)]
+    pub overwrite: bool,
+
+    /// Where the model is trained: auto, cpu, cuda, or cuda:N.
+    #[arg(long, default_value_t, value_name = "DEVICE")]
+    #[serde(skip)]
+    pub device: DeviceChoice,
+
+    /// Threads. The default is the number of processors that the process may use.
+    #[arg(long, value_name = "N")]
+    #[serde(skip)]
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// How weights are saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum SavedType {
+    /// 32 bits, as they were trained.
+    #[default]
+    F32,
+    /// Rounded to 16 bits: half the size.
+    F16,
+}
+
+/// Arguments of `pubtag evaluate`.
+#[derive(Args, Debug)]
+pub struct EvaluateArgs {
+    /// The model's directory.
+    #[arg(long, short, value_name = "DIR", env = "PUBTAG_MODEL")]
+    pub model: PathBuf,
+
+    /// The corpus to compare with.
+    #[arg(long, value_name = "FILE")]
+    pub gold: PathBuf,
+
+    /// Its format; told by its content if absent.
+    #[arg(long, value_name = FORMATS)]
+    pub from: Option<Format>,
+
+    /// What the categories of the NCBI Disease corpus become.
+    #[arg(long, value_enum, default_value_t)]
+    pub labels: Labels,
+
+    /// Tokens of consecutive sentences that the model reads at a time, where the corpus has only tokens; documents with
+    /// a text of their own are read as `pubtag run` reads them.
+    #[arg(long, default_value_t = 100, value_name = "TOKENS")]
+    pub context_words: usize,
+
+    /// How tags are chosen: the best sequence that obeys IOB2, or each word's best tag by itself.
+    #[arg(long, default_value = "constrained", value_name = "constrained|argmax")]
+    pub decode: pubtag_ner::Decoding,
+
+    /// How the tags of a word's sub-tokens become the word's tag.
+    #[arg(long, default_value_t, value_name = "first|simple|average|max")]
+    pub aggregation: pubtag_ner::Aggregation,
+
+    /// Where the model runs: auto, cpu, cuda, or cuda:N.
+    #[arg(long, default_value_t, value_name = "DEVICE")]
+    pub device: DeviceChoice,
+
+    /// Threads. The default is the number of processors that the process may use.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+
+    /// Errors to list; `--json` has them all.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub errors: usize,
+
+    /// Measure on a file that the model was trained on.
+    #[arg(long)]
+    pub allow_training_data: bool,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }

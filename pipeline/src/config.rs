@@ -58,7 +58,6 @@ impl RunConfig {
                 "no model: name a Hugging Face directory with --model DIR or the environment variable PUBTAG_MODEL",
             )
         })?;
-        let available = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
             inputs: args.inputs,
             output: args.output,
@@ -72,7 +71,7 @@ impl RunConfig {
             limit: args.limit,
             overwrite: args.overwrite,
             accept_partial: args.accept_partial,
-            threads: args.threads.unwrap_or(available),
+            threads: args.threads.unwrap_or_else(crate::device::processors),
             grace: args.grace.0,
         })
     }

@@ -1,6 +1,7 @@
 //! Which device the model runs on.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use pubtag_ner::{Checkpoint, Device, Tag, TagConfig};
@@ -38,15 +39,22 @@ impl FromStr for DeviceChoice {
     }
 }
 
+impl DeviceChoice {
+    /// The device asked for, or the best there is.
+    pub(crate) fn choose(self) -> Device {
+        match self {
+            Self::Only(device) => device,
+            Self::Auto => best(),
+        }
+    }
+}
+
 /// Starts the model on the device that the user asks for, or on the best there is.
 ///
 /// # Errors
 /// The device asked for is not there, or the model cannot be loaded on it.
 pub(crate) fn start(config: &RunConfig, checkpoint: &Checkpoint) -> Result<(TagConfig, Tag), Failure> {
-    let device = match config.device {
-        DeviceChoice::Only(device) => device,
-        DeviceChoice::Auto => best(),
-    };
+    let device = config.device.choose();
     let defaults = TagConfig::on(device);
     let tag_config = TagConfig {
         token_budget: config.token_budget.unwrap_or(defaults.token_budget),
@@ -54,9 +62,19 @@ pub(crate) fn start(config: &RunConfig, checkpoint: &Checkpoint) -> Result<(TagC
         decoding: config.decode,
         ..defaults
     };
-    pubtag_ner::use_threads(config.threads).map_err(|error| Failure::new(error.kind(), error))?;
+    use_threads(config.threads)?;
     let tag = Tag::start(checkpoint, tag_config).map_err(|error| Failure::new(error.kind(), error))?;
     Ok((tag_config, tag))
+}
+
+/// Has the model's arithmetic done by so many threads.
+pub(crate) fn use_threads(threads: NonZeroUsize) -> Result<(), Failure> {
+    pubtag_ner::use_threads(threads).map_err(|error| Failure::new(error.kind(), error))
+}
+
+/// The processors that the process may use.
+pub(crate) fn processors() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// The first CUDA device if it can be used, else the CPU; says which, and why.

@@ -19,5 +19,6 @@ pub mod report;
 pub mod run;
 pub mod signals;
 pub mod telemetry;
+mod training;
 
 pub use program::main;

@@ -32,6 +32,8 @@ fn execute(cli: Cli) -> Result<u8, Failure> {
         Command::Run(args) => block_on(commands::run::execute(args, cli.quiet)),
         Command::Convert(args) => to_stdout(commands::convert::execute(&args)?),
         Command::Corpus(command) => to_stdout(commands::corpus::execute(&command)?),
+        Command::Train(args) => to_stdout(commands::train::execute(&args, cli.quiet)?),
+        Command::Evaluate(args) => to_stdout(commands::evaluate::execute(&args)?),
         Command::Schema => to_stdout(commands::schema::execute()),
     }
 }

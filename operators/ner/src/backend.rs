@@ -26,6 +26,7 @@ use crate::model::{Embeddings, EncoderLayer, LayerNorm, Linear};
 use crate::packed::Sequences;
 use crate::recorded::{self, LayerParameters, LayerSettings};
 use crate::shapes::Shapes;
+use crate::train::{Example, Examples, Monitor, TrainConfig, TrainState, train};
 use crate::{Checkpoint, Device, NerError};
 
 /// What masked attention scores become: `exp` of it is 0, and unlike −∞ a row of nothing else gives no NaN. It fits
@@ -341,6 +342,34 @@ impl<B: NerBackend, C: CheckpointStrategy> NerBackend for Autodiff<B, C> {
 
     fn layer_gradients(tape: Self::Tape, _: FloatTensor<Self>) -> [FloatTensor<Self>; 13] {
         match tape {}
+    }
+}
+
+/// Fine-tunes a checkpoint on a device; see [`train`](crate::train::train).
+///
+/// # Errors
+/// If the device cannot be used, and as `train`.
+pub fn fine_tune(
+    checkpoint: &Checkpoint,
+    examples: &mut Examples<'_>,
+    development: &[Example],
+    config: &TrainConfig,
+    state: Option<TrainState>,
+    device: Device,
+    monitor: &mut dyn Monitor,
+) -> Result<Vec<u8>, NerError> {
+    device.probe()?;
+    match device {
+        Device::Cpu => {
+            train::<Autodiff<Flex>>(checkpoint, examples, development, config, state, &FlexDevice, monitor)
+        }
+        #[cfg(feature = "cuda")]
+        Device::Cuda(number) => {
+            let device = burn_cuda::CudaDevice::new(number);
+            train::<Autodiff<burn_cuda::Cuda>>(checkpoint, examples, development, config, state, &device, monitor)
+        }
+        #[cfg(not(feature = "cuda"))]
+        Device::Cuda(_) => Err(NerError::Device { device, reason: crate::device::WITHOUT_CUDA.to_owned() }),
     }
 }
 

@@ -169,7 +169,7 @@ fn decode(decoder: &Decoder, records: Vec<TokenizedRecord>, logits: &[Logits]) -
     let mut rows = logits.iter().flat_map(Logits::rows);
     let mut tag = |record| match record {
         TokenizedRecord::Document(document) => TaggedRecord::Document(TaggedDocument {
-            annotations: decoder.decode(&document, &mut rows),
+            annotations: decoder.decode(&document.windows, &mut rows),
             token_count: document.token_count,
             window_count: u32::try_from(document.windows.len()).unwrap_or(u32::MAX),
             citation: document.citation,

@@ -43,7 +43,15 @@ impl Weights {
     /// If the file cannot be read, or its tensors differ from the model's in any way; the error names every difference.
     pub(crate) fn read(path: &Path, config: &ModelConfig) -> Result<Self, NerError> {
         let bytes = std::fs::read(path).map_err(|source| NerError::Read { path: path.to_owned(), source })?;
-        let file = SafeTensors::deserialize(&bytes)
+        Self::parse(&bytes, path, config)
+    }
+
+    /// The same from bytes; `path` is where they come from.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn parse(bytes: &[u8], path: &Path, config: &ModelConfig) -> Result<Self, NerError> {
+        let file = SafeTensors::deserialize(bytes)
             .map_err(|source| NerError::Safetensors { path: path.to_owned(), source })?;
         let mut reader = Reader { found: by_modern_name(&file), problems: Vec::new() };
         let parameters = reader.fill(config);

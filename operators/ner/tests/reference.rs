@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use common::shared;
 use pubtag_ner::{Aggregation, Checkpoint, Decoder, Decoding, Device, Logits, MicroBatch, TokenClassifier, classifier};
-use pubtag_schemas::{CharOffsets, Citation, CitationText, DocId, InputUnit, Place, PubDate, TokenizedDocument};
-use pubtag_tokenize::{WindowSize, WindowTokenizer, Windows};
+use pubtag_schemas::{CharOffsets, TokenWindow};
+use pubtag_tokenize::{WindowSize, WindowTokenizer};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -28,35 +28,9 @@ struct Entity {
     end: usize,
 }
 
-fn document(tokenizer: &WindowTokenizer, text: &str) -> TokenizedDocument {
-    let unit = InputUnit {
-        index: 0,
-        uri: "-".to_owned(),
-        sha256: None,
-        size: None,
-        modified_us: None,
-        generation: None,
-        file_seq: None,
-    };
-    // The reference's texts are joined already; decoding reads offsets only, so the citation may hold any text.
-    let citation = Citation {
-        doc_id: DocId::new("-"),
-        pmid: None,
-        version: 1,
-        text: CitationText::new(text, vec![]),
-        pub_date: PubDate::default(),
-        date_revised: None,
-        journal: None,
-        language: None,
-        place: Place { unit: unit.into(), ordinal: 0, byte_offset: 0 },
-    };
-    let Windows { windows, token_count } = tokenizer.tokenize(text).unwrap();
-    TokenizedDocument { citation: Box::new(citation), windows, token_count }
-}
-
-fn classify(model: &mut dyn TokenClassifier, document: &TokenizedDocument) -> Logits {
+fn classify(model: &mut dyn TokenClassifier, windows: &[TokenWindow]) -> Logits {
     let mut batch = MicroBatch::default();
-    document.windows.iter().for_each(|window| batch.push(&window.ids));
+    windows.iter().for_each(|window| batch.push(&window.ids));
     model.classify(&batch).unwrap()
 }
 
@@ -74,13 +48,13 @@ fn every_entity_of_the_reference_is_found_with_its_score_and_no_other() {
     let (mut compared, mut worst) = (0, 0.0_f32);
     for line in text.lines() {
         let row: Row = serde_json::from_str(line).unwrap();
-        let document = document(&tokenizer, &row.text);
-        let logits = classify(&mut *model, &document);
+        let windows = tokenizer.tokenize(&row.text).unwrap().windows;
+        let logits = classify(&mut *model, &windows);
         for aggregation in [Aggregation::Simple, Aggregation::First, Aggregation::Average, Aggregation::Max] {
             let expected: Vec<Entity> =
                 serde_json::from_value(row.by_aggregation[&aggregation.to_string()].clone()).unwrap();
             let decoder = Decoder::new(checkpoint.labels().clone(), aggregation, Decoding::Argmax);
-            let found = decoder.decode(&document, &mut logits.rows());
+            let found = decoder.decode(&windows, &mut logits.rows());
             let mut chars = CharOffsets::new(&row.text);
             let mut at = |byte| chars.at(byte).unwrap();
             let spans: Vec<_> =
@@ -114,10 +88,10 @@ fn viterbi_gives_valid_entities_and_mostly_those_of_argmax() {
     let (mut same, mut all) = (0, 0);
     for line in text.lines().take(20) {
         let row: Row = serde_json::from_str(line).unwrap();
-        let document = document(&tokenizer, &row.text);
-        let logits = classify(&mut *model, &document);
+        let windows = tokenizer.tokenize(&row.text).unwrap().windows;
+        let logits = classify(&mut *model, &windows);
         let spans = |decoder: &Decoder| {
-            decoder.decode(&document, &mut logits.rows()).into_iter().map(|one| one.bytes).collect::<Vec<_>>()
+            decoder.decode(&windows, &mut logits.rows()).into_iter().map(|one| one.bytes).collect::<Vec<_>>()
         };
         let (ours, theirs) = (spans(&viterbi), spans(&argmax));
         same += ours.iter().filter(|bytes| theirs.contains(bytes)).count();

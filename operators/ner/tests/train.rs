@@ -60,7 +60,16 @@ fn run(config: &TrainConfig) -> (Notes, Vec<u8>) {
     let checkpoint = Checkpoint::open(tiny()).unwrap();
     let mut notes = Notes::default();
     let examples = examples();
-    let weights = train::<Autodiff<Flex>>(&checkpoint, &examples, &examples, config, &FlexDevice, &mut notes).unwrap();
+    let weights = train::<Autodiff<Flex>>(
+        &checkpoint,
+        &mut |_| examples.clone(),
+        &examples,
+        config,
+        None,
+        &FlexDevice,
+        &mut notes,
+    )
+    .unwrap();
     (notes, weights)
 }
 

@@ -2,5 +2,7 @@
 
 pub mod convert;
 pub mod corpus;
+pub mod evaluate;
 pub mod run;
 pub mod schema;
+pub mod train;

@@ -10,7 +10,7 @@ mod tagging;
 mod tokens;
 mod words;
 
-use pubtag_schemas::{Annotation, TokenizedDocument};
+use pubtag_schemas::{Annotation, TokenWindow};
 
 use crate::LabelSet;
 
@@ -30,15 +30,15 @@ impl Decoder {
         Self { labels, aggregation, decoding }
     }
 
-    /// Decodes a document. `rows` yields the logits of every token of every window, in order.
+    /// Decodes a document's windows, in text order. `rows` yields the logits of every token of every window, in order.
     ///
     /// The annotations stand in text order and do not overlap.
     pub fn decode<'a>(
         &self,
-        document: &TokenizedDocument,
+        windows: &[TokenWindow],
         rows: &mut impl Iterator<Item = &'a [f32]>,
     ) -> Vec<Annotation> {
-        let tokens = tokens::merge(document, self.labels.count(), rows);
+        let tokens = tokens::merge(windows, self.labels.count(), rows);
         let words = words::aggregate(&tokens, self.aggregation);
         let chosen = match self.decoding {
             Decoding::Argmax => tagging::argmax(&words),

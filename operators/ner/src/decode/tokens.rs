@@ -1,6 +1,6 @@
 //! A document's tokens with their probabilities, each once: overlapping windows merged.
 
-use pubtag_schemas::{TokenSpan, TokenizedDocument};
+use pubtag_schemas::{TokenSpan, TokenWindow};
 
 /// The tokens of a document in text order, special tokens left out.
 #[derive(Debug)]
@@ -24,12 +24,12 @@ impl Tokens {
 ///
 /// `rows` yields the logits of every token of every window, special tokens included. The ends of the text are no cuts.
 pub(super) fn merge<'a>(
-    document: &TokenizedDocument,
+    windows: &[TokenWindow],
     labels: usize,
     rows: &mut impl Iterator<Item = &'a [f32]>,
 ) -> Tokens {
     let mut tokens = Tokens { spans: Vec::new(), probabilities: Vec::new(), labels };
-    for window in &document.windows {
+    for window in windows {
         let first = window.first_token as usize;
         let previous_end = tokens.spans.len();
         let of_text = window.spans.iter().zip(&mut *rows).filter_map(|(span, row)| span.map(|span| (span, row)));
@@ -60,7 +60,6 @@ mod tests {
     use pubtag_schemas::TokenWindow;
 
     use super::*;
-    use crate::testing::citation;
 
     /// A window of tokens `first..end` between two special tokens.
     fn window(first: u32, end: u32) -> TokenWindow {
@@ -72,15 +71,13 @@ mod tests {
     #[test]
     fn a_token_is_taken_from_the_window_where_it_is_furthest_from_a_cut() {
         let windows = vec![window(0, 10), window(6, 16), window(12, 20)];
-        let document = TokenizedDocument { citation: citation("…"), windows, token_count: 20 };
         // Each window says for each of its tokens with the logit which window it is.
-        let rows: Vec<[f32; 2]> = document
-            .windows
+        let rows: Vec<[f32; 2]> = windows
             .iter()
             .zip([1.0, 2.0, 3.0])
             .flat_map(|(window, said)| vec![[said, 0.0]; window.ids.len()])
             .collect();
-        let tokens = merge(&document, 2, &mut rows.iter().map(<[f32; 2]>::as_slice));
+        let tokens = merge(&windows, 2, &mut rows.iter().map(<[f32; 2]>::as_slice));
         let said = |token: usize| (tokens.row(token)[0] / tokens.row(token)[1]).ln().round() as u32;
         let sources: Vec<_> = (0..20).map(said).collect();
         assert_eq!(sources, [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3]);

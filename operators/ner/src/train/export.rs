@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::Param;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use safetensors::Dtype;
+use safetensors::{Dtype, SafeTensors};
 use safetensors::tensor::TensorView;
 
 use crate::NerError;
@@ -32,6 +32,28 @@ pub(crate) fn export<B: Backend>(config: &ModelConfig, model: &TokenClassificati
         .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
     // `format` is what `transformers` looks for before it reads a file.
+    let metadata = Some([("format".to_owned(), "pt".to_owned())].into());
+    views.and_then(|views| safetensors::serialize(views, metadata)).map_err(NerError::Export)
+}
+
+/// A safetensors file with its 32-bit floats rounded to 16 bits.
+///
+/// # Errors
+/// If the bytes are no safetensors file of 32-bit floats.
+pub fn to_f16(bytes: &[u8]) -> Result<Vec<u8>, NerError> {
+    let file = SafeTensors::deserialize(bytes).map_err(NerError::Export)?;
+    let halves: Vec<(String, Vec<usize>, Vec<u8>)> = file
+        .tensors()
+        .into_iter()
+        .map(|(name, tensor)| {
+            let values = tensor.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
+            (name, tensor.shape().to_vec(), values.flat_map(|value| half::f16::from_f32(value).to_le_bytes()).collect())
+        })
+        .collect();
+    let views = halves
+        .iter()
+        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F16, shape.clone(), bytes)?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
     let metadata = Some([("format".to_owned(), "pt".to_owned())].into());
     views.and_then(|views| safetensors::serialize(views, metadata)).map_err(NerError::Export)
 }

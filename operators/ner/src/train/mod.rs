@@ -14,8 +14,12 @@ mod export;
 mod loss;
 mod optimizer;
 mod schedule;
+mod state;
 mod trainer;
 
+pub use crate::backend::fine_tune;
 pub use base::with_head;
 pub use config::TrainConfig;
-pub use trainer::{Example, Monitor, StepReport, Verdict, train};
+pub use export::to_f16;
+pub use state::TrainState;
+pub use trainer::{Example, Examples, Monitor, StepReport, Verdict, train};

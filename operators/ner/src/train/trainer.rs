@@ -14,6 +14,7 @@ use super::export::export;
 use super::loss::cross_entropy;
 use super::optimizer::Optimizer;
 use super::schedule::Schedule;
+use super::state::{Best, TrainState};
 use crate::backend::NerBackend;
 use crate::classifier::Logits;
 use crate::config::ModelConfig;
@@ -69,17 +70,32 @@ pub trait Monitor {
 
     /// Scores the model at the end of an epoch by its logits for each development example, in their order.
     fn epoch(&mut self, epoch: usize, development: &[Logits]) -> Verdict;
+
+    /// Keeps what a later run needs to go on from the end of an epoch.
+    ///
+    /// # Errors
+    /// What keeps the state from being written; it ends the run.
+    fn keep(&mut self, _state: &TrainState) -> Result<(), NerError> {
+        Ok(())
+    }
 }
 
-/// Fine-tunes a checkpoint and returns the weights of the best epoch, as a safetensors file in 32-bit floats.
+/// Gives the examples of an epoch, counted from 0: the same ones whenever it is asked for the same epoch.
+pub type Examples<'a> = dyn FnMut(usize) -> Vec<Example> + 'a;
+
+/// Fine-tunes a checkpoint and returns the weights of the best epoch, as a safetensors file in 32-bit floats; without
+/// development examples, those of the last epoch. With a `state`, goes on where the run that kept it was, to the same
+/// result.
 ///
 /// # Errors
-/// If the weights cannot be read or do not fit the configuration, or if the loss stops being a number.
+/// If the weights cannot be read or do not fit the configuration, if the loss stops being a number, or if the state does
+/// not belong to this model.
 pub fn train<A>(
     checkpoint: &Checkpoint,
-    examples: &[Example],
+    examples: &mut Examples<'_>,
     development: &[Example],
     config: &TrainConfig,
+    state: Option<TrainState>,
     device: &A::Device,
     monitor: &mut dyn Monitor,
 ) -> Result<Vec<u8>, NerError>
@@ -89,30 +105,43 @@ where
     A::Device: Default,
 {
     let shape = checkpoint.config();
-    let mut weights = Weights::read(&checkpoint.weights(), shape)?;
+    let mut first = Some(examples(0));
+    let steps = steps(first.as_ref().map_or(0, Vec::len), config);
+    let mut state = state.unwrap_or_default();
+    let mut weights = match state.weights.is_empty() {
+        true => Weights::read(&checkpoint.weights(), shape)?,
+        false => Weights::parse(&state.weights, &checkpoint.weights(), shape)?,
+    };
     let mut trainer = Trainer::<A> {
         model: Some(TokenClassification::load(shape, &mut weights, device)),
         optimizer: Optimizer::new(config, shape.layers),
-        schedule: Schedule::new(config.learning_rate, config.warmup_share, steps(examples.len(), config)),
-        steps: steps(examples.len(), config),
-        step: 0,
+        schedule: Schedule::new(config.learning_rate, config.warmup_share, steps),
+        steps,
+        step: state.step,
         shape,
         config,
         device,
     };
-    let mut best: Option<(f64, usize, Vec<u8>)> = None;
-    for epoch in 0..config.epochs.get() {
-        trainer.epoch(epoch, examples, monitor)?;
+    trainer.optimizer.restore(std::mem::take(&mut state.optimizer), device);
+    while state.epochs < config.epochs.get() && !given_up(&state, config) {
+        let epoch = state.epochs;
+        let batch = if epoch == 0 { first.take() } else { None };
+        trainer.epoch(epoch, &batch.unwrap_or_else(|| examples(epoch)), monitor)?;
         let verdict = monitor.epoch(epoch, &trainer.score(development)?);
-        if best.as_ref().is_none_or(|(score, ..)| verdict.score > *score) {
-            best = Some((verdict.score, epoch, export(shape, trainer.model())?));
+        state.weights = export(shape, trainer.model())?;
+        if development.is_empty() || state.best.as_ref().is_none_or(|best| verdict.score > best.score) {
+            state.best = Some(Best { score: verdict.score, epoch, weights: state.weights.clone() });
         }
-        let since_best = best.as_ref().map_or(0, |(_, best, _)| epoch - best);
-        if config.patience.is_some_and(|patience| since_best >= patience.get()) {
-            break;
-        }
+        (state.epochs, state.step, state.optimizer) = (epoch + 1, trainer.step, trainer.optimizer.state());
+        monitor.keep(&state)?;
     }
-    Ok(best.map(|(_, _, weights)| weights).expect("there is at least one epoch"))
+    Ok(state.best.map(|best| best.weights).expect("there is at least one epoch"))
+}
+
+/// Whether so many epochs went by without a better score that the run is to end.
+fn given_up(state: &TrainState, config: &TrainConfig) -> bool {
+    let since_best = state.best.as_ref().map_or(0, |best| state.epochs - 1 - best.epoch);
+    config.patience.is_some_and(|patience| since_best >= patience.get())
 }
 
 fn steps(examples: usize, config: &TrainConfig) -> usize {

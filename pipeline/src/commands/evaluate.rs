@@ -1,0 +1,194 @@
+//! `pubtag evaluate`.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use pubtag_corpus::score::bootstrap::{Bootstrap, Interval};
+use pubtag_corpus::score::errors::{ErrorList, Side, SpanError};
+use pubtag_corpus::score::spans::{self, Match};
+use pubtag_corpus::score::tags::{self, Mode, TokenTable};
+use pubtag_corpus::score::{Score, ScoreError, Scores, errors};
+use pubtag_ner::{Checkpoint, Decoder, Logits, NerError, classifier};
+use pubtag_schemas::{AnnotatedDocument, Layout};
+use serde::Serialize;
+
+use crate::cli::EvaluateArgs;
+use crate::device::{processors, use_threads};
+use crate::exit::{Exit, Failure};
+use crate::training::card::Seen;
+use crate::training::gold::{Gold, categories};
+use crate::training::passages;
+use crate::training::predict::{Tokenized, tokenizer};
+
+/// All figures of one model on one corpus.
+#[derive(Debug, Serialize)]
+struct Evaluation {
+    model: String,
+    /// SHA-256 over the model's files.
+    model_fingerprint: String,
+    gold: String,
+    gold_sha256: Option<String>,
+    documents: usize,
+    sentences: usize,
+    tokens: usize,
+    mentions: usize,
+    decode: String,
+    aggregation: String,
+    /// How the model read the corpus.
+    reading: String,
+    /// Whole entities on the corpus's tokens, as conlleval and seqeval's default count them.
+    entities: Scores,
+    /// The 95% interval of its micro F1, from 1000 samples of sentences.
+    entities_interval: Interval,
+    /// The same as seqeval's `mode="strict", scheme=IOB2`.
+    entities_strict_iob2: Scores,
+    /// Places in the text; absent where the corpus has only tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spans_strict: Option<Scores>,
+    /// The same, where one common character is enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spans_overlapping: Option<Scores>,
+    /// Single tokens, as NeMo's report counts them. Not comparable with any figure above.
+    single_tokens: TokenTable,
+    /// What the model got wrong.
+    errors: ErrorList,
+}
+
+/// Measures and prints.
+///
+/// # Errors
+/// The model or the corpus cannot be used, or the model was trained on the corpus.
+pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
+    use_threads(args.threads.unwrap_or_else(processors))?;
+    let gold = Gold::read(&args.gold, args.from, args.labels)?;
+    if !args.allow_training_data && Seen::by(&args.model).contains(&gold) {
+        return Err(Failure::configuration(format!(
+            "{} was trained on {}: its score there says nothing; measure on another file, or insist with \
+             --allow-training-data",
+            args.model.display(),
+            gold.path.display()
+        )));
+    }
+    let checkpoint = Checkpoint::open(&args.model).map_err(of_model)?;
+    warn_of_unknown(&gold, &checkpoint);
+    let found = predict(args, &gold, &checkpoint)?;
+    let evaluation =
+        evaluate(args, &gold, &checkpoint, &found).map_err(|error| Failure::new(Exit::Internal, error))?;
+    let text = if args.json {
+        serde_json::to_string_pretty(&evaluation).map_err(|error| Failure::new(Exit::Internal, error))? + "\n"
+    } else {
+        page(&evaluation, args.errors)
+    };
+    Ok(io::stdout().lock().write_all(text.as_bytes()))
+}
+
+fn of_model(error: NerError) -> Failure {
+    Failure::new(error.kind(), error)
+}
+
+fn warn_of_unknown(gold: &Gold, checkpoint: &Checkpoint) {
+    let known: BTreeSet<&String> = checkpoint.labels().entity_types().iter().collect();
+    for category in categories(&gold.documents).iter().filter(|category| !known.contains(category)) {
+        tracing::warn!("{category} is unknown to the model: every mention of it counts as missed");
+    }
+}
+
+/// The documents with what the model finds in them.
+fn predict(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Result<Vec<AnnotatedDocument>, Failure> {
+    let tokenizer = tokenizer(checkpoint)?;
+    let passages = passages::as_tagged(&gold.documents, args.context_words);
+    let tokenized = Tokenized::new(passages, &tokenizer).map_err(|error| Failure::new(error.kind(), error))?;
+    let mut model = classifier(checkpoint, args.device.choose()).and_then(|open| open()).map_err(of_model)?;
+    let logits = tokenized.classify(&mut *model).map_err(of_model)?;
+    let decoder = Decoder::new(checkpoint.labels().clone(), args.aggregation, args.decode);
+    Ok(tokenized.decode(&gold.documents, &decoder, &mut logits.iter().flat_map(Logits::rows)))
+}
+
+fn evaluate(
+    args: &EvaluateArgs,
+    gold: &Gold,
+    checkpoint: &Checkpoint,
+    found: &[AnnotatedDocument],
+) -> Result<Evaluation, ScoreError> {
+    let sentences = |documents: &[AnnotatedDocument]| -> Vec<Vec<String>> {
+        documents.iter().flat_map(|document| passages::tags(document, &document.mentions)).collect()
+    };
+    let (expected_tags, found_tags) = (sentences(&gold.documents), sentences(found));
+    let counts = tags::count(&expected_tags, &found_tags, Mode::Default)?;
+    let own_text = gold.documents.iter().all(|document| document.layout == Layout::Source);
+    let spans = |by| own_text.then(|| spans::score(&gold.documents, found, by)).transpose();
+    Ok(Evaluation {
+        model: checkpoint.name().to_owned(),
+        model_fingerprint: checkpoint.fingerprint().to_owned(),
+        gold: gold.path.display().to_string(),
+        gold_sha256: gold.sha256.clone(),
+        documents: gold.documents.len(),
+        sentences: gold.sentences(),
+        tokens: expected_tags.iter().map(Vec::len).sum(),
+        mentions: gold.mentions(),
+        decode: args.decode.to_string(),
+        aggregation: args.aggregation.to_string(),
+        reading: if own_text {
+            "each document whole, as `pubtag run` reads it".to_owned()
+        } else {
+            format!("consecutive sentences of up to {} tokens together", args.context_words)
+        },
+        entities: tags::score(&expected_tags, &found_tags, Mode::Default)?,
+        entities_interval: Bootstrap::default().interval(&counts),
+        entities_strict_iob2: tags::score(&expected_tags, &found_tags, Mode::Strict)?,
+        spans_strict: spans(Match::Strict)?,
+        spans_overlapping: spans(Match::Overlapping)?,
+        single_tokens: tags::token_table(&expected_tags, &found_tags)?,
+        errors: errors::list(&gold.documents, found)?,
+    })
+}
+
+fn page(evaluation: &Evaluation, shown: usize) -> String {
+    let Evaluation { model, gold, documents, sentences, tokens, mentions, .. } = evaluation;
+    let mut text = format!(
+        "{model} on {gold}: {documents} documents, {sentences} sentences, {tokens} tokens, {mentions} mentions\n\
+         read as {}; decoded {}, sub-tokens {}\n\n",
+        evaluation.reading, evaluation.decode, evaluation.aggregation
+    );
+    table(&mut text, "entities, strict (conlleval, seqeval's default)", &evaluation.entities);
+    let Interval { low, high, .. } = evaluation.entities_interval;
+    let _ = writeln!(text, "  95% interval of micro F1 (bootstrap over sentences): {low:.4} to {high:.4}\n");
+    table(&mut text, "entities, strict (seqeval mode=\"strict\", scheme=IOB2)", &evaluation.entities_strict_iob2);
+    for (title, scores) in [
+        ("places in the text, strict", &evaluation.spans_strict),
+        ("places in the text, overlapping", &evaluation.spans_overlapping),
+    ] {
+        if let Some(scores) = scores {
+            let _ = writeln!(text);
+            table(&mut text, title, scores);
+        }
+    }
+    let table = &evaluation.single_tokens;
+    let _ = writeln!(text, "\nsingle tokens (as NeMo's report; not comparable with entity scores)\n{table}\n");
+    errors_page(&mut text, &evaluation.errors, shown);
+    text
+}
+
+fn table(text: &mut String, title: &str, scores: &Scores) {
+    let _ = writeln!(text, "{title}\n  {:20} {:>9} {:>9} {:>9} {:>9}", "", "precision", "recall", "F1", "support");
+    let averages = [("micro average", &scores.micro), ("macro average", &scores.macro_)];
+    let rows = scores.categories.iter().map(|(name, score)| (name.as_str(), score)).chain(averages);
+    for (name, Score { precision, recall, f1, support }) in rows {
+        let _ = writeln!(text, "  {name:20} {precision:9.4} {recall:9.4} {f1:9.4} {support:9}");
+    }
+}
+
+fn errors_page(text: &mut String, errors: &ErrorList, shown: usize) {
+    let counts: Vec<String> = errors.counts.iter().map(|(kind, count)| format!("{kind:?} {count}")).collect();
+    let _ = writeln!(text, "mentions right: {}; errors: {}", errors.correct, counts.join(", "));
+    for (expected, row) in &errors.confusion {
+        let row: Vec<String> = row.iter().map(|(found, count)| format!("{found} {count}")).collect();
+        let _ = writeln!(text, "  expected {expected}: found {}", row.join(", "));
+    }
+    for SpanError { kind, index, document, expected, found } in errors.errors.iter().take(shown) {
+        let side = |side: &Option<Side>| side.as_ref().map_or_else(|| "–".to_owned(), |side| side.mention.clone());
+        let document = document.clone().unwrap_or_else(|| format!("#{}", index + 1));
+        let _ = writeln!(text, "  {document}\t{kind:?}\t{}\t{}", side(expected), side(found));
+    }
+}

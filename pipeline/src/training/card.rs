@@ -1,0 +1,135 @@
+//! What a trained model says of itself: `README.md` for people, `training.json` for programs.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::gold::Gold;
+use super::monitor::EpochLine;
+use crate::cli::TrainArgs;
+use crate::run::PROGRAM;
+
+/// The file beside the model.
+pub(crate) const RECORD: &str = "training.json";
+
+/// A corpus that the model learnt from or was chosen by.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct DataFile {
+    pub(crate) name: String,
+    pub(crate) sha256: Option<String>,
+    pub(crate) sentences: usize,
+    pub(crate) mentions: usize,
+}
+
+impl From<&Gold> for DataFile {
+    fn from(gold: &Gold) -> Self {
+        // Corpora call their files `train.tsv`: the folder tells them apart.
+        let parts: Vec<_> = gold.path.components().rev().take(3).collect();
+        let name: Vec<_> = parts.iter().rev().map(|part| part.as_os_str().to_string_lossy()).collect();
+        Self {
+            name: name.join("/"),
+            sha256: gold.sha256.clone(),
+            sentences: gold.sentences(),
+            mentions: gold.mentions(),
+        }
+    }
+}
+
+/// How a model came to be.
+#[derive(Debug, Serialize)]
+pub(crate) struct Record<'a> {
+    pub(crate) program: &'static str,
+    pub(crate) command: String,
+    /// SHA-256 of the base's weights.
+    pub(crate) base_sha256: String,
+    pub(crate) train: Vec<DataFile>,
+    pub(crate) dev: Vec<DataFile>,
+    pub(crate) labels: Vec<String>,
+    pub(crate) settings: &'a TrainArgs,
+    pub(crate) threads: usize,
+    pub(crate) epochs: &'a [EpochLine],
+}
+
+/// The part of a record that tells what a model has seen.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Seen {
+    #[serde(default)]
+    train: Vec<DataFile>,
+}
+
+impl Seen {
+    /// Of the model in a directory; nothing where there is no record.
+    pub(crate) fn by(model: &Path) -> Self {
+        let text = std::fs::read(model.join(RECORD)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Whether the model learnt from a file.
+    pub(crate) fn contains(&self, gold: &Gold) -> bool {
+        gold.sha256.is_some() && self.train.iter().any(|file| file.sha256 == gold.sha256)
+    }
+}
+
+impl Record<'_> {
+    /// The model card, with the front matter that model hubs read.
+    pub(crate) fn card(&self, name: &str) -> String {
+        let table = |files: &[DataFile]| -> String {
+            let row = |file: &DataFile| {
+                let sha256 = file.sha256.as_deref().unwrap_or("several files");
+                format!("| {} | {} | {} | `{sha256}` |\n", file.name, file.sentences, file.mentions)
+            };
+            files.iter().map(row).collect()
+        };
+        let dev = if self.dev.is_empty() {
+            "No development set: the last epoch is kept.\n".to_owned()
+        } else {
+            format!("Chosen by (development):\n\n{HEADER}{}\n", table(&self.dev))
+        };
+        let epochs: String = self.epochs.iter().map(epoch_row).collect();
+        format!(
+            "---\nlibrary_name: transformers\npipeline_tag: token-classification\nlanguage: en\ntags: [pubtag, biomedical, ner]\n---\n\n\
+             # {name}\n\n\
+             A token classifier ({labels}) fine-tuned by {program}.\n\n\
+             ## Data\n\nLearnt from:\n\n{HEADER}{train}\n{dev}\n\
+             ## Made by\n\n```sh\n{command}\n```\n\n\
+             on {threads} threads, from a base whose weights have the SHA-256 `{base}`. All settings are in `{RECORD}`. On one \
+             machine and number of threads the command gives the same bits again.\n\n\
+             ## Epochs\n\n\
+             Development figures are strict entity scores, micro-averaged, as conlleval and seqeval compute them.\n\n\
+             | epoch | loss | dev precision | dev recall | dev F1 | tokens/s |\n|---|---|---|---|---|---|\n{epochs}",
+            labels = self.labels.join(", "),
+            program = self.program,
+            train = table(&self.train),
+            command = self.command,
+            threads = self.threads,
+            base = self.base_sha256,
+        )
+    }
+}
+
+/// Of a table of data files.
+const HEADER: &str = "| file | sentences | mentions | SHA-256 |\n|---|---|---|---|\n";
+
+fn epoch_row(line: &EpochLine) -> String {
+    let score = line.development.map_or_else(
+        || "– | – | –".to_owned(),
+        |score| format!("{:.4} | {:.4} | {:.4}", score.precision, score.recall, score.f1),
+    );
+    let rate = line.tokens as f64 / line.seconds.max(1e-9);
+    format!("| {} | {:.4} | {score} | {rate:.0} |\n", line.epoch, line.loss)
+}
+
+/// The command line as it was given, for a shell.
+pub(crate) fn command_line() -> String {
+    let quoted = |argument: std::ffi::OsString| {
+        let argument = argument.to_string_lossy().into_owned();
+        let plain = argument.chars().all(|c| c.is_alphanumeric() || "-_./=:,+@%".contains(c));
+        if plain && !argument.is_empty() { argument } else { format!("'{}'", argument.replace('\'', r"'\''")) }
+    };
+    std::iter::once("pubtag".to_owned()).chain(std::env::args_os().skip(1).map(quoted)).collect::<Vec<_>>().join(" ")
+}
+
+/// The program, as the record names it.
+pub(crate) fn program() -> &'static str {
+    PROGRAM
+}

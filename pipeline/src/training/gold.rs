@@ -1,0 +1,112 @@
+//! Annotated corpora, read whole: they are small.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use pubtag_corpus::{Corpus, CorpusError, Format, Item, Remarks, TagOptions, open, segment};
+use pubtag_schemas::AnnotatedDocument;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::commands::corpus::log_remarks;
+use crate::exit::{Exit, Failure};
+
+/// The four categories of the NCBI Disease corpus (Doğan et al., 2014).
+const NCBI: [&str; 4] = ["CompositeMention", "DiseaseClass", "Modifier", "SpecificDisease"];
+
+/// What those are together.
+const DISEASE: &str = "Disease";
+
+/// What a category becomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Labels {
+    /// The four categories of the NCBI Disease corpus are one, `Disease`; others stay as they are.
+    #[default]
+    Auto,
+    /// Every category stays as it is.
+    Category,
+}
+
+impl Labels {
+    /// Renames the categories of a document's mentions.
+    pub(crate) fn apply(self, document: &mut AnnotatedDocument) {
+        if self == Self::Auto {
+            for mention in &mut document.mentions {
+                if NCBI.contains(&mention.category.as_str()) {
+                    DISEASE.clone_into(&mut mention.category);
+                }
+            }
+        }
+    }
+}
+
+/// A corpus file, read and cut into sentences and tokens.
+#[derive(Debug)]
+pub(crate) struct Gold {
+    pub(crate) path: PathBuf,
+    pub(crate) format: Format,
+    /// SHA-256 of the file in hex; `None` for a corpus of several files.
+    pub(crate) sha256: Option<String>,
+    pub(crate) documents: Vec<AnnotatedDocument>,
+}
+
+impl Gold {
+    /// Reads a corpus.
+    ///
+    /// # Errors
+    /// It cannot be read, is of no known format, or no mention is in it.
+    pub(crate) fn read(path: &Path, from: Option<Format>, labels: Labels) -> Result<Self, Failure> {
+        let failure = |error: CorpusError| Failure::new(Exit::Data, error);
+        let Corpus { format, documents } = open(path, from, &TagOptions::default()).map_err(failure)?;
+        let mut remarks = Remarks::default();
+        let mut gold = Self { path: path.to_owned(), format, sha256: sha256(path)?, documents: Vec::new() };
+        for item in documents {
+            match item.map_err(failure)? {
+                Item::Remark(remark) => remarks.add(remark),
+                Item::Document(_, document) => {
+                    let mut document = segment(&document).into_owned();
+                    labels.apply(&mut document);
+                    gold.documents.push(document);
+                }
+            }
+        }
+        log_remarks(&remarks);
+        if gold.mentions() == 0 {
+            let message = format!("{} holds no mention: there is nothing to learn from or to measure by", path.display());
+            return Err(Failure::new(Exit::Data, anyhow::Error::msg(message)));
+        }
+        Ok(gold)
+    }
+
+    /// How many mentions there are.
+    pub(crate) fn mentions(&self) -> usize {
+        self.documents.iter().map(|document| document.mentions.len()).sum()
+    }
+
+    /// How many sentences there are.
+    pub(crate) fn sentences(&self) -> usize {
+        self.documents.iter().map(|document| document.sentences.len()).sum()
+    }
+}
+
+/// The categories of all mentions, sorted.
+pub(crate) fn categories<'a>(documents: impl IntoIterator<Item = &'a AnnotatedDocument>) -> Vec<String> {
+    let mentions = documents.into_iter().flat_map(|document| &document.mentions);
+    mentions.map(|mention| mention.category.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn sha256(path: &Path) -> Result<Option<String>, Failure> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(path).map_err(|error| {
+        Failure::new(Exit::Data, anyhow::Error::new(error).context(format!("cannot read {}", path.display())))
+    })?;
+    Ok(Some(hex(&bytes)))
+}
+
+/// SHA-256 in lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,14 @@
+//! Annotated corpora into what a model learns from and is measured by, and a model's words back into documents.
+//!
+//! ```text
+//! corpus ─► gold ─► passages ─► examples ─► pubtag_ner::train ─► output (a Hugging Face directory, its card)
+//!                            └► predict ─► documents ─► scores
+//! ```
+
+pub(crate) mod card;
+pub(crate) mod examples;
+pub(crate) mod gold;
+pub(crate) mod monitor;
+pub(crate) mod output;
+pub(crate) mod passages;
+pub(crate) mod predict;

@@ -1,0 +1,159 @@
+//! Watches a training run: says how it goes, scores each epoch, writes metrics, keeps the state.
+
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pubtag_corpus::score::Score;
+use pubtag_corpus::score::tags::{self, Mode};
+use pubtag_ner::train::{Monitor, StepReport, TrainState, Verdict};
+use pubtag_ner::{Decoder, Logits, NerError};
+use pubtag_schemas::AnnotatedDocument;
+use serde::Serialize;
+
+use super::passages;
+use super::predict::Tokenized;
+use crate::report::{grouped, human_time};
+
+/// Where there is no terminal, at most one line in this time.
+const LOG_EVERY: Duration = Duration::from_secs(30);
+
+/// The development set: what the epochs of a run are scored by.
+pub(crate) struct Development {
+    pub(crate) documents: Vec<AnnotatedDocument>,
+    pub(crate) tokenized: Tokenized,
+    pub(crate) decoder: Decoder,
+}
+
+impl Development {
+    /// The strict entity score over all categories (micro average), as seqeval's default and conlleval compute it.
+    fn score(&self, logits: &[Logits]) -> Score {
+        let found = self.tokenized.decode(&self.documents, &self.decoder, &mut logits.iter().flat_map(Logits::rows));
+        let tags = |documents: &[AnnotatedDocument]| -> Vec<Vec<String>> {
+            documents.iter().flat_map(|document| passages::tags(document, &document.mentions)).collect()
+        };
+        let scores = tags::score(&tags(&self.documents), &tags(&found), Mode::Default);
+        scores.expect("both sides have the same tokens").micro
+    }
+}
+
+/// What an epoch came to.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct EpochLine {
+    /// From 1.
+    pub(crate) epoch: usize,
+    /// Mean loss of its steps.
+    pub(crate) loss: f64,
+    /// On the development set, if there is one.
+    pub(crate) development: Option<Score>,
+    /// Tokens learnt from, special tokens included.
+    pub(crate) tokens: usize,
+    /// Spent on its steps.
+    pub(crate) seconds: f64,
+}
+
+#[derive(Serialize)]
+struct StepLine {
+    step: usize,
+    loss: f32,
+    learning_rate: f64,
+    gradient_norm: f32,
+    tokens: usize,
+    seconds: f64,
+}
+
+/// The watcher.
+pub(crate) struct Watch {
+    pub(crate) development: Option<Development>,
+    pub(crate) epochs: Vec<EpochLine>,
+    metrics: File,
+    state: (PathBuf, String),
+    bar: ProgressBar,
+    on_terminal: bool,
+    logged: Instant,
+    losses: Vec<f32>,
+    tokens: usize,
+    time: Duration,
+}
+
+impl Watch {
+    /// A watcher that writes metrics to a file and the state, under a label, to another.
+    pub(crate) fn new(development: Option<Development>, metrics: File, state: (PathBuf, String), quiet: bool) -> Self {
+        let on_terminal = std::io::stderr().is_terminal() && !quiet;
+        let target = if on_terminal { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} steps · {msg} · {eta} left") {
+            bar.set_style(style);
+        }
+        Self {
+            development,
+            epochs: Vec::new(),
+            metrics,
+            state,
+            bar,
+            on_terminal,
+            logged: Instant::now(),
+            losses: Vec::new(),
+            tokens: 0,
+            time: Duration::ZERO,
+        }
+    }
+
+    fn tokens_per_second(&self) -> u64 {
+        (self.tokens as f64 / self.time.as_secs_f64().max(1e-9)) as u64
+    }
+
+    /// Metrics are there to be looked at: a full disk shows when the model is written.
+    fn write(&mut self, line: &impl Serialize) {
+        if let Ok(text) = serde_json::to_string(line) {
+            let _ = writeln!(self.metrics, "{text}");
+        }
+    }
+}
+
+impl Monitor for Watch {
+    fn step(&mut self, report: &StepReport) {
+        let &StepReport { step, steps, loss, learning_rate, gradient_norm, tokens, time, .. } = report;
+        self.losses.push(loss);
+        self.tokens += tokens;
+        self.time += time;
+        self.write(&StepLine { step, loss, learning_rate, gradient_norm, tokens, seconds: time.as_secs_f64() });
+        self.bar.set_length(steps as u64);
+        self.bar.set_position(step as u64);
+        let recent = &self.losses[self.losses.len().saturating_sub(20)..];
+        let loss = recent.iter().sum::<f32>() / recent.len() as f32;
+        let message = format!("loss {loss:.4} · {} tokens/s", grouped(self.tokens_per_second()));
+        if self.on_terminal {
+            self.bar.set_message(message);
+        } else if self.logged.elapsed() >= LOG_EVERY {
+            self.logged = Instant::now();
+            let left = self.time.as_secs_f64() / self.losses.len() as f64 * (steps - step) as f64;
+            tracing::info!(step, steps, left = %human_time(left), "{message}");
+        }
+    }
+
+    fn epoch(&mut self, epoch: usize, logits: &[Logits]) -> Verdict {
+        let development = self.development.as_ref().map(|development| development.score(logits));
+        let loss = self.losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() / self.losses.len().max(1) as f64;
+        let (tokens, seconds) = (self.tokens, self.time.as_secs_f64());
+        let line = EpochLine { epoch: epoch + 1, loss, development, tokens, seconds };
+        let on_development = development.map_or_else(String::new, |score| {
+            format!(" · dev P {:.4} R {:.4} F1 {:.4}", score.precision, score.recall, score.f1)
+        });
+        let rate = grouped(self.tokens_per_second());
+        self.bar.suspend(|| tracing::info!("epoch {}: loss {loss:.4}{on_development} · {rate} tokens/s", epoch + 1));
+        self.write(&line);
+        self.epochs.push(line);
+        (self.losses, self.tokens, self.time) = (Vec::new(), 0, Duration::ZERO);
+        Verdict { score: development.map_or(0.0, |score| score.f1) }
+    }
+
+    fn keep(&mut self, state: &TrainState) -> Result<(), NerError> {
+        let (path, label) = &self.state;
+        let draft = path.with_extension("draft");
+        let written = std::fs::write(&draft, state.to_bytes(label)?).and_then(|()| std::fs::rename(&draft, path));
+        written.map_err(|source| NerError::Write { path: path.clone(), source })
+    }
+}

@@ -1,0 +1,114 @@
+//! The directory that a training run writes: built beside its place, and moved there when it is whole.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pubtag_ner::train::{TrainState, to_f16, with_head};
+use pubtag_ner::{Checkpoint, LabelTag};
+
+use crate::cli::SavedType;
+use crate::exit::{Exit, Failure};
+
+/// The weights, in the Hugging Face layout.
+const WEIGHTS: &str = "model.safetensors";
+/// What a run that was interrupted goes on from.
+const STATE: &str = "state.safetensors";
+/// What makes up a model beside its weights.
+const FILES: [&str; 5] =
+    ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"];
+
+/// An output directory under construction.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    directory: PathBuf,
+    target: PathBuf,
+}
+
+impl Draft {
+    /// Begins, or goes on with what an interrupted run left.
+    ///
+    /// # Errors
+    /// The target is there and may not be replaced, or nothing can be written beside it.
+    pub(crate) fn begin(target: &Path, overwrite: bool) -> Result<Self, Failure> {
+        if target.exists() && !overwrite {
+            return Err(Failure::configuration(format!(
+                "{} is there already; name another --output, or replace it with --overwrite",
+                target.display()
+            )));
+        }
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let directory = target.with_file_name(format!("{name}.partial"));
+        fs::create_dir_all(&directory).map_err(|error| write_failure(&directory, error))?;
+        Ok(Self { directory, target: target.to_owned() })
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    pub(crate) fn state_path(&self) -> PathBuf {
+        self.path(STATE)
+    }
+
+    /// What an interrupted run with the same label left.
+    pub(crate) fn state(&self, label: &str) -> Option<TrainState> {
+        let bytes = fs::read(self.state_path()).ok()?;
+        let state = TrainState::from_bytes(&bytes, label);
+        match &state {
+            Some(state) => tracing::info!("going on after epoch {}, which an earlier run finished", state.epochs),
+            None => tracing::warn!(
+                "{} is of a run with other data or settings and is begun anew",
+                self.state_path().display()
+            ),
+        }
+        state
+    }
+
+    /// Puts the base model here, with a new head for these categories unless it has one.
+    pub(crate) fn base(&self, base: &Path, categories: &[String], seed: u64) -> Result<Checkpoint, Failure> {
+        let opened = Checkpoint::open(base).ok().filter(|checkpoint| has_labels(checkpoint, categories));
+        if opened.is_some() {
+            tracing::info!("{} has these labels already: its head is kept", base.display());
+            for name in FILES.iter().chain([&WEIGHTS]).filter(|name| base.join(name).is_file()) {
+                fs::copy(base.join(name), self.path(name)).map_err(|error| write_failure(&self.path(name), error))?;
+            }
+        } else {
+            let begin_inside = |category: &String| [format!("B-{category}"), format!("I-{category}")];
+            let labels: Vec<String> =
+                std::iter::once("O".to_owned()).chain(categories.iter().flat_map(begin_inside)).collect();
+            tracing::info!("{} gets a new head for {}", base.display(), labels.join(", "));
+            with_head(base, &labels, seed, &self.directory).map_err(|error| Failure::new(error.kind(), error))?;
+        }
+        Checkpoint::open(&self.directory).map_err(|error| Failure::new(error.kind(), error))
+    }
+
+    /// Writes the weights and moves the directory to its place.
+    pub(crate) fn finish(self, weights: &[u8], dtype: SavedType) -> Result<(), Failure> {
+        let rounded = match dtype {
+            SavedType::F32 => None,
+            SavedType::F16 => Some(to_f16(weights).map_err(|error| Failure::new(error.kind(), error))?),
+        };
+        self.write(WEIGHTS, rounded.as_deref().unwrap_or(weights))?;
+        let _ = fs::remove_file(self.state_path());
+        if self.target.exists() {
+            fs::remove_dir_all(&self.target).map_err(|error| write_failure(&self.target, error))?;
+        }
+        fs::rename(&self.directory, &self.target).map_err(|error| write_failure(&self.target, error))
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        let path = self.path(name);
+        fs::write(&path, bytes).map_err(|error| write_failure(&path, error))
+    }
+}
+
+/// Whether a checkpoint has these categories, in the order in which training lays labels out.
+fn has_labels(checkpoint: &Checkpoint, categories: &[String]) -> bool {
+    let labels = checkpoint.labels();
+    let kinds = (0..categories.len()).flat_map(|kind| [LabelTag::Begin(kind), LabelTag::Inside(kind)]);
+    labels.entity_types() == categories && labels.tags().iter().copied().eq([LabelTag::Outside].into_iter().chain(kinds))
+}
+
+fn write_failure(path: &Path, error: std::io::Error) -> Failure {
+    Failure::new(Exit::Transient, anyhow::Error::new(error).context(format!("cannot write {}", path.display())))
+}
