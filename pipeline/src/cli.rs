@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::config::{Grace, MaxRejects};
 use crate::device::DeviceChoice;
+use crate::download::Release;
 use crate::telemetry::LogFormat;
 use crate::training::examples::LabelTokens;
 use crate::training::gold::Labels;
@@ -41,7 +42,7 @@ pub enum Command {
     Run(RunArgs),
     /// Convert an annotated corpus into another format.
     Convert(ConvertArgs),
-    /// Count or list what annotated corpora hold.
+    /// Count, list or fetch annotated corpora.
     #[command(subcommand)]
     Corpus(CorpusCommand),
     /// Fine-tune a pretrained encoder on annotated corpora.
@@ -86,6 +87,24 @@ pub enum CorpusCommand {
     Stats(StatsArgs),
     /// Print each mention: document, first character, one past the last, category, mention, concepts.
     List(ListArgs),
+    /// Fetch a public corpus; a broken download is taken up again, every file is verified by its checksum.
+    Download(DownloadArgs),
+}
+
+/// Arguments of `pubtag corpus download`.
+#[derive(Args, Debug)]
+pub struct DownloadArgs {
+    /// Which corpus.
+    #[arg(value_enum, value_name = "CORPUS")]
+    pub release: Release,
+
+    /// The folder to put its files into; named like the corpus if absent.
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+
+    /// Where its archives are, instead of its publisher's site: a mirror, say.
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
 }
 
 /// Arguments of `pubtag corpus stats`.
@@ -181,6 +200,12 @@ pub struct RunArgs {
 /// Arguments of `pubtag train`.
 #[derive(Args, Clone, Debug, Serialize)]
 pub struct TrainArgs {
+    /// Options from a TOML or YAML file, by their long names; names of `run_ner` and NeMo are understood. What is given
+    /// here wins.
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+
     /// Corpora to learn from, in any format that `pubtag convert` reads.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub train: Vec<PathBuf>,
@@ -216,6 +241,10 @@ pub struct TrainArgs {
     /// Which sub-tokens of a word learn its label.
     #[arg(long, value_enum, default_value_t)]
     pub label_tokens: LabelTokens,
+
+    /// How much each label weighs in the loss.
+    #[arg(long, value_enum, default_value_t)]
+    pub class_weights: ClassWeights,
 
     /// Passes over the training corpora.
     #[arg(long, default_value = "4", value_name = "N")]
@@ -280,6 +309,17 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N")]
     #[serde(skip)]
     pub threads: Option<NonZeroUsize>,
+}
+
+/// How much labels weigh in the loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassWeights {
+    /// All alike.
+    #[default]
+    None,
+    /// Each by the inverse of its frequency, as NeMo's `weighted_loss`.
+    Balanced,
 }
 
 /// How weights are saved.

@@ -4,19 +4,19 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command};
 use crate::commands;
 use crate::exit::{Exit, Failure};
-use crate::telemetry;
+use crate::{settings_file, telemetry};
 
 /// How long blocking threads (a read of standard input, say) may take to end once the work is done.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The program: reads the command line, does what it says, ends with an [`Exit`] code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parse();
     telemetry::init(cli.log_format, cli.quiet, cli.verbose);
     match execute(cli) {
         Ok(code) => ExitCode::from(code),
@@ -25,6 +25,16 @@ pub fn main() -> ExitCode {
             exit.into()
         }
     }
+}
+
+/// The command line, with what a settings file adds to it; ends the program if it makes no sense.
+fn parse() -> Cli {
+    let mut command = Cli::command();
+    let train = command.find_subcommand("train").into_iter().flat_map(clap::Command::get_arguments);
+    let options: Vec<String> = train.filter_map(|arg| arg.get_long().map(str::to_owned)).collect();
+    let args = settings_file::expand(std::env::args_os().collect(), &options)
+        .unwrap_or_else(|error| command.error(clap::error::ErrorKind::Io, format!("{error:#}")).exit());
+    Cli::parse_from(args)
 }
 
 fn execute(cli: Cli) -> Result<u8, Failure> {

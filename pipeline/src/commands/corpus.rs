@@ -4,17 +4,19 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use clap::ValueEnum;
 use pubtag_corpus::{
     Corpus, CorpusStats, FileStats, Item, Listing, Remarks, StatsBuilder, TagOptions, open, summarize,
 };
 
-use crate::cli::{CorpusCommand, ListArgs, StatsArgs};
+use crate::cli::{CorpusCommand, DownloadArgs, ListArgs, StatsArgs};
+use crate::download::fetch;
 use crate::exit::{Exit, Failure};
 
 /// Remarks that a page shows with their places; `--json` has them all.
 const SHOWN: usize = 20;
 
-/// Counts or lists.
+/// Counts, lists or fetches.
 ///
 /// # Errors
 /// A corpus cannot be read as a whole.
@@ -22,7 +24,18 @@ pub fn execute(command: &CorpusCommand) -> Result<io::Result<()>, Failure> {
     match command {
         CorpusCommand::Stats(args) => stats(args),
         CorpusCommand::List(args) => list(args),
+        CorpusCommand::Download(args) => download(args),
     }
+}
+
+/// Fetches a corpus and prints its files.
+fn download(args: &DownloadArgs) -> Result<io::Result<()>, Failure> {
+    let name = args.release.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+    let folder = args.output.clone().unwrap_or_else(|| name.into());
+    let base_url = args.base_url.as_deref().unwrap_or_else(|| args.release.base_url());
+    let files = fetch(args.release, base_url, &folder).map_err(|error| Failure::new(error.exit(), error))?;
+    let mut out = io::stdout().lock();
+    Ok(files.iter().try_for_each(|file| writeln!(out, "{}", file.display())))
 }
 
 fn stats(args: &StatsArgs) -> Result<io::Result<()>, Failure> {

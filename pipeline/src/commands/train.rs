@@ -1,7 +1,6 @@
 //! `pubtag train`.
 
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -11,13 +10,14 @@ use pubtag_ner::{Aggregation, Checkpoint, Decoder, Decoding, NerError};
 use pubtag_schemas::AnnotatedDocument;
 use pubtag_tokenize::{TokenizeError, WindowTokenizer};
 
-use crate::cli::TrainArgs;
+use crate::cli::{ClassWeights, TrainArgs};
 use crate::device::{processors, use_threads};
 use crate::exit::{Exit, Failure};
 use crate::report::grouped;
 use crate::training::card::{DataFile, RECORD, Record, command_line, program};
 use crate::training::examples::{TrainingSet, unlabelled};
 use crate::training::gold::{Gold, Labels, categories, hex};
+use crate::training::metrics::{METRICS, Metrics};
 use crate::training::monitor::{Development, Watch};
 use crate::training::output::Draft;
 use crate::training::passages::by_sentences;
@@ -64,7 +64,8 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     let mut watch = Watch::new(development, metrics, (draft.state_path(), label), quiet);
     let weights = learn(args, &train, &checkpoint, &tokenizer, (&scored, state), &mut watch)?;
 
-    record.epochs = &watch.epochs;
+    let epochs = watch.metrics.epochs();
+    record.epochs = &epochs;
     let name = args.output.file_name().unwrap_or_default().to_string_lossy();
     draft.write("README.md", record.card(&name).as_bytes())?;
     let json = serde_json::to_vec_pretty(&record).map_err(|error| Failure::new(Exit::Internal, error))?;
@@ -101,7 +102,7 @@ fn learn(
         weight_decay: args.weight_decay,
         clip_norm: args.clip_norm,
         layer_decay: args.layer_decay,
-        label_weights: None,
+        label_weights: (args.class_weights == ClassWeights::Balanced).then(|| balanced(&first, labels.tags().len())),
         patience: args.patience,
         seed: args.seed,
     };
@@ -109,6 +110,17 @@ fn learn(
     let device = args.device.choose();
     fine_tune(checkpoint, &mut of_epoch, scored, &config, state, device, watch)
         .map_err(|error: NerError| Failure::new(error.kind(), error))
+}
+
+/// `all / (labels · occurrences)` for each label, as NeMo weighs them; 1 for a label that never occurs.
+fn balanced(examples: &[Example], labels: usize) -> Vec<f32> {
+    let mut counts = vec![0_u32; labels];
+    for label in examples.iter().flat_map(|example| example.targets.iter().flatten()) {
+        counts[*label as usize] += 1;
+    }
+    let all = f64::from(counts.iter().sum::<u32>());
+    let weight = |count: &u32| if *count == 0 { 1.0 } else { all / (labels as f64 * f64::from(*count)) };
+    counts.iter().map(|count| weight(count) as f32).collect()
 }
 
 fn read_all(paths: &[PathBuf], from: Option<Format>, labels: Labels) -> Result<Vec<Gold>, Failure> {
@@ -154,10 +166,9 @@ fn run_label(record: &Record) -> Result<String, Failure> {
     Ok(hex(&json))
 }
 
-fn open_metrics(draft: &Draft, state: Option<&TrainState>) -> Result<std::fs::File, Failure> {
-    let path = draft.path("metrics.jsonl");
-    let goes_on = state.is_some();
-    OpenOptions::new().create(true).write(true).append(goes_on).truncate(!goes_on).open(&path).map_err(|error| {
+fn open_metrics(draft: &Draft, state: Option<&TrainState>) -> Result<Metrics, Failure> {
+    let path = draft.path(METRICS);
+    Metrics::open(&path, state.map_or(0, |state| state.epochs)).map_err(|error| {
         let error = anyhow::Error::new(error).context(format!("cannot write {}", path.display()));
         Failure::new(Exit::Transient, error)
     })

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::gold::Gold;
-use super::monitor::EpochLine;
+use super::metrics::EpochLine;
 use crate::cli::TrainArgs;
 use crate::run::PROGRAM;
 

@@ -8,6 +8,7 @@
 pub(crate) mod card;
 pub(crate) mod examples;
 pub(crate) mod gold;
+pub(crate) mod metrics;
 pub(crate) mod monitor;
 pub(crate) mod output;
 pub(crate) mod passages;

@@ -1,7 +1,6 @@
 //! Watches a training run: says how it goes, scores each epoch, writes metrics, keeps the state.
 
-use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -11,8 +10,8 @@ use pubtag_corpus::score::tags::{self, Mode};
 use pubtag_ner::train::{Monitor, StepReport, TrainState, Verdict};
 use pubtag_ner::{Decoder, Logits, NerError};
 use pubtag_schemas::AnnotatedDocument;
-use serde::Serialize;
 
+use super::metrics::{EpochLine, Line, Metrics, StepLine};
 use super::passages;
 use super::predict::Tokenized;
 use crate::report::{grouped, human_time};
@@ -39,36 +38,10 @@ impl Development {
     }
 }
 
-/// What an epoch came to.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct EpochLine {
-    /// From 1.
-    pub(crate) epoch: usize,
-    /// Mean loss of its steps.
-    pub(crate) loss: f64,
-    /// On the development set, if there is one.
-    pub(crate) development: Option<Score>,
-    /// Tokens learnt from, special tokens included.
-    pub(crate) tokens: usize,
-    /// Spent on its steps.
-    pub(crate) seconds: f64,
-}
-
-#[derive(Serialize)]
-struct StepLine {
-    step: usize,
-    loss: f32,
-    learning_rate: f64,
-    gradient_norm: f32,
-    tokens: usize,
-    seconds: f64,
-}
-
 /// The watcher.
 pub(crate) struct Watch {
     pub(crate) development: Option<Development>,
-    pub(crate) epochs: Vec<EpochLine>,
-    metrics: File,
+    pub(crate) metrics: Metrics,
     state: (PathBuf, String),
     bar: ProgressBar,
     on_terminal: bool,
@@ -80,7 +53,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// A watcher that writes metrics to a file and the state, under a label, to another.
-    pub(crate) fn new(development: Option<Development>, metrics: File, state: (PathBuf, String), quiet: bool) -> Self {
+    pub(crate) fn new(development: Option<Development>, metrics: Metrics, state: (PathBuf, String), quiet: bool) -> Self {
         let on_terminal = std::io::stderr().is_terminal() && !quiet;
         let target = if on_terminal { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
@@ -89,7 +62,6 @@ impl Watch {
         }
         Self {
             development,
-            epochs: Vec::new(),
             metrics,
             state,
             bar,
@@ -106,9 +78,9 @@ impl Watch {
     }
 
     /// Metrics are there to be looked at: a full disk shows when the model is written.
-    fn write(&mut self, line: &impl Serialize) {
-        if let Ok(text) = serde_json::to_string(line) {
-            let _ = writeln!(self.metrics, "{text}");
+    fn write(&mut self, line: Line) {
+        if let Err(error) = self.metrics.write(line) {
+            tracing::debug!("a line of metrics is lost: {error}");
         }
     }
 }
@@ -119,7 +91,7 @@ impl Monitor for Watch {
         self.losses.push(loss);
         self.tokens += tokens;
         self.time += time;
-        self.write(&StepLine { step, loss, learning_rate, gradient_norm, tokens, seconds: time.as_secs_f64() });
+        self.write(Line::Step(StepLine { step, loss, learning_rate, gradient_norm, tokens, seconds: time.as_secs_f64() }));
         self.bar.set_length(steps as u64);
         self.bar.set_position(step as u64);
         let recent = &self.losses[self.losses.len().saturating_sub(20)..];
@@ -144,8 +116,7 @@ impl Monitor for Watch {
         });
         let rate = grouped(self.tokens_per_second());
         self.bar.suspend(|| tracing::info!("epoch {}: loss {loss:.4}{on_development} · {rate} tokens/s", epoch + 1));
-        self.write(&line);
-        self.epochs.push(line);
+        self.write(Line::Epoch(line));
         (self.losses, self.tokens, self.time) = (Vec::new(), 0, Duration::ZERO);
         Verdict { score: development.map_or(0.0, |score| score.f1) }
     }

@@ -59,7 +59,7 @@ fn f1(precision: f64, recall: f64) -> f64 {
 }
 
 /// Precision, recall and F1, each from 0 to 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Correct among those found.
     pub precision: f64,

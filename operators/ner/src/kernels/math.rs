@@ -131,7 +131,7 @@ fn gelu_with_slope<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
 /// `x·σ` with `σ = 1 / (1 + e^(−2z))`, and its derivative, `σ + x·σ·(1 − σ)·2z′`.
 #[inline(always)]
 fn gelu_tanh_with_slope<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
-    const TWICE_ROOT_2_BY_PI: f32 = 1.595_769_1;
+    const TWICE_ROOT_2_BY_PI: f32 = 1.595_769;
     let one = s.splat(1.0);
     let square = s.mul(x, x);
     let z = s.mul(s.mul(x, s.fma(square, s.splat(0.044_715), one)), s.splat(TWICE_ROOT_2_BY_PI));

@@ -266,21 +266,16 @@ impl TrainingLayer<'_> {
         found.query_key_value[1] = self.column_sums(qkv_gradient, 3 * width, lanes);
         let attended = kept.attended.floats(tokens * width);
         let context = kept.context.floats(tokens * width);
-        let products: [(&[f32], usize, &[f32], usize, &mut Vec<f32>); 4] = [
-            (hidden, width, qkv_gradient, 3 * width, &mut found.query_key_value[0]),
-            (context, width, rows.projected.floats(tokens * width), width, &mut found.attention_output[0]),
-            (attended, width, rows.widened.floats(tokens * inner), inner, &mut found.up[0]),
-            (
-                rows.activated.floats(tokens * inner),
-                inner,
-                rows.narrowed.floats(tokens * width),
-                width,
-                &mut found.down[0],
-            ),
+        let inputs_and_gradients = [
+            (Table::new(hidden, width), Table::new(qkv_gradient, 3 * width)),
+            (Table::new(context, width), Table::new(rows.projected.floats(tokens * width), width)),
+            (Table::new(attended, width), Table::new(rows.widened.floats(tokens * inner), inner)),
+            (Table::new(rows.activated.floats(tokens * inner), inner), Table::new(rows.narrowed.floats(tokens * width), width)),
         ];
-        for (inputs, from, gradients, to, out) in products {
-            *out = vec![0.0; from * to];
-            gradient_panels.weight_gradient(self.isa, Table::new(inputs, from), Table::new(gradients, to), out, lanes);
+        let weights = [&mut found.query_key_value[0], &mut found.attention_output[0], &mut found.up[0], &mut found.down[0]];
+        for ((inputs, gradients), out) in inputs_and_gradients.into_iter().zip(weights) {
+            *out = vec![0.0; inputs.columns * gradients.columns];
+            gradient_panels.weight_gradient(self.isa, inputs, gradients, out, lanes);
         }
         scratch.spare.push(kept);
         Ok(found)
