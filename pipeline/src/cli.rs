@@ -149,12 +149,17 @@ pub struct RunArgs {
     pub output: PathBuf,
 
     /// A Hugging Face directory with a token classifier (config.json, model.safetensors, tokenizer.json or vocab.txt).
+    /// The default is the model for diseases inside the program.
     #[arg(long, short, value_name = "DIR", env = "PUBTAG_MODEL")]
     pub model: Option<PathBuf>,
 
     /// Where the model runs: auto, cpu, cuda, or cuda:N.
     #[arg(long, default_value_t, value_name = "DEVICE")]
     pub device: DeviceChoice,
+
+    /// How exact the arithmetic is: f32; int8 is about twice as fast and rounds; bf16 where the processor has it.
+    #[arg(long, default_value_t, value_name = "f32|bf16|int8")]
+    pub precision: pubtag_ner::Precision,
 
     /// Tokens of a micro-batch, at most. The default depends on the device.
     #[arg(long, value_name = "N")]
@@ -335,9 +340,9 @@ pub enum SavedType {
 /// Arguments of `pubtag evaluate`.
 #[derive(Args, Debug)]
 pub struct EvaluateArgs {
-    /// The model's directory.
+    /// The model's directory. The default is the model inside the program.
     #[arg(long, short, value_name = "DIR", env = "PUBTAG_MODEL")]
-    pub model: PathBuf,
+    pub model: Option<PathBuf>,
 
     /// The corpus to compare with.
     #[arg(long, value_name = "FILE")]
@@ -368,6 +373,10 @@ pub struct EvaluateArgs {
     #[arg(long, default_value_t, value_name = "DEVICE")]
     pub device: DeviceChoice,
 
+    /// How exact the arithmetic is: f32; int8 is about twice as fast and rounds; bf16 where the processor has it.
+    #[arg(long, default_value_t, value_name = "f32|bf16|int8")]
+    pub precision: pubtag_ner::Precision,
+
     /// Threads. The default is the number of processors that the process may use.
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
@@ -375,6 +384,10 @@ pub struct EvaluateArgs {
     /// Errors to list; `--json` has them all.
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub errors: usize,
+
+    /// Write every token with its expected and its found tag to a file: what conlleval reads.
+    #[arg(long, value_name = "FILE")]
+    pub predictions: Option<PathBuf>,
 
     /// Measure on a file that the model was trained on.
     #[arg(long)]

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use pubtag_ner::{Aggregation, Decoding};
+use pubtag_ner::{Aggregation, Decoding, Precision};
 use pubtag_parquet::TextPolicy;
+use pubtag_schemas::ModelFiles;
 
+use crate::bundled::named_or_bundled;
 use crate::cli::RunArgs;
 use crate::device::DeviceChoice;
 use crate::exit::Failure;
@@ -21,10 +23,12 @@ pub struct RunConfig {
     pub inputs: Vec<String>,
     /// The folder to write to.
     pub output: PathBuf,
-    /// The model's directory.
-    pub model: PathBuf,
+    /// The model.
+    pub model: ModelFiles,
     /// Where the model is to run.
     pub device: DeviceChoice,
+    /// How exact the arithmetic is.
+    pub precision: Precision,
     /// Tokens of a micro-batch; `None` leaves it to the device.
     pub token_budget: Option<NonZeroUsize>,
     /// How tags are chosen.
@@ -51,18 +55,14 @@ impl RunConfig {
     /// Checks the arguments of `pubtag run`.
     ///
     /// # Errors
-    /// No model is named.
+    /// No model is named, and none is inside the program.
     pub fn check(args: RunArgs) -> Result<Self, Failure> {
-        let model = args.model.ok_or_else(|| {
-            Failure::configuration(
-                "no model: name a Hugging Face directory with --model DIR or the environment variable PUBTAG_MODEL",
-            )
-        })?;
         Ok(Self {
             inputs: args.inputs,
             output: args.output,
-            model,
+            model: named_or_bundled(args.model)?,
             device: args.device,
+            precision: args.precision,
             token_budget: args.token_budget,
             decode: args.decode,
             aggregation: args.aggregation,
@@ -88,6 +88,9 @@ impl RunConfig {
         // Absent unless set, so that a full run does not differ from one before these existed.
         if let Some(limit) = self.limit {
             settings.insert("limit".to_owned(), limit.to_string());
+        }
+        if self.precision != Precision::F32 {
+            settings.insert("precision".to_owned(), self.precision.to_string());
         }
         if self.accept_partial {
             settings.insert("accept_partial".to_owned(), "true".to_owned());

@@ -60,6 +60,7 @@ pub(crate) fn start(config: &RunConfig, checkpoint: &Checkpoint) -> Result<(TagC
         token_budget: config.token_budget.unwrap_or(defaults.token_budget),
         aggregation: config.aggregation,
         decoding: config.decode,
+        precision: config.precision,
         ..defaults
     };
     use_threads(config.threads)?;

@@ -146,7 +146,8 @@ fn transfer(agent: &Agent, url: &str, partial: &Path) -> Result<(), DownloadErro
     let write_error = |source| DownloadError::Write { path: partial.to_owned(), source };
     let mut file = OpenOptions::new().create(true).append(true).open(partial).map_err(write_error)?;
     let have = file.seek(SeekFrom::End(0)).map_err(write_error)?;
-    let fetch_error = |source: Box<dyn std::error::Error + Send + Sync>| DownloadError::Fetch { url: url.to_owned(), source };
+    let fetch_error =
+        |source: Box<dyn std::error::Error + Send + Sync>| DownloadError::Fetch { url: url.to_owned(), source };
     let request = agent.get(url).header(header::RANGE, format!("bytes={have}-"));
     let response = request.call().map_err(|error| fetch_error(error.into()))?;
     match response.status() {

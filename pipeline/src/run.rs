@@ -38,7 +38,7 @@ const TICK: Duration = Duration::from_millis(200);
 pub async fn run(config: &RunConfig, shutdown: &Shutdown, quiet: bool) -> Result<Report, Failure> {
     let run_id = Uuid::now_v7();
     let inputs = pubtag_pubmed::discover(&config.inputs).map_err(|error| Failure::new(error.kind(), error))?;
-    let checkpoint = Checkpoint::open(&config.model).map_err(|error| Failure::new(error.kind(), error))?;
+    let checkpoint = Checkpoint::open(config.model.clone()).map_err(|error| Failure::new(error.kind(), error))?;
     let recipe = recipe(config, &checkpoint);
     let (output, mut ledger) =
         Output::open_local(&config.output, run_id).await.map_err(|error| Failure::new(error.kind(), error))?;
@@ -74,7 +74,7 @@ fn tagging(
     shutdown: &Shutdown,
 ) -> Result<Flow<pubtag_schemas::Packet<pubtag_schemas::TaggedRecord>>, Failure> {
     let options = ReadOptions { accept_partial: config.accept_partial, limit: config.limit.map(|n| n.get() as u64) };
-    let tokenizer = WindowTokenizer::open(checkpoint.directory(), WindowSize::of_model(checkpoint.max_tokens()))
+    let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), WindowSize::of_model(checkpoint.max_tokens()))
         .map_err(|error| Failure::new(error.kind(), error))?;
 
     let source = Source::new(units, options, shutdown.drain.clone()).flow(meters.source.clone());

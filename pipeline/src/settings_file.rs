@@ -54,7 +54,10 @@ pub(crate) fn expand(args: Vec<OsString>, options: &[String]) -> anyhow::Result<
     for (key, values) in settings {
         if !options.contains(&key) {
             let known = options.join(", ");
-            bail!("{}: {key:?} is no option of this command, and no name that another tool has for one; there are: {known}", path.display());
+            bail!(
+                "{}: {key:?} is no option of this command, and no name that another tool has for one; there are: {known}",
+                path.display()
+            );
         }
         if !given(&args[command..], &key) {
             expanded.push(format!("--{key}").into());
@@ -134,7 +137,9 @@ fn translate(flat: Vec<(String, Vec<String>)>) -> anyhow::Result<Vec<(String, Ve
             WARMUP => settings.push(("warmup".to_owned(), values)),
             // Both count micro-batches that make a step; here a step's batch is named, and its parts.
             name if ACCUMULATION.contains(&name) => {
-                accumulated = values.first().and_then(|steps| steps.parse::<usize>().ok())
+                accumulated = values
+                    .first()
+                    .and_then(|steps| steps.parse::<usize>().ok())
                     .filter(|steps| *steps > 0)
                     .with_context(|| format!("{key}: expected a whole number above 0"))?;
                 settings.push(one("accumulation", &accumulated.to_string()));
@@ -169,7 +174,21 @@ mod tests {
         let path = std::env::temp_dir().join(format!("pubtag-settings-{}-{name}", std::process::id()));
         std::fs::write(&path, text).expect("a temporary file");
         let line = format!("pubtag train --config {} {command_line}", path.display());
-        let options = ["train", "dev", "base", "output", "epochs", "batch-size", "accumulation", "learning-rate", "warmup", "clip-norm", "label-tokens", "class-weights", "overwrite"];
+        let options = [
+            "train",
+            "dev",
+            "base",
+            "output",
+            "epochs",
+            "batch-size",
+            "accumulation",
+            "learning-rate",
+            "warmup",
+            "clip-norm",
+            "label-tokens",
+            "class-weights",
+            "overwrite",
+        ];
         let options = options.map(str::to_owned);
         let all = expand(line.split_whitespace().map(OsString::from).collect(), &options);
         std::fs::remove_file(&path).expect("just written");
@@ -192,7 +211,8 @@ mod tests {
         let found = expanded("hf.yaml", text, "").expect("valid");
         let mut words: Vec<_> = found.split(" --").map(|part| part.trim_start_matches('-')).collect();
         words.sort_unstable();
-        let expected = ["accumulation 2", "base base", "batch-size 16", "label-tokens all", "train t.jsonl", "warmup 0.1"];
+        let expected =
+            ["accumulation 2", "base base", "batch-size 16", "label-tokens all", "train t.jsonl", "warmup 0.1"];
         assert_eq!(words, expected);
     }
 
@@ -201,7 +221,9 @@ mod tests {
         let text = "trainer:\n  max_epochs: 5\n  gradient_clip_val: 1.0\nmodel:\n  dataset:\n    class_balancing: weighted_loss\n  \
                     optim:\n    lr: 5e-5\n    sched:\n      warmup_ratio: 0.1\n";
         let found = expanded("nemo.yml", text, "").expect("valid");
-        for part in ["--epochs 5", "--clip-norm 1.0", "--class-weights balanced", "--learning-rate 5e-5", "--warmup 0.1"] {
+        for part in
+            ["--epochs 5", "--clip-norm 1.0", "--class-weights balanced", "--learning-rate 5e-5", "--warmup 0.1"]
+        {
             assert!(found.contains(part), "{part} in {found}");
         }
     }

@@ -4,13 +4,14 @@
 //! InputUnit ─► Record{Citation | Deletion | Reject} ─► TokenizedDocument ─► TaggedDocument ─► rows of three tables
 //! ```
 //!
-//! Nothing here does I/O, spawns, or knows a model: operators share these types and nothing else. The tables are
+//! Nothing here spawns or knows a model's arithmetic, and nothing but [`ModelFiles`] reads a file: operators share these types and nothing else. The tables are
 //! declared once, in [`tables`]; schema, batches, validation and the documentation page all follow from there.
 
 mod annotation;
 mod citation;
 mod corpus;
 mod date;
+mod model_files;
 mod packet;
 mod reject;
 pub mod table;
@@ -23,6 +24,7 @@ pub use annotation::{Annotation, TaggedDocument, TaggedRecord};
 pub use citation::{Citation, Deletion, DocId, Pmid, PmidError, Record};
 pub use corpus::{AnnotatedDocument, ConceptIds, Layout, Mention, Passage, Token};
 pub use date::{CivilDate, PubDate};
+pub use model_files::ModelFiles;
 pub use packet::{Close, Outcome, Packet, Tally};
 pub use reject::{MAX_RAW_BYTES, Reject, RejectReason};
 pub use text::{AbstractSegment, CharOffsets, CitationText, Section, SectionKind};

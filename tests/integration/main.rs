@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic, in its helpers too")]
 
 mod corpora;
+mod download;
 mod failures;
 mod kill;
 mod main_job;
 mod readers;
 mod real_input;
+mod training;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pubtag-under-test");

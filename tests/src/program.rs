@@ -125,6 +125,13 @@ pub fn python(test: &str) -> Option<PathBuf> {
     found(test, python.is_some(), "Python environment (PUBTAG_PYTHON; tests/run sets it up)").then_some(python?)
 }
 
+/// The Python that has torch, transformers and seqeval, or `None` after saying so loudly.
+pub fn peers_python(test: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("PUBTAG_PEERS_PYTHON").map(PathBuf::from);
+    found(test, python.is_some(), "Python environment with peers (PUBTAG_PEERS_PYTHON; tests/run --peers sets it up)")
+        .then_some(python?)
+}
+
 fn found(test: &str, is_there: bool, what: &str) -> bool {
     if !is_there {
         // `cargo test` captures print macros of passing tests; a skip must be seen all the same.

@@ -139,14 +139,11 @@ fn micro_batches(budget: usize, abstracts: usize) -> Vec<Vec<u32>> {
 
 fn encoders(isa: Isa, Model { layers, hidden, heads, budgets }: Model, precision: Precision) {
     let weight = values(4 * hidden * hidden);
-    let square = linear(&weight[..hidden * hidden], hidden);
     let (gamma, beta) = (vec![1.0; hidden], vec![0.0; hidden]);
     let norm = NormWeights { gamma: &gamma, beta: &beta };
     let layer = LayerWeights {
-        query: square,
-        key: square,
-        value: square,
-        attention_output: square,
+        query_key_value: linear(&weight[..3 * hidden * hidden], hidden),
+        attention_output: linear(&weight[..hidden * hidden], hidden),
         attention_norm: norm,
         up: linear(&weight, hidden),
         down: linear(&weight, 4 * hidden),

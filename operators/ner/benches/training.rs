@@ -30,11 +30,11 @@ fn main() {
         println!("name a checkpoint's folder; nothing was measured");
         return;
     };
-    let number =
-        |at: usize, default: usize| arguments.get(at).map_or(default, |argument| argument.parse().unwrap());
+    let number = |at: usize, default: usize| arguments.get(at).map_or(default, |argument| argument.parse().unwrap());
     let (steps, windows, tokens) = (number(1, 20), number(2, 16), number(3, 150));
     let checkpoint = Checkpoint::open(directory).unwrap();
-    let ids = move |window: usize| (0..tokens).map(move |place| (1000 + (window * 7919 + place * 104_729) % 20_000) as u32);
+    let ids =
+        move |window: usize| (0..tokens).map(move |place| (1000 + (window * 7919 + place * 104_729) % 20_000) as u32);
     let examples: Vec<Example> = (0..steps * windows)
         .map(|window| Example {
             ids: ids(window).collect(),

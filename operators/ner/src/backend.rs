@@ -1,8 +1,8 @@
 //! The backends, and the few operations that decide the model's speed.
 //!
 //! [`NerBackend`] gives each operation a plain body in Burn's own operations, which every backend can run and
-//! differentiate. A backend overrides those that it can do better; to take over a whole encoder layer it gives its own
-//! [`Prepared`](NerBackend::Prepared) weights and [`encoder_layer`](NerBackend::encoder_layer). This is the only file
+//! differentiate. A backend overrides those that it can do better; to take over the whole encoder it gives its own
+//! [`Prepared`](NerBackend::Prepared) weights and [`encode`](NerBackend::encode). This is the only file
 //! that names backends.
 
 use std::convert::Infallible;
@@ -19,9 +19,9 @@ use burn_flex::{Flex, FlexDevice, FlexTensor};
 
 use crate::classifier::{BurnClassifier, TokenClassifier};
 use crate::config::Activation;
-use crate::fused::{FusedLayer, kernel_activation};
+use crate::fused::{FusedEncoder, kernel_activation};
 use crate::fused_training::{self, FlexTape, contiguous};
-use crate::kernels::{self, Isa, Scratch};
+use crate::kernels::{self, Isa, Precision, Scratch};
 use crate::model::{Embeddings, EncoderLayer, LayerNorm, Linear};
 use crate::packed::Sequences;
 use crate::recorded::{self, LayerParameters, LayerSettings};
@@ -43,7 +43,7 @@ const UNRECORDED: &str = "`records` says that no layer is recorded";
 
 /// A backend that runs the model.
 pub trait NerBackend: Backend {
-    /// An encoder layer's weights as this backend wants them, packed once.
+    /// An encoder's weights as this backend wants them, packed once.
     type Prepared: std::fmt::Debug;
 
     /// Memory that is kept from one micro-batch to the next.
@@ -55,12 +55,12 @@ pub trait NerBackend: Backend {
     /// The shapes that micro-batches are brought into.
     const SHAPES: Shapes;
 
-    /// Packs a layer's weights.
-    fn prepare(layer: EncoderLayer<Self>) -> Self::Prepared;
+    /// Packs the weights of all layers for arithmetic of a precision that the device has.
+    fn prepare(layers: Vec<EncoderLayer<Self>>, precision: Precision) -> Self::Prepared;
 
-    /// Runs an encoder layer without recording gradients: `[T, hidden]` → `[T, hidden]`.
-    fn encoder_layer(
-        layer: &Self::Prepared,
+    /// Runs an encoder without recording gradients: `[T, hidden]` → `[T, hidden]`.
+    fn encode(
+        encoder: &Self::Prepared,
         hidden: Tensor<Self, 2>,
         sequences: &Sequences<Self>,
         scratch: &mut Self::Scratch,
@@ -176,38 +176,47 @@ fn layer_norm<B: Backend>(norm: &LayerNorm<B>, x: Tensor<B, 2>) -> Tensor<B, 2> 
     Tensor::from_primitive(TensorPrimitive::Float(normalised))
 }
 
-/// A layer as the CPU runs it.
-#[derive(Debug)]
-pub enum FlexLayer {
-    /// On the kernels.
-    Fused(Box<FusedLayer>),
-    /// In plain operations, where no kernel has the layer's activation.
-    Plain(Box<EncoderLayer<Flex>>),
+/// All layers in plain operations.
+fn encode_plainly<B: NerBackend>(
+    layers: &[EncoderLayer<B>],
+    hidden: Tensor<B, 2>,
+    sequences: &Sequences<B>,
+) -> Tensor<B, 2> {
+    layers.iter().fold(hidden, |hidden, layer| layer.forward(hidden, sequences))
 }
 
-/// Whole layers on the CPU kernels.
+/// An encoder as the CPU runs it.
+#[derive(Debug)]
+pub enum FlexEncoder {
+    /// On the kernels.
+    Fused(Box<FusedEncoder>),
+    /// In plain operations, where no kernel has the layers' activation.
+    Plain(Vec<EncoderLayer<Flex>>),
+}
+
+/// The whole encoder on the CPU kernels.
 impl NerBackend for Flex {
-    type Prepared = FlexLayer;
+    type Prepared = FlexEncoder;
     type Scratch = Scratch;
     type Tape = FlexTape;
     const SHAPES: Shapes = Shapes::Exact;
 
-    fn prepare(layer: EncoderLayer<Self>) -> Self::Prepared {
-        match FusedLayer::new(&layer) {
-            Some(fused) => FlexLayer::Fused(Box::new(fused)),
-            None => FlexLayer::Plain(Box::new(layer)),
+    fn prepare(layers: Vec<EncoderLayer<Self>>, precision: Precision) -> Self::Prepared {
+        match FusedEncoder::new(&layers, precision) {
+            Some(fused) => FlexEncoder::Fused(Box::new(fused)),
+            None => FlexEncoder::Plain(layers),
         }
     }
 
-    fn encoder_layer(
-        layer: &Self::Prepared,
+    fn encode(
+        encoder: &Self::Prepared,
         hidden: Tensor<Self, 2>,
         sequences: &Sequences<Self>,
         scratch: &mut Self::Scratch,
     ) -> Tensor<Self, 2> {
-        match layer {
-            FlexLayer::Fused(layer) => layer.forward(hidden, sequences, scratch),
-            FlexLayer::Plain(layer) => layer.forward(hidden, sequences),
+        match encoder {
+            FlexEncoder::Fused(encoder) => encoder.forward(hidden, sequences, scratch),
+            FlexEncoder::Plain(layers) => encode_plainly(layers, hidden, sequences),
         }
     }
 
@@ -263,22 +272,22 @@ fn from_flex<const D: usize>(tensor: FlexTensor) -> Tensor<Flex, D> {
 /// Plain operations; the backend's fusion joins them.
 #[cfg(feature = "cuda")]
 impl NerBackend for burn_cuda::Cuda {
-    type Prepared = EncoderLayer<Self>;
+    type Prepared = Vec<EncoderLayer<Self>>;
     type Scratch = ();
     type Tape = Infallible;
     const SHAPES: Shapes = Shapes::Rounded;
 
-    fn prepare(layer: EncoderLayer<Self>) -> Self::Prepared {
-        layer
+    fn prepare(layers: Vec<EncoderLayer<Self>>, _: Precision) -> Self::Prepared {
+        layers
     }
 
-    fn encoder_layer(
-        layer: &Self::Prepared,
+    fn encode(
+        layers: &Self::Prepared,
         hidden: Tensor<Self, 2>,
         sequences: &Sequences<Self>,
         (): &mut Self::Scratch,
     ) -> Tensor<Self, 2> {
-        layer.forward(hidden, sequences)
+        encode_plainly(layers, hidden, sequences)
     }
 
     fn records(_: Activation) -> bool {
@@ -301,22 +310,22 @@ impl NerBackend for burn_cuda::Cuda {
 
 /// Plain operations, for training: every one of them has a gradient.
 impl<B: NerBackend, C: CheckpointStrategy> NerBackend for Autodiff<B, C> {
-    type Prepared = EncoderLayer<Self>;
+    type Prepared = Vec<EncoderLayer<Self>>;
     type Scratch = ();
     type Tape = Infallible;
     const SHAPES: Shapes = B::SHAPES;
 
-    fn prepare(layer: EncoderLayer<Self>) -> Self::Prepared {
-        layer
+    fn prepare(layers: Vec<EncoderLayer<Self>>, _: Precision) -> Self::Prepared {
+        layers
     }
 
-    fn encoder_layer(
-        layer: &Self::Prepared,
+    fn encode(
+        layers: &Self::Prepared,
         hidden: Tensor<Self, 2>,
         sequences: &Sequences<Self>,
         (): &mut Self::Scratch,
     ) -> Tensor<Self, 2> {
-        layer.forward(hidden, sequences)
+        encode_plainly(layers, hidden, sequences)
     }
 
     fn trained_layer(
@@ -360,9 +369,7 @@ pub fn fine_tune(
 ) -> Result<Vec<u8>, NerError> {
     device.probe()?;
     match device {
-        Device::Cpu => {
-            train::<Autodiff<Flex>>(checkpoint, examples, development, config, state, &FlexDevice, monitor)
-        }
+        Device::Cpu => train::<Autodiff<Flex>>(checkpoint, examples, development, config, state, &FlexDevice, monitor),
         #[cfg(feature = "cuda")]
         Device::Cuda(number) => {
             let device = burn_cuda::CudaDevice::new(number);
@@ -377,9 +384,13 @@ pub fn fine_tune(
 ///
 /// # Errors
 /// If the device cannot be used or the weights do not fit the configuration.
-pub(crate) fn open(checkpoint: &Checkpoint, device: Device) -> Result<Box<dyn TokenClassifier>, NerError> {
+pub(crate) fn open(
+    checkpoint: &Checkpoint,
+    device: Device,
+    precision: Precision,
+) -> Result<Box<dyn TokenClassifier>, NerError> {
     match device {
-        Device::Cpu => Ok(Box::new(BurnClassifier::<Flex>::load(checkpoint, FlexDevice)?)),
+        Device::Cpu => Ok(Box::new(BurnClassifier::<Flex>::load(checkpoint, FlexDevice, precision)?)),
         Device::Cuda(number) => open_cuda(checkpoint, number),
     }
 }
@@ -391,7 +402,7 @@ fn open_cuda(checkpoint: &Checkpoint, number: usize) -> Result<Box<dyn TokenClas
     use crate::thread::panic_message;
 
     Device::Cuda(number).probe()?;
-    let load = || BurnClassifier::<Cuda>::load(checkpoint, CudaDevice::new(number));
+    let load = || BurnClassifier::<Cuda>::load(checkpoint, CudaDevice::new(number), Precision::F32);
     // The CUDA runtime panics on a device that does not exist or is not to be had.
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(load)) {
         Ok(classifier) => Ok(Box::new(classifier?)),

@@ -1,10 +1,13 @@
-//! A model directory in the Hugging Face layout.
+//! A model in the Hugging Face layout.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use pubtag_schemas::ModelFiles;
 
 use crate::config::ModelConfig;
 use crate::fingerprint::fingerprint;
+use crate::weights::Weights;
 use crate::{LabelSet, NerError};
 
 /// The configuration of the model.
@@ -18,37 +21,36 @@ const TOKENIZER: &str = "tokenizer.json";
 /// What a WordPiece tokenizer is built from where that file is missing.
 const WORDPIECE: [&str; 2] = ["vocab.txt", "tokenizer_config.json"];
 
-/// A model directory whose configuration is checked and whose files are hashed; the weights are not in memory yet.
+/// A model whose configuration is checked and whose files are hashed; the weights are not in memory yet.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    directory: PathBuf,
-    name: String,
+    files: ModelFiles,
     config: ModelConfig,
     fingerprint: String,
 }
 
 impl Checkpoint {
-    /// Opens a directory that holds `config.json`, `model.safetensors`, and `tokenizer.json` or `vocab.txt`.
+    /// Opens files, of a directory say, that hold `config.json`, `model.safetensors`, and `tokenizer.json` or `vocab.txt`.
     ///
     /// # Errors
     /// If a file is missing or unreadable, or the configuration describes a model that is not built here.
-    pub fn open(directory: impl AsRef<Path>) -> Result<Self, NerError> {
-        let directory = directory.as_ref();
-        require_files(directory)?;
-        let config = ModelConfig::read(&directory.join(CONFIG))?;
-        let tokenizer: &[_] = if directory.join(TOKENIZER).is_file() { &[TOKENIZER] } else { &WORDPIECE };
-        let fingerprint = fingerprint(directory, &[&[CONFIG, WEIGHTS], tokenizer].concat())?;
-        Ok(Self { directory: directory.to_owned(), name: name(directory), config, fingerprint })
+    pub fn open(files: impl Into<ModelFiles>) -> Result<Self, NerError> {
+        let files = files.into();
+        require_files(&files)?;
+        let config = ModelConfig::read(&files, CONFIG)?;
+        let tokenizer: &[_] = if files.has(TOKENIZER) { &[TOKENIZER] } else { &WORDPIECE };
+        let fingerprint = fingerprint(&files, &[&[CONFIG, WEIGHTS], tokenizer].concat())?;
+        Ok(Self { files, config, fingerprint })
     }
 
-    /// The directory; the tokenizer's files lie here too.
-    pub fn directory(&self) -> &Path {
-        &self.directory
+    /// All its files; the tokenizer's are among them.
+    pub fn files(&self) -> &ModelFiles {
+        &self.files
     }
 
-    /// The last component of the directory's path: what people call the model.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// What people call the model.
+    pub fn name(&self) -> String {
+        self.files.name()
     }
 
     /// SHA-256, in lower-case hex, over every file that changes what the model says.
@@ -71,14 +73,25 @@ impl Checkpoint {
         &self.config
     }
 
-    pub(crate) fn weights(&self) -> PathBuf {
-        self.directory.join(WEIGHTS)
+    /// Reads the weights.
+    pub(crate) fn read_weights(&self) -> Result<Weights, NerError> {
+        let bytes = self.files.read(WEIGHTS).map_err(|source| NerError::Read { path: self.weights_path(), source })?;
+        self.parse_weights(&bytes)
+    }
+
+    /// Reads weights of this model's shape from elsewhere.
+    pub(crate) fn parse_weights(&self, bytes: &[u8]) -> Result<Weights, NerError> {
+        Weights::parse(bytes, &self.weights_path(), &self.config)
+    }
+
+    fn weights_path(&self) -> PathBuf {
+        self.files.path(WEIGHTS)
     }
 }
 
-fn require_files(directory: &Path) -> Result<(), NerError> {
-    let has = |file: &str| directory.join(file).is_file();
-    let missing = |missing, way_out| Err(NerError::MissingFile { directory: directory.to_owned(), missing, way_out });
+fn require_files(files: &ModelFiles) -> Result<(), NerError> {
+    let has = |file: &str| files.has(file);
+    let missing = |missing, way_out| Err(NerError::MissingFile { directory: files.place(), missing, way_out });
     if !has(CONFIG) {
         return missing(CONFIG, "name a directory in the Hugging Face layout");
     }
@@ -100,10 +113,4 @@ fn require_files(directory: &Path) -> Result<(), NerError> {
         );
     }
     Ok(())
-}
-
-/// The path's last component, links and dots resolved.
-fn name(directory: &Path) -> String {
-    let resolved = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
-    resolved.file_name().unwrap_or(resolved.as_os_str()).to_string_lossy().into_owned()
 }

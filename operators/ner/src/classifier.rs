@@ -5,8 +5,7 @@ use crate::config::ModelConfig;
 use crate::model::{Inputs, PreparedModel, TokenClassification};
 use crate::packed::MicroBatch;
 use crate::shapes::Shapes;
-use crate::weights::Weights;
-use crate::{Checkpoint, Device, NerError};
+use crate::{Checkpoint, Device, NerError, Precision, precision};
 
 /// Something that scores tokens. It lives on one thread and never leaves it: GPU streams belong to threads.
 pub trait TokenClassifier {
@@ -38,14 +37,19 @@ impl Logits {
     }
 }
 
-/// Makes a factory for a checkpoint on a device.
+/// Makes a factory for a checkpoint on a device, in arithmetic of a precision.
 ///
 /// # Errors
-/// If the device cannot be used. What is wrong with the weights shows when the factory is called.
-pub fn classifier(checkpoint: &Checkpoint, device: Device) -> Result<ClassifierFactory, NerError> {
+/// If the device cannot be used or lacks the precision. What is wrong with the weights shows when the factory is called.
+pub fn classifier(
+    checkpoint: &Checkpoint,
+    device: Device,
+    precision: Precision,
+) -> Result<ClassifierFactory, NerError> {
     device.probe()?;
+    precision::probe(precision, device)?;
     let checkpoint = checkpoint.clone();
-    Ok(Box::new(move || backend::open(&checkpoint, device)))
+    Ok(Box::new(move || backend::open(&checkpoint, device, precision)))
 }
 
 /// A model on a backend.
@@ -59,10 +63,10 @@ pub(crate) struct BurnClassifier<B: NerBackend> {
 
 impl<B: NerBackend> BurnClassifier<B> {
     /// Loads a checkpoint onto a device.
-    pub(crate) fn load(checkpoint: &Checkpoint, device: B::Device) -> Result<Self, NerError> {
+    pub(crate) fn load(checkpoint: &Checkpoint, device: B::Device, precision: Precision) -> Result<Self, NerError> {
         let config = checkpoint.config().clone();
-        let mut weights = Weights::read(&checkpoint.weights(), &config)?;
-        let model = TokenClassification::load(&config, &mut weights, &device).prepare();
+        let mut weights = checkpoint.read_weights()?;
+        let model = TokenClassification::load(&config, &mut weights, &device).prepare(precision);
         Ok(Self { config, model, shapes: B::SHAPES, scratch: B::Scratch::default(), device })
     }
 
@@ -106,7 +110,7 @@ mod tests {
 
     fn tiny() -> BurnClassifier<Flex> {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny-bert");
-        BurnClassifier::load(&Checkpoint::open(directory).unwrap(), FlexDevice).unwrap()
+        BurnClassifier::load(&Checkpoint::open(directory).unwrap(), FlexDevice, Precision::F32).unwrap()
     }
 
     fn batch(sequences: &[&[u32]]) -> MicroBatch {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use pubtag_schemas::ModelFiles;
 use serde::Deserialize;
 
 use crate::{LabelSet, NerError};
@@ -108,9 +109,10 @@ impl ModelConfig {
     /// # Errors
     /// If it cannot be read, names an architecture that is not built here, has labels that are not IOB2, or values out
     /// of range.
-    pub fn read(path: &Path) -> Result<Self, NerError> {
-        let bytes = std::fs::read(path).map_err(|source| NerError::Read { path: path.to_owned(), source })?;
-        Self::parse(&bytes, path)
+    pub fn read(files: &ModelFiles, name: &str) -> Result<Self, NerError> {
+        let path = files.path(name);
+        let bytes = files.read(name).map_err(|source| NerError::Read { path: path.clone(), source })?;
+        Self::parse(&bytes, &path)
     }
 
     fn parse(bytes: &[u8], path: &Path) -> Result<Self, NerError> {

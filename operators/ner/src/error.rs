@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use pubtag_stream::FaultKind;
 
-use crate::Device;
+use crate::{Device, Precision};
 
 /// Why a model could not be opened or run.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +86,16 @@ pub enum NerError {
         path: PathBuf,
         /// Every difference: missing, unknown, of another shape or type.
         problems: String,
+    },
+    /// The device has no arithmetic of the precision that is asked for.
+    #[error("precision {precision} is not to be had on {device}: {reason}; use --precision f32")]
+    Precision {
+        /// What is asked for.
+        precision: Precision,
+        /// Of what.
+        device: Device,
+        /// What there is.
+        reason: &'static str,
     },
     /// The device cannot be used.
     #[error("cannot use device {device}: {reason}")]

@@ -1,4 +1,4 @@
-//! An encoder layer on the CPU kernels: weights packed once, everything between two residual sums in one pass.
+//! The encoder on the CPU kernels: weights packed once, everything between two residual sums in one pass.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,39 +7,29 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
 use crate::config::Activation;
-use crate::kernels::{self, EncoderConfig, Isa, LayerWeights, Layout, LinearWeights, NormWeights, Precision, Scratch};
-use crate::model::{EncoderLayer, LayerNorm, Linear};
+use crate::kernels::{
+    self, Encoder, EncoderConfig, Isa, LayerWeights, Layout, LinearWeights, NormWeights, Precision, Scratch,
+};
+use crate::model::{self, EncoderLayer, LayerNorm};
 use crate::packed::Sequences;
 
-/// A layer whose weights the kernels have packed.
-pub struct FusedLayer(kernels::EncoderLayer);
+/// An encoder whose weights the kernels have packed.
+pub struct FusedEncoder(Encoder);
 
-impl FusedLayer {
-    /// Packs a layer for the best instructions of this processor; `None` if no kernel has its activation.
-    pub fn new<B: Backend>(layer: &EncoderLayer<B>) -> Option<Self> {
+impl FusedEncoder {
+    /// Packs an encoder for the best instructions of this processor; `None` if no kernel has its activation.
+    pub fn new<B: Backend>(layers: &[EncoderLayer<B>], precision: Precision) -> Option<Self> {
+        let first = layers.first()?;
         let config = EncoderConfig {
-            heads: layer.attention.heads,
-            activation: kernel_activation(layer.activation)?,
-            layer_norm_epsilon: layer.attention_norm.eps as f32,
-            precision: Precision::F32,
+            heads: first.attention.heads,
+            activation: kernel_activation(first.activation)?,
+            layer_norm_epsilon: first.attention_norm.eps as f32,
+            precision,
         };
-        let query_key_value = Matrix::of(&layer.attention.query_key_value);
-        let [query, key, value] = [0, 1, 2].map(|part| query_key_value.part(part, 3));
-        let (attended, up, down) =
-            (Matrix::of(&layer.attention.output), Matrix::of(&layer.intermediate), Matrix::of(&layer.output));
-        let (attention_norm, output_norm) = (Norm::of(&layer.attention_norm), Norm::of(&layer.output_norm));
-        let weights = LayerWeights {
-            query,
-            key,
-            value,
-            attention_output: attended.part(0, 1),
-            attention_norm: attention_norm.weights(),
-            up: up.part(0, 1),
-            down: down.part(0, 1),
-            output_norm: output_norm.weights(),
-        };
-        let packed = kernels::EncoderLayer::new(Isa::detect(), &config, &weights);
-        Some(Self(packed.expect("the shapes of a layer follow from one checked configuration")))
+        let parameters: Vec<Parameters> = layers.iter().map(Parameters::of).collect();
+        let weights: Vec<LayerWeights<'_>> = parameters.iter().map(Parameters::weights).collect();
+        let packed = Encoder::new(Isa::detect(), &config, &weights);
+        Some(Self(packed.expect("shapes follow from one checked configuration, and the precision was probed")))
     }
 
     /// `[T, hidden]` → `[T, hidden]`
@@ -54,7 +44,7 @@ impl FusedLayer {
         let boundaries = boundaries(sequences.bounds(), shape[0]);
         self.0
             .forward(&mut values, &boundaries, scratch)
-            .expect("sequences lie end to end in the run, and its rows are as wide as the layer");
+            .expect("sequences lie end to end in the run, and its rows are as wide as the layers");
         Tensor::from_data(TensorData::new(values, shape), &device)
     }
 }
@@ -80,49 +70,56 @@ pub(crate) fn boundaries(sequences: &[Range<usize>], tokens: usize) -> Vec<u32> 
         .collect()
 }
 
-impl fmt::Debug for FusedLayer {
+impl fmt::Debug for FusedEncoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FusedLayer").field("hidden", &self.0.hidden()).finish_non_exhaustive()
+        f.debug_struct("FusedEncoder").field("layers", &self.0.layers().len()).finish_non_exhaustive()
     }
 }
 
-/// A linear layer's parameters on the host.
-struct Matrix {
-    /// `[out, in]`, so that modules that stand side by side are whole runs of rows.
-    weight: Vec<f32>,
-    bias: Vec<f32>,
+/// A layer's parameters on the host.
+struct Parameters {
+    query_key_value: Linear,
+    attention_output: Linear,
+    up: Linear,
+    down: Linear,
+    attention_norm: Norm,
+    output_norm: Norm,
 }
 
-impl Matrix {
-    fn of<B: Backend>(linear: &Linear<B>) -> Self {
-        Self { weight: floats(linear.weight.val().transpose()), bias: floats(linear.bias.val()) }
-    }
+/// A linear layer's weight `[in, out]` and bias.
+type Linear = [Vec<f32>; 2];
+/// A LayerNorm's scale and shift.
+type Norm = [Vec<f32>; 2];
 
-    /// One of the modules that stand side by side.
-    fn part(&self, number: usize, of: usize) -> LinearWeights<'_> {
-        let (values, outputs) = (self.weight.len() / of, self.bias.len() / of);
-        LinearWeights {
-            weight: &self.weight[number * values..][..values],
-            layout: Layout::OutIn,
-            bias: &self.bias[number * outputs..][..outputs],
-            inputs: values / outputs,
+impl Parameters {
+    fn of<B: Backend>(layer: &EncoderLayer<B>) -> Self {
+        let linear = |of: &model::Linear<B>| [floats(of.weight.val()), floats(of.bias.val())];
+        let norm = |of: &LayerNorm<B>| [floats(of.weight.val()), floats(of.bias.val())];
+        Self {
+            query_key_value: linear(&layer.attention.query_key_value),
+            attention_output: linear(&layer.attention.output),
+            up: linear(&layer.intermediate),
+            down: linear(&layer.output),
+            attention_norm: norm(&layer.attention_norm),
+            output_norm: norm(&layer.output_norm),
         }
     }
-}
 
-/// A LayerNorm's parameters on the host.
-struct Norm {
-    gamma: Vec<f32>,
-    beta: Vec<f32>,
-}
-
-impl Norm {
-    fn of<B: Backend>(norm: &LayerNorm<B>) -> Self {
-        Self { gamma: floats(norm.weight.val()), beta: floats(norm.bias.val()) }
-    }
-
-    fn weights(&self) -> NormWeights<'_> {
-        NormWeights { gamma: &self.gamma, beta: &self.beta }
+    fn weights(&self) -> LayerWeights<'_> {
+        fn linear([weight, bias]: &Linear) -> LinearWeights<'_> {
+            LinearWeights { weight, layout: Layout::InOut, bias, inputs: weight.len() / bias.len() }
+        }
+        fn norm([gamma, beta]: &Norm) -> NormWeights<'_> {
+            NormWeights { gamma, beta }
+        }
+        LayerWeights {
+            query_key_value: linear(&self.query_key_value),
+            attention_output: linear(&self.attention_output),
+            attention_norm: norm(&self.attention_norm),
+            up: linear(&self.up),
+            down: linear(&self.down),
+            output_norm: norm(&self.output_norm),
+        }
     }
 }
 
@@ -138,14 +135,13 @@ mod tests {
 
     use super::*;
     use crate::shapes::Shapes;
-    use crate::weights::Weights;
     use crate::{Checkpoint, TokenClassification};
 
     #[test]
     fn the_kernels_compute_what_the_plain_layer_computes() {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny-bert");
         let checkpoint = Checkpoint::open(directory).unwrap();
-        let mut weights = Weights::read(&checkpoint.weights(), checkpoint.config()).unwrap();
+        let mut weights = checkpoint.read_weights().unwrap();
         let model = TokenClassification::<Flex>::load(checkpoint.config(), &mut weights, &FlexDevice);
         let mut scratch = Scratch::new();
         for lengths in [&[1][..], &[64], &[3, 1, 40, 17, 64, 2]] {
@@ -163,9 +159,10 @@ mod tests {
             let sequences = Sequences::<Flex>::new(bounds, tokens, Shapes::Exact, &FlexDevice);
             let hidden =
                 Tensor::random([tokens, checkpoint.config().hidden_size], Distribution::Normal(0.0, 1.0), &FlexDevice);
-            for layer in &model.layers {
-                let plain = floats(layer.forward(hidden.clone(), &sequences));
-                let fused = floats(FusedLayer::new(layer).unwrap().forward(hidden.clone(), &sequences, &mut scratch));
+            for layer in model.layers.chunks(1) {
+                let plain = floats(layer[0].forward(hidden.clone(), &sequences));
+                let fused = FusedEncoder::new(layer, Precision::F32).unwrap();
+                let fused = floats(fused.forward(hidden.clone(), &sequences, &mut scratch));
                 let worst = plain.iter().zip(&fused).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                 assert!(worst < 2e-5, "{lengths:?}: {worst:e}");
             }

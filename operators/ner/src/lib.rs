@@ -26,6 +26,7 @@ mod labels;
 mod model;
 mod operator;
 mod packed;
+mod precision;
 mod recorded;
 mod shapes;
 mod stats;
@@ -44,6 +45,7 @@ pub use decode::{Aggregation, Decoder, Decoding, OptionError};
 pub use device::{Device, DeviceError};
 pub use error::NerError;
 pub use fused_training::FlexTape;
+pub use kernels::Precision;
 pub use labels::{LabelSet, Tag as LabelTag};
 pub use model::{
     Embeddings, EncoderLayer, Inputs, LayerNorm, Linear, PreparedModel, SelfAttention, TokenClassification,

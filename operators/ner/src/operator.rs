@@ -12,7 +12,9 @@ use tracing::debug;
 use crate::batching::{Run, Runs};
 use crate::stats::{Size, TagStats};
 use crate::thread::ModelThread;
-use crate::{Aggregation, Checkpoint, ClassifierFactory, Decoder, Decoding, Device, LabelSet, Logits, NerError};
+use crate::{
+    Aggregation, Checkpoint, ClassifierFactory, Decoder, Decoding, Device, LabelSet, Logits, NerError, Precision,
+};
 
 /// The stage's name in reports and errors.
 const NAME: &str = "tag";
@@ -31,6 +33,8 @@ pub struct TagConfig {
     pub aggregation: Aggregation,
     /// How tags are chosen.
     pub decoding: Decoding,
+    /// How exact the arithmetic is.
+    pub precision: Precision,
 }
 
 impl TagConfig {
@@ -41,6 +45,7 @@ impl TagConfig {
             token_budget: device.token_budget(),
             aggregation: Aggregation::default(),
             decoding: Decoding::default(),
+            precision: Precision::default(),
         }
     }
 }
@@ -64,9 +69,9 @@ impl Tag {
     /// Starts the model's thread and loads a checkpoint onto it. Blocks until that is done.
     ///
     /// # Errors
-    /// If the device cannot be used or the weights are not those that the configuration describes.
+    /// If the device cannot be used, lacks the precision, or the weights are not those that the configuration describes.
     pub fn start(checkpoint: &Checkpoint, config: TagConfig) -> Result<Self, NerError> {
-        let factory = crate::classifier(checkpoint, config.device)?;
+        let factory = crate::classifier(checkpoint, config.device, config.precision)?;
         Self::with_classifier(checkpoint.labels().clone(), factory, config)
     }
 

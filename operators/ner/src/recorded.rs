@@ -101,7 +101,7 @@ mod tests {
         let checkpoint = Checkpoint::open(directory).unwrap();
         let mut config = checkpoint.config().clone();
         (config.hidden_dropout, config.attention_dropout) = (hidden_dropout, attention_dropout);
-        let mut weights = Weights::read(&checkpoint.weights(), &config).unwrap();
+        let mut weights = checkpoint.read_weights().unwrap();
         TokenClassification::load(&config, &mut weights, &FlexDevice)
     }
 

@@ -37,19 +37,10 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// Reads the parameters of the model that a configuration describes.
+    /// Reads the parameters of the model that a configuration describes; `path` is where the bytes come from.
     ///
     /// # Errors
-    /// If the file cannot be read, or its tensors differ from the model's in any way; the error names every difference.
-    pub(crate) fn read(path: &Path, config: &ModelConfig) -> Result<Self, NerError> {
-        let bytes = std::fs::read(path).map_err(|source| NerError::Read { path: path.to_owned(), source })?;
-        Self::parse(&bytes, path, config)
-    }
-
-    /// The same from bytes; `path` is where they come from.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
+    /// If their tensors differ from the model's in any way; the error names every difference.
     pub(crate) fn parse(bytes: &[u8], path: &Path, config: &ModelConfig) -> Result<Self, NerError> {
         let file = SafeTensors::deserialize(bytes)
             .map_err(|source| NerError::Safetensors { path: path.to_owned(), source })?;

@@ -40,7 +40,7 @@ fn edit_weights(directory: &Path, from: &str, to: &str) {
 #[test]
 fn a_whole_checkpoint_opens() {
     let checkpoint = Checkpoint::open(fixture("tiny-bert")).unwrap();
-    assert_eq!((checkpoint.name(), checkpoint.max_tokens().get()), ("tiny-bert", 64));
+    assert_eq!((checkpoint.name().as_str(), checkpoint.max_tokens().get()), ("tiny-bert", 64));
     assert_eq!(checkpoint.labels().entity_types(), ["Disease"]);
     assert!(Tag::start(&checkpoint, TagConfig::on(Device::Cpu)).is_ok());
 }

@@ -7,7 +7,9 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::shared;
-use pubtag_ner::{Aggregation, Checkpoint, Decoder, Decoding, Device, Logits, MicroBatch, TokenClassifier, classifier};
+use pubtag_ner::{
+    Aggregation, Checkpoint, Decoder, Decoding, Device, Logits, MicroBatch, Precision, TokenClassifier, classifier,
+};
 use pubtag_schemas::{CharOffsets, TokenWindow};
 use pubtag_tokenize::{WindowSize, WindowTokenizer};
 use serde::Deserialize;
@@ -42,8 +44,8 @@ fn every_entity_of_the_reference_is_found_with_its_score_and_no_other() {
     };
     let checkpoint = Checkpoint::open(directory).unwrap();
     let size = WindowSize::of_model(checkpoint.max_tokens());
-    let tokenizer = WindowTokenizer::open(checkpoint.directory(), size).unwrap();
-    let mut model = classifier(&checkpoint, Device::Cpu).unwrap()().unwrap();
+    let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), size).unwrap();
+    let mut model = classifier(&checkpoint, Device::Cpu, Precision::F32).unwrap()().unwrap();
     let text = std::fs::read_to_string(rows).unwrap();
     let (mut compared, mut worst) = (0, 0.0_f32);
     for line in text.lines() {
@@ -80,8 +82,8 @@ fn viterbi_gives_valid_entities_and_mostly_those_of_argmax() {
     };
     let checkpoint = Checkpoint::open(directory).unwrap();
     let size = WindowSize::of_model(checkpoint.max_tokens());
-    let tokenizer = WindowTokenizer::open(checkpoint.directory(), size).unwrap();
-    let mut model = classifier(&checkpoint, Device::Cpu).unwrap()().unwrap();
+    let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), size).unwrap();
+    let mut model = classifier(&checkpoint, Device::Cpu, Precision::F32).unwrap()().unwrap();
     let decoder = |decoding| Decoder::new(checkpoint.labels().clone(), Aggregation::First, decoding);
     let (viterbi, argmax) = (decoder(Decoding::Viterbi), decoder(Decoding::Argmax));
     let text = std::fs::read_to_string(rows).unwrap();

@@ -1,7 +1,8 @@
 //! The checkpoint's own tokenizer, from its own files.
 
-use std::path::Path;
+use std::borrow::Cow;
 
+use pubtag_schemas::ModelFiles;
 use serde_json::Value;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
@@ -11,36 +12,34 @@ use tokenizers::{AddedToken, Tokenizer};
 
 use crate::TokenizeError;
 
+/// The tokenizer as the `tokenizers` library saves it.
+const JSON: &str = "tokenizer.json";
+/// BERT's vocabulary, and what else a tokenizer of it needs to know.
+const VOCABULARY: &str = "vocab.txt";
+const SETTINGS: &str = "tokenizer_config.json";
+
 /// Loads `tokenizer.json`, or builds BERT's tokenizer from `vocab.txt` and `tokenizer_config.json`.
 ///
 /// Truncation and padding that the file asks for are switched off: windows are ours.
 ///
 /// # Errors
 /// If there is no tokenizer, or it is not usable.
-pub(crate) fn load(directory: &Path) -> Result<Tokenizer, TokenizeError> {
-    let (json, vocabulary) = (directory.join("tokenizer.json"), directory.join("vocab.txt"));
-    let mut tokenizer = if json.is_file() {
-        let tokenizer = Tokenizer::from_bytes(read(&json)?);
-        tokenizer.map_err(|error| TokenizeError::Invalid { path: json.clone(), problem: error.to_string() })?
-    } else if vocabulary.is_file() {
-        wordpiece(directory, &vocabulary)?
+pub(crate) fn load(files: &ModelFiles) -> Result<Tokenizer, TokenizeError> {
+    let mut tokenizer = if files.has(JSON) {
+        Tokenizer::from_bytes(read(files, JSON)?).map_err(|error| invalid(files, JSON, error))?
+    } else if files.has(VOCABULARY) {
+        let settings = Settings::read(files)?;
+        build(&settings, &read(files, VOCABULARY)?).map_err(|error| invalid(files, VOCABULARY, error))?
     } else {
-        return Err(TokenizeError::Missing { directory: directory.to_owned() });
+        return Err(TokenizeError::Missing { directory: files.place() });
     };
     tokenizer.with_padding(None);
     let untruncated = tokenizer.with_truncation(None).map(|_| ());
-    untruncated.map_err(|error| TokenizeError::Invalid { path: json, problem: error.to_string() })?;
+    untruncated.map_err(|error| invalid(files, JSON, error))?;
     Ok(tokenizer)
 }
 
 /// BERT's tokenizer as `transformers` sets it up (`BertTokenizer`), its defaults included.
-fn wordpiece(directory: &Path, path: &Path) -> Result<Tokenizer, TokenizeError> {
-    let settings = Settings::read(&directory.join("tokenizer_config.json"))?;
-    let vocabulary = read(path)?;
-    build(&settings, &vocabulary)
-        .map_err(|error| TokenizeError::Invalid { path: path.to_owned(), problem: error.to_string() })
-}
-
 fn build(settings: &Settings, vocabulary: &[u8]) -> tokenizers::Result<Tokenizer> {
     let unknown = settings.token("unk_token", "[UNK]");
     let model = WordPiece::builder().vocab(WordPiece::read_bytes(vocabulary)?).unk_token(unknown.clone()).build()?;
@@ -78,13 +77,11 @@ fn build(settings: &Settings, vocabulary: &[u8]) -> tokenizers::Result<Tokenizer
 struct Settings(Value);
 
 impl Settings {
-    fn read(path: &Path) -> Result<Self, TokenizeError> {
-        if !path.is_file() {
+    fn read(files: &ModelFiles) -> Result<Self, TokenizeError> {
+        if !files.has(SETTINGS) {
             return Ok(Self(Value::Null));
         }
-        let invalid =
-            |error: serde_json::Error| TokenizeError::Invalid { path: path.to_owned(), problem: error.to_string() };
-        serde_json::from_slice(&read(path)?).map(Self).map_err(invalid)
+        serde_json::from_slice(&read(files, SETTINGS)?).map(Self).map_err(|error| invalid(files, SETTINGS, error))
     }
 
     fn flag(&self, name: &str) -> Option<bool> {
@@ -98,6 +95,10 @@ impl Settings {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TokenizeError> {
-    std::fs::read(path).map_err(|source| TokenizeError::Read { path: path.to_owned(), source })
+fn read(files: &ModelFiles, name: &str) -> Result<Cow<'static, [u8]>, TokenizeError> {
+    files.read(name).map_err(|source| TokenizeError::Read { path: files.path(name), source })
+}
+
+fn invalid(files: &ModelFiles, name: &str, error: impl std::fmt::Display) -> TokenizeError {
+    TokenizeError::Invalid { path: files.path(name), problem: error.to_string() }
 }

@@ -1,9 +1,8 @@
 //! One text into its windows.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use pubtag_schemas::{TokenSpan, TokenWindow};
+use pubtag_schemas::{ModelFiles, TokenSpan, TokenWindow};
 use tokenizers::{Encoding, Tokenizer};
 
 use crate::load::load;
@@ -37,12 +36,12 @@ pub struct Windows {
 }
 
 impl WindowTokenizer {
-    /// Opens the tokenizer of a model directory.
+    /// Opens a model's tokenizer.
     ///
     /// # Errors
     /// If there is none, it is not usable, or its special tokens and the stride leave no room in a window.
-    pub fn open(directory: &Path, size: WindowSize) -> Result<Self, TokenizeError> {
-        let tokenizer = load(directory)?;
+    pub fn open(files: impl Into<ModelFiles>, size: WindowSize) -> Result<Self, TokenizeError> {
+        let tokenizer = load(&files.into())?;
         let (prefix, suffix) = special_tokens(&tokenizer)?;
         let (max_tokens, special, stride) = (size.max_tokens.get(), prefix.len() + suffix.len(), size.stride);
         let length = max_tokens.saturating_sub(special);

@@ -13,6 +13,7 @@ use pubtag_ner::{Checkpoint, Decoder, Logits, NerError, classifier};
 use pubtag_schemas::{AnnotatedDocument, Layout};
 use serde::Serialize;
 
+use crate::bundled::named_or_bundled;
 use crate::cli::EvaluateArgs;
 use crate::device::{processors, use_threads};
 use crate::exit::{Exit, Failure};
@@ -35,6 +36,7 @@ struct Evaluation {
     mentions: usize,
     decode: String,
     aggregation: String,
+    precision: String,
     /// How the model read the corpus.
     reading: String,
     /// Whole entities on the corpus's tokens, as conlleval and seqeval's default count them.
@@ -62,19 +64,23 @@ struct Evaluation {
 pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
     use_threads(args.threads.unwrap_or_else(processors))?;
     let gold = Gold::read(&args.gold, args.from, args.labels)?;
-    if !args.allow_training_data && Seen::by(&args.model).contains(&gold) {
+    let checkpoint = Checkpoint::open(named_or_bundled(args.model.clone())?).map_err(of_model)?;
+    if !args.allow_training_data && Seen::by(checkpoint.files()).contains(&gold) {
         return Err(Failure::configuration(format!(
             "{} was trained on {}: its score there says nothing; measure on another file, or insist with \
              --allow-training-data",
-            args.model.display(),
+            checkpoint.name(),
             gold.path.display()
         )));
     }
-    let checkpoint = Checkpoint::open(&args.model).map_err(of_model)?;
     warn_of_unknown(&gold, &checkpoint);
     let found = predict(args, &gold, &checkpoint)?;
-    let evaluation =
-        evaluate(args, &gold, &checkpoint, &found).map_err(|error| Failure::new(Exit::Internal, error))?;
+    if let Some(path) = &args.predictions {
+        std::fs::write(path, columns(&gold.documents, &found)).map_err(|error| {
+            Failure::new(Exit::Transient, anyhow::Error::new(error).context(format!("cannot write {}", path.display())))
+        })?;
+    }
+    let evaluation = evaluate(args, &gold, &checkpoint, &found).map_err(|error| Failure::new(Exit::Internal, error))?;
     let text = if args.json {
         serde_json::to_string_pretty(&evaluation).map_err(|error| Failure::new(Exit::Internal, error))? + "\n"
     } else {
@@ -99,7 +105,8 @@ fn predict(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Result<
     let tokenizer = tokenizer(checkpoint)?;
     let passages = passages::as_tagged(&gold.documents, args.context_words);
     let tokenized = Tokenized::new(passages, &tokenizer).map_err(|error| Failure::new(error.kind(), error))?;
-    let mut model = classifier(checkpoint, args.device.choose()).and_then(|open| open()).map_err(of_model)?;
+    let mut model =
+        classifier(checkpoint, args.device.choose(), args.precision).and_then(|open| open()).map_err(of_model)?;
     let logits = tokenized.classify(&mut *model).map_err(of_model)?;
     let decoder = Decoder::new(checkpoint.labels().clone(), args.aggregation, args.decode);
     Ok(tokenized.decode(&gold.documents, &decoder, &mut logits.iter().flat_map(Logits::rows)))
@@ -111,15 +118,12 @@ fn evaluate(
     checkpoint: &Checkpoint,
     found: &[AnnotatedDocument],
 ) -> Result<Evaluation, ScoreError> {
-    let sentences = |documents: &[AnnotatedDocument]| -> Vec<Vec<String>> {
-        documents.iter().flat_map(|document| passages::tags(document, &document.mentions)).collect()
-    };
-    let (expected_tags, found_tags) = (sentences(&gold.documents), sentences(found));
+    let (expected_tags, found_tags) = (passages::all_tags(&gold.documents), passages::all_tags(found));
     let counts = tags::count(&expected_tags, &found_tags, Mode::Default)?;
     let own_text = gold.documents.iter().all(|document| document.layout == Layout::Source);
     let spans = |by| own_text.then(|| spans::score(&gold.documents, found, by)).transpose();
     Ok(Evaluation {
-        model: checkpoint.name().to_owned(),
+        model: checkpoint.name(),
         model_fingerprint: checkpoint.fingerprint().to_owned(),
         gold: gold.path.display().to_string(),
         gold_sha256: gold.sha256.clone(),
@@ -129,6 +133,7 @@ fn evaluate(
         mentions: gold.mentions(),
         decode: args.decode.to_string(),
         aggregation: args.aggregation.to_string(),
+        precision: args.precision.to_string(),
         reading: if own_text {
             "each document whole, as `pubtag run` reads it".to_owned()
         } else {
@@ -144,12 +149,28 @@ fn evaluate(
     })
 }
 
+/// Every token with its expected and its found tag, a blank line after each sentence: what conlleval reads.
+fn columns(gold: &[AnnotatedDocument], found: &[AnnotatedDocument]) -> String {
+    let mut text = String::new();
+    for (gold, found) in gold.iter().zip(found) {
+        let mut tokens = gold.tokens.iter().map(|token| &gold.text[token.bytes.clone()]);
+        let (expected, found) = (passages::tags(gold, &gold.mentions), passages::tags(found, &found.mentions));
+        for (expected, found) in expected.iter().zip(&found) {
+            for ((expected, found), token) in expected.iter().zip(found).zip(tokens.by_ref()) {
+                let _ = writeln!(text, "{token} {expected} {found}");
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
 fn page(evaluation: &Evaluation, shown: usize) -> String {
     let Evaluation { model, gold, documents, sentences, tokens, mentions, .. } = evaluation;
     let mut text = format!(
         "{model} on {gold}: {documents} documents, {sentences} sentences, {tokens} tokens, {mentions} mentions\n\
-         read as {}; decoded {}, sub-tokens {}\n\n",
-        evaluation.reading, evaluation.decode, evaluation.aggregation
+         read as {}; decoded {}, sub-tokens {}, arithmetic {}\n\n",
+        evaluation.reading, evaluation.decode, evaluation.aggregation, evaluation.precision
     );
     table(&mut text, "entities, strict (conlleval, seqeval's default)", &evaluation.entities);
     let Interval { low, high, .. } = evaluation.entities_interval;

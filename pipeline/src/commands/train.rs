@@ -20,6 +20,7 @@ use crate::training::gold::{Gold, Labels, categories, hex};
 use crate::training::metrics::{METRICS, Metrics};
 use crate::training::monitor::{Development, Watch};
 use crate::training::output::Draft;
+use crate::training::page::{REPORT, html};
 use crate::training::passages::by_sentences;
 use crate::training::predict::{Tokenized, tokenizer};
 
@@ -68,6 +69,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     record.epochs = &epochs;
     let name = args.output.file_name().unwrap_or_default().to_string_lossy();
     draft.write("README.md", record.card(&name).as_bytes())?;
+    draft.write(REPORT, html(&record, &watch.metrics, &name).as_bytes())?;
     let json = serde_json::to_vec_pretty(&record).map_err(|error| Failure::new(Exit::Internal, error))?;
     draft.write(RECORD, &json)?;
     draft.finish(&weights, args.dtype)?;

@@ -1,7 +1,6 @@
 //! What a trained model says of itself: `README.md` for people, `training.json` for programs.
 
-use std::path::Path;
-
+use pubtag_schemas::ModelFiles;
 use serde::{Deserialize, Serialize};
 
 use super::gold::Gold;
@@ -58,9 +57,9 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Of the model in a directory; nothing where there is no record.
-    pub(crate) fn by(model: &Path) -> Self {
-        let text = std::fs::read(model.join(RECORD)).unwrap_or_default();
+    /// By a model; nothing where there is no record.
+    pub(crate) fn by(model: &ModelFiles) -> Self {
+        let text = model.read(RECORD).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
@@ -85,7 +84,7 @@ impl Record<'_> {
         } else {
             format!("Chosen by (development):\n\n{HEADER}{}\n", table(&self.dev))
         };
-        let epochs: String = self.epochs.iter().map(epoch_row).collect();
+        let epochs: String = self.epochs.iter().map(|line| format!("| {} |\n", line.cells().join(" | "))).collect();
         format!(
             "---\nlibrary_name: transformers\npipeline_tag: token-classification\nlanguage: en\ntags: [pubtag, biomedical, ner]\n---\n\n\
              # {name}\n\n\
@@ -96,7 +95,8 @@ impl Record<'_> {
              machine and number of threads the command gives the same bits again.\n\n\
              ## Epochs\n\n\
              Development figures are strict entity scores, micro-averaged, as conlleval and seqeval compute them.\n\n\
-             | epoch | loss | dev precision | dev recall | dev F1 | tokens/s |\n|---|---|---|---|---|---|\n{epochs}",
+             | {heads} |\n|---|---|---|---|---|---|\n{epochs}",
+            heads = EpochLine::HEADS.join(" | "),
             labels = self.labels.join(", "),
             program = self.program,
             train = table(&self.train),
@@ -109,15 +109,6 @@ impl Record<'_> {
 
 /// Of a table of data files.
 const HEADER: &str = "| file | sentences | mentions | SHA-256 |\n|---|---|---|---|\n";
-
-fn epoch_row(line: &EpochLine) -> String {
-    let score = line.development.map_or_else(
-        || "– | – | –".to_owned(),
-        |score| format!("{:.4} | {:.4} | {:.4}", score.precision, score.recall, score.f1),
-    );
-    let rate = line.tokens as f64 / line.seconds.max(1e-9);
-    format!("| {} | {:.4} | {score} | {rate:.0} |\n", line.epoch, line.loss)
-}
 
 /// The command line as it was given, for a shell.
 pub(crate) fn command_line() -> String {

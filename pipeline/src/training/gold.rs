@@ -73,7 +73,8 @@ impl Gold {
         }
         log_remarks(&remarks);
         if gold.mentions() == 0 {
-            let message = format!("{} holds no mention: there is nothing to learn from or to measure by", path.display());
+            let message =
+                format!("{} holds no mention: there is nothing to learn from or to measure by", path.display());
             return Err(Failure::new(Exit::Data, anyhow::Error::msg(message)));
         }
         Ok(gold)

@@ -38,6 +38,26 @@ pub(crate) struct EpochLine {
     pub(crate) seconds: f64,
 }
 
+impl EpochLine {
+    /// What [`cells`](Self::cells) are.
+    pub(crate) const HEADS: [&str; 6] = ["epoch", "loss", "dev precision", "dev recall", "dev F1", "tokens/s"];
+
+    /// The line of a table.
+    pub(crate) fn cells(&self) -> [String; 6] {
+        let score = |of: fn(&Score) -> f64| {
+            self.development.as_ref().map_or_else(|| "–".to_owned(), |score| format!("{:.4}", of(score)))
+        };
+        [
+            self.epoch.to_string(),
+            format!("{:.4}", self.loss),
+            score(|score| score.precision),
+            score(|score| score.recall),
+            score(|score| score.f1),
+            format!("{:.0}", self.tokens as f64 / self.seconds.max(1e-9)),
+        ]
+    }
+}
+
 /// A line of the file.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(untagged)]

@@ -6,10 +6,12 @@
 //! ```
 
 pub(crate) mod card;
+pub(crate) mod curve;
 pub(crate) mod examples;
 pub(crate) mod gold;
 pub(crate) mod metrics;
 pub(crate) mod monitor;
 pub(crate) mod output;
+pub(crate) mod page;
 pub(crate) mod passages;
 pub(crate) mod predict;

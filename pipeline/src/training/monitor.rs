@@ -30,10 +30,7 @@ impl Development {
     /// The strict entity score over all categories (micro average), as seqeval's default and conlleval compute it.
     fn score(&self, logits: &[Logits]) -> Score {
         let found = self.tokenized.decode(&self.documents, &self.decoder, &mut logits.iter().flat_map(Logits::rows));
-        let tags = |documents: &[AnnotatedDocument]| -> Vec<Vec<String>> {
-            documents.iter().flat_map(|document| passages::tags(document, &document.mentions)).collect()
-        };
-        let scores = tags::score(&tags(&self.documents), &tags(&found), Mode::Default);
+        let scores = tags::score(&passages::all_tags(&self.documents), &passages::all_tags(&found), Mode::Default);
         scores.expect("both sides have the same tokens").micro
     }
 }
@@ -53,7 +50,12 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// A watcher that writes metrics to a file and the state, under a label, to another.
-    pub(crate) fn new(development: Option<Development>, metrics: Metrics, state: (PathBuf, String), quiet: bool) -> Self {
+    pub(crate) fn new(
+        development: Option<Development>,
+        metrics: Metrics,
+        state: (PathBuf, String),
+        quiet: bool,
+    ) -> Self {
         let on_terminal = std::io::stderr().is_terminal() && !quiet;
         let target = if on_terminal { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
@@ -91,7 +93,14 @@ impl Monitor for Watch {
         self.losses.push(loss);
         self.tokens += tokens;
         self.time += time;
-        self.write(Line::Step(StepLine { step, loss, learning_rate, gradient_norm, tokens, seconds: time.as_secs_f64() }));
+        self.write(Line::Step(StepLine {
+            step,
+            loss,
+            learning_rate,
+            gradient_norm,
+            tokens,
+            seconds: time.as_secs_f64(),
+        }));
         self.bar.set_length(steps as u64);
         self.bar.set_position(step as u64);
         let recent = &self.losses[self.losses.len().saturating_sub(20)..];

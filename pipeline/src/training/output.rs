@@ -106,7 +106,8 @@ impl Draft {
 fn has_labels(checkpoint: &Checkpoint, categories: &[String]) -> bool {
     let labels = checkpoint.labels();
     let kinds = (0..categories.len()).flat_map(|kind| [LabelTag::Begin(kind), LabelTag::Inside(kind)]);
-    labels.entity_types() == categories && labels.tags().iter().copied().eq([LabelTag::Outside].into_iter().chain(kinds))
+    labels.entity_types() == categories
+        && labels.tags().iter().copied().eq([LabelTag::Outside].into_iter().chain(kinds))
 }
 
 fn write_failure(path: &Path, error: std::io::Error) -> Failure {

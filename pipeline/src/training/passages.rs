@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pubtag_schemas::{Annotation, AnnotatedDocument, Layout, Mention};
+use pubtag_schemas::{AnnotatedDocument, Annotation, Layout, Mention};
 
 /// A text for the model and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +82,8 @@ impl Passage {
         for part in &self.parts {
             for Mention { bytes, category, .. } in &documents[part.document].mentions {
                 if part.bytes.start <= bytes.start && bytes.end <= part.bytes.end {
-                    let shifted = bytes.start - part.bytes.start + part.start..bytes.end - part.bytes.start + part.start;
+                    let shifted =
+                        bytes.start - part.bytes.start + part.start..bytes.end - part.bytes.start + part.start;
                     found.push((shifted, category.clone()));
                 }
             }
@@ -111,6 +112,11 @@ impl Passage {
             }
         }
     }
+}
+
+/// The IOB2 tags of all sentences of all documents.
+pub(crate) fn all_tags(documents: &[AnnotatedDocument]) -> Vec<Vec<String>> {
+    documents.iter().flat_map(|document| tags(document, &document.mentions)).collect()
 }
 
 /// The IOB2 tags of a document's tokens, sentence by sentence: a token belongs to the first mention that it overlaps.
@@ -174,8 +180,7 @@ mod tests {
         let [passage] = &passages[..] else { panic!("one passage") };
         let mentions = passage.mentions(&documents);
         assert_eq!(mentions.iter().map(|(bytes, _)| &passage.text[bytes.clone()]).collect::<Vec<_>>(), ["B", "D", "F"]);
-        let annotations =
-            mentions.into_iter().map(|(bytes, label)| Annotation { bytes, label, score: 1.0 }).collect();
+        let annotations = mentions.into_iter().map(|(bytes, label)| Annotation { bytes, label, score: 1.0 }).collect();
         let mut found = documents.clone();
         found.iter_mut().for_each(|document| document.mentions.clear());
         passage.give_back(annotations, &mut found);

@@ -61,5 +61,5 @@ impl Tokenized {
 /// The tokenizer of a checkpoint.
 pub(crate) fn tokenizer(checkpoint: &Checkpoint) -> Result<WindowTokenizer, Failure> {
     let size = pubtag_tokenize::WindowSize::of_model(checkpoint.max_tokens());
-    WindowTokenizer::open(checkpoint.directory(), size).map_err(|error| Failure::new(error.kind(), error))
+    WindowTokenizer::open(checkpoint.files().clone(), size).map_err(|error| Failure::new(error.kind(), error))
 }

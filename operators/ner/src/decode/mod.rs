@@ -33,11 +33,7 @@ impl Decoder {
     /// Decodes a document's windows, in text order. `rows` yields the logits of every token of every window, in order.
     ///
     /// The annotations stand in text order and do not overlap.
-    pub fn decode<'a>(
-        &self,
-        windows: &[TokenWindow],
-        rows: &mut impl Iterator<Item = &'a [f32]>,
-    ) -> Vec<Annotation> {
+    pub fn decode<'a>(&self, windows: &[TokenWindow], rows: &mut impl Iterator<Item = &'a [f32]>) -> Vec<Annotation> {
         let tokens = tokens::merge(windows, self.labels.count(), rows);
         let words = words::aggregate(&tokens, self.aggregation);
         let chosen = match self.decoding {

@@ -35,6 +35,12 @@ pub struct OptionError {
     choices: &'static str,
 }
 
+impl OptionError {
+    pub(crate) fn new(text: &str, choices: &'static str) -> Self {
+        Self { text: text.to_owned(), choices }
+    }
+}
+
 impl fmt::Display for Aggregation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -55,7 +61,7 @@ impl FromStr for Aggregation {
             "first" => Ok(Self::First),
             "average" => Ok(Self::Average),
             "max" => Ok(Self::Max),
-            _ => Err(OptionError { text: text.to_owned(), choices: "simple, first, average and max" }),
+            _ => Err(OptionError::new(text, "simple, first, average and max")),
         }
     }
 }
@@ -76,7 +82,7 @@ impl FromStr for Decoding {
         match text {
             "constrained" => Ok(Self::Viterbi),
             "argmax" => Ok(Self::Argmax),
-            _ => Err(OptionError { text: text.to_owned(), choices: "constrained and argmax" }),
+            _ => Err(OptionError::new(text, "constrained and argmax")),
         }
     }
 }

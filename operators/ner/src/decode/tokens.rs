@@ -23,11 +23,7 @@ impl Tokens {
 /// Takes every token from the window in which it is furthest from a cut, where the model has seen most of its context.
 ///
 /// `rows` yields the logits of every token of every window, special tokens included. The ends of the text are no cuts.
-pub(super) fn merge<'a>(
-    windows: &[TokenWindow],
-    labels: usize,
-    rows: &mut impl Iterator<Item = &'a [f32]>,
-) -> Tokens {
+pub(super) fn merge<'a>(windows: &[TokenWindow], labels: usize, rows: &mut impl Iterator<Item = &'a [f32]>) -> Tokens {
     let mut tokens = Tokens { spans: Vec::new(), probabilities: Vec::new(), labels };
     for window in windows {
         let first = window.first_token as usize;

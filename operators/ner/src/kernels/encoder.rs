@@ -47,12 +47,8 @@ pub struct NormWeights<'a> {
 /// One layer as a checkpoint holds it.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerWeights<'a> {
-    /// `hidden → hidden`.
-    pub query: LinearWeights<'a>,
-    /// `hidden → hidden`.
-    pub key: LinearWeights<'a>,
-    /// `hidden → hidden`.
-    pub value: LinearWeights<'a>,
+    /// `hidden → 3·hidden`: queries, keys and values side by side.
+    pub query_key_value: LinearWeights<'a>,
     /// `hidden → hidden`, after the attention.
     pub attention_output: LinearWeights<'a>,
     /// After the attention's residual sum.
@@ -88,9 +84,9 @@ impl EncoderLayer {
         let norm = |norm: &NormWeights| LayerNorm::new(isa, norm.gamma, norm.beta, config.layer_norm_epsilon);
         let layer = Self {
             isa,
-            heads: Heads { count: config.heads, size: weights.query.inputs / config.heads.max(1) },
+            heads: Heads { count: config.heads, size: weights.query_key_value.inputs / config.heads.max(1) },
             activation: config.activation,
-            qkv: PackedLinear::join(isa, config.precision, &[weights.query, weights.key, weights.value])?,
+            qkv: PackedLinear::new(isa, config.precision, &weights.query_key_value)?,
             attention_output: PackedLinear::new(isa, config.precision, &weights.attention_output)?,
             attention_norm: norm(&weights.attention_norm)?,
             up: PackedLinear::new(isa, config.precision, &weights.up)?,
@@ -108,7 +104,7 @@ impl EncoderLayer {
             let why = "the heads must divide the hidden size";
             return Err(KernelError::Size { what: "attention heads", value: self.heads.count, why });
         }
-        check_len("query, key and value of a layer", 3 * hidden, self.qkv.outputs())?;
+        check_len("queries, keys and values of a layer", 3 * hidden, self.qkv.outputs())?;
         check_len("inputs of the attention output", hidden, self.attention_output.inputs())?;
         check_len("outputs of the attention output", hidden, self.attention_output.outputs())?;
         check_len("norm after the attention", hidden, self.attention_norm.hidden())?;
@@ -235,10 +231,10 @@ mod tests {
 
     impl Tensors {
         fn new(seed: u64) -> Self {
-            let linear = [(HIDDEN, HIDDEN); 4].into_iter().chain([(INNER, HIDDEN), (HIDDEN, INNER)]);
+            let linear = [(3 * HIDDEN, HIDDEN), (HIDDEN, HIDDEN), (INNER, HIDDEN), (HIDDEN, INNER)].into_iter();
             let sizes = linear.flat_map(|(o, i)| [o * i, o]).chain([HIDDEN; 4]);
             // Norms of 1 ± 0.2, everything else ± 0.2.
-            let one = |at: usize| if at == 12 || at == 14 { 1.0 } else { 0.0 };
+            let one = |at: usize| if at == 8 || at == 10 { 1.0 } else { 0.0 };
             Self(
                 sizes
                     .enumerate()
@@ -257,14 +253,12 @@ mod tests {
             };
             let norm = |at: usize| NormWeights { gamma: &t[at], beta: &t[at + 1] };
             LayerWeights {
-                query: linear(0, HIDDEN),
-                key: linear(1, HIDDEN),
-                value: linear(2, HIDDEN),
-                attention_output: linear(3, HIDDEN),
-                up: linear(4, HIDDEN),
-                down: linear(5, INNER),
-                attention_norm: norm(12),
-                output_norm: norm(14),
+                query_key_value: linear(0, HIDDEN),
+                attention_output: linear(1, HIDDEN),
+                up: linear(2, HIDDEN),
+                down: linear(3, INNER),
+                attention_norm: norm(8),
+                output_norm: norm(10),
             }
         }
     }
@@ -282,7 +276,10 @@ mod tests {
     }
 
     fn plain_layer(x: &[f64], w: &LayerWeights, boundaries: &[u32]) -> Vec<f64> {
-        let [q, k, v] = [&w.query, &w.key, &w.value].map(|weights| plain_linear(x, weights));
+        let qkv = plain_linear(x, &w.query_key_value);
+        let [q, k, v] = [0, 1, 2].map(|part| -> Vec<f64> {
+            qkv.chunks(3 * HIDDEN).flat_map(|row| row[part * HIDDEN..][..HIDDEN].to_vec()).collect()
+        });
         let context = plain_attention(Heads { count: 3, size: 20 }, [&q, &k, &v], boundaries);
         let norm = |x: Vec<f64>, residual: &[f64], w: &NormWeights| -> Vec<f64> {
             let sum: Vec<f64> = x.iter().zip(residual).map(|(x, r)| x + r).collect();

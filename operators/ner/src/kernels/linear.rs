@@ -8,7 +8,7 @@ use super::gemm::{F32, Finish, Format, Rows, Shape, Tile, multiply};
 use super::int8::{Bytes, Dequantise, Int8, Quantise};
 use super::isa::Isa;
 use super::math::Activation;
-use super::pack::{Layout, Matrix, pack};
+use super::pack::{Layout, Matrix, pack_columns, pack_rows};
 use super::parallel::{Blocks, Shared, for_each};
 use super::scratch::Scratch;
 use super::simd::{Kernel, Simd};
@@ -87,41 +87,27 @@ impl PackedLinear {
     /// # Errors
     /// If a size is zero, `weight` is not `inputs × outputs` long, or the processor lacks the precision.
     pub fn new(isa: Isa, precision: Precision, weights: &LinearWeights) -> Result<Self, KernelError> {
-        Self::join(isa, precision, std::slice::from_ref(weights))
-    }
-
-    /// Packs layers that read the same input into one: their outputs stand side by side, in order.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new), or if the layers differ in `inputs`.
-    pub fn join(isa: Isa, precision: Precision, layers: &[LinearWeights]) -> Result<Self, KernelError> {
-        let inputs = layers.first().map_or(0, |layer| layer.inputs);
-        let outputs: usize = layers.iter().map(|layer| layer.bias.len()).sum();
+        let &LinearWeights { weight: values, layout, bias, inputs } = weights;
+        let outputs = bias.len();
         for (what, value) in [("inputs of a linear layer", inputs), ("outputs of a linear layer", outputs)] {
             if value == 0 {
                 return Err(KernelError::Size { what, value, why: "a layer must have some" });
             }
         }
-        // Column → (layer, its column).
-        let mut columns = Vec::with_capacity(outputs);
-        let mut bias = Vec::with_capacity(outputs);
-        for layer in layers {
-            check_len("inputs of joined linear layers", inputs, layer.inputs)?;
-            check_len("weight of a linear layer", inputs * layer.bias.len(), layer.weight.len())?;
-            let matrix = Matrix { values: layer.weight, layout: layer.layout, inputs, outputs: layer.bias.len() };
-            columns.extend((0..layer.bias.len()).map(|column| (matrix, column)));
-            bias.extend_from_slice(layer.bias);
-        }
-        let weight = |input: usize, column: usize| {
-            let (matrix, column): (Matrix, usize) = columns[column];
-            matrix.at(input, column)
-        };
+        check_len("weight of a linear layer", inputs * outputs, values.len())?;
+        let matrix = Matrix { values, layout, inputs, outputs };
+        let weight = |input: usize, output: usize| matrix.at(input, output);
         let panel = isa.panel_columns();
         let (shape, panels, arithmetic) = match precision {
             Precision::F32 => {
                 let shape = Shape { inner: inputs, columns: outputs, panel };
                 let mut panels = Buffer::default();
-                pack(shape, panels.words(shape.words()), |input, column| weight(input, column).to_bits());
+                // New words are zero, and so are the columns that only fill up the last panel.
+                let words = panels.words(shape.words());
+                match layout {
+                    Layout::OutIn => pack_columns(shape, words, |output| &values[output * inputs..][..inputs]),
+                    Layout::InOut => pack_rows(shape, words, |input| &values[input * outputs..][..outputs]),
+                }
                 (shape, panels, Arithmetic::F32)
             }
             #[cfg(target_arch = "x86_64")]
@@ -137,7 +123,7 @@ impl PackedLinear {
                 (shape, panels, Arithmetic::Int8(scales))
             }
         };
-        Ok(Self { isa, inputs, arithmetic, shape, panels, bias })
+        Ok(Self { isa, inputs, arithmetic, shape, panels, bias: bias.to_vec() })
     }
 
     /// Length of an input row.
@@ -348,28 +334,6 @@ mod tests {
                         prop_assert!(error <= 1e-5 * size, "{:?} {:?} at {}: {:e} of {:e}", isa, epilogue, at, error, size);
                     }
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn joined_layers_give_their_outputs_side_by_side() {
-        let (inputs, x) = (37, floats(1, 5 * 37));
-        let (w1, w2, b1, b2) = (floats(2, 37 * 10), floats(3, 37 * 33), floats(4, 10), floats(5, 33));
-        let first = LinearWeights { weight: &w1, layout: Layout::OutIn, bias: &b1, inputs };
-        let second = LinearWeights { weight: &w2, layout: Layout::InOut, bias: &b2, inputs };
-        let mut scratch = Scratch::new();
-        for isa in Isa::available() {
-            let mut run = |layers: &[LinearWeights]| {
-                let linear = PackedLinear::join(isa, Precision::F32, layers).expect("shapes fit");
-                let mut out = vec![0.0; 5 * linear.outputs()];
-                linear.forward(&x, Epilogue::Bias, &mut out, &mut scratch).expect("shapes fit");
-                out
-            };
-            let (joined, first, second) = (run(&[first, second]), run(&[first]), run(&[second]));
-            for row in 0..5 {
-                assert_eq!(joined[row * 43..][..10], first[row * 10..][..10]);
-                assert_eq!(joined[row * 43 + 10..][..33], second[row * 33..][..33]);
             }
         }
     }

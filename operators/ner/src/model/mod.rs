@@ -5,7 +5,7 @@
 //! ```
 //!
 //! T counts the tokens of all sequences, end to end. The modules are generic over the backend; under `Autodiff` they
-//! train, dropout included. To run them, [`TokenClassification::prepare`] hands each layer to its backend.
+//! train, dropout included. To run them, [`TokenClassification::prepare`] hands the layers to their backend.
 
 mod attention;
 mod embeddings;
@@ -19,6 +19,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::backend::NerBackend;
 use crate::config::ModelConfig;
+use crate::kernels::Precision;
 use crate::packed::{MicroBatch, Sequences, index};
 use crate::shapes::Shapes;
 use crate::weights::Weights;
@@ -40,11 +41,11 @@ pub struct TokenClassification<B: Backend> {
     dropout: Dropout,
 }
 
-/// The model, its layers in the form in which their backend runs them.
+/// The model, its encoder in the form in which its backend runs it.
 #[derive(Debug)]
 pub struct PreparedModel<B: NerBackend> {
     embeddings: Embeddings<B>,
-    layers: Vec<B::Prepared>,
+    encoder: B::Prepared,
     classifier: Linear<B>,
 }
 
@@ -82,10 +83,10 @@ impl<B: NerBackend> TokenClassification<B> {
     }
 
     /// Turns the model into the form in which its backend runs it.
-    pub fn prepare(self) -> PreparedModel<B> {
+    pub fn prepare(self, precision: Precision) -> PreparedModel<B> {
         PreparedModel {
             embeddings: self.embeddings,
-            layers: self.layers.into_iter().map(B::prepare).collect(),
+            encoder: B::prepare(self.layers, precision),
             classifier: self.classifier,
         }
     }
@@ -94,11 +95,8 @@ impl<B: NerBackend> TokenClassification<B> {
 impl<B: NerBackend> PreparedModel<B> {
     /// Computes the logits `[T, labels]`.
     pub fn forward(&self, inputs: &Inputs<B>, scratch: &mut B::Scratch) -> Tensor<B, 2> {
-        let mut hidden = self.embeddings.forward(inputs.ids.clone(), inputs.positions.clone());
-        for layer in &self.layers {
-            hidden = B::encoder_layer(layer, hidden, &inputs.sequences, scratch);
-        }
-        self.classifier.forward(hidden)
+        let hidden = self.embeddings.forward(inputs.ids.clone(), inputs.positions.clone());
+        self.classifier.forward(B::encode(&self.encoder, hidden, &inputs.sequences, scratch))
     }
 }
 
@@ -152,7 +150,7 @@ mod tests {
     fn tiny<B: Backend<Device = FlexDevice>>() -> TokenClassification<B> {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny-bert");
         let checkpoint = Checkpoint::open(directory).unwrap();
-        let mut weights = Weights::read(&checkpoint.weights(), checkpoint.config()).unwrap();
+        let mut weights = checkpoint.read_weights().unwrap();
         TokenClassification::load(checkpoint.config(), &mut weights, &FlexDevice)
     }
 

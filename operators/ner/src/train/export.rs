@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn::module::Param;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use safetensors::{Dtype, SafeTensors};
 use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 
 use crate::NerError;
 use crate::config::ModelConfig;
@@ -46,7 +46,8 @@ pub fn to_f16(bytes: &[u8]) -> Result<Vec<u8>, NerError> {
         .tensors()
         .into_iter()
         .map(|(name, tensor)| {
-            let values = tensor.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
+            let values =
+                tensor.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
             (name, tensor.shape().to_vec(), values.flat_map(|value| half::f16::from_f32(value).to_le_bytes()).collect())
         })
         .collect();

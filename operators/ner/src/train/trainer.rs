@@ -18,9 +18,9 @@ use super::state::{Best, TrainState};
 use crate::backend::NerBackend;
 use crate::classifier::Logits;
 use crate::config::ModelConfig;
+use crate::kernels::Precision;
 use crate::model::{Inputs, TokenClassification};
 use crate::packed::MicroBatch;
-use crate::weights::Weights;
 use crate::{Checkpoint, NerError};
 
 /// Tokens of a micro-batch while scoring the development set.
@@ -109,8 +109,8 @@ where
     let steps = steps(first.as_ref().map_or(0, Vec::len), config);
     let mut state = state.unwrap_or_default();
     let mut weights = match state.weights.is_empty() {
-        true => Weights::read(&checkpoint.weights(), shape)?,
-        false => Weights::parse(&state.weights, &checkpoint.weights(), shape)?,
+        true => checkpoint.read_weights()?,
+        false => checkpoint.parse_weights(&state.weights)?,
     };
     let mut trainer = Trainer::<A> {
         model: Some(TokenClassification::load(shape, &mut weights, device)),
@@ -224,7 +224,7 @@ where
 
     /// Logits for each example, in their order.
     fn score(&self, examples: &[Example]) -> Result<Vec<Logits>, NerError> {
-        let model = self.model().valid().prepare();
+        let model = self.model().valid().prepare(Precision::F32);
         let mut scratch = Default::default();
         let mut scored = Vec::with_capacity(examples.len());
         let mut rest = examples;

@@ -270,9 +270,13 @@ impl TrainingLayer<'_> {
             (Table::new(hidden, width), Table::new(qkv_gradient, 3 * width)),
             (Table::new(context, width), Table::new(rows.projected.floats(tokens * width), width)),
             (Table::new(attended, width), Table::new(rows.widened.floats(tokens * inner), inner)),
-            (Table::new(rows.activated.floats(tokens * inner), inner), Table::new(rows.narrowed.floats(tokens * width), width)),
+            (
+                Table::new(rows.activated.floats(tokens * inner), inner),
+                Table::new(rows.narrowed.floats(tokens * width), width),
+            ),
         ];
-        let weights = [&mut found.query_key_value[0], &mut found.attention_output[0], &mut found.up[0], &mut found.down[0]];
+        let weights =
+            [&mut found.query_key_value[0], &mut found.attention_output[0], &mut found.up[0], &mut found.down[0]];
         for ((inputs, gradients), out) in inputs_and_gradients.into_iter().zip(weights) {
             *out = vec![0.0; inputs.columns * gradients.columns];
             gradient_panels.weight_gradient(self.isa, inputs, gradients, out, lanes);

@@ -1,0 +1,96 @@
+//! The learning curve as SVG: loss by step, and the development score by epoch beside it.
+
+use plotters::prelude::*;
+
+use super::metrics::{EpochLine, StepLine};
+
+/// Width and height, in pixels.
+const SIZE: (u32, u32) = (960, 340);
+/// Points of the loss curve, at most; each is the mean of the steps it stands for.
+const POINTS: usize = 240;
+
+type Drawn<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// Draws what a run has noted.
+///
+/// # Errors
+/// If the numbers leave nothing to draw.
+pub(crate) fn learning_curve(steps: &[StepLine], epochs: &[EpochLine]) -> Drawn<String> {
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        let (left, right) = area.split_horizontally(SIZE.0 / 2);
+        draw(&left, "loss by step", &mean_losses(steps), false)?;
+        let scored = epochs.iter().filter_map(|line| Some((line.epoch as f64, line.development?.f1)));
+        draw(&right, "strict entity F1 on the development set by epoch", &scored.collect::<Vec<_>>(), true)?;
+        area.present()?;
+    }
+    Ok(svg)
+}
+
+/// The curve's points: step and mean loss.
+fn mean_losses(steps: &[StepLine]) -> Vec<(f64, f64)> {
+    let size = steps.len().div_ceil(POINTS).max(1);
+    let mean = |chunk: &[StepLine]| {
+        let sum: f64 = chunk.iter().map(|line| f64::from(line.loss)).sum();
+        Some((chunk.last()?.step as f64, sum / chunk.len() as f64))
+    };
+    steps.chunks(size).filter_map(mean).collect()
+}
+
+fn draw(
+    area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
+    title: &str,
+    points: &[(f64, f64)],
+    marked: bool,
+) -> Drawn<()> {
+    let Some(&(last, _)) = points.last() else { return Ok(()) };
+    let values = points.iter().map(|(_, y)| *y);
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), y| (low.min(y), high.max(y)));
+    let margin = ((high - low) * 0.05).max(1e-3);
+    let mut chart = ChartBuilder::on(area)
+        .caption(title, ("sans-serif", 15))
+        .margin(12)
+        .x_label_area_size(28)
+        .y_label_area_size(52)
+        .build_cartesian_2d(0.0..last.max(1.0), low - margin..high + margin)?;
+    chart.configure_mesh().x_labels(8).y_labels(8).light_line_style(TRANSPARENT).draw()?;
+    chart.draw_series(LineSeries::new(points.iter().copied(), &RGBColor(31, 119, 180)))?;
+    if marked {
+        chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, RGBColor(31, 119, 180).filled())))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pubtag_corpus::score::Score;
+
+    #[test]
+    fn a_run_becomes_one_picture_and_an_empty_one_does_not_fail() {
+        let step = |step| StepLine {
+            step,
+            loss: 1.0 / step as f32,
+            learning_rate: 0.0,
+            gradient_norm: 1.0,
+            tokens: 1,
+            seconds: 1.0,
+        };
+        let epoch = |epoch| EpochLine {
+            epoch,
+            loss: 0.1,
+            development: Some(Score { f1: 0.5, ..Score::default() }),
+            tokens: 1,
+            seconds: 1.0,
+        };
+        let steps: Vec<_> = (1..1000).map(step).collect();
+        let svg = learning_curve(&steps, &[epoch(1), epoch(2)]).expect("drawn");
+        assert!(
+            svg.starts_with("<svg") && svg.contains("loss by step") && svg.matches("<circle").count() == 2,
+            "{svg}"
+        );
+        assert_eq!(mean_losses(&steps).len(), steps.len().div_ceil(steps.len().div_ceil(POINTS)));
+        assert!(learning_curve(&[], &[]).is_ok());
+    }
+}

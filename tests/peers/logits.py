@@ -1,0 +1,14 @@
+"""Logits that `transformers` computes with a saved model: `logits.py MODEL < ids.json > logits.json`.
+
+Standard input is a list of lists of token ids; standard output a list of `[tokens][labels]` numbers for each.
+"""
+import json
+import sys
+
+import torch
+from transformers import AutoModelForTokenClassification
+
+model = AutoModelForTokenClassification.from_pretrained(sys.argv[1]).float().eval()
+with torch.no_grad():
+    found = [model(torch.tensor([ids])).logits[0].tolist() for ids in json.load(sys.stdin)]
+json.dump(found, sys.stdout)
