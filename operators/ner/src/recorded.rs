@@ -92,7 +92,6 @@ mod tests {
     use crate::Checkpoint;
     use crate::model::TokenClassification;
     use crate::shapes::Shapes;
-    use crate::weights::Weights;
 
     type Train = Autodiff<Flex>;
 

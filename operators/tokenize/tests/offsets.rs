@@ -27,7 +27,7 @@ fn size(max_tokens: usize, stride: usize) -> WindowSize {
 
 /// Lower-casing WordPiece.
 fn bert(max_tokens: usize, stride: usize) -> WindowTokenizer {
-    WindowTokenizer::open(&fixture(), size(max_tokens, stride)).unwrap()
+    WindowTokenizer::open(fixture(), size(max_tokens, stride)).unwrap()
 }
 
 /// Byte-level BPE as RoBERTa's, without merges: a token for every byte.

@@ -129,7 +129,7 @@ pub(crate) fn tags(document: &AnnotatedDocument, mentions: &[Mention]) -> Vec<Ve
         let inside = inside.filter(|token| sentence.start <= token.start && token.end <= sentence.end);
         let tag = |token: &Range<usize>| {
             let over = |mention: &&Mention| mention.bytes.start < token.end && token.start < mention.bytes.end;
-            let of = mentions.iter().position(|mention| over(&mention));
+            let of = mentions.iter().position(over);
             let letter = if of == before { "I" } else { "B" };
             before = of;
             of.map_or_else(|| "O".to_owned(), |of| format!("{letter}-{}", mentions[of].category))

@@ -1,0 +1,230 @@
+"""pubtag and its peers on the same texts, checkpoint and cores, in turns: prints a table of ratios.
+
+    tests/peers/benchmark.py --pubtag target/release/pubtag --model DIR --input FILE... [--texts N] [--rounds N] [--threads N]
+
+Inputs are PubMed files with real abstracts. Every contender gets the texts that pubtag reads from them. Each peer runs
+at its best: windows sorted by length, the best of several batch sizes; ONNX Runtime with a graph whose attention,
+norms and GELU are fused. A peer's time is that of tokenizing, running and decoding, its model already loaded; pubtag's
+is that of a whole process, from start-up to the committed Parquet files.
+
+Needs what tests/requirements-peers.txt names. Ratios are of medians; the spread is from the fastest to the slowest round.
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+arguments.add_argument("--pubtag", required=True)
+arguments.add_argument("--model", required=True)
+arguments.add_argument("--input", nargs="+", required=True)
+arguments.add_argument("--texts", type=int, default=256)
+arguments.add_argument("--rounds", type=int, default=3)
+arguments.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+arguments.add_argument("--work", help="where to keep exported graphs; a temporary folder if absent")
+options = arguments.parse_args()
+os.environ["OMP_NUM_THREADS"] = str(options.threads)
+os.environ["TOKENIZERS_PARALLELISM"] = "true"
+
+import numpy as np  # noqa: E402
+import onnxruntime as ort  # noqa: E402
+import pyarrow.dataset as ds  # noqa: E402
+import torch  # noqa: E402
+import transformers  # noqa: E402
+
+torch.set_num_threads(options.threads)
+transformers.logging.set_verbosity_error()
+WINDOW, STRIDE = 512, 128
+
+
+def run_pubtag(inputs, output, *more):
+    command = [options.pubtag, "run", *map(str, inputs), "--output", str(output), "--model", options.model, "--device",
+               "cpu", "--threads", str(options.threads), "--quiet", *more]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    report = next(pathlib.Path(output).glob("_pubtag/runs/*/report.json"), None) or next(pathlib.Path(output).rglob("report.json"))
+    return json.loads(report.read_text())
+
+
+def table(output, name):
+    return ds.dataset(str(pathlib.Path(output) / name), format="parquet", partitioning=None).to_table().to_pylist()
+
+
+work = pathlib.Path(options.work or tempfile.mkdtemp())
+work.mkdir(parents=True, exist_ok=True)
+
+# The texts: those with an abstract, as pubtag reads them, once for all.
+sampled = work / "sampled"
+if not (work / "texts.jsonl").exists():
+    run_pubtag(options.input, sampled, "--max-rejects", "100%")
+    seen, texts = set(), []
+    for row in table(sampled, "documents"):
+        if row["abstract"] and row["doc_id"] not in seen:
+            seen.add(row["doc_id"])
+            texts.append({"id": row["doc_id"], "title": row["title"] or "", "abstract": row["abstract"]})
+    with (work / "texts.jsonl").open("w") as file:
+        file.writelines(json.dumps(text) + "\n" for text in texts[: options.texts])
+records = [json.loads(line) for line in (work / "texts.jsonl").open()]
+texts = [f"{record['title']} {record['abstract']}" for record in records]
+
+tokenizer = transformers.AutoTokenizer.from_pretrained(options.model)
+model = transformers.AutoModelForTokenClassification.from_pretrained(options.model).float().eval()
+labels = model.config.id2label
+
+
+def windows():
+    encoded = tokenizer(texts, truncation=True, max_length=WINDOW, stride=STRIDE, return_overflowing_tokens=True)
+    return sorted(encoded["input_ids"], key=len)
+
+
+def batches(size):
+    ordered = windows()
+    for start in range(0, len(ordered), size):
+        chunk = ordered[start : start + size]
+        ids = np.zeros((len(chunk), max(map(len, chunk))), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, window in enumerate(chunk):
+            ids[row, : len(window)], mask[row, : len(window)] = window, 1
+        yield ids, mask
+
+
+def torch_loop(size):
+    with torch.inference_mode():
+        for ids, mask in batches(size):
+            model(torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).logits.argmax(-1).numpy()
+
+
+def pipeline(size, ordered):
+    tagger = transformers.pipeline("token-classification", model=model, tokenizer=tokenizer, stride=STRIDE,
+                                   aggregation_strategy="first", device="cpu")
+    given = sorted(texts, key=len) if ordered else texts
+    with torch.inference_mode():
+        return tagger(given, batch_size=size)
+
+
+def export():
+    """f32 graph with fused operators, and its int8 form (dynamic, per channel)."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.transformers import optimizer
+
+    plain, fused, small = (work / name for name in ("plain.onnx", "fused.onnx", "int8.onnx"))
+    if not fused.exists():
+        eager = transformers.AutoModelForTokenClassification.from_pretrained(options.model, attn_implementation="eager")
+        eager = eager.float().eval()
+
+        class Logits(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.model = eager
+
+            def forward(self, input_ids, attention_mask, token_type_ids):
+                return self.model(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids).logits
+
+        sample = tuple(torch.ones(2, 8, dtype=torch.int64) for _ in range(3))
+        names = ["input_ids", "attention_mask", "token_type_ids"]
+        axes = {name: {0: "batch", 1: "tokens"} for name in [*names, "logits"]}
+        torch.onnx.export(Logits(), sample, str(plain), input_names=names, output_names=["logits"], dynamic_axes=axes,
+                          opset_version=17, dynamo=False)
+        config = model.config
+        graph = optimizer.optimize_model(str(plain), model_type="bert", num_heads=config.num_attention_heads,
+                                         hidden_size=config.hidden_size, opt_level=1)
+        print("fused in the ONNX graph:", {k: v for k, v in graph.get_fused_operator_statistics().items() if v}, file=sys.stderr)
+        graph.save_model_to_file(str(fused))
+        quantize_dynamic(str(fused), str(small), per_channel=True, weight_type=QuantType.QInt8)
+    session_options = ort.SessionOptions()
+    session_options.intra_op_num_threads = options.threads
+    return [ort.InferenceSession(str(path), session_options, providers=["CPUExecutionProvider"]) for path in (fused, small)]
+
+
+def onnx_loop(session, size):
+    names = {entry.name for entry in session.get_inputs()}
+    for ids, mask in batches(size):
+        given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        session.run(None, {name: given[name] for name in names})[0].argmax(-1)
+
+
+def pubtag(precision):
+    with tempfile.TemporaryDirectory() as output:
+        started = time.perf_counter()
+        report = run_pubtag([work / "texts.jsonl"], output, "--precision", precision)
+        elapsed = time.perf_counter() - started
+        busy = next(stage for stage in report["stages"] if stage["stage"] == "tag")
+        details[precision] = {"tokens": report["packing"]["tokens"], "seconds": report["seconds"], "tag": busy}
+        return elapsed
+
+
+def gemm_limit():
+    a, b = torch.randn(2048, 384), torch.randn(384, 1536)
+    for _ in range(5):
+        a @ b
+    started, times = time.perf_counter(), 60
+    for _ in range(times):
+        a @ b
+    return 2 * 2048 * 384 * 1536 * times / (time.perf_counter() - started)
+
+
+def timed(work_of):
+    started = time.perf_counter()
+    work_of()
+    return time.perf_counter() - started
+
+
+details = {}
+float_session, byte_session = export()
+contenders = {
+    "pubtag f32": lambda: pubtag("f32"),
+    "pubtag int8": lambda: pubtag("int8"),
+    "transformers pipeline, batch 32, arrival order": lambda: timed(lambda: pipeline(32, False)),
+    "transformers pipeline, batch 32, sorted": lambda: timed(lambda: pipeline(32, True)),
+    "transformers pipeline, batch 1": lambda: timed(lambda: pipeline(1, False)),
+}
+for size in (1, 8, 32):
+    contenders[f"PyTorch loop, sorted, batch {size}"] = lambda size=size: timed(lambda: torch_loop(size))
+    contenders[f"ONNX Runtime f32, sorted, batch {size}"] = lambda size=size: timed(lambda: onnx_loop(float_session, size))
+    contenders[f"ONNX Runtime int8, sorted, batch {size}"] = lambda size=size: timed(lambda: onnx_loop(byte_session, size))
+
+times = {name: [] for name in contenders}
+limits = []
+for round_number in range(options.rounds):
+    limits.append(gemm_limit())
+    for name, run in contenders.items():
+        times[name].append(run())
+        print(f"round {round_number + 1}: {name}: {times[name][-1]:.2f} s", file=sys.stderr)
+
+median = {name: statistics.median(values) for name, values in times.items()}
+tokens = details["f32"]["tokens"]
+print(f"{len(texts)} texts, mean {statistics.mean(map(len, texts)):.0f} characters; {tokens} tokens with overlaps; "
+      f"{options.threads} threads; {options.rounds} rounds in turns\n")
+print("| contender | median s | spread | texts/s | tokens/s | pubtag f32 is × as fast | pubtag int8 is × as fast |")
+print("|---|---|---|---|---|---|---|")
+for name, value in sorted(median.items(), key=lambda item: item[1]):
+    low, high = min(times[name]), max(times[name])
+    print(f"| {name} | {value:.2f} | {low:.2f}–{high:.2f} | {len(texts) / value:.1f} | {tokens / value:.0f} | "
+          f"{value / median['pubtag f32']:.2f} | {value / median['pubtag int8']:.2f} |")
+
+config = model.config
+layer_flops = 2 * (4 * config.hidden_size**2 + 2 * config.hidden_size * config.intermediate_size)
+flops = config.num_hidden_layers * layer_flops
+limit = statistics.median(limits)
+for precision, detail in details.items():
+    busy = detail["tag"]["busy_seconds"]
+    share = f"; {tokens * flops / busy / limit:.0%} of this machine's sgemm" if precision == "f32" else ""
+    print(f"\npubtag {precision}: {tokens / busy:.0f} tokens/s in the model{share}; the run takes {detail['seconds'] / busy:.3f} "
+          f"of the model's time")
+print(f"sgemm (torch, 2048 × 384 × 1536): {limit / 1e9:.0f} GFLOP/s; products of the encoder: {flops / 1e6:.1f} MFLOP a token")
+
+# Do they say the same? pubtag with argmax and transformers' aggregation `first`.
+with tempfile.TemporaryDirectory() as output:
+    run_pubtag([work / "texts.jsonl"], output, "--decode", "argmax", "--aggregation", "first")
+    ours = {(row["doc_id"], row["start_char"], row["end_char"]) for row in table(output, "annotations")}
+theirs = {
+    (record["id"], entity["start"], entity["end"])
+    for record, entities in zip(records, pipeline(8, False))
+    for entity in entities
+}
+print(f"entities: {len(ours)} by pubtag, {len(theirs)} by transformers, {len(ours & theirs)} the same "
+      f"({len(ours & theirs) / max(1, len(ours | theirs)):.2%} of all)")
