@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use pubtag_corpus::Format;
+use pubtag_pubmed::InputFormat;
 use serde::Serialize;
 
 use crate::config::{Grace, MaxRejects};
@@ -140,7 +141,8 @@ pub struct ListArgs {
 #[command(after_help = "Exit codes: 0 done · 2 usage · 65 data (too many rejects, quarantined files) · 70 internal · \
                         75 transient, run again · 78 configuration or device · 130/143 signal")]
 pub struct RunArgs {
-    /// Files, folders, quoted globs, or `-` for standard input: PubMed XML or JSONL, plain or gzipped.
+    /// Files, folders, quoted globs, or `-` for standard input: PubMed XML, nbib, JSONL, CSV, TSV or Parquet; all but
+    /// Parquet plain or gzipped.
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<String>,
 
@@ -180,6 +182,23 @@ pub struct RunArgs {
     /// Rejects above this make the run end with exit code 65: a share of all records (`0.1%`) or a number.
     #[arg(long, default_value_t, value_name = "SHARE|N")]
     pub max_rejects: MaxRejects,
+
+    /// What the inputs are; told from their bytes if absent. Plain text is never told: `lines` has a document a line,
+    /// `text` one a file.
+    #[arg(long, value_name = "xml|jsonl|nbib|csv|tsv|parquet|lines|text")]
+    pub input_format: Option<InputFormat>,
+
+    /// The column of ids of CSV, TSV and Parquet. The default is `id`, or `pmid`.
+    #[arg(long, value_name = "NAME")]
+    pub id_column: Option<String>,
+
+    /// Their column of abstracts or other texts. The default is `abstract`, or `text`, behind the title.
+    #[arg(long, value_name = "NAME")]
+    pub text_column: Option<String>,
+
+    /// Their column of titles. The default is `title`, and none where the text column is named.
+    #[arg(long, value_name = "NAME")]
+    pub title_column: Option<String>,
 
     /// Stop after this many records; for trying out.
     #[arg(long, value_name = "N")]

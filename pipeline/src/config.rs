@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use pubtag_ner::{Aggregation, Decoding, Precision};
 use pubtag_parquet::TextPolicy;
+use pubtag_pubmed::{ReadOptions, TextColumns};
 use pubtag_schemas::ModelFiles;
 
 use crate::bundled::named_or_bundled;
@@ -39,12 +40,10 @@ pub struct RunConfig {
     pub text: TextPolicy,
     /// When rejects fail the run.
     pub max_rejects: MaxRejects,
-    /// Records to read at most.
-    pub limit: Option<NonZeroUsize>,
+    /// How inputs are read.
+    pub read: ReadOptions,
     /// Whether earlier work may be replaced.
     pub overwrite: bool,
-    /// Whether damaged files are committed as far as they could be read.
-    pub accept_partial: bool,
     /// Threads of the model.
     pub threads: NonZeroUsize,
     /// How long the file at hand has to finish after a signal.
@@ -68,9 +67,13 @@ impl RunConfig {
             aggregation: args.aggregation,
             text: args.text,
             max_rejects: args.max_rejects,
-            limit: args.limit,
+            read: ReadOptions {
+                accept_partial: args.accept_partial,
+                limit: args.limit.map(|limit| limit.get() as u64),
+                format: args.input_format,
+                columns: TextColumns { id: args.id_column, title: args.title_column, text: args.text_column },
+            },
             overwrite: args.overwrite,
-            accept_partial: args.accept_partial,
             threads: args.threads.unwrap_or_else(crate::device::processors),
             grace: args.grace.0,
         })
@@ -86,14 +89,18 @@ impl RunConfig {
             ("text".to_owned(), self.text.to_string()),
         ]);
         // Absent unless set, so that a full run does not differ from one before these existed.
-        if let Some(limit) = self.limit {
-            settings.insert("limit".to_owned(), limit.to_string());
-        }
+        let ReadOptions { accept_partial, limit, format, columns } = &self.read;
+        let given = [
+            ("limit", limit.map(|limit| limit.to_string())),
+            ("input_format", format.map(|format| format.to_string())),
+            ("id_column", columns.id.clone()),
+            ("title_column", columns.title.clone()),
+            ("text_column", columns.text.clone()),
+            ("accept_partial", accept_partial.then(|| "true".to_owned())),
+        ];
+        settings.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         if self.precision != Precision::F32 {
             settings.insert("precision".to_owned(), self.precision.to_string());
-        }
-        if self.accept_partial {
-            settings.insert("accept_partial".to_owned(), "true".to_owned());
         }
         settings
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use pubtag_ner::{Checkpoint, Tag, TagStats};
 use pubtag_parquet::{Ledger, Output, Recipe, Standing, UnitReport, Write, WriteConfig};
-use pubtag_pubmed::{Inputs, ReadOptions, Source};
+use pubtag_pubmed::{Inputs, Source};
 use pubtag_schemas::InputUnit;
 use pubtag_stream::{Fault, Flow, Meter, stage, stage_from};
 use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
@@ -37,7 +37,8 @@ const TICK: Duration = Duration::from_millis(200);
 /// other settings. Once the stream flows, a failure is part of the [`Report`]: everything committed before it stands.
 pub async fn run(config: &RunConfig, shutdown: &Shutdown, quiet: bool) -> Result<Report, Failure> {
     let run_id = Uuid::now_v7();
-    let inputs = pubtag_pubmed::discover(&config.inputs).map_err(|error| Failure::new(error.kind(), error))?;
+    let inputs =
+        pubtag_pubmed::discover(&config.inputs, &config.read).map_err(|error| Failure::new(error.kind(), error))?;
     let checkpoint = Checkpoint::open(config.model.clone()).map_err(|error| Failure::new(error.kind(), error))?;
     let recipe = recipe(config, &checkpoint);
     let (output, mut ledger) =
@@ -73,11 +74,10 @@ fn tagging(
     meters: &Meters,
     shutdown: &Shutdown,
 ) -> Result<Flow<pubtag_schemas::Packet<pubtag_schemas::TaggedRecord>>, Failure> {
-    let options = ReadOptions { accept_partial: config.accept_partial, limit: config.limit.map(|n| n.get() as u64) };
     let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), WindowSize::of_model(checkpoint.max_tokens()))
         .map_err(|error| Failure::new(error.kind(), error))?;
 
-    let source = Source::new(units, options, shutdown.drain.clone()).flow(meters.source.clone());
+    let source = Source::new(units, config.read.clone(), shutdown.drain.clone()).flow(meters.source.clone());
     let flow = stage_from(Source::NAME, source, QUEUE_CAPACITY, meters.source.clone());
     let flow = stage(Tokenize::new(tokenizer, config.threads), flow, QUEUE_CAPACITY, meters.tokenize.clone());
     Ok(stage(tag, flow, QUEUE_CAPACITY, meters.tag.clone()))

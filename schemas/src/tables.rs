@@ -72,7 +72,7 @@ table! {
         1 => reason: String, "Class of the defect (`malformed`, `missing_id`, …).";
         2 => detail: String, "What exactly is wrong.";
         3 => pmid: Option<i64>, "PMID, where it could be told.";
-        4 => byte_offset: i64, "First byte of the record in the decompressed input.";
+        4 => byte_offset: i64, "First byte of the record in the decompressed input; of Parquet, the row, from 0.";
         5 => raw: Vec<u8>, "The record's own bytes, the first 64 KiB of them.";
         6 => run_id: String, "The run that wrote the row (UUIDv7: sorts by time).";
         7 => generation: Option<i32>, "Year of the PubMed baseline of the input file; null where its name does not say.";

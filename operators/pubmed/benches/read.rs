@@ -27,7 +27,8 @@ fn main() {
         write_synthetic(&path, 20_000);
         path.to_str().expect("a UTF-8 path").to_owned()
     });
-    let unit = discover(std::slice::from_ref(&path)).expect("the file is there").units.remove(0);
+    let unit =
+        discover(std::slice::from_ref(&path), &ReadOptions::default()).expect("the file is there").units.remove(0);
     let packed = unit.size.unwrap_or_default();
     let inflated = inflate(&path).stdout.len() as u64;
     let (records, read) = fastest(|| count_records(unit.clone()));

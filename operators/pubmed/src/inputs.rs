@@ -9,10 +9,10 @@ use std::sync::Arc;
 use pubtag_schemas::InputUnit;
 use walkdir::WalkDir;
 
-use crate::PubmedError;
 use crate::disk::modified_us;
 use crate::name::distribution;
 use crate::sniff::{HEAD_BYTES, recognise};
+use crate::{PubmedError, ReadOptions};
 
 /// What the arguments of a run come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,8 +41,8 @@ pub struct Skipped {
 ///
 /// # Errors
 /// An argument that names nothing, or nothing that can be read, and whatever the system does not let us look at.
-pub fn discover(arguments: &[String]) -> Result<Inputs, PubmedError> {
-    let mut finder = Finder::default();
+pub fn discover(arguments: &[String], options: &ReadOptions) -> Result<Inputs, PubmedError> {
+    let mut finder = Finder { options, inputs: Inputs::default(), met: HashSet::new() };
     if arguments.is_empty() {
         return Err(PubmedError::NoInputs);
     }
@@ -55,13 +55,13 @@ pub fn discover(arguments: &[String]) -> Result<Inputs, PubmedError> {
     Ok(finder.inputs)
 }
 
-#[derive(Default)]
-struct Finder {
+struct Finder<'a> {
+    options: &'a ReadOptions,
     inputs: Inputs,
     met: HashSet<PathBuf>,
 }
 
-impl Finder {
+impl Finder<'_> {
     fn argument(&mut self, argument: &str) -> Result<(), PubmedError> {
         let path = Path::new(argument);
         if argument == "-" {
@@ -131,7 +131,7 @@ impl Finder {
 
     /// A file that a folder or a pattern has led to.
     fn found(&mut self, path: &Path) -> Result<(), PubmedError> {
-        match unwanted(path).map_or_else(|| recognised(path), |reason| Ok(Err(reason.to_owned())))? {
+        match unwanted(path).map_or_else(|| recognised(path, self.options), |reason| Ok(Err(reason.to_owned())))? {
             Ok(()) => self.add(path),
             Err(reason) => {
                 self.skip(path, reason);
@@ -218,11 +218,11 @@ fn unwanted(path: &Path) -> Option<&'static str> {
 }
 
 /// Whether a file is an input, by its name in the PubMed distribution or by its first bytes, or why it is not.
-fn recognised(path: &Path) -> Result<Result<(), String>, PubmedError> {
+fn recognised(path: &Path, options: &ReadOptions) -> Result<Result<(), String>, PubmedError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut head = Vec::new();
     File::open(path)
         .and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head))
         .map_err(PubmedError::io(path.display(), "read it"))?;
-    Ok(if distribution(&name).is_some() { Ok(()) } else { recognise(&head) })
+    Ok(if distribution(&name).is_some() { Ok(()) } else { recognise(&head, options) })
 }

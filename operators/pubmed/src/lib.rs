@@ -4,16 +4,18 @@
 //! INPUT… ─discover─► InputUnit ─read_unit─► Open, Items…, Close
 //!
 //! disk (hashed) ─► gunzip ─► UTF-8 ─► window ─┬─► xml: record boundaries ─► one record's fields ─┬─► packets
-//!                                             └─► jsonl: lines ─────────────────────────────────┘
+//!                                             └─► delimited: JSONL, nbib, CSV, TSV, plain text ───┤
+//! parquet: rows ────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! What a file holds is told from its bytes, never from its name. A record that cannot be read becomes a reject and
+//! What a file holds is told from its bytes, never from its name; plain text is read only where one says so. A record that cannot be read becomes a reject and
 //! reading goes on behind it; a file that cannot be read to its end is quarantined: it closes with an outcome that
 //! says so, and nothing of it may be committed.
 
 mod error;
 mod inputs;
 mod name;
+mod options;
 mod sniff;
 
 mod disk;
@@ -22,7 +24,14 @@ mod md5;
 mod window;
 
 mod collector;
+mod date;
+mod delimited;
+mod fields;
 mod jsonl;
+mod nbib;
+mod parquet_rows;
+mod plain;
+mod table;
 mod xml;
 
 mod reader;
@@ -31,5 +40,5 @@ mod source;
 pub use disk::hashed;
 pub use error::PubmedError;
 pub use inputs::{Inputs, Skipped, discover};
-pub use reader::ReadOptions;
+pub use options::{InputFormat, ReadOptions, TextColumns};
 pub use source::{Source, read_unit};

@@ -1,30 +1,28 @@
 //! Reads one unit, a packet at a time.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::Path;
 use std::sync::Arc;
 
-use pubtag_schemas::{Close, InputUnit, Outcome, Record, RejectReason};
+use pubtag_schemas::{Close, InputUnit, Outcome, Pmid, Record, RejectReason};
 
-use crate::PubmedError;
 use crate::collector::{Collector, Flaw};
+use crate::delimited::DelimitedReader;
 use crate::disk::{Disk, READ_BYTES};
 use crate::gzip::Gunzip;
-use crate::jsonl::JsonlReader;
+use crate::jsonl::Jsonl;
+use crate::nbib::Nbib;
+use crate::options::TextColumns;
+use crate::parquet_rows::ParquetReader;
+use crate::plain::Plain;
 use crate::sniff::{self, Content, HEAD_BYTES};
+use crate::table::Table;
 use crate::window::{Ended, Window};
 use crate::xml::XmlReader;
+use crate::{PubmedError, ReadOptions};
 
 /// A record that is larger than this is rejected. PubMed's have about 10 KiB.
 pub(crate) const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
-
-/// How to read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReadOptions {
-    /// Takes what can be read of a file that is truncated or corrupt, instead of quarantining it.
-    pub accept_partial: bool,
-    /// Reads at most this many records.
-    pub limit: Option<u64>,
-}
 
 /// What a step of reading has come to.
 #[derive(Debug)]
@@ -47,10 +45,26 @@ pub(crate) enum End {
     Unreadable(String),
 }
 
-enum Format {
-    Xml(XmlReader),
-    Jsonl(JsonlReader),
-    Unreadable(End),
+/// A reader of one format.
+pub(crate) trait Steps {
+    /// Deals with what comes next.
+    fn step(&mut self, window: &mut Window, out: &mut Collector) -> io::Result<Step>;
+
+    /// The PMID of a record that breaks off, where it can be told without guessing.
+    fn salvage_pmid(&self, record: &[u8]) -> Option<Pmid>;
+}
+
+/// An input that cannot be read, and how that ends.
+struct Unreadable(End);
+
+impl Steps for Unreadable {
+    fn step(&mut self, _: &mut Window, _: &mut Collector) -> io::Result<Step> {
+        Ok(Step::End(self.0.clone()))
+    }
+
+    fn salvage_pmid(&self, _: &[u8]) -> Option<Pmid> {
+        None
+    }
 }
 
 /// A unit that is being read.
@@ -59,7 +73,7 @@ pub(crate) struct UnitReader {
     options: ReadOptions,
     disk: Disk,
     window: Window,
-    format: Format,
+    format: Box<dyn Steps + Send>,
     out: Collector,
     end: Option<End>,
 }
@@ -68,7 +82,8 @@ impl UnitReader {
     /// Opens a unit and finds out what it holds.
     pub(crate) fn open(unit: Arc<InputUnit>, options: ReadOptions) -> Result<Self, PubmedError> {
         let disk = Disk::open(&unit)?;
-        let (window, format) = open_content(disk.clone()).map_err(PubmedError::io(&unit.uri, "read it"))?;
+        let (window, format) =
+            open_content(&unit, disk.clone(), &options).map_err(PubmedError::io(&unit.uri, "read it"))?;
         let out = Collector::new(unit.clone(), options.limit);
         Ok(Self { unit, options, disk, window, format, out, end: None })
     }
@@ -81,12 +96,11 @@ impl UnitReader {
     /// The records of the next packet; `None` at the end.
     pub(crate) fn next_records(&mut self) -> Result<Option<Vec<Record>>, PubmedError> {
         while self.end.is_none() && !self.out.is_full() {
-            let step = match &mut self.format {
-                Format::Xml(xml) => xml.step(&mut self.window, &mut self.out),
-                Format::Jsonl(jsonl) => jsonl.step(&mut self.window, &mut self.out),
-                Format::Unreadable(end) => Ok(Step::End(end.clone())),
-            };
-            match step.map_err(PubmedError::io(&self.unit.uri, "read it"))? {
+            match self
+                .format
+                .step(&mut self.window, &mut self.out)
+                .map_err(PubmedError::io(&self.unit.uri, "read it"))?
+            {
                 Step::More => (),
                 Step::End(end) => self.end_with(end),
             }
@@ -101,7 +115,7 @@ impl UnitReader {
         {
             let flaw = Flaw::new(RejectReason::Truncated, cause.clone());
             let raw = self.window.bytes();
-            self.out.reject(self.window.offset(), flaw, crate::xml::salvage_pmid(raw), raw);
+            self.out.reject(self.window.offset(), flaw, self.format.salvage_pmid(raw), raw);
         }
         self.end = Some(end);
     }
@@ -140,37 +154,62 @@ impl UnitReader {
 }
 
 /// Looks through the compression and the encoding of an input.
-fn open_content(disk: Disk) -> io::Result<(Window, Format)> {
+fn open_content(unit: &InputUnit, disk: Disk, options: &ReadOptions) -> io::Result<(Window, Box<dyn Steps + Send>)> {
     let mut disk = BufReader::with_capacity(READ_BYTES, disk);
     let mut head = Vec::new();
     (&mut disk).take(HEAD_BYTES as u64).read_to_end(&mut head)?;
-    let compressed = sniff::content(&head) == Content::Gzip;
+    let compressed = sniff::content(&head, options) == Content::Gzip;
     let whole: Box<dyn BufRead + Send> = Box::new(Cursor::new(head).chain(disk));
     let mut window = Window::new(if compressed { Box::new(Gunzip::new(whole)) } else { Box::new(whole) });
     window.fill()?;
-    let format = open_format(&mut window, compressed);
+    let format = open_format(unit, &mut window, compressed, options).unwrap_or_else(|end| Box::new(Unreadable(end)));
     Ok((window, format))
 }
 
-fn open_format(window: &mut Window, compressed: bool) -> Format {
-    let end = match (sniff::content(window.bytes()), window.ended()) {
-        (Content::Xml(None), _) => {
-            window.consume(sniff::bom_len(window.bytes()));
-            return Format::Xml(XmlReader::new(false));
-        }
+fn open_format(
+    unit: &InputUnit,
+    window: &mut Window,
+    compressed: bool,
+    options: &ReadOptions,
+) -> Result<Box<dyn Steps + Send>, End> {
+    let unreadable = |what: &str| Err(End::Unreadable(what.to_owned()));
+    let content = sniff::content(window.bytes(), options);
+    if !matches!(content, Content::Gzip | Content::Xml(Some(_)) | Content::Parquet) {
+        window.consume(sniff::bom_len(window.bytes()));
+    }
+    match (content, window.ended()) {
+        (Content::Xml(None), _) => Ok(Box::new(XmlReader::new(false))),
         (Content::Xml(Some(encoding)), _) => {
             window.transcode(encoding);
-            return Format::Xml(XmlReader::new(true));
+            Ok(Box::new(XmlReader::new(true)))
         }
-        (Content::Jsonl, _) => {
-            window.consume(sniff::bom_len(window.bytes()));
-            return Format::Jsonl(JsonlReader::default());
+        (Content::Jsonl, _) => Ok(Box::new(DelimitedReader::new(Jsonl))),
+        (Content::Nbib, _) => Ok(Box::new(DelimitedReader::new(Nbib))),
+        (Content::Lines, _) => Ok(Box::new(DelimitedReader::new(Plain::Lines))),
+        (Content::Text, _) => Ok(Box::new(DelimitedReader::new(Plain::Document))),
+        (Content::Table { separator }, _) => open_table(window, separator, &options.columns),
+        (Content::Parquet, _) if compressed => unreadable("it is a gzipped Parquet file; unpack it first"),
+        (Content::Parquet, _) if unit.uri == "-" => {
+            unreadable("Parquet cannot be read from standard input; name a file")
         }
-        (Content::Empty, Some(Ended::At(defect))) => End::Damaged { cause: defect.to_string(), in_record: false },
-        (Content::Empty, _) if compressed => End::Unreadable("its gzip data hold nothing; fetch it again".into()),
-        (Content::Empty, _) => End::Unreadable("it is empty; fetch it again".into()),
-        (Content::Gzip, _) => End::Unreadable("it is gzip within gzip; decompress it once".into()),
-        (Content::Other(what), _) => End::Unreadable(what.into()),
-    };
-    Format::Unreadable(end)
+        (Content::Parquet, _) => {
+            let reader = ParquetReader::open(Path::new(&unit.uri), &options.columns).map_err(End::Unreadable)?;
+            Ok(Box::new(reader))
+        }
+        (Content::Empty, Some(Ended::At(defect))) => Err(End::Damaged { cause: defect.to_string(), in_record: false }),
+        (Content::Empty, _) if compressed => unreadable("its gzip data hold nothing; fetch it again"),
+        (Content::Empty, _) => unreadable("it is empty; fetch it again"),
+        (Content::Gzip, _) => unreadable("it is gzip within gzip; decompress it once"),
+        (Content::Other(what), _) => unreadable(what),
+    }
+}
+
+fn open_table(window: &mut Window, separator: u8, columns: &TextColumns) -> Result<Box<dyn Steps + Send>, End> {
+    let blank = window.bytes().iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+    window.consume(blank);
+    let opened = Table::open(window.bytes(), separator, columns);
+    let header = opened.ok_or_else(|| End::Unreadable("its header has no end; is it a table?".to_owned()))?;
+    let (table, len) = header.map_err(End::Unreadable)?;
+    window.consume(len);
+    Ok(Box::new(DelimitedReader::new(table)))
 }

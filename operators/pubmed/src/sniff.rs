@@ -5,7 +5,10 @@ use std::io::Read;
 use encoding_rs::Encoding;
 use flate2::bufread::GzDecoder;
 
-use crate::xml;
+use crate::nbib;
+use crate::options::{InputFormat, TextColumns};
+use crate::table::Table;
+use crate::{ReadOptions, xml};
 
 /// How many of a stream's first bytes are looked at.
 pub(crate) const HEAD_BYTES: usize = 16 * 1024;
@@ -23,26 +26,38 @@ pub(crate) enum Content {
     Xml(Option<&'static Encoding>),
     /// One JSON object a line.
     Jsonl,
+    /// MEDLINE's tagged format.
+    Nbib,
+    /// CSV or TSV.
+    Table {
+        /// What stands between fields.
+        separator: u8,
+    },
+    /// Apache Parquet.
+    Parquet,
+    /// Plain text, a document a line.
+    Lines,
+    /// Plain text, one document.
+    Text,
     /// Something else; what it is and the way out.
     Other(&'static str),
 }
 
 /// First bytes of things that are not read but often lie about.
-const OTHERS: [(&[u8], &str); 8] = [
+const OTHERS: [(&[u8], &str); 6] = [
     (b"\x28\xB5\x2F\xFD", "it is compressed with zstd; decompress it first"),
     (b"BZh", "it is compressed with bzip2; decompress it first"),
     (b"\xFD7zXZ\x00", "it is compressed with xz; decompress it first"),
     (b"PK\x03\x04", "it is a zip archive; unpack it first"),
-    (b"PAR1", "it is a Parquet file; export its texts as JSONL"),
     (b"[", "it is a JSON array; write one object a line (JSONL)"),
-    (b"PMID- ", "it is MEDLINE/nbib text; export the citations as PubMed XML"),
     (b"%PDF", "it is a PDF; export the citations as PubMed XML"),
 ];
 
-/// Tells what a stream holds from its first bytes.
+/// Tells what a stream holds: from its first bytes, or as the options say.
 ///
-/// UTF-16 is known by its byte order mark or by the zero bytes of `<?`; any other encoding by the XML declaration.
-pub(crate) fn content(head: &[u8]) -> Content {
+/// UTF-16 is known by its byte order mark or by the zero bytes of `<?`; any other encoding by the XML declaration. A
+/// table is known by a header with the columns that a document needs.
+pub(crate) fn content(head: &[u8], options: &ReadOptions) -> Content {
     match head {
         [0x1F, 0x8B, ..] => return Content::Gzip,
         [0xFF, 0xFE, ..] | [b'<', 0, ..] => return Content::Xml(Some(encoding_rs::UTF_16LE)),
@@ -50,17 +65,44 @@ pub(crate) fn content(head: &[u8]) -> Content {
         _ => (),
     }
     let text = head.strip_prefix(UTF8_BOM).unwrap_or(head).trim_ascii_start();
-    match text {
-        [] => Content::Empty,
-        [b'{', ..] => Content::Jsonl,
-        [b'<', ..] => declared_encoding(text),
-        _ => Content::Other(other(text)),
+    match (text, options.format) {
+        ([], _) => Content::Empty,
+        (_, Some(format)) => told(format, text),
+        ([b'{', ..], _) => Content::Jsonl,
+        ([b'<', ..], _) => declared_encoding(text),
+        ([b'P', b'A', b'R', b'1', ..], _) => Content::Parquet,
+        _ if text.starts_with(nbib::START) => Content::Nbib,
+        _ => table(text, &options.columns).unwrap_or_else(|| Content::Other(other(text))),
     }
+}
+
+/// What a user says that an input is.
+fn told(format: InputFormat, text: &[u8]) -> Content {
+    match format {
+        InputFormat::Xml => declared_encoding(text),
+        InputFormat::Jsonl => Content::Jsonl,
+        InputFormat::Nbib => Content::Nbib,
+        InputFormat::Csv => Content::Table { separator: b',' },
+        InputFormat::Tsv => Content::Table { separator: b'\t' },
+        InputFormat::Parquet => Content::Parquet,
+        InputFormat::Lines => Content::Lines,
+        InputFormat::Text => Content::Text,
+    }
+}
+
+/// A table, if its header has the columns of a document.
+fn table(text: &[u8], columns: &TextColumns) -> Option<Content> {
+    let has_columns = |separator: &u8| matches!(Table::open(text, *separator, columns), Some(Ok(_)));
+    [b'\t', b','].into_iter().find(has_columns).map(|separator| Content::Table { separator })
 }
 
 fn other(text: &[u8]) -> &'static str {
     let known = OTHERS.iter().find(|(start, _)| text.starts_with(start));
-    known.map_or("it is neither XML nor JSONL; give PubMed XML or one JSON object a line", |(_, what)| what)
+    known.map_or(
+        "it is neither XML, JSONL, nbib, Parquet nor a table with an id and a text; name columns with --id-column and \
+         --text-column, or say what it is with --input-format",
+        |(_, what)| what,
+    )
 }
 
 /// Length of a UTF-8 byte order mark at the start of a stream.
@@ -98,24 +140,23 @@ fn attribute<'a>(declaration: &'a str, name: &str) -> Option<&'a str> {
 /// Whether a file with these first bytes is an input, or why it is not.
 ///
 /// A file whose bytes leave it open is an input: reading it says what is wrong with it.
-pub(crate) fn recognise(head: &[u8]) -> Result<(), String> {
-    match content(head) {
+pub(crate) fn recognise(head: &[u8], options: &ReadOptions) -> Result<(), String> {
+    match content(head, options) {
         Content::Gzip => {
             let mut inner = Vec::new();
             // The head is cut off anywhere, so that the error that ends it says nothing.
             let _cut = GzDecoder::new(head).take(HEAD_BYTES as u64).read_to_end(&mut inner);
-            if inner.is_empty() { Ok(()) } else { recognise_content(&inner) }
+            if inner.is_empty() { Ok(()) } else { recognise_content(&inner, options) }
         }
-        _ => recognise_content(head),
+        _ => recognise_content(head, options),
     }
 }
 
-fn recognise_content(head: &[u8]) -> Result<(), String> {
-    match content(head) {
+fn recognise_content(head: &[u8], options: &ReadOptions) -> Result<(), String> {
+    match content(head, options) {
         Content::Empty => Err("it is empty".into()),
         Content::Gzip => Err("it is gzip within gzip; decompress it once".into()),
         Content::Other(what) => Err(what.into()),
-        Content::Xml(Some(_)) => Ok(()),
         Content::Xml(None) => match xml::root_name(head) {
             Some(root) if !xml::is_known_root(&root) => {
                 Err(format!("its root element is <{}>, not one of PubMed's", String::from_utf8_lossy(&root)))
@@ -123,6 +164,7 @@ fn recognise_content(head: &[u8]) -> Result<(), String> {
             _ => Ok(()),
         },
         Content::Jsonl => recognise_first_line(head),
+        _ => Ok(()),
     }
 }
 
@@ -141,28 +183,37 @@ mod tests {
 
     #[test]
     fn content_is_told_from_the_bytes() {
+        let content = |head: &[u8]| content(head, &ReadOptions::default());
         assert_eq!(content(b"\x1F\x8B\x08"), Content::Gzip);
         assert_eq!(content(b"\xEF\xBB\xBF \r\n<a/>"), Content::Xml(None));
         assert_eq!(content(b"\n{\"id\": 1}"), Content::Jsonl);
         assert_eq!(content(b" \n"), Content::Empty);
-        assert!(matches!(content(b"PMID- 12"), Content::Other(what) if what.contains("nbib")));
+        assert_eq!(content(b"\nPMID- 12\n"), Content::Nbib);
+        assert_eq!(content(b"PAR1\x15"), Content::Parquet);
+        assert_eq!(content(b"pmid,title\n1,x\n"), Content::Table { separator: b',' });
+        assert_eq!(content(b"id\ttext\n"), Content::Table { separator: b'\t' });
+        assert!(matches!(content(b"key,body\n"), Content::Other(what) if what.contains("--text-column")));
         assert!(matches!(content(b"hello"), Content::Other(what) if what.contains("neither")));
     }
 
     #[test]
     fn the_declared_encoding_counts_unless_it_cannot_be() {
-        let declared = |label| content(format!("<?xml version='1.0' encoding='{label}'?><a/>").as_bytes());
+        let declared = |label| {
+            content(format!("<?xml version='1.0' encoding='{label}'?><a/>").as_bytes(), &ReadOptions::default())
+        };
         assert_eq!(declared("utf-8"), Content::Xml(None));
         assert_eq!(declared("US-ASCII"), Content::Xml(None));
         assert_eq!(declared("UTF-16"), Content::Xml(None));
         assert_eq!(declared("iso-8859-1"), Content::Xml(Some(encoding_rs::WINDOWS_1252)));
         assert!(matches!(declared("klingon"), Content::Other(_)));
+        let content = |head: &[u8]| content(head, &ReadOptions::default());
         assert_eq!(content(b"<\0?\0"), Content::Xml(Some(encoding_rs::UTF_16LE)));
         assert_eq!(content(b"\xFE\xFF\0<"), Content::Xml(Some(encoding_rs::UTF_16BE)));
     }
 
     #[test]
     fn only_pubmed_roots_and_records_with_ids_are_recognised() {
+        let recognise = |head: &[u8]| recognise(head, &ReadOptions::default());
         assert!(recognise(b"<?xml version='1.0'?><!-- x --><PubmedArticleSet>").is_ok());
         assert!(recognise(b"<PubmedArticle>").is_ok());
         assert!(recognise(b"<rss>").is_err_and(|why| why.contains("<rss>")));

@@ -45,7 +45,7 @@ impl Source {
                 if cancel.is_cancelled() || options.limit == Some(0) {
                     break;
                 }
-                let mut packets = read_unit(unit, options, meter.clone());
+                let mut packets = read_unit(unit, options.clone(), meter.clone());
                 while let Some(packet) = packets.next().await {
                     let packet = packet?;
                     if let Packet::Close(close) = &packet {

@@ -7,7 +7,6 @@
 //! Finding where a record ends is kept apart from reading it, so that what is wrong with one record stays in it: the
 //! file's structure is followed by a scanner that knows only tags, and each record's bytes are parsed on their own.
 
-mod date;
 mod elements;
 mod extent;
 mod grammar;
@@ -18,4 +17,3 @@ mod text;
 
 pub(crate) use grammar::{is_known_root, root_name};
 pub(crate) use reader::XmlReader;
-pub(crate) use record::salvage_pmid;

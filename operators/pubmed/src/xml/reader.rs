@@ -2,14 +2,14 @@
 
 use std::io;
 
-use pubtag_schemas::RejectReason;
+use pubtag_schemas::{Pmid, RejectReason};
 
 use super::extent::{Extent, exact_extent, likely_extent, stray_extent};
 use super::grammar::{Level, RecordKind, Set, is_deletions};
 use super::markup::{Markup, markup};
 use super::record::{parse, salvage_pmid};
 use crate::collector::{Collector, Flaw};
-use crate::reader::{End, MAX_RECORD_BYTES, Step};
+use crate::reader::{End, MAX_RECORD_BYTES, Step, Steps};
 use crate::window::{Ended, Window};
 
 /// Reads PubMed XML: sets of articles, of book articles or of MEDLINE citations, and records without a set around them.
@@ -24,13 +24,23 @@ pub(crate) struct XmlReader {
     transcoded: bool,
 }
 
+impl Steps for XmlReader {
+    fn step(&mut self, window: &mut Window, out: &mut Collector) -> io::Result<Step> {
+        self.next(window, out)
+    }
+
+    fn salvage_pmid(&self, record: &[u8]) -> Option<Pmid> {
+        salvage_pmid(record)
+    }
+}
+
 impl XmlReader {
     pub(crate) fn new(transcoded: bool) -> Self {
         Self { level: Level::Outside, seen_root: false, skipping: false, transcoded }
     }
 
     /// Reads the next thing: a piece of structure or a record.
-    pub(crate) fn step(&mut self, window: &mut Window, out: &mut Collector) -> io::Result<Step> {
+    fn next(&mut self, window: &mut Window, out: &mut Collector) -> io::Result<Step> {
         if self.skipping {
             return self.skip(window);
         }

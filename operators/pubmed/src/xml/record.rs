@@ -4,11 +4,11 @@ use pubtag_schemas::{
     AbstractSegment, Citation, CitationText, CivilDate, Deletion, Place, Pmid, PubDate, Record, RejectReason,
 };
 
-use super::date::DateParts;
 use super::elements::Elements;
 use super::grammar::RecordKind;
 use super::text::clean;
 use crate::collector::Flaw;
+use crate::date::DateParts;
 
 /// Reads a record from its start tag to its end tag.
 ///

@@ -135,7 +135,7 @@ impl Files {
     }
 
     pub(crate) fn unit(&self, name: &str) -> Arc<InputUnit> {
-        discover(&[self.path(name)]).unwrap().units.remove(0)
+        discover(&[self.path(name)], &ReadOptions::default()).unwrap().units.remove(0)
     }
 }
 
@@ -150,7 +150,7 @@ pub(crate) fn read(content: impl AsRef<[u8]>) -> Reading {
 }
 
 pub(crate) fn read_partial(content: impl AsRef<[u8]>) -> Reading {
-    read_with(content.as_ref(), ReadOptions { accept_partial: true, limit: None })
+    read_with(content.as_ref(), ReadOptions { accept_partial: true, ..Default::default() })
 }
 
 pub(crate) fn gz(content: impl AsRef<[u8]>) -> Vec<u8> {

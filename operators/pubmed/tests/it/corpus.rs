@@ -26,7 +26,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 
 fn readings(files: &[PathBuf]) -> Vec<(String, Reading)> {
     let arguments: Vec<_> = files.iter().map(|file| file.to_str().unwrap().to_owned()).collect();
-    let units = discover(&arguments).unwrap().units;
+    let units = discover(&arguments, &ReadOptions::default()).unwrap().units;
     assert_eq!(units.len(), files.len());
     units.into_iter().map(|unit| (unit.uri.clone(), read_all(unit, ReadOptions::default()))).collect()
 }

@@ -1,12 +1,17 @@
 //! Arguments become units.
 
-use pubtag_pubmed::{PubmedError, discover, hashed};
+use pubtag_pubmed::{PubmedError, ReadOptions, discover, hashed};
 
 use crate::common::{Files, gz, plain, set};
 
 fn names(files: &Files, arguments: &[&str]) -> Vec<String> {
     let arguments: Vec<_> = arguments.iter().map(|argument| files.path(argument)).collect();
-    discover(&arguments).unwrap().units.iter().map(|unit| unit.file_name().to_owned()).collect()
+    discover(&arguments, &ReadOptions::default())
+        .unwrap()
+        .units
+        .iter()
+        .map(|unit| unit.file_name().to_owned())
+        .collect()
 }
 
 fn some_files() -> Files {
@@ -30,14 +35,18 @@ fn some_files() -> Files {
 #[test]
 fn a_folder_gives_what_is_recognised_in_it_sorted() {
     let files = some_files();
-    let inputs = discover(&[files.path("in")]).unwrap();
+    let inputs = discover(&[files.path("in")], &ReadOptions::default()).unwrap();
     let found: Vec<_> = inputs.units.iter().map(|unit| unit.file_name()).collect();
     assert_eq!(found, ["export.xml", "pubmed26n0001.xml.gz", "pubmed26n0002.xml.gz", "texts.jsonl"]);
     let mut skipped: Vec<_> = inputs.skipped.iter().map(|s| (s.path.rsplit('/').next().unwrap(), &*s.reason)).collect();
     skipped.sort_unstable();
     let expected = [
         (".hidden.xml", "it is hidden"),
-        ("README.md", "it is neither XML nor JSONL; give PubMed XML or one JSON object a line"),
+        (
+            "README.md",
+            "it is neither XML, JSONL, nbib, Parquet nor a table with an id and a text; name columns with --id-column and \
+             --text-column, or say what it is with --input-format",
+        ),
         ("empty", "it is empty"),
         ("feed.xml", "its root element is <rss>, not one of PubMed's"),
         ("pubmed26n0001.xml.gz.md5", "it is a checksum"),
@@ -49,7 +58,7 @@ fn a_folder_gives_what_is_recognised_in_it_sorted() {
 #[test]
 fn a_unit_knows_its_file() {
     let files = some_files();
-    let unit = &discover(&[files.path("in/pubmed26n0002.xml.gz")]).unwrap().units[0];
+    let unit = &discover(&[files.path("in/pubmed26n0002.xml.gz")], &ReadOptions::default()).unwrap().units[0];
     assert_eq!((unit.index, unit.generation, unit.file_seq), (0, Some(2026), Some(2)));
     assert_eq!(unit.uri, files.path("in/pubmed26n0002.xml.gz"));
     assert_eq!(unit.size, Some(std::fs::metadata(&unit.uri).unwrap().len()));
@@ -70,7 +79,7 @@ fn arguments_keep_their_order_and_a_file_counts_once() {
     let files = some_files();
     let found = names(&files, &["in/texts.jsonl", "in/pubmed26n*.gz", "in/deeper", "in/pubmed26n0001.xml.gz"]);
     assert_eq!(found, ["texts.jsonl", "pubmed26n0001.xml.gz", "pubmed26n0002.xml.gz", "export.xml"]);
-    let twice = discover(&[files.path("in"), files.path("in")]).unwrap();
+    let twice = discover(&[files.path("in"), files.path("in")], &ReadOptions::default()).unwrap();
     assert_eq!(twice.units.len(), 4);
     assert!(twice.skipped.iter().any(|skipped| skipped.reason.contains("more than once")));
 }
@@ -79,7 +88,9 @@ fn arguments_keep_their_order_and_a_file_counts_once() {
 fn a_file_named_outright_is_a_unit_whatever_it_holds() {
     let files = some_files();
     assert_eq!(names(&files, &["in/README.md", "in/empty"]), ["README.md", "empty"]);
-    let checksum = discover(&[files.path("in/texts.jsonl"), files.path("in/pubmed26n0001.xml.gz.md5")]).unwrap();
+    let checksum =
+        discover(&[files.path("in/texts.jsonl"), files.path("in/pubmed26n0001.xml.gz.md5")], &ReadOptions::default())
+            .unwrap();
     assert_eq!(checksum.units.len(), 1, "a shell's pattern leads to checksums: they are passed over");
 }
 
@@ -91,7 +102,7 @@ fn a_distribution_file_in_a_folder_is_a_unit_even_if_it_is_empty() {
 
 #[test]
 fn standard_input_is_a_unit_of_which_nothing_is_known() {
-    let inputs = discover(&["-".to_owned(), "-".to_owned()]).unwrap();
+    let inputs = discover(&["-".to_owned(), "-".to_owned()], &ReadOptions::default()).unwrap();
     assert_eq!(inputs.units.len(), 1);
     assert_eq!((&*inputs.units[0].uri, inputs.units[0].size), ("-", None));
 }
@@ -99,15 +110,18 @@ fn standard_input_is_a_unit_of_which_nothing_is_known() {
 #[test]
 fn arguments_that_lead_nowhere_are_errors_that_say_so() {
     let files = some_files();
-    let error = |argument: &str| discover(&[files.path(argument)]).unwrap_err();
+    let error = |argument: &str| discover(&[files.path(argument)], &ReadOptions::default()).unwrap_err();
     assert!(matches!(error("gone.xml"), PubmedError::Missing { argument } if argument.ends_with("gone.xml")));
     assert!(matches!(error("in/*.parquet"), PubmedError::NoMatch { .. }));
     assert!(matches!(error("in/[.xml"), PubmedError::Pattern { .. }));
     let unreadable = error("other");
     assert!(matches!(&unreadable, PubmedError::NothingReadable { skipped: 1, .. }));
     assert!(unreadable.to_string().contains("readme.txt"), "{unreadable}");
-    assert!(matches!(discover(&[]), Err(PubmedError::NoInputs)));
-    assert!(matches!(discover(&["s3://bucket/x".into()]), Err(PubmedError::UnsupportedUri { .. })));
+    assert!(matches!(discover(&[], &ReadOptions::default()), Err(PubmedError::NoInputs)));
+    assert!(matches!(
+        discover(&["s3://bucket/x".into()], &ReadOptions::default()),
+        Err(PubmedError::UnsupportedUri { .. })
+    ));
     std::fs::create_dir(files.folder.path().join("none")).unwrap();
     assert!(error("none").to_string().contains("there is no file"));
 }

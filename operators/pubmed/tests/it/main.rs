@@ -7,6 +7,7 @@ mod common;
 
 mod corpus;
 mod damage;
+mod formats;
 mod inputs;
 mod jsonl;
 mod properties;

@@ -36,7 +36,8 @@ fn packets_are_bounded_in_records_and_bytes() {
 #[test]
 fn units_follow_each_other_whole() {
     let files = Files::new(&[("a.xml", some(3).as_bytes()), ("b.xml", b"junk"), ("c.xml", some(1).as_bytes())]);
-    let units = discover(&["a.xml", "b.xml", "c.xml"].map(|name| files.path(name))).unwrap().units;
+    let units =
+        discover(&["a.xml", "b.xml", "c.xml"].map(|name| files.path(name)), &ReadOptions::default()).unwrap().units;
     let met: Vec<_> = packets(units, ReadOptions::default(), CancellationToken::new())
         .iter()
         .map(|packet| match packet {
@@ -53,7 +54,8 @@ fn units_follow_each_other_whole() {
 fn a_limit_counts_over_all_units_and_opens_no_more_than_it_needs() {
     let files =
         Files::new(&[("a.xml", some(3).as_bytes()), ("b.xml", some(3).as_bytes()), ("c.xml", some(3).as_bytes())]);
-    let units = discover(&["a.xml", "b.xml", "c.xml"].map(|name| files.path(name))).unwrap().units;
+    let units =
+        discover(&["a.xml", "b.xml", "c.xml"].map(|name| files.path(name)), &ReadOptions::default()).unwrap().units;
     let outcomes = |limit| -> Vec<(u64, Outcome)> {
         packets(units.clone(), limited(limit), CancellationToken::new())
             .into_iter()
@@ -78,7 +80,7 @@ fn a_limited_unit_still_has_the_hash_of_the_whole_file() {
 #[test]
 fn a_cancelled_source_ends_between_units() {
     let files = Files::new(&[("a.xml", some(200).as_bytes()), ("b.xml", some(3).as_bytes())]);
-    let units = discover(&["a.xml", "b.xml"].map(|name| files.path(name))).unwrap().units;
+    let units = discover(&["a.xml", "b.xml"].map(|name| files.path(name)), &ReadOptions::default()).unwrap().units;
     let cancel = CancellationToken::new();
     let mut flow = Source::new(units, ReadOptions::default(), cancel.clone()).flow(Meter::new(Source::NAME));
     let rest: Vec<_> = RUNTIME.block_on(async {
@@ -126,7 +128,8 @@ fn standard_input_and_pipes_are_read() {
 #[test]
 #[ignore = "run by the test above, which gives it an input"]
 fn reads_the_input_that_it_is_told() {
-    let unit = discover(&[std::env::var("PUBTAG_TEST_INPUT").unwrap()]).unwrap().units.remove(0);
+    let unit =
+        discover(&[std::env::var("PUBTAG_TEST_INPUT").unwrap()], &ReadOptions::default()).unwrap().units.remove(0);
     let reading = read_all(unit, ReadOptions::default());
     assert_eq!((reading.close.outcome.clone(), reading.pmids().len()), (Outcome::Complete, 500));
     assert_eq!(reading.close.sha256, read(gz(some(500))).close.sha256);
@@ -155,7 +158,7 @@ fn a_checksum_that_differs_is_told_beside_the_damage() {
     let content = gz(some(300));
     let cut = &content[..content.len() / 2];
     let files = Files::new(&[("a.xml.gz", cut), ("a.xml.gz.md5", b"MD5(a.xml.gz)= 00000000000000000000000000000000")]);
-    let reading = read_all(files.unit("a.xml.gz"), ReadOptions { accept_partial: true, limit: None });
+    let reading = read_all(files.unit("a.xml.gz"), ReadOptions { accept_partial: true, ..Default::default() });
     assert!(
         matches!(&reading.close.outcome, Outcome::Partial(why) if why.contains("cut short") && why.contains("MD5"))
     );

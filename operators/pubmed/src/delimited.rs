@@ -1,0 +1,123 @@
+//! Formats whose records stand one behind the other, told apart by what is between them.
+
+use std::io;
+
+use pubtag_schemas::{Place, Pmid, Record, RejectReason};
+
+use crate::collector::{Collector, Flaw};
+use crate::reader::{End, MAX_RECORD_BYTES, Step, Steps};
+use crate::window::{Ended, Window};
+
+/// A format of that kind.
+pub(crate) trait Format {
+    /// What a record is called in messages.
+    const RECORD: &'static str;
+
+    /// How long the first record is, and how long it is together with what ends it. `None` if its end is not among
+    /// these bytes.
+    fn end(&self, bytes: &[u8]) -> Option<(usize, usize)>;
+
+    /// Whether the last record, which nothing ends, is the beginning of a longer one; `broken_off` if the stream ends
+    /// at a defect. The white space around it is still there.
+    fn is_cut(&self, record: &[u8], broken_off: bool) -> bool;
+
+    /// Reads a record that is [`trimmed`](Self::trimmed).
+    fn parse(&self, record: &[u8], place: Place) -> Result<Record, Flaw>;
+
+    /// The record without the white space around it; nothing is left of one that is none.
+    fn trimmed<'a>(&self, record: &'a [u8]) -> &'a [u8] {
+        record.trim_ascii()
+    }
+
+    /// The PMID of a record that cannot be read, where it can be told without guessing.
+    fn salvage_pmid(&self, _record: &[u8]) -> Option<Pmid> {
+        None
+    }
+}
+
+/// Reads a format, a record at a time; blank ones are passed over.
+pub(crate) struct DelimitedReader<F> {
+    format: F,
+    /// A record that is too large was rejected, and its end is still to be found.
+    skipping: bool,
+}
+
+impl<F: Format> DelimitedReader<F> {
+    pub(crate) fn new(format: F) -> Self {
+        Self { format, skipping: false }
+    }
+
+    fn next(&mut self, window: &mut Window, out: &mut Collector) -> io::Result<Step> {
+        let end = self.format.end(window.bytes());
+        if self.skipping {
+            return self.skip(end, window);
+        }
+        if end.is_none() && window.bytes().len() < MAX_RECORD_BYTES && window.fill()? {
+            return Ok(Step::More);
+        }
+        let (len, whole) = end.unwrap_or((window.bytes().len(), window.bytes().len()));
+        let record = self.format.trimmed(&window.bytes()[..len]);
+        if record.is_empty() {
+            window.consume(whole);
+            return if end.is_some() { Ok(Step::More) } else { Ok(Step::End(at_end(window, false))) };
+        }
+        if out.at_limit() {
+            return Ok(Step::End(End::Limited));
+        }
+        if len > MAX_RECORD_BYTES || (end.is_none() && window.ended().is_none()) {
+            let detail = format!("the {} is longer than {} MiB", F::RECORD, MAX_RECORD_BYTES >> 20);
+            out.reject(window.offset(), Flaw::new(RejectReason::TooLarge, detail), None, record);
+            self.skipping = true;
+            return Ok(Step::More);
+        }
+        let broken_off = matches!(window.ended(), Some(Ended::At(_)));
+        if end.is_none() && self.format.is_cut(&window.bytes()[..len], broken_off) {
+            return Ok(Step::End(at_end(window, true)));
+        }
+        match self.format.parse(record, out.place(window.offset())) {
+            Ok(record) => out.push(record),
+            Err(flaw) => out.reject(window.offset(), flaw, self.format.salvage_pmid(record), record),
+        }
+        window.consume(whole);
+        Ok(Step::More)
+    }
+
+    /// Passes over the rest of a record that is too large.
+    fn skip(&mut self, end: Option<(usize, usize)>, window: &mut Window) -> io::Result<Step> {
+        window.consume(end.map_or(window.bytes().len(), |(_, whole)| whole));
+        self.skipping = end.is_none();
+        if self.skipping && !window.fill()? {
+            return Ok(Step::End(at_end(window, false)));
+        }
+        Ok(Step::More)
+    }
+}
+
+impl<F: Format + Send> Steps for DelimitedReader<F> {
+    fn step(&mut self, window: &mut Window, out: &mut Collector) -> io::Result<Step> {
+        self.next(window, out)
+    }
+
+    fn salvage_pmid(&self, record: &[u8]) -> Option<Pmid> {
+        self.format.salvage_pmid(record)
+    }
+}
+
+/// How the stream ends, behind its last whole record or in the middle of one.
+fn at_end(window: &Window, in_record: bool) -> End {
+    match window.ended() {
+        Some(Ended::At(defect)) => End::Damaged { cause: defect.to_string(), in_record },
+        _ if in_record => End::Damaged { cause: "it ends inside a record".into(), in_record },
+        _ => End::Complete,
+    }
+}
+
+/// The end of the first line.
+pub(crate) fn line_end(bytes: &[u8]) -> Option<(usize, usize)> {
+    memchr::memchr(b'\n', bytes).map(|at| (at, at + 1))
+}
+
+/// Bytes as text.
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Flaw> {
+    std::str::from_utf8(bytes).map_err(|error| Flaw::new(RejectReason::Encoding, format!("it is not UTF-8 ({error})")))
+}

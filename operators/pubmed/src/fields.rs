@@ -1,0 +1,51 @@
+//! A document of named fields: what JSONL, tables and Parquet rows have in common.
+
+use pubtag_schemas::{
+    AbstractSegment, Citation, CitationText, DocId, Place, Pmid, PmidError, PubDate, Record, RejectReason,
+};
+
+use crate::collector::Flaw;
+
+/// The fields of a document, as they stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fields {
+    pub(crate) id: Option<String>,
+    pub(crate) pmid: Option<String>,
+    pub(crate) title: Option<String>,
+    pub(crate) text: Option<String>,
+}
+
+impl Fields {
+    /// The citation. Texts are taken as they stand: nothing is trimmed or normalised, so that offsets count in what was
+    /// given.
+    pub(crate) fn into_record(self, place: Place) -> Result<Record, Flaw> {
+        let pmid = self.pmid.as_deref().map(parse_pmid).transpose()?;
+        let doc_id = match (self.id, pmid) {
+            (Some(id), _) if id.trim().is_empty() => {
+                return Err(Flaw::new(RejectReason::MissingId, "its id is empty"));
+            }
+            (Some(id), _) => DocId::new(id),
+            (None, Some(pmid)) => pmid.into(),
+            (None, None) => return Err(Flaw::new(RejectReason::MissingId, "it has neither an id nor a PMID")),
+        };
+        if self.title.is_none() && self.text.is_none() {
+            return Err(Flaw::new(RejectReason::MissingText, "it has neither a title nor a text"));
+        }
+        let segment = AbstractSegment { text: self.text.unwrap_or_default(), ..Default::default() };
+        Ok(Record::Citation(Box::new(Citation {
+            doc_id,
+            pmid,
+            version: 1,
+            text: CitationText::new(&self.title.unwrap_or_default(), vec![segment]),
+            pub_date: PubDate::default(),
+            date_revised: None,
+            journal: None,
+            language: None,
+            place,
+        })))
+    }
+}
+
+pub(crate) fn parse_pmid(text: &str) -> Result<Pmid, Flaw> {
+    text.trim().parse().map_err(|error: PmidError| Flaw::new(RejectReason::BadId, error.to_string()))
+}

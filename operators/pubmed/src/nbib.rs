@@ -1,0 +1,203 @@
+//! MEDLINE's tagged format, which PubMed exports as `nbib` (NLM, "MEDLINE/PubMed Data Element (Field) Descriptions").
+//!
+//! A field is a tag in four columns, `- ` and a value; lines that begin with six blanks go on with the value above.
+//! A structured abstract stands there with its labels in the text (`AIM: …`), which is how the text of the same citation
+//! from XML reads; what it is a section of cannot be told any more. Lines are joined by one space: where the XML has
+//! more than one, the texts differ.
+
+use pubtag_schemas::{AbstractSegment, Citation, CitationText, CivilDate, Place, Pmid, Record, RejectReason};
+
+use crate::collector::Flaw;
+use crate::date::DateParts;
+use crate::delimited::{Format, utf8};
+use crate::fields::parse_pmid;
+
+/// What every record begins with.
+pub(crate) const START: &[u8] = b"PMID- ";
+
+/// The format.
+#[derive(Debug)]
+pub(crate) struct Nbib;
+
+impl Format for Nbib {
+    const RECORD: &'static str = "record";
+
+    /// The next line that begins a record ends this one.
+    fn end(&self, bytes: &[u8]) -> Option<(usize, usize)> {
+        let body = bytes.iter().position(|byte| !byte.is_ascii_whitespace())?;
+        let from = (body + START.len()).min(bytes.len());
+        let next = memchr::memmem::find(&bytes[from..], b"\nPMID- ")? + from + 1;
+        Some((next, next))
+    }
+
+    /// Nothing marks the end of the last record: a whole one ends its last line, or has got to its source, `SO`.
+    fn is_cut(&self, record: &[u8], broken_off: bool) -> bool {
+        let last_tag =
+            record.rsplit(|byte| *byte == b'\n').find(|line| !line.starts_with(b" ") && !line.trim_ascii().is_empty());
+        broken_off || !(record.ends_with(b"\n") || last_tag.is_some_and(|line| line.starts_with(b"SO  -")))
+    }
+
+    fn parse(&self, record: &[u8], place: Place) -> Result<Record, Flaw> {
+        let mut fields = Tagged::default();
+        for field in fields_of(utf8(record)?)? {
+            fields.take(field)?;
+        }
+        fields.into_citation(place).map(|citation| Record::Citation(Box::new(citation)))
+    }
+
+    fn salvage_pmid(&self, record: &[u8]) -> Option<Pmid> {
+        let line = record.strip_prefix(START)?.split(|byte| *byte == b'\n').next()?;
+        parse_pmid(std::str::from_utf8(line).ok()?).ok()
+    }
+}
+
+/// A tag and its value, lines joined.
+type Field<'a> = (&'a str, String);
+
+fn fields_of(record: &str) -> Result<Vec<Field<'_>>, Flaw> {
+    let mut fields: Vec<Field<'_>> = Vec::new();
+    for line in record.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+        match (line.strip_prefix("      "), fields.last_mut()) {
+            (Some(more), Some((_, value))) => {
+                value.push(' ');
+                value.push_str(more.trim_start());
+            }
+            _ => {
+                let (tag, value) = tagged(line).ok_or_else(|| {
+                    let start: String = line.chars().take(40).collect();
+                    Flaw::new(RejectReason::Malformed, format!("a line has no tag: {start:?}"))
+                })?;
+                fields.push((tag, value.to_owned()));
+            }
+        }
+    }
+    Ok(fields)
+}
+
+/// `TI  - value`; an empty value may have lost its blank.
+fn tagged(line: &str) -> Option<(&str, &str)> {
+    let (tag, rest) = line.split_at_checked(4)?;
+    let value = rest.strip_prefix('-')?;
+    let tag = tag.trim_end();
+    let is_tag = !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    is_tag.then_some((tag, value.trim()))
+}
+
+/// What is read of a record.
+#[derive(Default)]
+struct Tagged {
+    pmid: Option<Pmid>,
+    title: Option<String>,
+    book_title: Option<String>,
+    abstract_text: Option<String>,
+    published: Option<String>,
+    revised: Option<String>,
+    abbreviation: Option<String>,
+    journal: Option<String>,
+    languages: Vec<String>,
+}
+
+impl Tagged {
+    fn take(&mut self, (tag, value): Field<'_>) -> Result<(), Flaw> {
+        let place = match tag {
+            "PMID" if self.pmid.is_some() => {
+                return Err(Flaw::new(RejectReason::Malformed, "it has more than one PMID of its own"));
+            }
+            "PMID" => {
+                self.pmid = Some(parse_pmid(&value)?);
+                return Ok(());
+            }
+            "LA" => {
+                self.languages.push(value);
+                return Ok(());
+            }
+            "TI" => &mut self.title,
+            "BTI" => &mut self.book_title,
+            "AB" => &mut self.abstract_text,
+            "DP" => &mut self.published,
+            "LR" => &mut self.revised,
+            "TA" => &mut self.abbreviation,
+            "JT" => &mut self.journal,
+            _ => return Ok(()),
+        };
+        match place.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(Flaw::new(RejectReason::Malformed, format!("it has more than one {tag}"))),
+        }
+    }
+
+    fn into_citation(self, place: Place) -> Result<Citation, Flaw> {
+        let pmid = self.pmid.ok_or_else(|| Flaw::new(RejectReason::MissingId, "it has no PMID"))?;
+        let title = self.title.or(self.book_title).unwrap_or_default();
+        let text = self.abstract_text.unwrap_or_default();
+        Ok(Citation {
+            doc_id: pmid.into(),
+            pmid: Some(pmid),
+            version: 1,
+            text: CitationText::new(&title, vec![AbstractSegment { text, ..Default::default() }]),
+            pub_date: self.published.map_or_else(DateParts::default, |words| date_parts(&words)).pub_date(),
+            date_revised: self.revised.and_then(|digits| day_of(&digits)),
+            journal: self.abbreviation.or(self.journal),
+            language: (!self.languages.is_empty()).then(|| self.languages.join(",")),
+            place,
+        })
+    }
+}
+
+/// `2020 Apr 27`, `2020 Apr`, `2020`; anything else in its own words, as XML's `MedlineDate`.
+fn date_parts(words: &str) -> DateParts {
+    let parts: Vec<&str> = words.split(' ').collect();
+    let is_number = |word: &str, digits: usize| word.len() <= digits && word.bytes().all(|byte| byte.is_ascii_digit());
+    let is_month = |word: &str| word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let given = |word: &&str| Some((*word).to_owned());
+    match parts.as_slice() {
+        [year] if is_number(year, 4) => DateParts { year: given(year), ..Default::default() },
+        [year, month] if is_number(year, 4) && is_month(month) => {
+            DateParts { year: given(year), month: given(month), ..Default::default() }
+        }
+        [year, month, day] if is_number(year, 4) && is_month(month) && is_number(day, 2) => {
+            DateParts { year: given(year), month: given(month), day: given(day), ..Default::default() }
+        }
+        _ => DateParts { medline_date: Some(words.to_owned()), ..Default::default() },
+    }
+}
+
+/// `20200427`
+fn day_of(digits: &str) -> Option<CivilDate> {
+    let number = |range: std::ops::Range<usize>| digits.get(range)?.parse::<u8>().ok();
+    CivilDate::new(digits.get(..4)?.parse().ok()?, number(4..6)?, number(6..8)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_joined_and_tags_need_their_columns() {
+        let record = "PMID- 1\nTI  - One\n      two.\nAB  - AIM: x.\r\n      y\nLA  - eng\nSO  -\n";
+        let fields = fields_of(record).expect("well formed");
+        assert_eq!(fields[1], ("TI", "One two.".to_owned()));
+        assert_eq!(fields[2], ("AB", "AIM: x. y".to_owned()));
+        assert_eq!(fields.last().map(|(tag, _)| *tag), Some("SO"));
+        for bad in ["TI - x", "no tag at all", "ti  - x", "é  - x"] {
+            assert!(fields_of(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_ends_where_the_next_begins() {
+        let text = b"\nPMID- 1\nTI  - a\n\nPMID- 2\n";
+        assert_eq!(Nbib.end(text), Some((18, 18)));
+        assert_eq!(Nbib.end(&text[18..]), None);
+        assert_eq!(Nbib.end(b"\n\n"), None);
+    }
+
+    #[test]
+    fn dates_are_those_of_the_xml() {
+        assert_eq!(date_parts("2020 Apr 27").pub_date().date, CivilDate::new(2020, 4, 27));
+        assert_eq!(date_parts("2003 Spring").pub_date().raw.as_deref(), Some("2003 Spring"));
+        assert_eq!(date_parts("1998 Dec-1999 Jan").pub_date().year, Some(1998));
+        assert_eq!(day_of("20041117"), CivilDate::new(2004, 11, 17));
+        assert_eq!(day_of("2004"), None);
+    }
+}

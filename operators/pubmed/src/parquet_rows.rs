@@ -1,0 +1,127 @@
+//! Parquet: a document a row.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::DataType;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use pubtag_schemas::{Pmid, RejectReason};
+
+use crate::collector::{Collector, Flaw};
+use crate::fields::Fields;
+use crate::options::TextColumns;
+use crate::reader::{End, Step, Steps};
+use crate::table::ColumnPlaces;
+use crate::window::Window;
+
+/// Rows that are decoded at once.
+const BATCH_ROWS: usize = 256;
+
+/// Reads a file, a row at a time.
+///
+/// *Memory*: the needed columns' pages of one row group, and 256 rows. A row has no place in bytes: its number stands for it.
+pub(crate) struct ParquetReader {
+    batches: ParquetRecordBatchReader,
+    columns: ColumnPlaces,
+    batch: Option<RecordBatch>,
+    row: usize,
+    /// Of the row, over all batches.
+    number: u64,
+}
+
+impl ParquetReader {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// Says why it cannot be read, or which column is missing.
+    pub(crate) fn open(path: &Path, asked: &TextColumns) -> Result<Self, String> {
+        let file = File::open(path).map_err(|error| error.to_string())?;
+        let damaged = |error: &dyn std::fmt::Display| format!("it is no sound Parquet file ({error}); fetch it again");
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&error))?;
+        let fields = builder.schema().fields().clone();
+        let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
+        let places = ColumnPlaces::find(&names, asked)?;
+        let mut needed: Vec<usize> =
+            [places.id, places.pmid, places.title, places.text].into_iter().flatten().collect();
+        needed.sort_unstable();
+        needed.dedup();
+        for field in needed.iter().map(|at| &fields[*at]).filter(|field| !is_readable(field.data_type())) {
+            let (name, kind) = (field.name(), field.data_type());
+            return Err(format!("its column {name:?} is of type {kind}; texts are strings, ids strings or integers"));
+        }
+        let mask = ProjectionMask::roots(builder.parquet_schema(), needed.iter().copied());
+        let batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
+        let within = |place: Option<usize>| place.and_then(|place| needed.iter().position(|at| *at == place));
+        let columns = ColumnPlaces {
+            id: within(places.id),
+            pmid: within(places.pmid),
+            title: within(places.title),
+            text: within(places.text),
+        };
+        Ok(Self { batches: batches.map_err(|error| damaged(&error))?, columns, batch: None, row: 0, number: 0 })
+    }
+
+    /// Reads the next row.
+    fn next(&mut self, out: &mut Collector) -> Step {
+        let Some(batch) = &self.batch else {
+            return match self.batches.next() {
+                None => Step::End(End::Complete),
+                Some(Ok(batch)) => {
+                    (self.batch, self.row) = (Some(batch), 0);
+                    Step::More
+                }
+                Some(Err(error)) => {
+                    Step::End(End::Damaged { cause: format!("its data are damaged ({error})"), in_record: false })
+                }
+            };
+        };
+        if self.row == batch.num_rows() {
+            self.batch = None;
+            return Step::More;
+        }
+        if out.at_limit() {
+            return Step::End(End::Limited);
+        }
+        match fields_of(&self.columns, batch, self.row).and_then(|fields| fields.into_record(out.place(self.number))) {
+            Ok(record) => out.push(record),
+            Err(flaw) => out.reject(self.number, flaw, None, &[]),
+        }
+        self.row += 1;
+        self.number += 1;
+        Step::More
+    }
+}
+
+impl Steps for ParquetReader {
+    fn step(&mut self, _: &mut Window, out: &mut Collector) -> io::Result<Step> {
+        Ok(self.next(out))
+    }
+
+    fn salvage_pmid(&self, _: &[u8]) -> Option<Pmid> {
+        None
+    }
+}
+
+fn is_readable(kind: &DataType) -> bool {
+    match kind {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, values) => is_readable(values),
+        kind => kind.is_integer(),
+    }
+}
+
+fn fields_of(columns: &ColumnPlaces, batch: &RecordBatch, row: usize) -> Result<Fields, Flaw> {
+    columns.fields(|at| {
+        let array = batch.column(at);
+        if array.is_null(row) {
+            return Ok(None);
+        }
+        let options = FormatOptions::default();
+        let cell = ArrayFormatter::try_new(array, &options).and_then(|cells| cells.value(row).try_to_string());
+        cell.map(Some).map_err(|error| Flaw::new(RejectReason::Malformed, error.to_string()))
+    })
+}

@@ -1,0 +1,41 @@
+//! Plain text: a document a line, or one document a file.
+
+use pubtag_schemas::{Place, Record};
+
+use crate::collector::Flaw;
+use crate::delimited::{Format, line_end, utf8};
+use crate::fields::Fields;
+
+/// The format.
+#[derive(Debug)]
+pub(crate) enum Plain {
+    /// Every line is a document; its id is the file's name and the document's number, from 1.
+    Lines,
+    /// The file is a document; its id is the file's name without its ending.
+    Document,
+}
+
+impl Format for Plain {
+    const RECORD: &'static str = "text";
+
+    fn end(&self, bytes: &[u8]) -> Option<(usize, usize)> {
+        match self {
+            Self::Lines => line_end(bytes),
+            Self::Document => None,
+        }
+    }
+
+    fn is_cut(&self, _: &[u8], broken_off: bool) -> bool {
+        broken_off
+    }
+
+    fn parse(&self, record: &[u8], place: Place) -> Result<Record, Flaw> {
+        let name = place.unit.file_name();
+        let id = match self {
+            Self::Lines => format!("{name}:{}", u64::from(place.ordinal) + 1),
+            Self::Document => name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned(),
+        };
+        let text = Some(utf8(record)?.to_owned());
+        Fields { id: Some(id), text, ..Fields::default() }.into_record(place)
+    }
+}

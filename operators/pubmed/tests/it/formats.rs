@@ -1,0 +1,162 @@
+//! nbib, tables, Parquet and plain text.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
+use pubtag_pubmed::{InputFormat, ReadOptions, TextColumns};
+use pubtag_schemas::{CivilDate, Outcome, RejectReason};
+
+use crate::common::{Files, gz, plain, read, read_all, read_partial, read_with, set};
+
+const NBIB: &str = "\nPMID- 990000001\nOWN - NLM\nLR  - 20200427\nDP  - 2003 Spring\nTI  - Ataxia in mice: a study of\n      two strains.\n\
+                    AB  - AIM: To see. RESULTS: 5 < 6, and \u{3b2}-thalassemia\n      was seen.\nCI  - Copyright.\nLA  - eng\nLA  - fre\n\
+                    TA  - J Tests\nJT  - Journal of tests\nSO  - J Tests. 2003.\n\n\
+                    PMID- 990000002\r\nBTI - A book\r\nLA  - eng\r\nSO  - x\r\n";
+
+#[test]
+fn nbib_gives_what_the_xml_of_the_same_citation_gives() {
+    for content in [NBIB.as_bytes().to_vec(), gz(NBIB)] {
+        let reading = read(content);
+        assert_eq!(reading.close.outcome, Outcome::Complete);
+        assert_eq!(reading.pmids(), [990_000_001, 990_000_002]);
+        let first = reading.citations()[0];
+        assert_eq!(first.language.as_deref(), Some("eng,fre"));
+        assert_eq!(first.journal.as_deref(), Some("J Tests"));
+        assert_eq!(first.pub_date.raw.as_deref(), Some("2003 Spring"));
+        assert_eq!(first.date_revised, CivilDate::new(2020, 4, 27));
+        let xml = "<PubmedArticle><MedlineCitation><PMID>990000001</PMID><Article><ArticleTitle>Ataxia in <i>mice</i>: a \
+                   study of two strains.</ArticleTitle><Abstract><AbstractText Label=\"AIM\">To see.</AbstractText>\
+                   <AbstractText Label=\"RESULTS\">5 &lt; 6, and β-thalassemia was seen.</AbstractText></Abstract>\
+                   </Article></MedlineCitation></PubmedArticle>";
+        let from_xml = read(set(xml));
+        assert_eq!(reading.texts(), [from_xml.texts()[0], "A book "]);
+        let place = &reading.records[1];
+        let pubtag_schemas::Record::Citation(second) = place else { panic!("a citation") };
+        assert_eq!(second.place.byte_offset as usize, NBIB.find("PMID- 990000002").unwrap());
+    }
+}
+
+/// What cannot be had from nbib, because the format wraps lines: white space within a text.
+#[test]
+fn nbib_differs_from_xml_in_repeated_blanks_at_line_ends_alone() {
+    let nbib = read("PMID- 990000001\nTI  - A  b\n      c.\nSO  - x\n");
+    let xml = read(set("<PubmedArticle><MedlineCitation><PMID>990000001</PMID><Article><ArticleTitle>A  b  c.\
+                          </ArticleTitle></Article></MedlineCitation></PubmedArticle>"));
+    assert_eq!((nbib.texts(), xml.texts()), (vec!["A  b c. "], vec!["A  b  c. "]));
+}
+
+#[test]
+fn a_bad_nbib_record_is_rejected_alone_and_a_cut_one_quarantines() {
+    for (bad, reason) in [
+        ("PMID- x\nTI  - t\n", RejectReason::BadId),
+        ("PMID- 990000009\nTI  - t\nTI  - u\n", RejectReason::Malformed),
+        ("PMID- 990000009\nno tag\n", RejectReason::Malformed),
+    ] {
+        let reading = read(format!("PMID- 990000001\nTI  - a\n\n{bad}\nPMID- 990000002\nTI  - b\n"));
+        assert_eq!((reading.pmids(), reading.reasons()), (vec![990_000_001, 990_000_002], vec![reason]), "{bad}");
+    }
+    let latin1 = read(b"PMID- 990000001\nTI  - \xE9\nPMID- 990000002\nTI  - b\n");
+    assert_eq!((latin1.pmids(), latin1.reasons()), (vec![990_000_002], vec![RejectReason::Encoding]));
+    assert_eq!(latin1.rejects()[0].pmid.map(|pmid| pmid.get()), Some(990_000_001));
+    let cut = "PMID- 990000001\nTI  - a\nSO  - x\n\nPMID- 990000002\nTI  - half a ti";
+    assert!(read(cut).quarantine().contains("inside a record"));
+    let partial = read_partial(cut);
+    assert_eq!((partial.pmids(), partial.reasons()), (vec![990_000_001], vec![RejectReason::Truncated]));
+}
+
+#[test]
+fn tables_are_known_by_their_header_or_by_the_columns_that_are_named() {
+    let csv = "\u{FEFF}pmid,title,abstract\r\n990000001,\"Ataxia, new\",\"a \"\"b\"\"\nc\"\r\n990000002,T,\n";
+    let tsv = csv.replace(',', "\t").replace("Ataxia\t", "Ataxia,");
+    for content in [csv.as_bytes().to_vec(), gz(csv), tsv.into_bytes()] {
+        let reading = read(content);
+        assert_eq!(reading.texts(), ["Ataxia, new a \"b\"\nc", "T "]);
+        assert_eq!(reading.pmids(), [990_000_001, 990_000_002]);
+    }
+    let named = ReadOptions {
+        columns: TextColumns { id: Some("key".into()), text: Some("body".into()), title: None },
+        ..Default::default()
+    };
+    let reading = read_with(b"key,title,body\nk1,unused,\xC3\xA9 text\n", named.clone());
+    assert_eq!(reading.texts(), [" é text"]);
+    assert_eq!(reading.citations()[0].doc_id.as_str(), "k1");
+    let told = ReadOptions { format: Some(InputFormat::Csv), ..named };
+    let missing = read_with(b"key,text\nk1,x\n", told);
+    assert!(missing.quarantine().contains("\"body\""), "{}", missing.quarantine());
+    let unknown = read("key;body\nk1;x\n");
+    assert!(unknown.quarantine().contains("--text-column"), "{}", unknown.quarantine());
+}
+
+#[test]
+fn a_bad_row_is_rejected_alone_and_a_cut_one_quarantines() {
+    let reading = read(b"id,text\n1,a\n2,b,c\n,d\n3,\xE9\n4,e\n");
+    let found = (reading.texts(), reading.reasons());
+    let reasons = vec![RejectReason::Malformed, RejectReason::MissingId, RejectReason::Encoding];
+    assert_eq!(found, (vec![" a", " e"], reasons));
+    assert_eq!(reading.rejects()[0].place.byte_offset, 12);
+    assert!(read("id,title,text\n1,a,b\n2,c").quarantine().contains("inside a record"));
+    assert_eq!(read("id,text\n1,a").close.outcome, Outcome::Complete, "the last row needs no line break");
+}
+
+fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn parquet_gives_a_document_a_row_and_its_file_is_hashed_whole() {
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![Some(990_000_001), None, Some(990_000_003)]));
+    let titles: ArrayRef = Arc::new(StringArray::from(vec![Some("Gout"), Some("x"), None]));
+    let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("β"), Some("y"), None]));
+    let bytes = parquet(vec![("other", ids.clone()), ("title", titles), ("pmid", ids), ("abstract", texts)]);
+    let reading = read(&bytes);
+    assert_eq!(reading.texts(), ["Gout β"]);
+    assert_eq!(reading.reasons(), [RejectReason::MissingId, RejectReason::MissingText]);
+    assert_eq!(reading.close.bytes as usize, bytes.len());
+    assert_eq!(reading.close.outcome, Outcome::Complete);
+
+    let damaged = read(&bytes[..bytes.len() - 9]);
+    assert!(damaged.quarantine().contains("Parquet"), "{}", damaged.quarantine());
+    let floats: ArrayRef = Arc::new(arrow::array::Float64Array::from(vec![1.0]));
+    let bad_type = read(parquet(vec![("id", floats.clone()), ("text", floats)]));
+    assert!(bad_type.quarantine().contains("Float64"), "{}", bad_type.quarantine());
+}
+
+#[test]
+fn parquet_is_limited_and_long_files_come_in_packets() {
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(1..=1000));
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values((1..=1000).map(|number| format!("text {number}"))));
+    let bytes = parquet(vec![("id", ids), ("text", texts)]);
+    let reading = read(&bytes);
+    assert_eq!(reading.citations().len(), 1000);
+    assert!(reading.packets.len() > 10);
+    let limited = read_with(&bytes, ReadOptions { limit: Some(300), ..Default::default() });
+    assert_eq!((limited.citations().len(), limited.close.outcome), (300, Outcome::Limited));
+}
+
+#[test]
+fn plain_text_is_read_by_the_line_or_by_the_file_when_told() {
+    let files = Files::new(&[("note.txt", " Gout was seen.\n\nNo ataxia.\n".as_bytes())]);
+    let as_format =
+        |format| read_all(files.unit("note.txt"), ReadOptions { format: Some(format), ..Default::default() });
+    let lines = as_format(InputFormat::Lines);
+    let ids: Vec<_> = lines.citations().iter().map(|citation| citation.doc_id.as_str()).collect();
+    assert_eq!((lines.texts(), ids), (vec![" Gout was seen.", " No ataxia."], vec!["note.txt:1", "note.txt:2"]));
+    let text = as_format(InputFormat::Text);
+    assert_eq!(text.texts(), [" Gout was seen.\n\nNo ataxia."]);
+    assert_eq!(text.citations()[0].doc_id.as_str(), "note");
+    assert!(read_all(files.unit("note.txt"), ReadOptions::default()).quarantine().contains("--input-format"));
+}
+
+#[test]
+fn a_cut_gzip_quarantines_every_format() {
+    for content in [NBIB.to_owned(), "id,text\n1,a\n2,b\n".repeat(50), set(&plain(1))] {
+        let whole = gz(&content);
+        let reading = read(&whole[..whole.len() - 12]);
+        assert!(matches!(reading.close.outcome, Outcome::Quarantined(_)), "{content:.20}");
+    }
+}
