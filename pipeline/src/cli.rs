@@ -50,8 +50,56 @@ pub enum Command {
     Train(TrainArgs),
     /// Measure a model against an annotated corpus.
     Evaluate(EvaluateArgs),
+    /// Say what a model or an output folder is.
+    Inspect(InspectArgs),
+    /// Print a document with its mentions.
+    Show(ShowArgs),
     /// Print the documentation of the output tables as Markdown.
     Schema,
+}
+
+/// Arguments of `pubtag inspect`.
+#[derive(Args, Debug)]
+pub struct InspectArgs {
+    /// A model's directory or an output folder; the model inside the program if absent.
+    #[arg(value_name = "MODEL|OUTPUT")]
+    pub path: Option<PathBuf>,
+
+    /// The most frequent mentions to list; 0 spares reading the annotations.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub top: usize,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `pubtag show`.
+#[derive(Args, Debug)]
+pub struct ShowArgs {
+    /// The document: its PMID, or the id that its input gave.
+    #[arg(value_name = "PMID")]
+    pub id: String,
+
+    /// The output folder.
+    #[arg(long, short, value_name = "DIR")]
+    pub output: PathBuf,
+
+    /// Whether mentions are coloured, or stand in brackets.
+    #[arg(long = "color", visible_alias = "colour", value_enum, default_value_t, value_name = "WHEN")]
+    pub colour: Colour,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Colour {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
 }
 
 /// What an annotated corpus can be: its names on the command line.

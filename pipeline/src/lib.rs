@@ -21,6 +21,7 @@ pub mod report;
 pub mod run;
 mod settings_file;
 pub mod signals;
+mod tables;
 pub mod telemetry;
 mod training;
 

@@ -44,6 +44,8 @@ fn execute(cli: Cli) -> Result<u8, Failure> {
         Command::Corpus(command) => to_stdout(commands::corpus::execute(&command)?),
         Command::Train(args) => to_stdout(commands::train::execute(&args, cli.quiet)?),
         Command::Evaluate(args) => to_stdout(commands::evaluate::execute(&args)?),
+        Command::Inspect(args) => to_stdout(commands::inspect::execute(&args)?),
+        Command::Show(args) => to_stdout(commands::show::execute(&args)?),
         Command::Schema => to_stdout(commands::schema::execute()),
     }
 }

@@ -119,11 +119,12 @@ fn models_that_cannot_be_used_are_refused_by_name_and_cause() {
 }
 
 #[test]
-fn without_a_model_the_program_says_how_to_name_one() {
+fn without_a_model_the_one_inside_the_program_is_used() {
     let dir = tempdir().unwrap();
     let input = &write_corpus(dir.path(), 1, 1)[0];
-    let call = PubTag::new(PROGRAM, ["run"]).on_cpu(&dir.path().join("out")).arg(input);
-    call.end().assert_fails(78, &["--model", "PUBTAG_MODEL"]);
+    let output = dir.path().join("out");
+    PubTag::new(PROGRAM, ["run"]).on_cpu(&output).arg(input).succeed();
+    assert!(report(&output)["model"]["id"].as_str().unwrap().starts_with("pubtag-disease@"));
 }
 
 #[test]

@@ -9,18 +9,18 @@ use tempfile::tempdir;
 
 use crate::PROGRAM;
 
-const TABLES: [&str; 3] = ["annotations", "documents", "rejects"];
+pub(crate) const TABLES: [&str; 3] = ["annotations", "documents", "rejects"];
 
-fn tables(output: &Path) -> [Rows; 3] {
+pub(crate) fn tables(output: &Path) -> [Rows; 3] {
     TABLES.map(|table| read_table(output, table))
 }
 
-fn run(inputs: &[PathBuf], output: &Path) -> PubTag {
+pub(crate) fn run(inputs: &[PathBuf], output: &Path) -> PubTag {
     PubTag::run(PROGRAM, &inputs.iter().map(PathBuf::as_path).collect::<Vec<_>>(), output)
 }
 
 /// Commit markers so far. A marker that a kill cut short lies beside them under another ending and counts for nothing.
-fn commits(output: &Path) -> usize {
+pub(crate) fn commits(output: &Path) -> usize {
     let is_marker = |path: PathBuf| path.extension().is_some_and(|extension| extension == "json");
     let entries = std::fs::read_dir(output.join("_pubtag/commits"));
     entries.map_or(0, |entries| entries.flatten().filter(|entry| is_marker(entry.path())).count())
@@ -112,7 +112,7 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-fn send(child: &Child, signal: &str) {
+pub(crate) fn send(child: &Child, signal: &str) {
     let status = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
     assert!(status.success());
 }

@@ -5,7 +5,9 @@
 mod corpora;
 mod download;
 mod failures;
+mod faults;
 mod kill;
+mod looking;
 mod main_job;
 mod readers;
 mod real_input;

@@ -46,8 +46,7 @@ def run_pubtag(inputs, output, *more):
     command = [options.pubtag, "run", *map(str, inputs), "--output", str(output), "--model", options.model, "--device",
                "cpu", "--threads", str(options.threads), "--quiet", *more]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    report = next(pathlib.Path(output).glob("_pubtag/runs/*/report.json"), None) or next(pathlib.Path(output).rglob("report.json"))
-    return json.loads(report.read_text())
+    return json.loads((pathlib.Path(output) / "report.json").read_text())
 
 
 def table(output, name):

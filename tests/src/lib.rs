@@ -6,4 +6,4 @@ mod program;
 
 pub use citations::{article, article_set, gzip, sample_article, write_corpus};
 pub use outputs::{Rows, read_table, report};
-pub use program::{Outcome, PubTag, fixture, peers_python, python, shared, tiny_model};
+pub use program::{Outcome, PubTag, fixture, peers_python, python, shared, skipped, tiny_model};

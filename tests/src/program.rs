@@ -134,8 +134,13 @@ pub fn peers_python(test: &str) -> Option<PathBuf> {
 
 fn found(test: &str, is_there: bool, what: &str) -> bool {
     if !is_there {
-        // `cargo test` captures print macros of passing tests; a skip must be seen all the same.
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("SKIPPED {test}: no {what}\n").as_bytes());
+        skipped(test, what);
     }
     is_there
+}
+
+/// Says loudly that a test is skipped for want of something.
+pub fn skipped(test: &str, what: &str) {
+    // `cargo test` captures print macros of passing tests; a skip must be seen all the same.
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("SKIPPED {test}: no {what}\n").as_bytes());
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use pubtag_schemas::ModelFiles;
 use serde::Deserialize;
 
+use crate::weights::parameters;
 use crate::{LabelSet, NerError};
 
 /// The encoders that share BERT's layers and differ in names and details.
@@ -122,6 +123,11 @@ impl ModelConfig {
         let family = family(&value, path)?;
         let raw: RawConfig = serde_json::from_value(value).map_err(syntax)?;
         Checker { raw, path: path.to_owned() }.check(family)
+    }
+
+    /// Numbers that the model has learnt.
+    pub fn parameter_count(&self) -> usize {
+        parameters(self).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }
 
     /// The longest sequence, special tokens included.

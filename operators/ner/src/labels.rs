@@ -81,6 +81,16 @@ impl LabelSet {
         &self.entity_types
     }
 
+    /// The labels as a checkpoint names them, in the order of the logits' columns.
+    pub fn names(&self) -> Vec<String> {
+        let name = |tag: &Tag| match tag {
+            Tag::Outside => "O".to_owned(),
+            Tag::Begin(kind) => format!("B-{}", self.entity_types[*kind]),
+            Tag::Inside(kind) => format!("I-{}", self.entity_types[*kind]),
+        };
+        self.tags.iter().map(name).collect()
+    }
+
     /// The number of labels: columns of the logits.
     pub fn count(&self) -> usize {
         self.tags.len()

@@ -1,11 +1,13 @@
 //! What is committed, and what that means for an input.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use pubtag_schemas::InputUnit;
 
-use crate::{Commit, Ending, Recipe, UnitReport};
+use crate::output::parse_commit;
+use crate::{Commit, Ending, Error, Recipe, UnitReport, layout};
 
 /// Standard input's URI: it names no file that could be met again.
 const STDIN: &str = "-";
@@ -70,6 +72,25 @@ impl Ledger {
     pub(crate) fn new(commits: Vec<Commit>) -> Self {
         let commits = commits.into_iter().map(|commit| (commit.input.sha256.clone(), Arc::new(commit))).collect();
         Self { commits, claimed: HashMap::new() }
+    }
+
+    /// Reads what is committed in a folder on local disk, and leaves everything as it is: runs may be at work there.
+    ///
+    /// # Errors
+    /// If the folder is no output or cannot be read, or a marker is damaged or of a newer program.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        let commits = folder.join(layout::COMMITS);
+        let fail = |path: &Path, source| Error::Folder { path: path.display().to_string(), source };
+        let entries = std::fs::read_dir(&commits).map_err(|source| fail(&commits, source))?;
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|source| fail(&commits, source))?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                let bytes = std::fs::read(&path).map_err(|source| fail(&path, source))?;
+                found.push(parse_commit(&bytes, || path.display().to_string())?);
+            }
+        }
+        Ok(Self::new(found))
     }
 
     /// All commits, in no order.

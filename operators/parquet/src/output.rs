@@ -135,7 +135,7 @@ impl Output {
     /// Reads a marker, if it is there.
     pub(crate) async fn read_marker(&self, path: &Path) -> Result<Option<Marker>, Error> {
         let Some((bytes, version)) = self.shared.read(path).await? else { return Ok(None) };
-        let commit = parse(&bytes, "version", COMMIT_VERSION, || self.full_name(path))?;
+        let commit = parse_commit(&bytes, || self.full_name(path))?;
         Ok(Some(Marker { commit, version }))
     }
 
@@ -229,6 +229,11 @@ impl Shared {
             Err(error) => Err(fail(error)),
         }
     }
+}
+
+/// Parses a marker.
+pub(crate) fn parse_commit(bytes: &[u8], name: impl Fn() -> String) -> Result<Commit, Error> {
+    parse(bytes, "version", COMMIT_VERSION, name)
 }
 
 /// Parses one of our own JSON files, looking at its version before anything else.

@@ -99,7 +99,7 @@ fn table(text: &[u8], columns: &TextColumns) -> Option<Content> {
 fn other(text: &[u8]) -> &'static str {
     let known = OTHERS.iter().find(|(start, _)| text.starts_with(start));
     known.map_or(
-        "it is neither XML, JSONL, nbib, Parquet nor a table with an id and a text; name columns with --id-column and \
+        "it is neither PubMed XML, JSONL, nbib, Parquet nor a table with an id and a text; name columns with --id-column and \
          --text-column, or say what it is with --input-format",
         |(_, what)| what,
     )

@@ -3,6 +3,8 @@
 pub mod convert;
 pub mod corpus;
 pub mod evaluate;
+pub mod inspect;
 pub mod run;
 pub mod schema;
+pub mod show;
 pub mod train;

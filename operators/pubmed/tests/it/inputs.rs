@@ -44,7 +44,7 @@ fn a_folder_gives_what_is_recognised_in_it_sorted() {
         (".hidden.xml", "it is hidden"),
         (
             "README.md",
-            "it is neither XML, JSONL, nbib, Parquet nor a table with an id and a text; name columns with --id-column and \
+            "it is neither PubMed XML, JSONL, nbib, Parquet nor a table with an id and a text; name columns with --id-column and \
              --text-column, or say what it is with --input-format",
         ),
         ("empty", "it is empty"),

@@ -90,7 +90,7 @@ fn a_file_that_is_not_pubmed_is_quarantined_by_name() {
         ("<?xml version=\"1.0\"?><!-- x --><rss><channel/></rss>", "<rss>"),
         ("<html>Not found</html>", "<html>"),
         ("<?xml version=\"1.0\"?>", "no XML element"),
-        ("hello", "neither XML, JSONL"),
+        ("hello", "neither PubMed XML, JSONL"),
         ("", "empty"),
         ("PK\x03\x04", "zip"),
     ] {

@@ -1,0 +1,222 @@
+//! `pubtag inspect`: what a model or an output folder is.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use arrow::array::AsArray;
+use pubtag_ner::{Checkpoint, ModelConfig};
+use pubtag_parquet::{CommitOutcome, Ledger};
+use pubtag_schemas::ModelFiles;
+use pubtag_schemas::table::Table;
+use pubtag_schemas::tables::AnnotationRow;
+use serde::Serialize;
+
+use crate::bundled::named_or_bundled;
+use crate::cli::InspectArgs;
+use crate::exit::{Exit, Failure};
+use crate::report::grouped;
+use crate::tables::{Tables, failure};
+
+/// Prints what a path holds; the model inside the program without one.
+///
+/// # Errors
+/// It is neither a model nor an output, or cannot be read.
+pub fn execute(args: &InspectArgs) -> Result<io::Result<()>, Failure> {
+    let output = args.path.as_deref().filter(|path| Tables::are_in(path));
+    let text = match output {
+        Some(folder) => printed(&OutputSummary::of(folder, args.top)?, args.json, OutputSummary::page)?,
+        None => {
+            let files = named_or_bundled(args.path.clone())?;
+            if !files.has("config.json") {
+                return Err(Failure::configuration(format!(
+                    "{} is neither a model (it has no config.json) nor an output of pubtag (it has no _pubtag)",
+                    files.place().display()
+                )));
+            }
+            printed(&ModelPage::of(files)?, args.json, ModelPage::page)?
+        }
+    };
+    Ok(io::stdout().lock().write_all(text.as_bytes()))
+}
+
+fn printed<T: Serialize>(summary: &T, json: bool, page: fn(&T) -> String) -> Result<String, Failure> {
+    if !json {
+        return Ok(page(summary));
+    }
+    serde_json::to_string_pretty(summary).map(|json| json + "\n").map_err(|error| Failure::new(Exit::Internal, error))
+}
+
+fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
+    let _ = writeln!(text, "  {name:<14} {value}");
+}
+
+/// What a model is.
+#[derive(Debug, Serialize)]
+struct ModelPage {
+    name: String,
+    place: String,
+    architecture: String,
+    labels: Vec<String>,
+    parameters: usize,
+    layers: usize,
+    hidden_size: usize,
+    heads: usize,
+    intermediate_size: usize,
+    vocab_size: usize,
+    max_tokens: usize,
+    /// SHA-256 over every file that changes what the model says.
+    fingerprint: String,
+    /// What `training.json` says, where `pubtag train` made the model.
+    training: Option<serde_json::Value>,
+}
+
+impl ModelPage {
+    fn of(files: ModelFiles) -> Result<Self, Failure> {
+        let checkpoint = Checkpoint::open(files).map_err(|error| Failure::new(error.kind(), error))?;
+        let config: &ModelConfig = checkpoint.config();
+        let files = checkpoint.files();
+        let training = files.read("training.json").ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Ok(Self {
+            name: checkpoint.name(),
+            place: files.place().display().to_string(),
+            architecture: format!("{:?}", config.family),
+            labels: checkpoint.labels().names(),
+            parameters: config.parameter_count(),
+            layers: config.layers,
+            hidden_size: config.hidden_size,
+            heads: config.heads,
+            intermediate_size: config.intermediate_size,
+            vocab_size: config.vocab_size,
+            max_tokens: checkpoint.max_tokens().get(),
+            fingerprint: checkpoint.fingerprint().to_owned(),
+            training,
+        })
+    }
+
+    fn page(&self) -> String {
+        let mut text = format!("{} — a token classifier, {}\n", self.name, self.place);
+        let Self { layers, hidden_size, heads, intermediate_size, .. } = self;
+        let shape = format!("{layers} layers × {hidden_size}, {heads} heads, {intermediate_size} between");
+        line(&mut text, "architecture", format_args!("{}, {shape}", self.architecture));
+        line(&mut text, "parameters", grouped(self.parameters as u64));
+        line(&mut text, "vocabulary", grouped(self.vocab_size as u64));
+        line(&mut text, "reads", format_args!("{} tokens at a time", self.max_tokens));
+        line(&mut text, "labels", self.labels.join(", "));
+        line(&mut text, "fingerprint", &self.fingerprint);
+        if let Some(command) = self.training.as_ref().and_then(|training| training["command"].as_str()) {
+            line(&mut text, "made by", command);
+        }
+        text
+    }
+}
+
+/// What an output folder holds.
+#[derive(Debug, Default, Serialize)]
+struct OutputSummary {
+    folder: String,
+    /// Inputs committed.
+    inputs: usize,
+    /// Of those, the ones that were not read to their end.
+    cut_short: Vec<String>,
+    /// When the first and the last were.
+    committed: Option<[String; 2]>,
+    runs: usize,
+    /// Inputs by the model that tagged them.
+    models: BTreeMap<String, usize>,
+    tables: BTreeMap<String, TableSummary>,
+    /// Rows of `documents` by status.
+    statuses: BTreeMap<String, u64>,
+    /// The most frequent mentions, case ignored.
+    top_mentions: Vec<(String, u64)>,
+}
+
+/// What a table holds.
+#[derive(Debug, Default, Serialize)]
+struct TableSummary {
+    rows: u64,
+    files: usize,
+    bytes: u64,
+}
+
+impl OutputSummary {
+    fn of(folder: &Path, top: usize) -> Result<Self, Failure> {
+        let ledger = Ledger::read(folder).map_err(|error| Failure::new(error.kind(), error))?;
+        let mut summary = Self { folder: folder.display().to_string(), ..Self::default() };
+        let mut runs = std::collections::BTreeSet::new();
+        for commit in ledger.commits() {
+            summary.inputs += 1;
+            runs.insert(commit.run_id);
+            *summary.models.entry(commit.model_id.clone()).or_default() += 1;
+            match &commit.outcome {
+                CommitOutcome::Complete => {}
+                CommitOutcome::Partial { reason } => summary.cut_short.push(reason.clone()),
+                CommitOutcome::Limited => summary.cut_short.push(format!("{}: limited", commit.input.uri)),
+            }
+            for part in &commit.parts {
+                let table = summary.tables.entry(part.table.clone()).or_default();
+                *table = TableSummary {
+                    rows: table.rows + part.rows,
+                    files: table.files + 1,
+                    bytes: table.bytes + part.bytes,
+                };
+            }
+            for (status, count) in &commit.statuses {
+                *summary.statuses.entry(status.clone()).or_default() += count;
+            }
+            let at = &commit.committed_at;
+            let [first, last] = summary.committed.get_or_insert_with(|| [at.clone(), at.clone()]);
+            if at < first {
+                first.clone_from(at);
+            }
+            if at > last {
+                last.clone_from(at);
+            }
+        }
+        summary.runs = runs.len();
+        if top > 0 {
+            summary.top_mentions = top_mentions(&Tables::of(folder, &ledger), top)?;
+        }
+        Ok(summary)
+    }
+
+    fn page(&self) -> String {
+        let mut text = format!("{} — an output of pubtag\n", self.folder);
+        line(&mut text, "inputs", format_args!("{} committed in {} runs", grouped(self.inputs as u64), self.runs));
+        if let Some([first, last]) = &self.committed {
+            line(&mut text, "committed", format_args!("from {first} to {last}"));
+        }
+        for (model, inputs) in &self.models {
+            line(&mut text, "model", format_args!("{model}: {} inputs", grouped(*inputs as u64)));
+        }
+        for (name, TableSummary { rows, files, bytes }) in &self.tables {
+            let megabytes = *bytes as f64 / 1e6;
+            line(&mut text, name, format_args!("{} rows in {files} files, {megabytes:.1} MB", grouped(*rows)));
+        }
+        let statuses: Vec<_> =
+            self.statuses.iter().map(|(name, count)| format!("{} {name}", grouped(*count))).collect();
+        line(&mut text, "status", statuses.join(", "));
+        for reason in &self.cut_short {
+            line(&mut text, "cut short", reason);
+        }
+        for (mention, count) in &self.top_mentions {
+            line(&mut text, "top mention", format_args!("{mention} {}", grouped(*count)));
+        }
+        text
+    }
+}
+
+fn top_mentions(tables: &Tables, top: usize) -> Result<Vec<(String, u64)>, Failure> {
+    let mut counts: HashMap<String, u64> = HashMap::new();
+    for batch in tables.batches(AnnotationRow::NAME, &["mention"]) {
+        let batch = batch.map_err(failure)?;
+        for mention in batch.column(0).as_string::<i32>().iter().flatten() {
+            *counts.entry(mention.to_lowercase()).or_default() += 1;
+        }
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by(|(one, a), (other, b)| b.cmp(a).then_with(|| one.cmp(other)));
+    counts.truncate(top);
+    Ok(counts)
+}

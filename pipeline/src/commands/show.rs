@@ -1,0 +1,197 @@
+//! `pubtag show`: an abstract with its mentions.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int32Type;
+use pubtag_parquet::Ledger;
+use pubtag_schemas::table::Table;
+use pubtag_schemas::tables::{AnnotationRow, DocumentRow};
+
+use crate::cli::{Colour, ShowArgs};
+use crate::exit::{Exit, Failure};
+use crate::tables::{Tables, failure};
+
+/// A row of `documents`.
+#[derive(Debug)]
+struct Document {
+    /// What decides which row of a document is current: the highest.
+    rank: [i32; 4],
+    source_file: String,
+    title: Option<String>,
+    abstract_text: Option<String>,
+    status: String,
+    model_id: String,
+}
+
+/// A row of `annotations`, in characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Mention {
+    start: usize,
+    end: usize,
+    label: String,
+}
+
+/// Prints the current row of a document.
+///
+/// # Errors
+/// There is no such output or document, or its text was not kept.
+pub fn execute(args: &ShowArgs) -> Result<io::Result<()>, Failure> {
+    if !Tables::are_in(&args.output) {
+        return Err(Failure::configuration(format!("{} is no output of pubtag", args.output.display())));
+    }
+    let ledger = Ledger::read(&args.output).map_err(|error| Failure::new(error.kind(), error))?;
+    let tables = Tables::of(&args.output, &ledger);
+    let document = current(&tables, &args.id)?.ok_or_else(|| not_there(&args.id, &args.output))?;
+    let mentions = mentions(&tables, &args.id, &document)?;
+    let coloured = match args.colour {
+        Colour::Auto => io::stdout().is_terminal(),
+        Colour::Always => true,
+        Colour::Never => false,
+    };
+    let page = page(&args.id, &document, &mentions, coloured)?;
+    Ok(io::stdout().lock().write_all(page.as_bytes()))
+}
+
+fn not_there(id: &str, output: &Path) -> Failure {
+    let message = format!("{} has no document {id}; ids are PMIDs, or those that the inputs gave", output.display());
+    Failure::new(Exit::Data, anyhow::Error::msg(message))
+}
+
+/// The row of a document that is current.
+fn current(tables: &Tables, id: &str) -> Result<Option<Document>, Failure> {
+    let columns = [
+        "doc_id",
+        "pmid_version",
+        "title",
+        "abstract",
+        "status",
+        "model_id",
+        "generation",
+        "file_seq",
+        "ordinal",
+        "source_file",
+    ];
+    let mut found: Option<Document> = None;
+    for batch in tables.batches(DocumentRow::NAME, &columns) {
+        let batch = batch.map_err(failure)?;
+        for row in rows_of(&batch, id) {
+            let number = |name: &str| number(&batch, name, row).unwrap_or(-1);
+            let text = |name: &str| text(&batch, name, row);
+            let document = Document {
+                rank: ["generation", "file_seq", "pmid_version", "ordinal"].map(number),
+                source_file: text("source_file").unwrap_or_default(),
+                title: text("title"),
+                abstract_text: text("abstract"),
+                status: text("status").unwrap_or_default(),
+                model_id: text("model_id").unwrap_or_default(),
+            };
+            if found.as_ref().is_none_or(|best| document.rank >= best.rank) {
+                found = Some(document);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The mentions of that row, in text order.
+fn mentions(tables: &Tables, id: &str, document: &Document) -> Result<Vec<Mention>, Failure> {
+    let columns = ["doc_id", "start_char", "end_char", "label", "ordinal", "source_file"];
+    let mut found = Vec::new();
+    for batch in tables.batches(AnnotationRow::NAME, &columns) {
+        let batch = batch.map_err(failure)?;
+        for row in rows_of(&batch, id) {
+            let same_row = number(&batch, "ordinal", row) == Some(document.rank[3])
+                && text(&batch, "source_file", row).as_deref() == Some(&document.source_file);
+            if same_row {
+                let place = |name| number(&batch, name, row).and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
+                let label = text(&batch, "label", row).unwrap_or_default();
+                found.push(Mention { start: place("start_char"), end: place("end_char"), label });
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn rows_of<'a>(batch: &'a RecordBatch, id: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let ids = batch.column_by_name("doc_id").map(|ids| ids.as_string::<i32>());
+    (0..batch.num_rows()).filter(move |row| ids.is_some_and(|ids| ids.value(*row) == id))
+}
+
+fn text(batch: &RecordBatch, name: &str, row: usize) -> Option<String> {
+    let column = batch.column_by_name(name)?.as_string_opt::<i32>()?;
+    (!column.is_null(row)).then(|| column.value(row).to_owned())
+}
+
+fn number(batch: &RecordBatch, name: &str, row: usize) -> Option<i32> {
+    let column = batch.column_by_name(name)?.as_primitive_opt::<Int32Type>()?;
+    (!column.is_null(row)).then(|| column.value(row))
+}
+
+fn page(id: &str, document: &Document, mentions: &[Mention], coloured: bool) -> Result<String, Failure> {
+    let head = format!("{id} · {} · {} · {} mentions", document.source_file, document.model_id, mentions.len());
+    if document.status == "deleted" {
+        return Ok(format!("{head}\ndeleted\n"));
+    }
+    let (Some(title), Some(abstract_text)) = (&document.title, &document.abstract_text) else {
+        return Err(Failure::configuration(format!(
+            "the output has no text of {id}: it was written with --text hash; tag it again with --text keep"
+        )));
+    };
+    let text: Vec<char> = title.chars().chain([' ']).chain(abstract_text.chars()).collect();
+    let title_end = title.chars().count();
+    let mut page = format!("{head}\n\n");
+    let mut at = 0;
+    for Mention { start, end, label } in mentions {
+        let (start, end) = ((*start).clamp(at, text.len()), (*end).clamp(at, text.len()));
+        push(&mut page, &text, at..start, title_end);
+        let mut mention = String::new();
+        push(&mut mention, &text, start..end, title_end);
+        page.push_str(&if coloured {
+            format!("\x1b[1;{}m{mention}\x1b[0m\x1b[2m {label}\x1b[0m", colour(label))
+        } else {
+            format!("[{mention}|{label}]")
+        });
+        at = end;
+    }
+    push(&mut page, &text, at..text.len(), title_end);
+    page.push('\n');
+    Ok(page)
+}
+
+/// A part of the text; the space behind the title becomes an empty line.
+fn push(page: &mut String, text: &[char], range: std::ops::Range<usize>, title_end: usize) {
+    for at in range {
+        match at == title_end {
+            true => page.push_str("\n\n"),
+            false => page.push(text[at]),
+        }
+    }
+}
+
+/// One of the terminal's colours, the same for the same label.
+fn colour(label: &str) -> u32 {
+    31 + label.bytes().map(u32::from).sum::<u32>() % 6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mentions_are_marked_by_characters_not_bytes() {
+        let document = Document {
+            rank: [0; 4],
+            source_file: "a.xml".into(),
+            title: Some("β-ataxia".into()),
+            abstract_text: Some("No gout.".into()),
+            status: "tagged".into(),
+            model_id: "m".into(),
+        };
+        let mention = |start, end| Mention { start, end, label: "Disease".into() };
+        let page = page("7", &document, &[mention(0, 8), mention(12, 16)], false).expect("the text is there");
+        assert_eq!(page, "7 · a.xml · m · 2 mentions\n\n[β-ataxia|Disease]\n\nNo [gout|Disease].\n");
+    }
+}

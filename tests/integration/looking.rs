@@ -1,0 +1,94 @@
+//! `pubtag inspect` and `pubtag show`.
+
+use std::fs;
+
+use pubtag_tests::{PubTag, article, article_set, read_table, tiny_model, write_corpus};
+use serde_json::Value;
+use tempfile::tempdir;
+
+use crate::PROGRAM;
+
+#[test]
+fn a_model_says_what_it_is() {
+    let outcome = PubTag::new(PROGRAM, ["inspect"]).arg(tiny_model()).succeed();
+    for word in ["tiny-bert", "Bert", "B-Disease", "fingerprint", "parameters"] {
+        assert!(outcome.stdout.contains(word), "{word} in {}", outcome.stdout);
+    }
+    let inside: Value = serde_json::from_str(&PubTag::new(PROGRAM, ["inspect", "--json"]).succeed().stdout).unwrap();
+    assert_eq!(inside["labels"], serde_json::json!(["O", "B-Disease", "I-Disease"]));
+    assert!(inside["parameters"].as_u64().unwrap() > 20_000_000);
+    assert!(inside["training"]["command"].as_str().unwrap().starts_with("pubtag train"));
+}
+
+#[test]
+fn an_output_says_what_is_committed_and_shows_its_documents() {
+    let dir = tempdir().unwrap();
+    let output = dir.path().join("out");
+    let inputs = write_corpus(dir.path(), 3, 20);
+    let paths: Vec<_> = inputs.iter().map(std::path::PathBuf::as_path).collect();
+    PubTag::run(PROGRAM, &paths, &output).succeed();
+    let found: Value =
+        serde_json::from_str(&PubTag::new(PROGRAM, ["inspect", "--json"]).arg(&output).succeed().stdout).unwrap();
+    assert_eq!((&found["inputs"], &found["runs"]), (&Value::from(3), &Value::from(1)));
+    assert_eq!(found["tables"]["documents"]["rows"], 60);
+    assert_eq!(found["statuses"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum::<u64>(), 60);
+    let page = PubTag::new(PROGRAM, ["inspect"]).arg(&output).succeed().stdout;
+    assert!(page.contains("60 rows in 3 files") && page.contains("top mention"), "{page}");
+
+    let show = |id: &str| PubTag::new(PROGRAM, ["show", id, "--output"]).arg(&output);
+    let page = show("990000007").succeed().stdout;
+    assert!(page.starts_with("990000007 · pubmed26n0001.xml.gz · tiny-bert@"), "{page}");
+    assert!(page.contains("|Disease]"), "the random model finds something: {page}");
+    assert!(show("990000007").arg("--color=always").succeed().stdout.contains("\x1b[1;"));
+    show("1").end().assert_fails(65, &["no document 1"]);
+    PubTag::new(PROGRAM, ["show", "1", "--output"]).arg(dir.path()).end().assert_fails(78, &["no output of pubtag"]);
+    PubTag::new(PROGRAM, ["inspect"]).arg(dir.path()).end().assert_fails(78, &["neither a model", "nor an output"]);
+}
+
+#[test]
+fn the_current_row_of_a_revised_citation_is_shown() {
+    let dir = tempdir().unwrap();
+    let output = dir.path().join("out");
+    let write = |name: &str, title: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, article_set(&[article(990_000_001, title, "Nothing.")])).unwrap();
+        path
+    };
+    let (old, new) = (write("pubmed26n0001.xml", "Old title."), write("pubmed26n0002.xml", "New title."));
+    PubTag::run(PROGRAM, &[&new, &old], &output).succeed();
+    let page = PubTag::new(PROGRAM, ["show", "990000001", "--output"]).arg(&output).succeed().stdout;
+    assert!(page.contains("pubmed26n0002.xml"), "{page}");
+    let hashed = dir.path().join("hashed");
+    PubTag::run(PROGRAM, &[&new], &hashed).arg("--text=hash").succeed();
+    PubTag::new(PROGRAM, ["show", "990000001", "--output"]).arg(&hashed).end().assert_fails(78, &["--text hash"]);
+}
+
+#[test]
+fn the_same_documents_from_any_format_give_the_same_rows() {
+    let dir = tempdir().unwrap();
+    let write = |name: &str, content: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    };
+    let inputs = [
+        write("a.jsonl", "{\"pmid\": 990000001, \"title\": \"Gout.\", \"abstract\": \"Ataxia in mice, new.\"}\n"),
+        write("a.csv", "pmid,title,abstract\n990000001,Gout.,\"Ataxia in mice, new.\"\n"),
+        write("a.tsv", "pmid\ttitle\tabstract\n990000001\tGout.\tAtaxia in mice, new.\n"),
+        write("a.nbib", "PMID- 990000001\nTI  - Gout.\nAB  - Ataxia in mice,\n      new.\nSO  - x\n"),
+        write("a.xml", &article_set(&[article(990_000_001, "Gout.", "Ataxia in mice, new.")])),
+    ];
+    let ids_of = |input: &std::path::PathBuf| -> Vec<String> {
+        let output = dir.path().join(format!("{}-out", input.extension().unwrap().to_string_lossy()));
+        PubTag::run(PROGRAM, &[input], &output).succeed();
+        let rows = read_table(&output, "annotations");
+        let mut ids: Vec<_> = rows.iter().map(|row| row.split('\u{1f}').next().unwrap().to_owned()).collect();
+        ids.sort();
+        ids
+    };
+    let first = ids_of(&inputs[0]);
+    assert!(!first.is_empty() && first[0].starts_with("annotation_id="), "{first:?}");
+    for input in &inputs[1..] {
+        assert_eq!(ids_of(input), first, "{}", input.display());
+    }
+}
