@@ -52,6 +52,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
         program: program(),
         command: command_line(),
         base_sha256,
+        base: std::fs::read(args.base.join(RECORD)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()),
         train: train.iter().map(DataFile::from).collect(),
         dev: dev.iter().map(DataFile::from).collect(),
         labels: names,

@@ -41,6 +41,8 @@ pub(crate) struct Record<'a> {
     pub(crate) command: String,
     /// SHA-256 of the base's weights.
     pub(crate) base_sha256: String,
+    /// The base's own record, where it was trained by this program.
+    pub(crate) base: Option<serde_json::Value>,
     pub(crate) train: Vec<DataFile>,
     pub(crate) dev: Vec<DataFile>,
     pub(crate) labels: Vec<String>,
@@ -54,6 +56,9 @@ pub(crate) struct Record<'a> {
 pub(crate) struct Seen {
     #[serde(default)]
     train: Vec<DataFile>,
+    /// What its base has seen.
+    #[serde(default)]
+    base: Option<Box<Seen>>,
 }
 
 impl Seen {
@@ -63,9 +68,10 @@ impl Seen {
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Whether the model learnt from a file.
+    /// Whether the model, or what it was fine-tuned from, learnt from a file.
     pub(crate) fn contains(&self, gold: &Gold) -> bool {
-        gold.sha256.is_some() && self.train.iter().any(|file| file.sha256 == gold.sha256)
+        let here = || self.train.iter().any(|file| file.sha256 == gold.sha256);
+        gold.sha256.is_some() && (here() || self.base.as_ref().is_some_and(|base| base.contains(gold)))
     }
 }
 

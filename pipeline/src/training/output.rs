@@ -13,9 +13,10 @@ use crate::exit::{Exit, Failure};
 const WEIGHTS: &str = "model.safetensors";
 /// What a run that was interrupted goes on from.
 const STATE: &str = "state.safetensors";
+/// What the model looks like.
+const CONFIG: &str = "config.json";
 /// What makes up a model beside its weights.
-const FILES: [&str; 5] =
-    ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"];
+const FILES: [&str; 5] = [CONFIG, "tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"];
 
 /// An output directory under construction.
 #[derive(Debug)]
@@ -86,7 +87,10 @@ impl Draft {
     pub(crate) fn finish(self, weights: &[u8], dtype: SavedType) -> Result<(), Failure> {
         let rounded = match dtype {
             SavedType::F32 => None,
-            SavedType::F16 => Some(to_f16(weights).map_err(|error| Failure::new(error.kind(), error))?),
+            SavedType::F16 => {
+                self.say_half()?;
+                Some(to_f16(weights).map_err(|error| Failure::new(error.kind(), error))?)
+            }
         };
         self.write(WEIGHTS, rounded.as_deref().unwrap_or(weights))?;
         let _ = fs::remove_file(self.state_path());
@@ -94,6 +98,17 @@ impl Draft {
             fs::remove_dir_all(&self.target).map_err(|error| write_failure(&self.target, error))?;
         }
         fs::rename(&self.directory, &self.target).map_err(|error| write_failure(&self.target, error))
+    }
+
+    /// `config.json` names the type of the weights.
+    fn say_half(&self) -> Result<(), Failure> {
+        let path = self.path(CONFIG);
+        let text = fs::read(&path).map_err(|error| write_failure(&path, error))?;
+        let mut config: serde_json::Value =
+            serde_json::from_slice(&text).map_err(|error| Failure::new(Exit::Internal, error))?;
+        config["torch_dtype"] = "float16".into();
+        let text = serde_json::to_vec_pretty(&config).map_err(|error| Failure::new(Exit::Internal, error))?;
+        self.write(CONFIG, &text)
     }
 
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
