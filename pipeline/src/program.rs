@@ -11,6 +11,10 @@ use crate::commands;
 use crate::exit::{Exit, Failure};
 use crate::{settings_file, telemetry};
 
+/// Packets are made on one thread and freed on another, for days: the system's allocator keeps ever more of that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long blocking threads (a read of standard input, say) may take to end once the work is done.
 const FAREWELL: Duration = Duration::from_secs(2);
 

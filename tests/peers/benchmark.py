@@ -32,6 +32,7 @@ os.environ["OMP_NUM_THREADS"] = str(options.threads)
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
 
 import numpy as np  # noqa: E402
+import onnx  # noqa: E402
 import onnxruntime as ort  # noqa: E402
 import pyarrow.dataset as ds  # noqa: E402
 import torch  # noqa: E402
@@ -111,7 +112,7 @@ def export():
     from onnxruntime.transformers import optimizer
 
     plain, fused, small = (work / name for name in ("plain.onnx", "fused.onnx", "int8.onnx"))
-    if not fused.exists():
+    if not small.exists():
         eager = transformers.AutoModelForTokenClassification.from_pretrained(options.model, attn_implementation="eager")
         eager = eager.float().eval()
 
@@ -133,7 +134,8 @@ def export():
                                          hidden_size=config.hidden_size, opt_level=1)
         print("fused in the ONNX graph:", {k: v for k, v in graph.get_fused_operator_statistics().items() if v}, file=sys.stderr)
         graph.save_model_to_file(str(fused))
-        quantize_dynamic(str(fused), str(small), per_channel=True, weight_type=QuantType.QInt8)
+        quantize_dynamic(str(fused), str(small), per_channel=True, weight_type=QuantType.QInt8,
+                         extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT})
     session_options = ort.SessionOptions()
     session_options.intra_op_num_threads = options.threads
     return [ort.InferenceSession(str(path), session_options, providers=["CPUExecutionProvider"]) for path in (fused, small)]
