@@ -248,6 +248,20 @@ fn the_bundled_model_scores_on_the_test_split_what_its_card_says() {
 }
 
 #[test]
+fn int8_costs_less_than_a_third_of_a_point_on_the_test_split() {
+    let Some(shared) = shared("int8_costs_less_than_a_third_of_a_point_on_the_test_split") else { return };
+    let score = |precision: &str| {
+        let outcome = PubTag::new(PROGRAM, ["evaluate", "--device", "cpu", "--json", "--precision", precision, "--gold"])
+            .arg(shared.join("data/ncbi_disease/iob/test.tsv"))
+            .succeed();
+        let found: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        found["entities"]["micro"]["f1"].as_f64().unwrap()
+    };
+    let (exact, rounded) = (score("f32"), score("int8"));
+    assert!((exact - rounded).abs() <= 0.003, "f32 {exact}, int8 {rounded}");
+}
+
+#[test]
 fn transformers_computes_the_same_logits_with_a_saved_model() {
     let Some(python) = peers_python("transformers_computes_the_same_logits_with_a_saved_model") else { return };
     let dir = corpora();
