@@ -251,9 +251,10 @@ fn the_bundled_model_scores_on_the_test_split_what_its_card_says() {
 fn int8_costs_less_than_a_third_of_a_point_on_the_test_split() {
     let Some(shared) = shared("int8_costs_less_than_a_third_of_a_point_on_the_test_split") else { return };
     let score = |precision: &str| {
-        let outcome = PubTag::new(PROGRAM, ["evaluate", "--device", "cpu", "--json", "--precision", precision, "--gold"])
-            .arg(shared.join("data/ncbi_disease/iob/test.tsv"))
-            .succeed();
+        let outcome =
+            PubTag::new(PROGRAM, ["evaluate", "--device", "cpu", "--json", "--precision", precision, "--gold"])
+                .arg(shared.join("data/ncbi_disease/iob/test.tsv"))
+                .succeed();
         let found: Value = serde_json::from_str(&outcome.stdout).unwrap();
         found["entities"]["micro"]["f1"].as_f64().unwrap()
     };
