@@ -49,7 +49,7 @@ impl ParquetReader {
             [places.id, places.pmid, places.title, places.text].into_iter().flatten().collect();
         needed.sort_unstable();
         needed.dedup();
-        for field in needed.iter().map(|at| &fields[*at]).filter(|field| !is_readable(field.data_type())) {
+        if let Some(field) = needed.iter().map(|at| &fields[*at]).find(|field| !is_readable(field.data_type())) {
             let (name, kind) = (field.name(), field.data_type());
             return Err(format!("its column {name:?} is of type {kind}; texts are strings, ids strings or integers"));
         }
