@@ -219,6 +219,30 @@ fn a_category_that_the_model_does_not_know_counts_as_missed_and_is_named() {
 }
 
 #[test]
+fn four_categories_are_trained_and_scored_both_ways() {
+    let dir = corpora();
+    for (name, sentences, salt) in [("train.tsv", 600, 1), ("dev.tsv", 60, 2)] {
+        // Cancers are specific diseases; what is left of the diseases are modifiers.
+        let text = corpus(sentences, salt).replace("cancer\tI-Disease", "cancer\tI-SpecificDisease");
+        let text = text
+            .replace("colon\tB-Disease", "colon\tB-SpecificDisease")
+            .replace("breast\tB-Disease", "breast\tB-SpecificDisease");
+        fs::write(dir.path().join(name), text.replace("-Disease\n", "-Modifier\n")).unwrap();
+    }
+    train(dir.path(), "model").arg("--labels=category").succeed();
+    let (model, dev) = (dir.path().join("model"), dir.path().join("dev.tsv"));
+    let found =
+        |labels: &str| -> Value { serde_json::from_str(&evaluate(&model, &dev).arg(labels).succeed().stdout).unwrap() };
+    let apart = found("--labels=category");
+    let categories: Vec<&String> = apart["entities"]["categories"].as_object().unwrap().keys().collect();
+    assert_eq!(categories, ["Modifier", "SpecificDisease"]);
+    let together = found("--labels=auto");
+    assert_eq!(together["entities"]["categories"].as_object().unwrap().keys().collect::<Vec<_>>(), ["Disease"]);
+    assert_eq!(apart["entities_as_one_category"]["micro"], together["entities"]["micro"]);
+    assert!(together["entities"]["micro"]["f1"].as_f64().unwrap() > 0.9);
+}
+
+#[test]
 fn the_bundled_model_scores_on_the_test_split_what_its_card_says() {
     let Some(shared) = shared("the_bundled_model_scores_on_the_test_split_what_its_card_says") else { return };
     let dir = tempdir().unwrap();

@@ -183,14 +183,12 @@ impl Shared {
         self.check_empty().await?;
         let mark = OutputMark { schema_version: SCHEMA_VERSION, created: jiff::Timestamp::now().to_string() };
         let json = serde_json::to_vec_pretty(&mark).expect("a struct of a number and a string is valid JSON");
-        match self.store.put_opts(&path, json.into(), PutMode::Create.into()).await {
-            Ok(_) => Ok(()),
-            // Another run began at the same moment.
-            Err(object_store::Error::AlreadyExists { .. }) => match self.read(&path).await? {
-                Some((bytes, _)) => self.check_mark(&bytes),
-                None => Ok(()),
-            },
-            Err(error) => Err(Error::store("write", &self.name, &path, error)),
+        let Err(error) = self.store.put_opts(&path, json.into(), PutMode::Create.into()).await else { return Ok(()) };
+        // Another run began at the same moment: the mark is there, or its sweep has taken our half-written one away.
+        match (self.read(&path).await?, error) {
+            (Some((bytes, _)), _) => self.check_mark(&bytes),
+            (None, object_store::Error::AlreadyExists { .. }) => Ok(()),
+            (None, error) => Err(Error::store("write", &self.name, &path, error)),
         }
     }
 

@@ -40,8 +40,15 @@ impl ParquetReader {
     /// Says why it cannot be read, or which column is missing.
     pub(crate) fn open(path: &Path, asked: &TextColumns) -> Result<Self, String> {
         let file = File::open(path).map_err(|error| error.to_string())?;
+        let length = file.metadata().map_err(|error| error.to_string())?.len();
         let damaged = |error: &dyn std::fmt::Display| format!("it is no sound Parquet file ({error}); fetch it again");
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&error))?;
+        let groups = builder.metadata().row_groups().iter().map(|group| i128::from(group.num_rows().max(0)));
+        let (rows, bytes): (i128, _) = (groups.sum(), length);
+        // Ids differ, so a document takes more than a bit: a damaged file may claim billions in a few hundred bytes.
+        if rows > 8 * i128::from(bytes) {
+            return Err(damaged(&format!("it claims {rows} rows in {bytes} bytes")));
+        }
         let fields = builder.schema().fields().clone();
         let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
         let places = ColumnPlaces::find(&names, asked)?;

@@ -31,14 +31,20 @@ pub enum Labels {
 impl Labels {
     /// Renames the categories of a document's mentions.
     pub(crate) fn apply(self, document: &mut AnnotatedDocument) {
-        if self == Self::Auto {
-            for mention in &mut document.mentions {
-                if NCBI.contains(&mention.category.as_str()) {
-                    DISEASE.clone_into(&mut mention.category);
-                }
-            }
+        for mention in &mut document.mentions {
+            mention.category = self.name_of(&mention.category).to_owned();
         }
     }
+
+    /// What a category is called.
+    pub(crate) fn name_of(self, category: &str) -> &str {
+        if self == Self::Auto && is_ncbi(category) { DISEASE } else { category }
+    }
+}
+
+/// Whether a category is one of the NCBI Disease corpus.
+pub(crate) fn is_ncbi(category: &str) -> bool {
+    NCBI.contains(&category)
 }
 
 /// A corpus file, read and cut into sentences and tokens.

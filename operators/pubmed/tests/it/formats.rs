@@ -160,3 +160,13 @@ fn a_cut_gzip_quarantines_every_format() {
         assert!(matches!(reading.close.outcome, Outcome::Quarantined(_)), "{content:.20}");
     }
 }
+
+/// What fuzzing found: a footer that claims more rows than the file has bits.
+#[test]
+fn a_damaged_parquet_file_does_not_keep_the_reader_busy() {
+    let found =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/known/inputs/parquet-claims-rows");
+    let content = std::fs::read(found).unwrap();
+    let reading = read_with(&content[1..], ReadOptions { format: Some(InputFormat::Parquet), ..Default::default() });
+    assert!(reading.quarantine().contains("Parquet"), "{}", reading.quarantine());
+}
