@@ -23,3 +23,11 @@ lint:
 # Type check of the CUDA backend; needs no CUDA.
 check-cuda:
     cargo check --release -p pubtag --features cuda
+
+# Fuzz every target for so many seconds; needs cargo-fuzz.
+fuzz SECONDS="600":
+    tests/fuzz/run {{SECONDS}}
+
+# Peak memory by the length of the input.
+memory *SIZES:
+    python3 tests/bench/memory.py target/release/pubtag tests/fixtures/tiny-bert {{SIZES}}
