@@ -260,7 +260,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub accept_partial: bool,
 
-    /// Threads for the model's arithmetic. The default is the number of processors that the process may use.
+    /// Threads for the model's arithmetic. The default is the physical cores that the process may use.
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
 
@@ -377,7 +377,7 @@ pub struct TrainArgs {
     #[serde(skip)]
     pub device: DeviceChoice,
 
-    /// Threads. The default is the number of processors that the process may use.
+    /// Threads. The default is the physical cores that the process may use.
     #[arg(long, value_name = "N")]
     #[serde(skip)]
     pub threads: Option<NonZeroUsize>,
@@ -444,7 +444,7 @@ pub struct EvaluateArgs {
     #[arg(long, default_value_t, value_name = "f32|bf16|int8")]
     pub precision: pubtag_ner::Precision,
 
-    /// Threads. The default is the number of processors that the process may use.
+    /// Threads. The default is the physical cores that the process may use.
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
 

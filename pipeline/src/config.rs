@@ -74,7 +74,7 @@ impl RunConfig {
                 columns: TextColumns { id: args.id_column, title: args.title_column, text: args.text_column },
             },
             overwrite: args.overwrite,
-            threads: args.threads.unwrap_or_else(crate::device::processors),
+            threads: args.threads.unwrap_or_else(crate::processors::physical_cores),
             grace: args.grace.0,
         })
     }

@@ -73,11 +73,6 @@ pub(crate) fn use_threads(threads: NonZeroUsize) -> Result<(), Failure> {
     pubtag_ner::use_threads(threads).map_err(|error| Failure::new(error.kind(), error))
 }
 
-/// The processors that the process may use.
-pub(crate) fn processors() -> NonZeroUsize {
-    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
-}
-
 /// The first CUDA device if it can be used, else the CPU; says which, and why.
 fn best() -> Device {
     let cuda = Device::Cuda(0);

@@ -14,6 +14,7 @@ pub mod config;
 pub mod device;
 mod download;
 pub mod exit;
+mod processors;
 mod program;
 mod progress;
 mod record;

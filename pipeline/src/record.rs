@@ -29,6 +29,7 @@ pub(crate) struct RunRecord {
 impl RunRecord {
     /// Begins with what planning has settled already.
     pub(crate) fn new(
+        started: Instant,
         run_id: Uuid,
         config: &RunConfig,
         checkpoint: &Checkpoint,
@@ -45,6 +46,7 @@ impl RunRecord {
             program: PROGRAM.to_owned(),
             started_at: jiff::Timestamp::now().to_string(),
             seconds: 0.0,
+            first_micro_batch_seconds: None,
             ending: RunEnding::Done,
             exit_code: 0,
             errors: Vec::new(),
@@ -60,7 +62,7 @@ impl RunRecord {
             packing: Packing::default(),
             stages: Vec::new(),
         };
-        Self { started: Instant::now(), report, exit: Exit::Done }
+        Self { started, report, exit: Exit::Done }
     }
 
     /// Notes the device that was chosen.
@@ -118,6 +120,8 @@ impl RunRecord {
 
     /// Takes the readings of the stream's meters.
     pub(crate) fn measured(&mut self, stats: &TagStats, stages: impl Iterator<Item = Snapshot>) {
+        let first = stats.first_micro_batch().map(|first| first.duration_since(self.started).as_secs_f64());
+        self.report.first_micro_batch_seconds = first;
         self.report.packing = Packing {
             micro_batches: stats.micro_batches(),
             windows: stats.sequences(),

@@ -21,6 +21,8 @@ pub struct Report {
     pub started_at: String,
     /// How long it took, in seconds.
     pub seconds: f64,
+    /// Seconds from the beginning to the first micro-batch; null if there was none.
+    pub first_micro_batch_seconds: Option<f64>,
     /// How it ended.
     pub ending: RunEnding,
     /// The exit code that goes with it.
@@ -307,9 +309,11 @@ impl Report {
 
     fn speed_line(&self) -> String {
         let Throughput { citations_per_second, tokens_per_second } = self.throughput;
+        let start = self.first_micro_batch_seconds.map(|seconds| format!(" · first micro-batch after {seconds:.2} s"));
         format!(
-            "{citations_per_second:.1} citations/s · {} tokens/s, start-up included",
-            grouped(tokens_per_second as u64)
+            "{citations_per_second:.1} citations/s · {} tokens/s, start-up included{}",
+            grouped(tokens_per_second as u64),
+            start.unwrap_or_default()
         )
     }
 

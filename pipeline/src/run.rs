@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use pubtag_ner::{Checkpoint, Tag, TagStats};
@@ -36,7 +36,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// What keeps a run from starting: unusable inputs, model, device or output folder, or work that is already there with
 /// other settings. Once the stream flows, a failure is part of the [`Report`]: everything committed before it stands.
 pub async fn run(config: &RunConfig, shutdown: &Shutdown, quiet: bool) -> Result<Report, Failure> {
-    let run_id = Uuid::now_v7();
+    let (started, run_id) = (Instant::now(), Uuid::now_v7());
     let inputs =
         pubtag_pubmed::discover(&config.inputs, &config.read).map_err(|error| Failure::new(error.kind(), error))?;
     let checkpoint = Checkpoint::open(config.model.clone()).map_err(|error| Failure::new(error.kind(), error))?;
@@ -45,7 +45,7 @@ pub async fn run(config: &RunConfig, shutdown: &Shutdown, quiet: bool) -> Result
         Output::open_local(&config.output, run_id).await.map_err(|error| Failure::new(error.kind(), error))?;
     let plan = plan(inputs, &mut ledger, &recipe, config.overwrite).await?;
 
-    let mut record = RunRecord::new(run_id, config, &checkpoint, recipe.model_id.clone(), plan.settled);
+    let mut record = RunRecord::new(started, run_id, config, &checkpoint, recipe.model_id.clone(), plan.settled);
     if !plan.units.is_empty() {
         let (tag_config, tag) = device::start(config, &checkpoint)?;
         record.runs_on(&tag_config);

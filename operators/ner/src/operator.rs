@@ -125,6 +125,7 @@ impl Tag {
         let mut logits = Vec::new();
         for batch in run.micro_batches(self.token_budget) {
             let size = Size::of(&batch);
+            self.stats.begin();
             let scored = self.thread.classify(batch).await.map_err(|error| Fault::new(NAME, error.kind(), error))?;
             debug!(?size, took = ?scored.took, "micro-batch");
             self.stats.add(size, &scored);

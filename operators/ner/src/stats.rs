@@ -1,8 +1,8 @@
 //! What the model has read, for the report.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use crate::MicroBatch;
 use crate::thread::Scored;
@@ -15,6 +15,7 @@ pub struct TagStats {
 
 #[derive(Debug, Default)]
 struct Counters {
+    first: OnceLock<Instant>,
     micro_batches: AtomicU64,
     sequences: AtomicU64,
     tokens: AtomicU64,
@@ -23,6 +24,11 @@ struct Counters {
 }
 
 impl TagStats {
+    /// Notes that a micro-batch is on its way to the model.
+    pub(crate) fn begin(&self) {
+        self.counters.first.get_or_init(Instant::now);
+    }
+
     /// Counts a micro-batch of so many sequences and tokens.
     pub(crate) fn add(&self, size: Size, scored: &Scored) {
         let add = |counter: &AtomicU64, value: usize| counter.fetch_add(value as u64, Ordering::Relaxed);
@@ -32,6 +38,11 @@ impl TagStats {
         add(&self.counters.padding, scored.logits.padding);
         let nanos = u64::try_from(scored.took.as_nanos()).unwrap_or(u64::MAX);
         self.counters.model_ns.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// When the first micro-batch went to the model.
+    pub fn first_micro_batch(&self) -> Option<Instant> {
+        self.counters.first.get().copied()
     }
 
     /// Micro-batches that the model has read.

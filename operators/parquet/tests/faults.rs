@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use common::*;
@@ -33,6 +34,8 @@ enum Trouble {
     Fails,
     /// It succeeds, but the answer is lost.
     AnswerLost,
+    /// It takes a fifth of a second.
+    Slow,
 }
 
 /// A store in which the first few puts under a prefix go wrong.
@@ -64,6 +67,10 @@ impl<S: ObjectStore> ObjectStore for Flaky<S> {
         match (troubled, self.trouble) {
             (false, _) => self.inner.put_opts(location, payload, opts).await,
             (true, Trouble::Fails) => Err(timed_out()),
+            (true, Trouble::Slow) => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                self.inner.put_opts(location, payload, opts).await
+            }
             (true, Trouble::AnswerLost) => {
                 self.inner.put_opts(location, payload, opts).await?;
                 Err(timed_out())
@@ -237,4 +244,22 @@ async fn a_read_only_disk_is_a_matter_of_setup() {
     assert_eq!(error.kind(), FaultKind::Configuration, "{error}");
     let error = open(disk.0.path()).await.unwrap_err();
     assert_eq!(error.kind(), FaultKind::Configuration, "{error}");
+}
+
+#[tokio::test]
+async fn a_slow_disk_delays_a_commit_and_a_run_that_gives_up_on_it_leaves_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let unit = unit(0, "/in/a.xml", "a");
+    // Four puts, three parts and the marker, take 0.8 s: this run is dropped between them.
+    let (output, ledger) = open_flaky(folder.path(), "", Trouble::Slow, usize::MAX).await;
+    let given_up = write_one(&output, &ledger, config(), packets(&unit));
+    tokio::time::timeout(Duration::from_millis(500), given_up).await.unwrap_err();
+    drop((output, ledger));
+    assert!(markers(folder.path()).is_empty());
+
+    let (output, ledger) = open_flaky(folder.path(), "", Trouble::Slow, usize::MAX).await;
+    let commit = committed(write_one(&output, &ledger, config(), packets(&unit)).await);
+    output.finish().await.unwrap();
+    assert_eq!(parts(folder.path()), commit.parts.iter().map(|part| part.path.clone()).collect::<Vec<_>>());
+    assert_eq!(markers(folder.path()).len(), 1);
 }

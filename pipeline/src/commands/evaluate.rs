@@ -15,8 +15,9 @@ use serde::Serialize;
 
 use crate::bundled::named_or_bundled;
 use crate::cli::EvaluateArgs;
-use crate::device::{processors, use_threads};
+use crate::device::use_threads;
 use crate::exit::{Exit, Failure};
+use crate::processors::physical_cores;
 use crate::training::card::Seen;
 use crate::training::gold::{Gold, Labels, categories, is_ncbi};
 use crate::training::passages;
@@ -65,7 +66,7 @@ struct Evaluation {
 /// # Errors
 /// The model or the corpus cannot be used, or the model was trained on the corpus.
 pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
-    use_threads(args.threads.unwrap_or_else(processors))?;
+    use_threads(args.threads.unwrap_or_else(physical_cores))?;
     let gold = Gold::read(&args.gold, args.from, args.labels)?;
     let checkpoint = Checkpoint::open(named_or_bundled(args.model.clone())?).map_err(of_model)?;
     if !args.allow_training_data && Seen::by(checkpoint.files()).contains(&gold) {

@@ -11,8 +11,9 @@ use pubtag_schemas::AnnotatedDocument;
 use pubtag_tokenize::{TokenizeError, WindowTokenizer};
 
 use crate::cli::{ClassWeights, TrainArgs};
-use crate::device::{processors, use_threads};
+use crate::device::use_threads;
 use crate::exit::{Exit, Failure};
+use crate::processors::physical_cores;
 use crate::report::grouped;
 use crate::training::card::{DataFile, RECORD, Record, command_line, program};
 use crate::training::examples::{TrainingSet, unlabelled};
@@ -29,7 +30,7 @@ use crate::training::predict::{Tokenized, tokenizer};
 /// # Errors
 /// Corpora or base cannot be used, the device cannot train, or the output cannot be written.
 pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure> {
-    let threads = args.threads.unwrap_or_else(processors);
+    let threads = args.threads.unwrap_or_else(physical_cores);
     use_threads(threads)?;
     let train = read_all(&args.train, args.from, args.labels)?;
     let dev = read_all(&args.dev, args.from, args.labels)?;

@@ -1,0 +1,130 @@
+//! No queue grows, whichever stage is slow: the main job's chain with one stage a hundred times slower than it is.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+use std::fmt::Write as _;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use async_stream::stream;
+use futures::StreamExt;
+use pubtag_ner::{Checkpoint, Device, Tag, TagConfig};
+use pubtag_parquet::{Output, Recipe, Write, WriteConfig};
+use pubtag_pubmed::{ReadOptions, Source, discover};
+use pubtag_stream::{CancellationToken, Flow, Meter, Operator, stage, stage_from};
+use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
+use uuid::Uuid;
+
+const CITATIONS: u64 = 60_000;
+const QUEUE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+const THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+const SLOWER: u32 = 100;
+const STAGES: [&str; 4] = [Source::NAME, "tokenize", "tag", "write"];
+
+/// The most citations that have a place between the source and the end: three runs of 1024 in the tagger and one that
+/// is collected, and packets of a few dozen everywhere else.
+const PLACES: u64 = 8_000;
+
+/// Lets no item through before the stage has rested 99 times as long as it has worked since the last.
+fn slowed<T: Send + 'static>(mut input: Flow<T>, meter: Meter) -> Flow<T> {
+    Box::pin(stream! {
+        let mut seen = Duration::ZERO;
+        while let Some(item) = input.next().await {
+            let busy = meter.snapshot().busy;
+            tokio::time::sleep((busy - seen) * (SLOWER - 1)).await;
+            seen = busy;
+            yield item;
+        }
+    })
+}
+
+/// An operator that is slow if it is the one chosen.
+struct Paced<O> {
+    operator: O,
+    slow: bool,
+}
+
+impl<I: Send + 'static, O: Operator<I>> Operator<I> for Paced<O> {
+    type Output = O::Output;
+
+    fn name(&self) -> &'static str {
+        self.operator.name()
+    }
+
+    fn apply(self, input: Flow<I>, meter: Meter) -> Flow<O::Output> {
+        let input = if self.slow { slowed(input, meter.clone()) } else { input };
+        self.operator.apply(input, meter)
+    }
+}
+
+fn write_citations(folder: &Path) -> PathBuf {
+    let mut text = String::new();
+    for number in 1..=CITATIONS {
+        writeln!(text, r#"{{"id": "{number}", "title": "Case {number}", "abstract": "Ataxia in a family."}}"#).unwrap();
+    }
+    let path = folder.join("citations.jsonl");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Runs the chain for a while and returns the most citations that were under way at once, and how many were read.
+async fn most_under_way(slow: &str, input: &Path, output: &Path, watch: Duration) -> (u64, u64) {
+    let meters = STAGES.map(Meter::new);
+    let [read, tokenized, tagged, written] = meters.clone();
+    let units = discover(&[input.display().to_string()], &ReadOptions::default()).unwrap().units;
+    let checkpoint = Checkpoint::open(Path::new("../tests/fixtures/tiny-bert")).unwrap();
+    let window = WindowSize::of_model(checkpoint.max_tokens());
+    let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), window).unwrap();
+    let tag = Tag::start(&checkpoint, TagConfig::on(Device::Cpu)).unwrap();
+    let (output, ledger) = Output::open_local(output, Uuid::now_v7()).await.unwrap();
+    let settings = [("text".to_owned(), "keep".to_owned())].into();
+    let recipe = Recipe { model_id: "tiny".into(), model_sha256: checkpoint.fingerprint().to_owned(), settings };
+    let write = Write::new(&output, &ledger, WriteConfig::new(recipe, "backpressure"));
+
+    let source = Source::new(units, ReadOptions::default(), CancellationToken::new()).flow(read.clone());
+    let source = if slow == Source::NAME { slowed(source, read.clone()) } else { source };
+    let flow = stage_from(Source::NAME, source, QUEUE, read.clone());
+    let tokenize = Tokenize::new(tokenizer, THREADS);
+    let flow = stage(Paced { operator: tokenize, slow: slow == "tokenize" }, flow, QUEUE, tokenized);
+    let flow = stage(Paced { operator: tag, slow: slow == "tag" }, flow, QUEUE, tagged);
+    let mut reports = stage(Paced { operator: write, slow: slow == "write" }, flow, QUEUE, written.clone());
+
+    let (began, mut most) = (Instant::now(), 0);
+    let mut tick = tokio::time::interval(Duration::from_millis(5));
+    while began.elapsed() < watch {
+        tokio::select! {
+            report = reports.next() => match report {
+                Some(report) => drop(report.unwrap()),
+                None => break,
+            },
+            _ = tick.tick() => {
+                // The end is read first: what is under way is never made out smaller than it is.
+                let done = written.snapshot().items;
+                most = most.max(read.snapshot().items - done);
+            }
+        }
+    }
+    (most, read.snapshot().items)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_queue_grows_when_a_stage_is_a_hundred_times_slower() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = write_citations(folder.path());
+    for slow in STAGES {
+        let watch = Duration::from_secs(3);
+        let (most, read) = most_under_way(slow, &input, &folder.path().join(slow), watch).await;
+        assert!(most > 0 && most <= PLACES, "{slow} is slow: {most} citations were under way at once");
+        assert!(read < CITATIONS, "{slow} is slow, and still all {read} citations were read in {watch:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_full_speed_the_whole_input_goes_through_in_the_same_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = write_citations(folder.path());
+    let (most, read) = most_under_way("none", &input, &folder.path().join("out"), Duration::from_secs(300)).await;
+    assert!(most <= PLACES, "{most} citations were under way at once");
+    assert_eq!(read, CITATIONS);
+}

@@ -1,0 +1,442 @@
+//! A CUDA driver that computes nothing: what `libcuda.so.1` is to a program on a machine without a card.
+//!
+//! Device memory is host memory that begins as zeros. Modules must be PTX for the card and the driver that are played;
+//! launches are held against the rules of the driver API (sizes of grid and block, shared memory, pointers into live
+//! memory) and not executed. So everything but the arithmetic of a CUDA program can be tested: that its kernels
+//! compile, what it launches and copies, and what it does when a call fails. What it reads back is zeros.
+//!
+//! Copy the library to a folder as `libcuda.so.1` and put that on `LD_LIBRARY_PATH`. Settings are environment variables:
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `STUB_LOG` | file to write a line to for each event: `module`, `launch`, `h2d`, `d2h`, `alloc`, `free`, `bad` … |
+//! | `STUB_PTX` | folder to write every module to |
+//! | `STUB_SM` | compute capability, 80 or 90 (the default) |
+//! | `STUB_DEVICES` | number of cards, 1 unless told |
+//! | `STUB_DRIVER` | the driver's CUDA version as `cuDriverGetVersion` gives it, 13000 unless told |
+//! | `STUB_MEMORY` | bytes of a card's memory, 80 GiB unless told |
+//! | `STUB_FREE` | bytes of it that can be had, all unless told |
+//! | `STUB_FAIL_LAUNCH` | the number of a launch (from 1) that fails |
+//! | `STUB_FAIL_FROM` | the number of a launch from which on all fail |
+//! | `STUB_NAN` | if set, what is read back is all ones: not a number in every floating-point type |
+
+mod driver;
+mod ptx;
+mod rules;
+
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ptr;
+
+use driver::{DRIVER, Driver};
+use ptx::{Function, Module};
+
+/// A result of the driver API.
+type Code = c_int;
+/// An address on the device.
+type Address = u64;
+
+const SUCCESS: Code = 0;
+const INVALID_VALUE: Code = 1;
+const OUT_OF_MEMORY: Code = 2;
+const INVALID_DEVICE: Code = 101;
+const INVALID_PTX: Code = 218;
+const UNSUPPORTED_PTX_VERSION: Code = 222;
+const NOT_FOUND: Code = 500;
+const LAUNCH_FAILED: Code = 719;
+
+/// A handle that nobody looks behind.
+const TOKEN: *mut c_void = ptr::without_provenance_mut(0x10);
+
+fn with<T>(act: impl FnOnce(&mut Driver) -> T) -> T {
+    act(&mut DRIVER.lock().expect("no call panics while it holds the driver"))
+}
+
+/// Success, or what the rules say is wrong with a call, logged.
+fn checked(verdict: Result<(), String>) -> Code {
+    match verdict {
+        Ok(()) => SUCCESS,
+        Err(problem) => {
+            with(|driver| driver.log(&format!("bad {problem}")));
+            INVALID_VALUE
+        }
+    }
+}
+
+fn put<T>(place: *mut T, value: T) -> Code {
+    // SAFETY: the caller hands the place of an out parameter, as the driver API asks.
+    unsafe { place.write(value) };
+    SUCCESS
+}
+
+// ---- the driver and its devices
+
+#[unsafe(no_mangle)]
+extern "C" fn cuInit(_flags: c_uint) -> Code {
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDriverGetVersion(version: *mut c_int) -> Code {
+    put(version, with(|driver| driver.settings.version))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDeviceGetCount(count: *mut c_int) -> Code {
+    put(count, with(|driver| driver.settings.devices))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDeviceGet(device: *mut c_int, ordinal: c_int) -> Code {
+    if (0..with(|driver| driver.settings.devices)).contains(&ordinal) { put(device, ordinal) } else { INVALID_DEVICE }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDeviceGetName(name: *mut c_char, length: c_int, _device: c_int) -> Code {
+    let text = format!("Stub sm_{}\0", with(|driver| driver.settings.capability));
+    let length = text.len().min(usize::try_from(length).unwrap_or(0));
+    // SAFETY: the caller's buffer has `length` bytes at least.
+    unsafe { ptr::copy_nonoverlapping(text.as_ptr().cast(), name, length) };
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDeviceTotalMem_v2(bytes: *mut usize, _device: c_int) -> Code {
+    put(bytes, with(|driver| driver.settings.memory))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize) -> Code {
+    put(free, with(|driver| driver.free_bytes()));
+    put(total, with(|driver| driver.settings.memory))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDeviceGetAttribute(value: *mut c_int, attribute: c_int, _device: c_int) -> Code {
+    put(value, with(|driver| rules::attribute(attribute, driver.settings.capability)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDevicePrimaryCtxRetain(context: *mut *mut c_void, device: c_int) -> Code {
+    put(context, TOKEN.with_addr(0x10 + device as usize))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDevicePrimaryCtxRelease_v2(_device: c_int) -> Code {
+    SUCCESS
+}
+
+thread_local! {
+    static CONTEXT: std::cell::Cell<*mut c_void> = const { std::cell::Cell::new(ptr::null_mut()) };
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuCtxSetCurrent(context: *mut c_void) -> Code {
+    CONTEXT.set(context);
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuCtxGetCurrent(context: *mut *mut c_void) -> Code {
+    put(context, CONTEXT.get())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuCtxSynchronize() -> Code {
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuGetErrorName(code: Code, name: *mut *const c_char) -> Code {
+    put(name, error_name(code).as_ptr())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuGetErrorString(code: Code, text: *mut *const c_char) -> Code {
+    put(text, error_name(code).as_ptr())
+}
+
+fn error_name(code: Code) -> &'static CStr {
+    match code {
+        SUCCESS => c"CUDA_SUCCESS",
+        INVALID_VALUE => c"CUDA_ERROR_INVALID_VALUE",
+        OUT_OF_MEMORY => c"CUDA_ERROR_OUT_OF_MEMORY",
+        INVALID_DEVICE => c"CUDA_ERROR_INVALID_DEVICE",
+        INVALID_PTX => c"CUDA_ERROR_INVALID_PTX",
+        UNSUPPORTED_PTX_VERSION => c"CUDA_ERROR_UNSUPPORTED_PTX_VERSION",
+        NOT_FOUND => c"CUDA_ERROR_NOT_FOUND",
+        LAUNCH_FAILED => c"CUDA_ERROR_LAUNCH_FAILED",
+        _ => c"CUDA_ERROR_UNKNOWN",
+    }
+}
+
+/// NVRTC asks for private tables of the driver and goes on alone without them.
+#[unsafe(no_mangle)]
+extern "C" fn cuGetExportTable(table: *mut *const c_void, _id: *const c_void) -> Code {
+    put(table, ptr::null());
+    NOT_FOUND
+}
+
+// ---- streams and events: everything is done at once, so there is nothing to wait for
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamCreate(stream: *mut *mut c_void, _flags: c_uint) -> Code {
+    put(stream, TOKEN)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamDestroy_v2(_stream: *mut c_void) -> Code {
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamSynchronize(_stream: *mut c_void) -> Code {
+    with(|driver| driver.log("sync"));
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamWaitEvent(_stream: *mut c_void, _event: *mut c_void, _flags: c_uint) -> Code {
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuEventCreate(event: *mut *mut c_void, _flags: c_uint) -> Code {
+    put(event, TOKEN)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuEventRecord(_event: *mut c_void, _stream: *mut c_void) -> Code {
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuEventQuery(_event: *mut c_void) -> Code {
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuEventSynchronize(_event: *mut c_void) -> Code {
+    with(|driver| driver.log("sync"));
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuEventDestroy_v2(_event: *mut c_void) -> Code {
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuEventElapsedTime(milliseconds: *mut f32, _start: *mut c_void, _end: *mut c_void) -> Code {
+    put(milliseconds, 0.01)
+}
+
+// ---- memory
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemAlloc_v2(address: *mut Address, bytes: usize) -> Code {
+    with(|driver| driver.allocate(bytes)).map_or(OUT_OF_MEMORY, |found| put(address, found))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemAllocAsync(address: *mut Address, bytes: usize, _stream: *mut c_void) -> Code {
+    cuMemAlloc_v2(address, bytes)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemFree_v2(address: Address) -> Code {
+    checked(with(|driver| driver.release(address)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemFreeAsync(address: Address, _stream: *mut c_void) -> Code {
+    cuMemFree_v2(address)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemAllocHost_v2(memory: *mut *mut c_void, bytes: usize) -> Code {
+    // SAFETY: any size may be asked for.
+    put(memory, unsafe { libc::calloc(bytes.max(1), 1) })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemFreeHost(memory: *mut c_void) -> Code {
+    // SAFETY: it came from `cuMemAllocHost_v2`.
+    unsafe { libc::free(memory) };
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemcpyHtoDAsync_v2(to: Address, from: *const c_void, bytes: usize, _stream: *mut c_void) -> Code {
+    checked(with(|driver| driver.write(to, from.cast(), bytes)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemcpyDtoHAsync_v2(to: *mut c_void, from: Address, bytes: usize, _stream: *mut c_void) -> Code {
+    checked(with(|driver| driver.read(to.cast(), from, bytes)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemcpyDtoDAsync_v2(to: Address, from: Address, bytes: usize, _stream: *mut c_void) -> Code {
+    checked(with(|driver| driver.copy(to, from, bytes)))
+}
+
+/// `CUDA_MEMCPY2D`.
+#[repr(C)]
+#[derive(Debug)]
+struct Rectangle {
+    source_x: usize,
+    source_y: usize,
+    source_kind: c_uint,
+    source_host: *const u8,
+    source_device: Address,
+    source_array: *const c_void,
+    source_pitch: usize,
+    target_x: usize,
+    target_y: usize,
+    target_kind: c_uint,
+    target_host: *mut u8,
+    target_device: Address,
+    target_array: *const c_void,
+    target_pitch: usize,
+    width: usize,
+    height: usize,
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemcpy2DAsync_v2(rectangle: *const Rectangle, _stream: *mut c_void) -> Code {
+    const DEVICE: c_uint = 2;
+    // SAFETY: the caller hands a whole description.
+    let copy = unsafe { &*rectangle };
+    if copy.source_pitch < copy.width || copy.target_pitch < copy.width {
+        return checked(Err(format!("a pitch is less than the width: {copy:?}")));
+    }
+    let row = |row: usize| {
+        let (source, target) = (row * copy.source_pitch, row * copy.target_pitch);
+        with(|driver| match (copy.source_kind, copy.target_kind) {
+            (DEVICE, DEVICE) => {
+                driver.copy(copy.target_device + target as u64, copy.source_device + source as u64, copy.width)
+            }
+            (DEVICE, _) => {
+                driver.read(copy.target_host.wrapping_add(target), copy.source_device + source as u64, copy.width)
+            }
+            _ => driver.write(copy.target_device + target as u64, copy.source_host.wrapping_add(source), copy.width),
+        })
+    };
+    checked((0..copy.height).try_for_each(row))
+}
+
+// ---- modules and launches
+
+#[unsafe(no_mangle)]
+extern "C" fn cuModuleLoadData(module: *mut *mut Module, image: *const c_char) -> Code {
+    // SAFETY: an image is PTX, which ends in a zero.
+    let text = unsafe { CStr::from_ptr(image) }.to_string_lossy();
+    match with(|driver| driver.load(&text)) {
+        // A module lives as long as the program: functions point into it.
+        Ok(loaded) => put(module, Box::into_raw(Box::new(loaded))),
+        Err(code) => code,
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuModuleUnload(_module: *mut Module) -> Code {
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuModuleGetFunction(function: *mut *const Function, module: *mut Module, name: *const c_char) -> Code {
+    // SAFETY: both come from the caller's own calls: a live module, and a name that ends in a zero.
+    let (module, name) = unsafe { (&*module, CStr::from_ptr(name)) };
+    match module.functions.iter().find(|function| function.name.as_bytes() == name.to_bytes()) {
+        Some(found) => put(function, found),
+        None => NOT_FOUND,
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuFuncSetAttribute(function: *const Function, attribute: c_int, value: c_int) -> Code {
+    const DYNAMIC_SHARED_MEMORY: c_int = 8;
+    // SAFETY: functions come from `cuModuleGetFunction` and live as long as the program.
+    let function = unsafe { &*function };
+    if attribute == DYNAMIC_SHARED_MEMORY {
+        let most = rules::most_shared_memory(with(|driver| driver.settings.capability));
+        if value > most {
+            return checked(Err(format!("{}: {value} bytes of shared memory, the card has {most}", function.name)));
+        }
+        function.allow_shared_memory(value);
+    }
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuFuncGetAttribute(value: *mut c_int, _attribute: c_int, _function: *const Function) -> Code {
+    put(value, 1024)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuLaunchKernel(
+    function: *const Function,
+    grid_x: c_uint,
+    grid_y: c_uint,
+    grid_z: c_uint,
+    block_x: c_uint,
+    block_y: c_uint,
+    block_z: c_uint,
+    shared_memory: c_uint,
+    _stream: *mut c_void,
+    parameters: *const *const c_void,
+    _extra: *const *const c_void,
+) -> Code {
+    // SAFETY: functions come from `cuModuleGetFunction` and live as long as the program.
+    let function = unsafe { &*function };
+    let launch = rules::Launch { grid: [grid_x, grid_y, grid_z], block: [block_x, block_y, block_z], shared_memory };
+    with(|driver| driver.log(&format!("launch {} {launch}", function.name)));
+    if with(Driver::launch_fails) {
+        return LAUNCH_FAILED;
+    }
+    let pointers = function.pointers(parameters);
+    let verdict = launch.check(function).and_then(|()| {
+        let dead = with(|driver| pointers.into_iter().find(|&(_, address)| !driver.is_live(address, 1)));
+        let dead = dead
+            .map(|(place, address)| format!("{}: parameter {place} is {address:#x}, no live memory", function.name));
+        dead.map_or(Ok(()), Err)
+    });
+    checked(verdict)
+}
+
+/// `cuuint64_t` arrays describe a tensor, `cuuint32_t` arrays the box that is copied at once.
+#[unsafe(no_mangle)]
+extern "C" fn cuTensorMapEncodeTiled(
+    map: *mut [u8; 128],
+    element: c_int,
+    rank: c_uint,
+    address: Address,
+    dimensions: *const u64,
+    strides: *const u64,
+    box_dimensions: *const u32,
+    element_strides: *const u32,
+    interleave: c_int,
+    swizzle: c_int,
+    _promotion: c_int,
+    _fill: c_int,
+) -> Code {
+    if !(1..=5).contains(&rank) {
+        return checked(Err(format!("a tensor map of {rank} dimensions")));
+    }
+    let rank = rank as usize;
+    // SAFETY: the arrays have as many elements as the tensor has dimensions, the strides one fewer.
+    let tensor = unsafe {
+        rules::TensorMap {
+            element,
+            address,
+            dimensions: std::slice::from_raw_parts(dimensions, rank),
+            strides: std::slice::from_raw_parts(strides, rank - 1),
+            box_dimensions: std::slice::from_raw_parts(box_dimensions, rank),
+            element_strides: std::slice::from_raw_parts(element_strides, rank),
+            interleaved: interleave != 0,
+            swizzle,
+        }
+    };
+    put(map, [0; 128]);
+    checked(tensor.check(with(|driver| driver.settings.capability)))
+}
