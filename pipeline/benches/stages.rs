@@ -15,7 +15,9 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use futures::StreamExt;
-use pubtag_ner::{Checkpoint, Decoder, Device, Logits, MicroBatch, Precision, Tag, TagConfig, TokenClassifier};
+use pubtag_ner::{
+    Checkpoint, ClassifierSetup, Decoder, Device, Logits, MicroBatch, Precision, Tag, TagConfig, TokenClassifier,
+};
 use pubtag_parquet::{Output, Recipe, Write, WriteConfig};
 use pubtag_pubmed::{ReadOptions, discover, read_unit};
 use pubtag_schemas::{InputUnit, Packet, TaggedRecord, TokenizedDocument, TokenizedRecord};
@@ -85,7 +87,7 @@ fn decode(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 10, sample_size = 1)]
 fn write(bencher: Bencher<'_, '_>) {
     let config = TagConfig::on(Device::Cpu);
-    let tag = Tag::start(&FIXTURE.checkpoint, config).unwrap();
+    let tag = Tag::start(&FIXTURE.checkpoint, &config).unwrap();
     let packets: Vec<_> = FIXTURE.runtime.block_on(tag.apply(FIXTURE.tokenized(), Meter::new("bench")).collect());
     let packets: Vec<Packet<TaggedRecord>> = packets.into_iter().map(Result::unwrap).collect();
     let folder = tempfile::tempdir().unwrap();
@@ -163,7 +165,8 @@ fn documents(packet: &Packet<TokenizedRecord>) -> impl Iterator<Item = &Tokenize
 }
 
 fn classifier(precision: Precision) -> Box<dyn TokenClassifier> {
-    pubtag_ner::classifier(&FIXTURE.checkpoint, Device::Cpu, precision).unwrap()().unwrap()
+    let setup = ClassifierSetup { precision, ..ClassifierSetup::on(Device::Cpu) };
+    pubtag_ner::classifier(&FIXTURE.checkpoint, Device::Cpu, setup).unwrap()().unwrap()
 }
 
 fn micro_batches(documents: &[TokenizedDocument]) -> Vec<MicroBatch> {

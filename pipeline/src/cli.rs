@@ -8,7 +8,7 @@ use pubtag_corpus::Format;
 use pubtag_pubmed::InputFormat;
 use serde::Serialize;
 
-use crate::config::{Grace, MaxRejects};
+use crate::config::{Bytes, Grace, MaxRejects};
 use crate::device::DeviceChoice;
 use crate::download::Release;
 use crate::telemetry::LogFormat;
@@ -54,8 +54,71 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Print a document with its mentions.
     Show(ShowArgs),
+    /// Compile, tune and check a model's kernels on a CUDA card, for later runs to find.
+    #[command(name = "warmup")]
+    WarmUp(WarmUpArgs),
+    /// Hold a device's results against the CPU's in single precision, in every precision that it has.
+    #[command(name = "selftest")]
+    SelfTest(SelfTestArgs),
     /// Print the documentation of the output tables as Markdown.
     Schema,
+}
+
+/// Where and how a model runs.
+#[derive(Args, Clone, Debug)]
+pub struct DeviceArgs {
+    /// Where the model runs: auto, cpu, cuda, cuda:N, cuda:N,M for several cards at once, or cuda:all.
+    #[arg(long, default_value_t, value_name = "DEVICE")]
+    pub device: DeviceChoice,
+
+    /// How exact the arithmetic is: f32; int8 is about twice as fast on a CPU and rounds; bf16 where the device has it; f16
+    /// on CUDA.
+    #[arg(long, default_value_t, value_name = "f32|f16|bf16|int8")]
+    pub precision: pubtag_ner::Precision,
+
+    /// Tokens of a micro-batch, at most. The default depends on the device.
+    #[arg(long, value_name = "N")]
+    pub token_budget: Option<NonZeroUsize>,
+
+    /// Threads for the model's arithmetic. The default is the physical cores that the process may use.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+
+    /// Where kernels that were compiled for a CUDA card are kept. The default is pubtag in the user's cache folder.
+    #[arg(long, value_name = "DIR", env = "PUBTAG_CACHE_DIR")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// The memory of each CUDA card that may be used, such as 12GiB; all of it if not said.
+    #[arg(long, value_name = "SIZE")]
+    pub device_memory: Option<Bytes>,
+
+    /// Do not hold a CUDA card's results against the CPU's: for a driver that computes nothing.
+    #[arg(long, hide = true)]
+    pub unchecked_device: bool,
+}
+
+/// Arguments of `pubtag warmup`.
+#[derive(Args, Debug)]
+pub struct WarmUpArgs {
+    /// A model's directory; the model inside the program if absent.
+    #[arg(long, short, value_name = "DIR", env = "PUBTAG_MODEL")]
+    pub model: Option<PathBuf>,
+
+    /// Where and how the model will run.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+/// Arguments of `pubtag selftest`.
+#[derive(Args, Debug)]
+pub struct SelfTestArgs {
+    /// A model's directory; the model inside the program if absent.
+    #[arg(long, short, value_name = "DIR", env = "PUBTAG_MODEL")]
+    pub model: Option<PathBuf>,
+
+    /// The device to test; `--precision` is not looked at, all that it has are tested.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 /// Arguments of `pubtag inspect`.
@@ -203,17 +266,9 @@ pub struct RunArgs {
     #[arg(long, short, value_name = "DIR", env = "PUBTAG_MODEL")]
     pub model: Option<PathBuf>,
 
-    /// Where the model runs: auto, cpu, cuda, or cuda:N.
-    #[arg(long, default_value_t, value_name = "DEVICE")]
-    pub device: DeviceChoice,
-
-    /// How exact the arithmetic is: f32; int8 is about twice as fast and rounds; bf16 where the processor has it.
-    #[arg(long, default_value_t, value_name = "f32|bf16|int8")]
-    pub precision: pubtag_ner::Precision,
-
-    /// Tokens of a micro-batch, at most. The default depends on the device.
-    #[arg(long, value_name = "N")]
-    pub token_budget: Option<NonZeroUsize>,
+    /// Where and how the model runs.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 
     /// How tags are chosen: the best sequence that obeys IOB2, or each word's best tag by itself.
     #[arg(long, default_value = "constrained", value_name = "constrained|argmax")]
@@ -259,10 +314,6 @@ pub struct RunArgs {
     /// Commit what could be read of a truncated or corrupt file instead of leaving the whole file out.
     #[arg(long)]
     pub accept_partial: bool,
-
-    /// Threads for the model's arithmetic. The default is the physical cores that the process may use.
-    #[arg(long, value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
 
     /// After Ctrl-C or SIGTERM, how many seconds the file at hand has to finish.
     #[arg(long, default_value_t, value_name = "SECONDS")]
@@ -436,17 +487,9 @@ pub struct EvaluateArgs {
     #[arg(long, default_value_t, value_name = "first|simple|average|max")]
     pub aggregation: pubtag_ner::Aggregation,
 
-    /// Where the model runs: auto, cpu, cuda, or cuda:N.
-    #[arg(long, default_value_t, value_name = "DEVICE")]
-    pub device: DeviceChoice,
-
-    /// How exact the arithmetic is: f32; int8 is about twice as fast and rounds; bf16 where the processor has it.
-    #[arg(long, default_value_t, value_name = "f32|bf16|int8")]
-    pub precision: pubtag_ner::Precision,
-
-    /// Threads. The default is the physical cores that the process may use.
-    #[arg(long, value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
+    /// Where and how the model runs.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 
     /// Errors to list; `--json` has them all.
     #[arg(long, default_value_t = 20, value_name = "N")]

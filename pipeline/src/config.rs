@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use pubtag_schemas::ModelFiles;
 
 use crate::bundled::named_or_bundled;
 use crate::cli::RunArgs;
-use crate::device::DeviceChoice;
+use crate::device::DeviceConfig;
 use crate::exit::Failure;
 
 /// Settings of `pubtag run`.
@@ -26,12 +25,8 @@ pub struct RunConfig {
     pub output: PathBuf,
     /// The model.
     pub model: ModelFiles,
-    /// Where the model is to run.
-    pub device: DeviceChoice,
-    /// How exact the arithmetic is.
-    pub precision: Precision,
-    /// Tokens of a micro-batch; `None` leaves it to the device.
-    pub token_budget: Option<NonZeroUsize>,
+    /// Where and how the model is to run.
+    pub device: DeviceConfig,
     /// How tags are chosen.
     pub decode: Decoding,
     /// How sub-tokens become words.
@@ -44,8 +39,6 @@ pub struct RunConfig {
     pub read: ReadOptions,
     /// Whether earlier work may be replaced.
     pub overwrite: bool,
-    /// Threads of the model.
-    pub threads: NonZeroUsize,
     /// How long the file at hand has to finish after a signal.
     pub grace: Duration,
 }
@@ -60,9 +53,7 @@ impl RunConfig {
             inputs: args.inputs,
             output: args.output,
             model: named_or_bundled(args.model)?,
-            device: args.device,
-            precision: args.precision,
-            token_budget: args.token_budget,
+            device: DeviceConfig::check(args.device),
             decode: args.decode,
             aggregation: args.aggregation,
             text: args.text,
@@ -74,7 +65,6 @@ impl RunConfig {
                 columns: TextColumns { id: args.id_column, title: args.title_column, text: args.text_column },
             },
             overwrite: args.overwrite,
-            threads: args.threads.unwrap_or_else(crate::processors::physical_cores),
             grace: args.grace.0,
         })
     }
@@ -99,8 +89,8 @@ impl RunConfig {
             ("accept_partial", accept_partial.then(|| "true".to_owned())),
         ];
         settings.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-        if self.precision != Precision::F32 {
-            settings.insert("precision".to_owned(), self.precision.to_string());
+        if self.device.precision != Precision::F32 {
+            settings.insert("precision".to_owned(), self.device.precision.to_string());
         }
         settings
     }
@@ -154,6 +144,30 @@ impl FromStr for MaxRejects {
     }
 }
 
+/// An amount of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const UNITS: [(&str, u64); 6] = [
+            ("GiB", 1 << 30),
+            ("MiB", 1 << 20),
+            ("GB", 1_000_000_000),
+            ("MB", 1_000_000),
+            ("G", 1 << 30),
+            ("M", 1 << 20),
+        ];
+        let parsed = UNITS.iter().find_map(|(unit, bytes)| {
+            let number: f64 = text.strip_suffix(unit)?.trim().parse().ok()?;
+            (number > 0.0 && number.is_finite()).then_some(Self((number * *bytes as f64) as u64))
+        });
+        parsed.ok_or_else(|| "expected a size with its unit, such as 12GiB or 500MB".to_owned())
+    }
+}
+
 /// How long the file at hand has to finish after a signal.
 #[derive(Clone, Copy, Debug)]
 pub struct Grace(pub Duration);
@@ -195,6 +209,16 @@ mod tests {
         assert!(!MaxRejects::Count(0).exceeded_by(0, 0) && !MaxRejects::Share(0.0).exceeded_by(0, 0));
         for bad in ["", "-1", "101%", "0.5", "x%", "NaN%"] {
             assert!(bad.parse::<MaxRejects>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn memory_has_a_unit() {
+        assert_eq!("12GiB".parse(), Ok(Bytes(12 << 30)));
+        assert_eq!("1.5 GB".parse(), Ok(Bytes(1_500_000_000)));
+        assert_eq!("500M".parse(), Ok(Bytes(500 << 20)));
+        for bad in ["", "12", "GiB", "-1GiB", "0GiB", "NaNGB", "infGB"] {
+            assert!(bad.parse::<Bytes>().is_err(), "{bad:?}");
         }
     }
 

@@ -50,6 +50,8 @@ fn execute(cli: Cli) -> Result<u8, Failure> {
         Command::Evaluate(args) => to_stdout(commands::evaluate::execute(&args)?),
         Command::Inspect(args) => to_stdout(commands::inspect::execute(&args)?),
         Command::Show(args) => to_stdout(commands::show::execute(&args)?),
+        Command::WarmUp(args) => to_stdout(commands::warm_up::execute(args)?),
+        Command::SelfTest(args) => commands::self_test::execute(args),
         Command::Schema => to_stdout(commands::schema::execute()),
     }
 }

@@ -11,6 +11,7 @@ use pubtag_stream::{FaultKind, Snapshot};
 use uuid::Uuid;
 
 use crate::config::{MaxRejects, RunConfig};
+use crate::device::names;
 use crate::exit::Exit;
 use crate::report::{
     Identity, InputLine, InputStatus, ModelSummary, Packing, Report, RunEnding, StageLine, Throughput, committed,
@@ -52,7 +53,7 @@ impl RunRecord {
             errors: Vec::new(),
             model,
             device: None,
-            threads: config.threads.get(),
+            threads: config.device.threads.get(),
             settings: config.decisive_settings(),
             inputs: settled,
             identity: Identity::default(),
@@ -67,8 +68,8 @@ impl RunRecord {
 
     /// Notes the device that was chosen.
     pub(crate) fn runs_on(&mut self, config: &TagConfig) {
-        self.report.device = Some(config.device.to_string());
-        self.report.packing.token_budget = config.token_budget.get() as u64;
+        self.report.device = Some(names(&config.devices));
+        self.report.packing.token_budget = config.setup.token_budget.get() as u64;
     }
 
     /// Notes the end of a unit.

@@ -79,7 +79,7 @@ fn tagging(
 
     let source = Source::new(units, config.read.clone(), shutdown.drain.clone()).flow(meters.source.clone());
     let flow = stage_from(Source::NAME, source, QUEUE_CAPACITY, meters.source.clone());
-    let flow = stage(Tokenize::new(tokenizer, config.threads), flow, QUEUE_CAPACITY, meters.tokenize.clone());
+    let flow = stage(Tokenize::new(tokenizer, config.device.threads), flow, QUEUE_CAPACITY, meters.tokenize.clone());
     Ok(stage(tag, flow, QUEUE_CAPACITY, meters.tag.clone()))
 }
 

@@ -76,7 +76,7 @@ async fn most_under_way(slow: &str, input: &Path, output: &Path, watch: Duration
     let checkpoint = Checkpoint::open(Path::new("../tests/fixtures/tiny-bert")).unwrap();
     let window = WindowSize::of_model(checkpoint.max_tokens());
     let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), window).unwrap();
-    let tag = Tag::start(&checkpoint, TagConfig::on(Device::Cpu)).unwrap();
+    let tag = Tag::start(&checkpoint, &TagConfig::on(Device::Cpu)).unwrap();
     let (output, ledger) = Output::open_local(output, Uuid::now_v7()).await.unwrap();
     let settings = [("text".to_owned(), "keep".to_owned())].into();
     let recipe = Recipe { model_id: "tiny".into(), model_sha256: checkpoint.fingerprint().to_owned(), settings };

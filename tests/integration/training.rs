@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pubtag_ner::{Checkpoint, Device, MicroBatch, Precision, classifier};
+use pubtag_ner::{Checkpoint, ClassifierSetup, Device, MicroBatch, classifier};
 use pubtag_tests::{PubTag, peers_python, shared, tiny_model};
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
@@ -296,7 +296,9 @@ fn transformers_computes_the_same_logits_with_a_saved_model() {
         (0..6).map(|text| (0..=text * 7 + 2).map(|at| 5 + (at * 13 + text * 5) % 60).collect()).collect();
     let theirs = logits_of_transformers(&python, &model, &texts);
 
-    let mut ours = classifier(&Checkpoint::open(&model).unwrap(), Device::Cpu, Precision::F32).unwrap()().unwrap();
+    let mut ours = classifier(&Checkpoint::open(&model).unwrap(), Device::Cpu, ClassifierSetup::on(Device::Cpu))
+        .unwrap()()
+    .unwrap();
     for (ids, theirs) in texts.iter().zip(&theirs) {
         let mut batch = MicroBatch::default();
         batch.push(ids);

@@ -13,21 +13,23 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::nn::Dropout;
 use burn::tensor::activation::{gelu, gelu_approximate, relu, silu, softmax};
 use burn::tensor::backend::Backend;
+#[cfg(feature = "cuda")]
+use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::ops::FloatTensor;
-use burn::tensor::{Int, Tensor, TensorPrimitive, module};
+use burn::tensor::{Bool, DType, Int, Tensor, TensorPrimitive, module};
 use burn_flex::{Flex, FlexDevice, FlexTensor};
 
-use crate::classifier::{BurnClassifier, TokenClassifier};
+use crate::classifier::BurnClassifier;
 use crate::config::Activation;
 use crate::fused::{FusedEncoder, kernel_activation};
 use crate::fused_training::{self, FlexTape, contiguous};
-use crate::kernels::{self, Isa, Precision, Scratch};
+use crate::kernels::{self, Isa, Scratch};
 use crate::model::{Embeddings, EncoderLayer, LayerNorm, Linear};
-use crate::packed::Sequences;
+use crate::packed::{PaddedView, Sequences};
 use crate::recorded::{self, LayerParameters, LayerSettings};
 use crate::shapes::Shapes;
 use crate::train::{Example, Examples, Monitor, TrainConfig, TrainState, train};
-use crate::{Checkpoint, Device, NerError};
+use crate::{Checkpoint, Device, NerError, Precision};
 
 /// What masked attention scores become: `exp` of it is 0, and unlike −∞ a row of nothing else gives no NaN. It fits
 /// 16-bit floats.
@@ -55,8 +57,9 @@ pub trait NerBackend: Backend {
     /// The shapes that micro-batches are brought into.
     const SHAPES: Shapes;
 
-    /// Packs the weights of all layers for arithmetic of a precision that the device has.
-    fn prepare(layers: Vec<EncoderLayer<Self>>, precision: Precision) -> Self::Prepared;
+    /// Packs the weights of all layers for arithmetic of a precision that the device has. A backend whose numbers have a
+    /// precision of their own takes that.
+    fn prepare(layers: Vec<EncoderLayer<Self>>, precision: kernels::Precision) -> Self::Prepared;
 
     /// Runs an encoder without recording gradients: `[T, hidden]` → `[T, hidden]`.
     fn encode(
@@ -76,18 +79,24 @@ pub trait NerBackend: Backend {
     }
 
     /// Whether the backend computes the gradients of layers with this activation itself.
-    fn records(activation: Activation) -> bool;
+    fn records(_activation: Activation) -> bool {
+        false
+    }
 
     /// Runs a layer that the backend [`records`](Self::records): `[T, hidden]` → `[T, hidden]`.
     fn record_layer(
-        settings: LayerSettings,
-        parameters: LayerParameters<Self>,
-        hidden: FloatTensor<Self>,
-        sequences: &[Range<usize>],
-    ) -> (FloatTensor<Self>, Self::Tape);
+        _settings: LayerSettings,
+        _parameters: LayerParameters<Self>,
+        _hidden: FloatTensor<Self>,
+        _sequences: &[Range<usize>],
+    ) -> (FloatTensor<Self>, Self::Tape) {
+        unreachable!("{UNRECORDED}")
+    }
 
     /// The gradients of a recorded layer's input and of its parameters, in their order, from that of its output.
-    fn layer_gradients(tape: Self::Tape, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 13];
+    fn layer_gradients(_tape: Self::Tape, _gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 13] {
+        unreachable!("{UNRECORDED}")
+    }
 
     /// `[T, in]` → `[T, out]`: `activation(x·W + b)`.
     fn dense(layer: &Linear<Self>, x: Tensor<Self, 2>, activation: Option<Activation>) -> Tensor<Self, 2> {
@@ -128,24 +137,34 @@ pub trait NerBackend: Backend {
         heads: usize,
         dropout: &Dropout,
     ) -> Tensor<Self, 2> {
-        let view = sequences.padded();
-        let (rows, length) = (view.rows, view.length);
+        let padded = sequences.padded();
         let hidden = query_key_value.dims()[1] / 3;
         let columns = hidden / heads;
-        let split = query_key_value
-            .select(0, view.gather.clone()) // [rows·length, 3·hidden]
-            .reshape([rows, length, 3, heads, columns])
-            .permute([2, 0, 3, 1, 4]); // [3, rows, heads, length, columns]
-        let part = |number| split.clone().narrow(0, number, 1).squeeze_dim::<4>(0);
-        let (query, key, value) = (part(0), part(1), part(2));
-        let scores = query.mul_scalar(1.0 / (columns as f64).sqrt()).matmul(key.swap_dims(2, 3));
-        let empty = view.empty.clone().expand([rows, heads, length, length]);
-        let probabilities = dropout.forward(softmax(scores.mask_fill(empty, MASKED), 3)); // [rows, heads, length, length]
-        probabilities
-            .matmul(value) // [rows, heads, length, columns]
-            .swap_dims(1, 2)
-            .reshape([rows * length, hidden])
-            .select(0, view.scatter.clone()) // [T, hidden]
+        let attend = |view: &PaddedView<Self>| {
+            let (rows, length) = (view.rows, view.length);
+            let split = query_key_value
+                .clone()
+                .select(0, view.gather.clone()) // [rows·length, 3·hidden]
+                .reshape([rows, length, 3, heads, columns])
+                .permute([2, 0, 3, 1, 4]); // [3, rows, heads, length, columns]
+            let part = |number| split.clone().narrow(0, number, 1).squeeze_dim::<4>(0);
+            Self::attention_of(part(0), part(1), part(2), view.empty.clone(), dropout)
+                .swap_dims(1, 2)
+                .reshape([rows * length, hidden])
+        };
+        Tensor::cat(padded.views.iter().map(attend).collect(), 0).select(0, padded.scatter.clone()) // [T, hidden]
+    }
+
+    /// `softmax(Q·Kᵀ / √columns)·V`, all of `[rows, heads, length, columns]`; `empty` `[rows, 1, 1, length]` is true at keys
+    /// that nothing attends to.
+    fn attention_of(
+        query: Tensor<Self, 4>,
+        key: Tensor<Self, 4>,
+        value: Tensor<Self, 4>,
+        empty: Tensor<Self, 4, Bool>,
+        dropout: &Dropout,
+    ) -> Tensor<Self, 4> {
+        dense_attention(query, key, value, empty, dropout)
     }
 
     /// Updates a flat parameter and the moments of its gradient; there are none before the first step.
@@ -169,11 +188,27 @@ pub trait NerBackend: Backend {
     }
 }
 
+/// Sums over a row lose too much in 16 bits: there it is computed in 32.
 fn layer_norm<B: Backend>(norm: &LayerNorm<B>, x: Tensor<B, 2>) -> Tensor<B, 2> {
-    let weight = norm.weight.val().into_primitive().tensor();
-    let bias = norm.bias.val().into_primitive().tensor();
+    let precision = x.dtype();
+    let (x, weight, bias) = (x.cast(DType::F32), norm.weight.val().cast(DType::F32), norm.bias.val().cast(DType::F32));
+    let [weight, bias] = [weight, bias].map(|parameter| parameter.into_primitive().tensor());
     let normalised = B::layer_norm(x.into_primitive().tensor(), weight, Some(bias), norm.eps);
-    Tensor::from_primitive(TensorPrimitive::Float(normalised))
+    Tensor::<B, 2>::from_primitive(TensorPrimitive::Float(normalised)).cast(precision)
+}
+
+/// Attention that holds all scores.
+fn dense_attention<B: Backend>(
+    query: Tensor<B, 4>,
+    key: Tensor<B, 4>,
+    value: Tensor<B, 4>,
+    empty: Tensor<B, 4, Bool>,
+    dropout: &Dropout,
+) -> Tensor<B, 4> {
+    let [rows, heads, length, columns] = query.dims();
+    let scores = query.mul_scalar(1.0 / (columns as f64).sqrt()).matmul(key.swap_dims(2, 3));
+    let empty = empty.expand([rows, heads, length, length]);
+    dropout.forward(softmax(scores.mask_fill(empty, MASKED), 3)).matmul(value)
 }
 
 /// All layers in plain operations.
@@ -201,7 +236,7 @@ impl NerBackend for Flex {
     type Tape = FlexTape;
     const SHAPES: Shapes = Shapes::Exact;
 
-    fn prepare(layers: Vec<EncoderLayer<Self>>, precision: Precision) -> Self::Prepared {
+    fn prepare(layers: Vec<EncoderLayer<Self>>, precision: kernels::Precision) -> Self::Prepared {
         match FusedEncoder::new(&layers, precision) {
             Some(fused) => FlexEncoder::Fused(Box::new(fused)),
             None => FlexEncoder::Plain(layers),
@@ -271,13 +306,13 @@ fn from_flex<const D: usize>(tensor: FlexTensor) -> Tensor<Flex, D> {
 
 /// Plain operations; the backend's fusion joins them.
 #[cfg(feature = "cuda")]
-impl NerBackend for burn_cuda::Cuda {
+impl<F: burn_cubecl::FloatElement> NerBackend for burn_cuda::Cuda<F> {
     type Prepared = Vec<EncoderLayer<Self>>;
     type Scratch = ();
     type Tape = Infallible;
-    const SHAPES: Shapes = Shapes::Rounded;
+    const SHAPES: Shapes = Shapes::Listed;
 
-    fn prepare(layers: Vec<EncoderLayer<Self>>, _: Precision) -> Self::Prepared {
+    fn prepare(layers: Vec<EncoderLayer<Self>>, _: kernels::Precision) -> Self::Prepared {
         layers
     }
 
@@ -290,21 +325,21 @@ impl NerBackend for burn_cuda::Cuda {
         encode_plainly(layers, hidden, sequences)
     }
 
-    fn records(_: Activation) -> bool {
-        false
-    }
-
-    fn record_layer(
-        _: LayerSettings,
-        _: LayerParameters<Self>,
-        _: FloatTensor<Self>,
-        _: &[Range<usize>],
-    ) -> (FloatTensor<Self>, Self::Tape) {
-        unreachable!("{UNRECORDED}")
-    }
-
-    fn layer_gradients(tape: Self::Tape, _: FloatTensor<Self>) -> [FloatTensor<Self>; 13] {
-        match tape {}
+    /// Half precision has a fused kernel that holds no scores. It knows no dropout, which belongs to training, and that
+    /// runs on this backend's `Autodiff`.
+    fn attention_of(
+        query: Tensor<Self, 4>,
+        key: Tensor<Self, 4>,
+        value: Tensor<Self, 4>,
+        empty: Tensor<Self, 4, Bool>,
+        dropout: &Dropout,
+    ) -> Tensor<Self, 4> {
+        if query.dtype() != DType::F16 {
+            return dense_attention(query, key, value, empty, dropout);
+        }
+        let [rows, heads, length, _] = query.dims();
+        let empty = empty.expand([rows, heads, length, length]);
+        module::attention(query, key, value, Some(empty), None, AttentionModuleOptions::default())
     }
 }
 
@@ -315,7 +350,7 @@ impl<B: NerBackend, C: CheckpointStrategy> NerBackend for Autodiff<B, C> {
     type Tape = Infallible;
     const SHAPES: Shapes = B::SHAPES;
 
-    fn prepare(layers: Vec<EncoderLayer<Self>>, _: Precision) -> Self::Prepared {
+    fn prepare(layers: Vec<EncoderLayer<Self>>, _: kernels::Precision) -> Self::Prepared {
         layers
     }
 
@@ -334,23 +369,6 @@ impl<B: NerBackend, C: CheckpointStrategy> NerBackend for Autodiff<B, C> {
         sequences: &Sequences<Self>,
     ) -> Tensor<Self, 2> {
         recorded::forward(layer, &hidden, sequences).unwrap_or_else(|| layer.forward(hidden, sequences))
-    }
-
-    fn records(_: Activation) -> bool {
-        false
-    }
-
-    fn record_layer(
-        _: LayerSettings,
-        _: LayerParameters<Self>,
-        _: FloatTensor<Self>,
-        _: &[Range<usize>],
-    ) -> (FloatTensor<Self>, Self::Tape) {
-        unreachable!("{UNRECORDED}")
-    }
-
-    fn layer_gradients(tape: Self::Tape, _: FloatTensor<Self>) -> [FloatTensor<Self>; 13] {
-        match tape {}
     }
 }
 
@@ -380,40 +398,32 @@ pub fn fine_tune(
     }
 }
 
-/// Opens a checkpoint on a device, on the thread that calls.
+/// Opens a checkpoint on the CPU.
 ///
 /// # Errors
-/// If the device cannot be used or the weights do not fit the configuration.
-pub(crate) fn open(
-    checkpoint: &Checkpoint,
-    device: Device,
-    precision: Precision,
-) -> Result<Box<dyn TokenClassifier>, NerError> {
-    match device {
-        Device::Cpu => Ok(Box::new(BurnClassifier::<Flex>::load(checkpoint, FlexDevice, precision)?)),
-        Device::Cuda(number) => open_cuda(checkpoint, number),
-    }
+/// If the kernels lack the precision or the weights do not fit the configuration.
+pub(crate) fn open_cpu(checkpoint: &Checkpoint, precision: Precision) -> Result<BurnClassifier<Flex>, NerError> {
+    crate::precision::probe(precision, Device::Cpu)?;
+    let precision = precision.of_kernels().expect("the probe refuses what the kernels lack");
+    BurnClassifier::load(checkpoint, FlexDevice, precision)
 }
 
+/// Loads a checkpoint onto a CUDA card, as numbers of a type.
 #[cfg(feature = "cuda")]
-fn open_cuda(checkpoint: &Checkpoint, number: usize) -> Result<Box<dyn TokenClassifier>, NerError> {
-    use burn_cuda::{Cuda, CudaDevice};
-
-    use crate::thread::panic_message;
-
-    Device::Cuda(number).probe()?;
-    let load = || BurnClassifier::<Cuda>::load(checkpoint, CudaDevice::new(number), Precision::F32);
-    // The CUDA runtime panics on a device that does not exist or is not to be had.
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(load)) {
-        Ok(classifier) => Ok(Box::new(classifier?)),
-        Err(payload) => {
-            let reason = format!("{}; use --device cpu, or see what nvidia-smi says", panic_message(payload.as_ref()));
-            Err(NerError::Device { device: Device::Cuda(number), reason })
-        }
-    }
+pub(crate) fn load_cuda<F: burn_cubecl::FloatElement>(
+    checkpoint: &Checkpoint,
+    number: usize,
+) -> Result<BurnClassifier<burn_cuda::Cuda<F>>, NerError> {
+    BurnClassifier::load(checkpoint, burn_cuda::CudaDevice::new(number), kernels::Precision::F32)
 }
 
-#[cfg(not(feature = "cuda"))]
-fn open_cuda(_: &Checkpoint, number: usize) -> Result<Box<dyn TokenClassifier>, NerError> {
-    Err(NerError::Device { device: Device::Cuda(number), reason: crate::device::WITHOUT_CUDA.to_owned() })
+/// Bytes of a card's memory that its allocator has reserved.
+#[cfg(feature = "cuda")]
+pub(crate) fn cuda_memory(number: usize) -> Result<u64, NerError> {
+    use burn_cubecl::cubecl::Runtime;
+    use burn_cubecl::cubecl::cuda::CudaRuntime;
+
+    let usage = CudaRuntime::client(&burn_cuda::CudaDevice::new(number)).memory_usage();
+    let failed = |error| NerError::DeviceFailed { device: Device::Cuda(number), message: format!("{error:?}") };
+    usage.map(|usage| usage.bytes_reserved).map_err(failed)
 }

@@ -48,18 +48,9 @@ impl Runs {
 impl Run {
     /// The run's windows as micro-batches within the budget: one, unless a single document exceeds it.
     pub(crate) fn micro_batches(&self, token_budget: NonZeroUsize) -> Vec<MicroBatch> {
-        let mut batches = Vec::new();
-        let mut open = MicroBatch::default();
-        for window in self.records.iter().flat_map(windows) {
-            if !open.is_empty() && open.token_count() + window.ids.len() > token_budget.get() {
-                batches.push(std::mem::take(&mut open));
-            }
-            open.push(&window.ids);
-        }
-        if !open.is_empty() {
-            batches.push(open);
-        }
-        batches
+        let mut all = MicroBatch::default();
+        self.records.iter().flat_map(windows).for_each(|window| all.push(&window.ids));
+        all.split(token_budget.get())
     }
 }
 

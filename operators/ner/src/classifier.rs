@@ -1,11 +1,14 @@
 //! The model behind a trait without generics: micro-batch in, logits out.
 
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
 use crate::backend::{self, NerBackend};
 use crate::config::ModelConfig;
 use crate::model::{Inputs, PreparedModel, TokenClassification};
 use crate::packed::MicroBatch;
 use crate::shapes::Shapes;
-use crate::{Checkpoint, Device, NerError, Precision, precision};
+use crate::{Checkpoint, Device, NerError, Precision, kernels, precision};
 
 /// Something that scores tokens. It lives on one thread and never leaves it: GPU streams belong to threads.
 pub trait TokenClassifier {
@@ -37,19 +40,66 @@ impl Logits {
     }
 }
 
-/// Makes a factory for a checkpoint on a device, in arithmetic of a precision.
+/// How a model runs on its device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassifierSetup {
+    /// The numbers that it computes with.
+    pub precision: Precision,
+    /// Tokens of the largest micro-batch; a single longer sequence is read all the same.
+    pub token_budget: NonZeroUsize,
+    /// What concerns CUDA alone.
+    pub cuda: CudaSettings,
+}
+
+/// Settings of CUDA devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CudaSettings {
+    /// The folder to keep compiled kernels in; the user's cache folder if none is named.
+    pub cache: Option<PathBuf>,
+    /// Bytes of the card's memory that may be used; all of it if not said.
+    pub memory: Option<u64>,
+    /// Leaves out the check against the CPU: for a driver that computes nothing.
+    pub unchecked: bool,
+}
+
+impl ClassifierSetup {
+    /// The defaults for a device.
+    pub fn on(device: Device) -> Self {
+        Self { precision: Precision::default(), token_budget: device.token_budget(), cuda: CudaSettings::default() }
+    }
+}
+
+/// Makes a factory for a checkpoint on a device.
 ///
 /// # Errors
 /// If the device cannot be used or lacks the precision. What is wrong with the weights shows when the factory is called.
 pub fn classifier(
     checkpoint: &Checkpoint,
     device: Device,
-    precision: Precision,
+    setup: ClassifierSetup,
 ) -> Result<ClassifierFactory, NerError> {
     device.probe()?;
-    precision::probe(precision, device)?;
+    precision::probe(setup.precision, device)?;
     let checkpoint = checkpoint.clone();
-    Ok(Box::new(move || backend::open(&checkpoint, device, precision)))
+    Ok(Box::new(move || match device {
+        Device::Cpu => Ok(Box::new(backend::open_cpu(&checkpoint, setup.precision)?)),
+        Device::Cuda(number) => open_cuda(&checkpoint, number, &setup),
+    }))
+}
+
+#[cfg(feature = "cuda")]
+fn open_cuda(
+    checkpoint: &Checkpoint,
+    number: usize,
+    setup: &ClassifierSetup,
+) -> Result<Box<dyn TokenClassifier>, NerError> {
+    let (classifier, _) = crate::cuda::OnCard::open(checkpoint, number, setup)?;
+    Ok(Box::new(classifier))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open_cuda(_: &Checkpoint, number: usize, _: &ClassifierSetup) -> Result<Box<dyn TokenClassifier>, NerError> {
+    Err(NerError::Device { device: Device::Cuda(number), reason: crate::device::WITHOUT_CUDA.to_owned() })
 }
 
 /// A model on a backend.
@@ -63,7 +113,11 @@ pub(crate) struct BurnClassifier<B: NerBackend> {
 
 impl<B: NerBackend> BurnClassifier<B> {
     /// Loads a checkpoint onto a device.
-    pub(crate) fn load(checkpoint: &Checkpoint, device: B::Device, precision: Precision) -> Result<Self, NerError> {
+    pub(crate) fn load(
+        checkpoint: &Checkpoint,
+        device: B::Device,
+        precision: kernels::Precision,
+    ) -> Result<Self, NerError> {
         let config = checkpoint.config().clone();
         let mut weights = checkpoint.read_weights()?;
         let model = TokenClassification::load(&config, &mut weights, &device).prepare(precision);
@@ -110,7 +164,7 @@ mod tests {
 
     fn tiny() -> BurnClassifier<Flex> {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny-bert");
-        BurnClassifier::load(&Checkpoint::open(directory).unwrap(), FlexDevice, Precision::F32).unwrap()
+        BurnClassifier::load(&Checkpoint::open(directory).unwrap(), FlexDevice, kernels::Precision::F32).unwrap()
     }
 
     fn batch(sequences: &[&[u32]]) -> MicroBatch {
@@ -120,15 +174,15 @@ mod tests {
     }
 
     #[test]
-    fn shapes_rounded_for_a_gpu_change_no_logit() {
+    fn shapes_listed_for_a_gpu_change_no_logit() {
         let batch = batch(&[&[2, 40, 41, 42, 3], &[2, 99, 3], &[2, 7, 8, 9, 10, 11, 12, 3]]);
         let mut model = tiny();
         let exact = model.classify(&batch).unwrap();
-        model.shapes = Shapes::Rounded;
-        let rounded = model.classify(&batch).unwrap();
-        assert_eq!((exact.padding, rounded.padding), (0, 256 - 16));
+        model.shapes = Shapes::Listed;
+        let listed = model.classify(&batch).unwrap();
+        assert_eq!((exact.padding, listed.padding), (0, 1024 - 16));
         assert_eq!(exact.values.len(), 16 * 3);
-        for (a, b) in exact.values.iter().zip(&rounded.values) {
+        for (a, b) in exact.values.iter().zip(&listed.values) {
             assert!((a - b).abs() < 1e-5, "{a} and {b}");
         }
     }

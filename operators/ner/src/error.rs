@@ -105,6 +105,23 @@ pub enum NerError {
         /// Why, and the way out.
         reason: String,
     },
+    /// The device's memory does not suffice, even for the smallest micro-batch.
+    #[error("device {device} is out of memory; end other programs that use it (nvidia-smi), or lower --token-budget")]
+    OutOfMemory {
+        /// The device.
+        device: Device,
+    },
+    /// The device failed at work.
+    #[error(
+        "device {device} failed: {message}; the micro-batch is not kept; see nvidia-smi and the kernel's log (Xid), and \
+         what `pubtag selftest --device {device}` says"
+    )]
+    DeviceFailed {
+        /// The device.
+        device: Device,
+        /// What it says.
+        message: String,
+    },
     /// A token id lies outside the vocabulary: tokenizer and model do not belong together.
     #[error(
         "token id {id} is outside the model's vocabulary of {vocab_size}; take model and tokenizer from one checkpoint"
@@ -163,7 +180,12 @@ impl NerError {
         match self {
             Self::Read { source, .. } if source.kind() != io::ErrorKind::NotFound => FaultKind::Transient,
             Self::Spawn(_) | Self::Write { .. } => FaultKind::Transient,
-            Self::Panicked { .. } | Self::Stopped | Self::NotFinite | Self::Export(_) => FaultKind::Internal,
+            Self::Panicked { .. }
+            | Self::Stopped
+            | Self::NotFinite
+            | Self::Export(_)
+            | Self::OutOfMemory { .. }
+            | Self::DeviceFailed { .. } => FaultKind::Internal,
             _ => FaultKind::Configuration,
         }
     }

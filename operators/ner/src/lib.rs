@@ -8,15 +8,16 @@
 //! model is generic over [`NerBackend`], and leaves this crate as a `Box<dyn TokenClassifier>`, so nothing
 //! downstream is generic.
 
+pub mod agreement;
 mod backend;
 mod batching;
 mod checkpoint;
 mod classifier;
 mod config;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod decode;
 mod device;
-#[cfg(any(feature = "cuda", test))]
-mod driver;
 mod error;
 mod fingerprint;
 mod fused;
@@ -35,24 +36,26 @@ mod testing;
 mod thread;
 mod threads;
 pub mod train;
+mod warm_up;
 mod weights;
 
 pub use backend::{Moments, NerBackend};
 pub use checkpoint::Checkpoint;
-pub use classifier::{ClassifierFactory, Logits, TokenClassifier, classifier};
+pub use classifier::{ClassifierFactory, ClassifierSetup, CudaSettings, Logits, TokenClassifier, classifier};
 pub use config::{Activation, Family, ModelConfig};
 pub use decode::{Aggregation, Decoder, Decoding, OptionError};
-pub use device::{Device, DeviceError};
+pub use device::{Device, DeviceError, cuda_devices};
 pub use error::NerError;
 pub use fused_training::FlexTape;
-pub use kernels::Precision;
 pub use labels::{LabelSet, Tag as LabelTag};
 pub use model::{
     Embeddings, EncoderLayer, Inputs, LayerNorm, Linear, PreparedModel, SelfAttention, TokenClassification,
 };
 pub use operator::{Tag, TagConfig};
-pub use packed::{MicroBatch, PaddedView, Sequences};
+pub use packed::{MicroBatch, PaddedView, PaddedViews, Sequences};
+pub use precision::Precision;
 pub use recorded::{LayerParameters, LayerSettings};
-pub use shapes::Shapes;
+pub use shapes::{Block, Shapes};
 pub use stats::TagStats;
 pub use threads::use_threads;
+pub use warm_up::{Warmed, warm_up};

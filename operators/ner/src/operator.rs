@@ -11,41 +11,38 @@ use tracing::debug;
 
 use crate::batching::{Run, Runs};
 use crate::stats::{Size, TagStats};
-use crate::thread::ModelThread;
+use crate::thread::ModelThreads;
 use crate::{
-    Aggregation, Checkpoint, ClassifierFactory, Decoder, Decoding, Device, LabelSet, Logits, NerError, Precision,
+    Aggregation, Checkpoint, ClassifierFactory, ClassifierSetup, Decoder, Decoding, Device, LabelSet, Logits, NerError,
 };
 
 /// The stage's name in reports and errors.
 const NAME: &str = "tag";
 
-/// Runs at a time: one at the model, the next in its channel, one being decoded.
-const IN_FLIGHT: usize = 3;
+/// Runs at a time beside one for each device: the next in the devices' channel, and one being decoded.
+const IN_FLIGHT: usize = 2;
 
 /// How to tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagConfig {
-    /// Where the model runs.
-    pub device: Device,
-    /// Tokens in a micro-batch, special tokens included.
-    pub token_budget: NonZeroUsize,
+    /// Where the model runs: micro-batches go to whichever of these is free.
+    pub devices: Vec<Device>,
+    /// How it runs there.
+    pub setup: ClassifierSetup,
     /// What a tag is given to.
     pub aggregation: Aggregation,
     /// How tags are chosen.
     pub decoding: Decoding,
-    /// How exact the arithmetic is.
-    pub precision: Precision,
 }
 
 impl TagConfig {
     /// The defaults on a device.
     pub fn on(device: Device) -> Self {
         Self {
-            device,
-            token_budget: device.token_budget(),
+            devices: vec![device],
+            setup: ClassifierSetup::on(device),
             aggregation: Aggregation::default(),
             decoding: Decoding::default(),
-            precision: Precision::default(),
         }
     }
 }
@@ -54,35 +51,41 @@ impl TagConfig {
 ///
 /// - *Ordering*: records keep their order, and so do the frames of their units. Micro-batches are cut in that order by
 ///   token budget, never across the end of a unit and never by timing.
-/// - *Memory*: three runs of at most a token budget (or one longer document) and 1024 records each, and the model.
-/// - *Cancellation*: dropping the output closes the model thread's channel; the micro-batch at hand ends first.
+/// - *Memory*: two runs and one for each device, of at most a token budget (or one longer document) and 1024 records
+///   each, and the model on each device.
+/// - *Cancellation*: dropping the output closes the model threads' channel; the micro-batches at hand end first.
 /// - *Rejects*: rejects and deletions pass through. A failing or panicking model is a fault.
 #[derive(Debug)]
 pub struct Tag {
-    thread: ModelThread,
+    threads: ModelThreads,
     decoder: Arc<Decoder>,
     token_budget: NonZeroUsize,
     stats: TagStats,
 }
 
 impl Tag {
-    /// Starts the model's thread and loads a checkpoint onto it. Blocks until that is done.
+    /// Starts a thread for each device and loads a checkpoint onto it. Blocks until that is done.
     ///
     /// # Errors
-    /// If the device cannot be used, lacks the precision, or the weights are not those that the configuration describes.
-    pub fn start(checkpoint: &Checkpoint, config: TagConfig) -> Result<Self, NerError> {
-        let factory = crate::classifier(checkpoint, config.device, config.precision)?;
-        Self::with_classifier(checkpoint.labels().clone(), factory, config)
+    /// If a device cannot be used, lacks the precision, or the weights are not those that the configuration describes.
+    pub fn start(checkpoint: &Checkpoint, config: &TagConfig) -> Result<Self, NerError> {
+        let classifier = |&device| crate::classifier(checkpoint, device, config.setup.clone());
+        let factories: Result<Vec<_>, _> = config.devices.iter().map(classifier).collect();
+        Self::with_classifiers(checkpoint.labels().clone(), factories?, config)
     }
 
-    /// Starts the model's thread with a classifier of any kind; its labels are those given. Blocks until it is made.
+    /// Starts a thread for each of some classifiers of any kind; their labels are those given. Blocks until they are made.
     ///
     /// # Errors
-    /// If the factory fails or panics.
-    pub fn with_classifier(labels: LabelSet, factory: ClassifierFactory, config: TagConfig) -> Result<Self, NerError> {
-        let thread = ModelThread::start(factory)?;
+    /// If a factory fails or panics.
+    pub fn with_classifiers(
+        labels: LabelSet,
+        factories: Vec<ClassifierFactory>,
+        config: &TagConfig,
+    ) -> Result<Self, NerError> {
+        let threads = ModelThreads::start(factories)?;
         let decoder = Arc::new(Decoder::new(labels, config.aggregation, config.decoding));
-        Ok(Self { thread, decoder, token_budget: config.token_budget, stats: TagStats::default() })
+        Ok(Self { threads, decoder, token_budget: config.setup.token_budget, stats: TagStats::default() })
     }
 
     /// What the model reads from now on.
@@ -100,6 +103,7 @@ impl Operator<Packet<TokenizedRecord>> for Tag {
 
     fn apply(self, input: Flow<Packet<TokenizedRecord>>, meter: Meter) -> Flow<Self::Output> {
         let steps = steps(input, Runs::new(self.token_budget));
+        let in_flight = IN_FLIGHT + self.threads.count();
         let tagger = Arc::new((self, meter));
         let mut tagged = steps
             .map(move |step| {
@@ -111,7 +115,7 @@ impl Operator<Packet<TokenizedRecord>> for Tag {
                     }
                 }
             })
-            .buffered(IN_FLIGHT);
+            .buffered(in_flight);
         Box::pin(try_stream! {
             while let Some(packet) = tagged.next().await {
                 yield packet?;
@@ -126,7 +130,7 @@ impl Tag {
         for batch in run.micro_batches(self.token_budget) {
             let size = Size::of(&batch);
             self.stats.begin();
-            let scored = self.thread.classify(batch).await.map_err(|error| Fault::new(NAME, error.kind(), error))?;
+            let scored = self.threads.classify(batch).await.map_err(|error| Fault::new(NAME, error.kind(), error))?;
             debug!(?size, took = ?scored.took, "micro-batch");
             self.stats.add(size, &scored);
             meter.add_busy(scored.took);

@@ -6,7 +6,7 @@ use std::ops::Range;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 
-use crate::shapes::Shapes;
+use crate::shapes::{Block, Shapes};
 
 /// One packed run of tokens, as the host sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,20 @@ impl MicroBatch {
         self.ids.len()
     }
 
+    /// The same sequences in micro-batches of at most so many tokens, or of one sequence.
+    pub fn split(&self, most_tokens: usize) -> Vec<Self> {
+        let mut parts = Vec::new();
+        let mut open = Self::default();
+        for sequence in self.sequences() {
+            if !open.is_empty() && open.token_count() + sequence.len() > most_tokens {
+                parts.push(std::mem::take(&mut open));
+            }
+            open.push(&self.ids[sequence]);
+        }
+        parts.extend((!open.is_empty()).then_some(open));
+        parts
+    }
+
     /// Whether there is nothing to read.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
@@ -47,21 +61,30 @@ impl MicroBatch {
 
 /// Where the sequences of a run begin and end, on the device: all that attention knows beside its operands.
 ///
-/// A backend with a packed attention of its own reads only [`bounds`](Self::bounds); the padded view is made when the
-/// plain one first asks for it, and then serves every layer.
+/// A backend with a packed attention of its own reads only [`bounds`](Self::bounds); the padded views are made when the
+/// plain one first asks for them, and then serve every layer.
 #[derive(Debug)]
 pub struct Sequences<B: Backend> {
     bounds: Vec<Range<usize>>,
     tokens: usize,
     shapes: Shapes,
     device: B::Device,
-    padded: OnceCell<PaddedView<B>>,
+    padded: OnceCell<PaddedViews<B>>,
 }
 
-/// How `[T, …]` becomes `[rows, length, …]` and back.
+/// How `[T, …]` becomes blocks of `[rows, length, …]` and back.
+#[derive(Debug)]
+pub struct PaddedViews<B: Backend> {
+    /// A view for each block.
+    pub views: Vec<PaddedView<B>>,
+    /// `[T]`: the place of each token, counted through all blocks.
+    pub scatter: Tensor<B, 1, Int>,
+}
+
+/// A block of sequences as rows of one length.
 #[derive(Debug)]
 pub struct PaddedView<B: Backend> {
-    /// Rows of the padded view: the sequences, and on some devices a few more.
+    /// Rows: the sequences, and on some devices a few more.
     pub rows: usize,
     /// Length of a row: that of the longest sequence, or more.
     pub length: usize,
@@ -69,8 +92,6 @@ pub struct PaddedView<B: Backend> {
     pub gather: Tensor<B, 1, Int>,
     /// `[rows, 1, 1, length]`: true where there is no token.
     pub empty: Tensor<B, 4, Bool>,
-    /// `[T]`: the place of each token.
-    pub scatter: Tensor<B, 1, Int>,
 }
 
 impl<B: Backend> Sequences<B> {
@@ -84,23 +105,33 @@ impl<B: Backend> Sequences<B> {
         &self.bounds
     }
 
-    /// The padded view.
-    pub fn padded(&self) -> &PaddedView<B> {
+    /// The padded views.
+    pub fn padded(&self) -> &PaddedViews<B> {
         self.padded.get_or_init(|| {
-            let longest = self.bounds.iter().map(ExactSizeIterator::len).max().unwrap_or(1);
-            self.view(self.shapes.rows(self.bounds.len().max(1)), self.shapes.length(longest))
+            let lengths: Vec<usize> = self.bounds.iter().map(ExactSizeIterator::len).collect();
+            let mut scatter = vec![0_i32; self.tokens];
+            let mut before = 0;
+            let mut view = |block: Block| {
+                let view = self.view(&block, before, &mut scatter);
+                before += block.rows * block.length;
+                view
+            };
+            let views = self.shapes.blocks(&lengths).into_iter().map(&mut view).collect();
+            let scatter = Tensor::from_data(TensorData::new(scatter, [self.tokens]), &self.device);
+            PaddedViews { views, scatter }
         })
     }
 
-    fn view(&self, rows: usize, length: usize) -> PaddedView<B> {
+    /// The view of a block whose places come after so many others.
+    fn view(&self, block: &Block, before: usize, scatter: &mut [i32]) -> PaddedView<B> {
+        let &Block { rows, length, .. } = block;
         let mut gather = vec![0_i32; rows * length];
         let mut empty = vec![true; rows * length];
-        let mut scatter = vec![0_i32; self.tokens];
-        for (row, sequence) in self.bounds.iter().enumerate() {
-            for (place, token) in (row * length..).zip(sequence.clone()) {
+        for (row, &sequence) in block.sequences.iter().enumerate() {
+            for (place, token) in (row * length..).zip(self.bounds[sequence].clone()) {
                 gather[place] = index(token);
                 empty[place] = false;
-                scatter[token] = index(place);
+                scatter[token] = index(before + place);
             }
         }
         PaddedView {
@@ -108,7 +139,6 @@ impl<B: Backend> Sequences<B> {
             length,
             gather: Tensor::from_data(TensorData::new(gather, [rows * length]), &self.device),
             empty: Tensor::from_data(TensorData::new(empty, [rows, 1, 1, length]), &self.device),
-            scatter: Tensor::from_data(TensorData::new(scatter, [self.tokens]), &self.device),
         }
     }
 }
@@ -137,11 +167,23 @@ mod tests {
     #[test]
     fn the_padded_view_gathers_and_scatters_the_same_tokens() {
         let sequences = Sequences::<Flex>::new(vec![0..3, 3..4], 5, Shapes::Exact, &FlexDevice);
-        let view = sequences.padded();
+        let padded = sequences.padded();
+        let [view] = padded.views.as_slice() else { panic!("one view, not {:?}", padded.views) };
         assert_eq!((view.rows, view.length), (2, 3));
         assert_eq!(view.gather.to_data().to_vec::<i32>().unwrap(), [0, 1, 2, 3, 0, 0]);
         assert_eq!(view.empty.to_data().to_vec::<bool>().unwrap(), [false, false, false, false, true, true]);
         // The fifth token belongs to no sequence and reads any place.
-        assert_eq!(view.scatter.to_data().to_vec::<i32>().unwrap(), [0, 1, 2, 3, 0]);
+        assert_eq!(padded.scatter.to_data().to_vec::<i32>().unwrap(), [0, 1, 2, 3, 0]);
+    }
+
+    #[test]
+    fn places_are_counted_through_all_blocks() {
+        // Rows of 64 come in blocks of 128, so 130 sequences need two.
+        let bounds: Vec<_> = (0..130).map(|sequence| 2 * sequence..2 * sequence + 2).collect();
+        let sequences = Sequences::<Flex>::new(bounds, 260, Shapes::Listed, &FlexDevice);
+        let padded = sequences.padded();
+        assert_eq!(padded.views.iter().map(|view| (view.rows, view.length)).collect::<Vec<_>>(), [(128, 64); 2]);
+        let scatter = padded.scatter.to_data().to_vec::<i32>().unwrap();
+        assert_eq!((scatter[255], scatter[256], scatter[259]), (127 * 64 + 1, 128 * 64, 129 * 64 + 1));
     }
 }

@@ -1,71 +1,141 @@
 //! The shapes that a micro-batch may have on a device that compiles and tunes kernels for each.
 //!
-//! Kernels on a GPU are compiled and tuned per shape, which costs seconds. There, the number of tokens, the rows and the
-//! row length of attention are rounded up to short lists, so that all of them are met in the first minutes of the
-//! first run and found in the disk cache ever after. On a CPU nothing is compiled and nothing is rounded.
+//! Kernels on a GPU are compiled and tuned per shape, which costs seconds. There, the tokens of a micro-batch are
+//! rounded up to a short list, and attention runs in blocks of one of a few shapes, so that all of them can be met
+//! before the first citation and found in the disk cache ever after. On a CPU nothing is compiled and nothing is rounded.
 
 /// Which shapes a device takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shapes {
     /// Those of the data.
     Exact,
-    /// The next of a short list.
-    Rounded,
+    /// Those of a short list.
+    Listed,
 }
 
-/// Fewest tokens of a rounded run; from there on the list doubles.
-const LEAST_TOKENS: usize = 256;
-/// Shortest rounded row of attention; from there on the list doubles.
-const LEAST_LENGTH: usize = 64;
-/// Fewest rounded rows of attention; from there on the list doubles.
-const LEAST_ROWS: usize = 4;
+/// Sequences that attention takes at once, as rows of one length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Rows; the last of them may be empty.
+    pub rows: usize,
+    /// Length of a row: that of the longest sequence, or more.
+    pub length: usize,
+    /// The sequences in the rows, by their number in the micro-batch.
+    pub sequences: Vec<usize>,
+}
+
+/// Fewest tokens of a listed micro-batch; from there on the list doubles.
+const LEAST_TOKENS: usize = 1024;
+/// Listed lengths of a row are multiples of this.
+const LENGTH_STEP: usize = 64;
+/// Places of a listed block, about: as many rows as fit.
+const BLOCK_PLACES: usize = 8192;
 
 impl Shapes {
     /// The number of tokens to run so many with. A budget that is itself in the list wastes next to nothing.
     pub fn tokens(self, count: usize) -> usize {
-        self.round(count, LEAST_TOKENS)
-    }
-
-    /// The number of rows to attend to so many sequences in.
-    pub fn rows(self, count: usize) -> usize {
-        self.round(count, LEAST_ROWS)
-    }
-
-    /// The row length to attend to sequences of up to this length in.
-    pub fn length(self, longest: usize) -> usize {
-        self.round(longest, LEAST_LENGTH)
-    }
-
-    fn round(self, value: usize, least: usize) -> usize {
         match self {
-            Self::Exact => value,
-            Self::Rounded => value.max(least).next_power_of_two(),
+            Self::Exact => count,
+            Self::Listed => count.max(LEAST_TOKENS).next_power_of_two(),
         }
     }
+
+    /// The blocks in which sequences of these lengths attend to themselves. Each sequence is in one of them.
+    pub fn blocks(self, lengths: &[usize]) -> Vec<Block> {
+        match self {
+            Self::Exact => {
+                let length = lengths.iter().copied().max().unwrap_or(0);
+                vec![Block { rows: lengths.len(), length, sequences: (0..lengths.len()).collect() }]
+            }
+            Self::Listed => listed_blocks(lengths),
+        }
+    }
+
+    /// Micro-batches, as the lengths of their sequences, that together meet every shape up to a token budget and a
+    /// number of positions. None where shapes are not listed.
+    pub fn all(self, token_budget: usize, positions: usize) -> Vec<Vec<usize>> {
+        if self == Self::Exact {
+            return Vec::new();
+        }
+        let lengths = (1..=positions.div_ceil(LENGTH_STEP)).map(|step| (step * LENGTH_STEP).min(positions));
+        let of_length = lengths.map(|length| vec![length; (token_budget / length).clamp(1, listed_rows(length))]);
+        let sizes = std::iter::successors(Some(LEAST_TOKENS), |tokens| Some(tokens * 2));
+        let of_tokens = sizes.take_while(|tokens| *tokens <= token_budget).map(|tokens| {
+            let length = positions.min(tokens);
+            vec![length; tokens / length]
+        });
+        of_length.chain(of_tokens).collect()
+    }
+}
+
+/// The longest first, so that the sequences of a block are of about one length.
+fn listed_blocks(lengths: &[usize]) -> Vec<Block> {
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    order.sort_by_key(|&sequence| std::cmp::Reverse(lengths[sequence]));
+    let mut blocks = Vec::new();
+    let mut rest = order.as_slice();
+    while let Some(&longest) = rest.first() {
+        let length = lengths[longest].next_multiple_of(LENGTH_STEP);
+        let rows = listed_rows(length);
+        let (sequences, later) = rest.split_at(rows.min(rest.len()));
+        blocks.push(Block { rows, length, sequences: sequences.to_vec() });
+        rest = later;
+    }
+    blocks
+}
+
+/// Rows of a listed block whose rows have up to this length.
+fn listed_rows(length: usize) -> usize {
+    (BLOCK_PLACES / length.next_multiple_of(LENGTH_STEP)).max(1)
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn exact_shapes_are_those_of_the_data() {
-        assert_eq!((Shapes::Exact.tokens(777), Shapes::Exact.rows(3), Shapes::Exact.length(77)), (777, 3, 77));
+        assert_eq!(Shapes::Exact.tokens(777), 777);
+        assert_eq!(Shapes::Exact.blocks(&[3, 9]), [Block { rows: 2, length: 9, sequences: vec![0, 1] }]);
+        assert!(Shapes::Exact.all(4096, 512).is_empty());
     }
 
     #[test]
-    fn rounded_shapes_are_few_and_never_smaller_than_the_data() {
-        let tokens: BTreeSet<_> = (1..=65_536).map(|count| Shapes::Rounded.tokens(count)).collect();
-        let lengths: BTreeSet<_> = (1..=512).map(|length| Shapes::Rounded.length(length)).collect();
-        assert_eq!(tokens.into_iter().collect::<Vec<_>>(), [256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536]);
-        assert_eq!(lengths.into_iter().collect::<Vec<_>>(), [64, 128, 256, 512]);
-        assert!((1..5000).all(|n| Shapes::Rounded.rows(n) >= n && Shapes::Rounded.tokens(n) >= n));
+    fn listed_shapes_are_few_and_all_of_them_are_listed() {
+        let tokens: BTreeSet<_> = (1..=32_768).map(|count| Shapes::Listed.tokens(count)).collect();
+        assert_eq!(tokens.iter().copied().collect::<Vec<_>>(), [1024, 2048, 4096, 8192, 16_384, 32_768]);
+        let shape = |block: &Block| (block.rows, block.length);
+        let blocks: BTreeSet<_> = (1..=512).map(|length| shape(&Shapes::Listed.blocks(&[length])[0])).collect();
+        assert_eq!(blocks.len(), 8);
+
+        let all = Shapes::Listed.all(32_768, 512);
+        let met: BTreeSet<_> = all.iter().map(|lengths| Shapes::Listed.tokens(lengths.iter().sum())).collect();
+        assert_eq!(met, tokens);
+        let met: BTreeSet<_> =
+            all.iter().flat_map(|lengths| Shapes::Listed.blocks(lengths)).map(|b| shape(&b)).collect();
+        assert_eq!(met, blocks);
     }
 
     #[test]
     fn a_full_budget_of_a_listed_size_is_not_rounded_up() {
-        assert_eq!(Shapes::Rounded.tokens(16_384), 16_384);
+        assert_eq!(Shapes::Listed.tokens(16_384), 16_384);
+    }
+
+    proptest! {
+        #[test]
+        fn every_sequence_is_in_one_block_that_has_room(lengths in prop::collection::vec(1_usize..600, 0..200)) {
+            let blocks = Shapes::Listed.blocks(&lengths);
+            let mut met: Vec<usize> = blocks.iter().flat_map(|block| block.sequences.clone()).collect();
+            met.sort_unstable();
+            prop_assert_eq!(met, (0..lengths.len()).collect::<Vec<_>>());
+            for block in blocks {
+                prop_assert!(block.sequences.len() <= block.rows);
+                prop_assert!(block.sequences.iter().all(|&sequence| lengths[sequence] <= block.length));
+            }
+        }
     }
 }

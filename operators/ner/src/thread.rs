@@ -1,10 +1,12 @@
-//! The one thread that owns the model.
+//! The threads that own the model: one for each device.
 //!
-//! GPU streams belong to threads and weights are large, so the model is made, run and dropped on one thread. Its
-//! channel holds one micro-batch: the next is ready while one runs, and no more than that is kept waiting.
+//! GPU streams belong to threads and weights are large, so a model is made, run and dropped on one thread. The threads
+//! share a channel of one micro-batch: the next is ready while each of them is at work, and no more is kept waiting.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,11 +17,15 @@ use crate::{ClassifierFactory, Logits, MicroBatch, NerError, TokenClassifier};
 /// What the thread is called in debuggers and profiles.
 const NAME: &str = "pubtag-model";
 
-/// A handle to the thread; clones share it. The thread ends once all handles are dropped.
+/// A handle to the threads; clones share them. They end once all handles are dropped.
 #[derive(Clone, Debug)]
-pub(crate) struct ModelThread {
+pub(crate) struct ModelThreads {
     jobs: mpsc::Sender<Job>,
+    count: usize,
 }
+
+/// The channel's end that the threads share.
+type Queue = Arc<Mutex<mpsc::Receiver<Job>>>;
 
 /// A micro-batch and where its logits go.
 struct Job {
@@ -36,32 +42,31 @@ pub(crate) struct Scored {
     pub(crate) took: Duration,
 }
 
-impl ModelThread {
-    /// Starts the thread and waits until the model is loaded.
+impl ModelThreads {
+    /// Starts a thread for each factory and waits until all models are loaded.
     ///
     /// # Errors
-    /// If the thread cannot be started, or the factory fails or panics on it.
-    pub(crate) fn start(factory: ClassifierFactory) -> Result<Self, NerError> {
+    /// If a thread cannot be started, or a factory fails or panics on it.
+    pub(crate) fn start(factories: Vec<ClassifierFactory>) -> Result<Self, NerError> {
         let (jobs, queue) = mpsc::channel(1);
-        let (ready, loaded) = std::sync::mpsc::sync_channel(1);
-        let body = move || match guarded(factory) {
-            Ok(model) => {
-                if ready.send(Ok(())).is_ok() {
-                    serve(model, queue);
-                }
-            }
-            // If nobody waits any more, nobody wants to know.
-            Err(error) => drop(ready.send(Err(error))),
-        };
-        thread::Builder::new().name(NAME.to_owned()).spawn(body).map_err(NerError::Spawn)?;
-        loaded.recv().map_err(|_| NerError::Stopped)??;
-        Ok(Self { jobs })
+        let (count, queue) = (factories.len(), Arc::new(Mutex::new(queue)));
+        // All are started before the first is waited for: models load side by side.
+        let loading: Vec<_> = factories.into_iter().map(|factory| start_one(factory, queue.clone())).collect();
+        for loaded in loading {
+            loaded?.recv().map_err(|_| NerError::Stopped)??;
+        }
+        Ok(Self { jobs, count })
     }
 
-    /// Scores a micro-batch after those that were handed in before it.
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Scores a micro-batch on the first thread that is free, once those that were handed in before it are taken.
     ///
     /// # Errors
-    /// If the model fails or panics. After a panic the thread has ended.
+    /// If the model fails or panics. After a panic its thread has ended.
     pub(crate) async fn classify(&self, batch: MicroBatch) -> Result<Scored, NerError> {
         let (reply, scored) = oneshot::channel();
         self.jobs.send(Job { batch, reply }).await.map_err(|_| NerError::Stopped)?;
@@ -69,9 +74,30 @@ impl ModelThread {
     }
 }
 
+/// Starts a thread; what is returned says when its model is loaded.
+fn start_one(factory: ClassifierFactory, queue: Queue) -> Result<Receiver<Result<(), NerError>>, NerError> {
+    let (ready, loaded) = sync_channel(1);
+    let body = move || match guarded(factory) {
+        Ok(model) => {
+            if ready.send(Ok(())).is_ok() {
+                serve(model, &queue);
+            }
+        }
+        // If nobody waits any more, nobody wants to know.
+        Err(error) => drop(ready.send(Err(error))),
+    };
+    thread::Builder::new().name(NAME.to_owned()).spawn(body).map_err(NerError::Spawn)?;
+    Ok(loaded)
+}
+
+/// The next job, for whichever thread asks first; none once the channel is closed.
+fn next(queue: &Queue) -> Option<Job> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv()
+}
+
 /// Runs jobs until the channel closes or the model panics: what it is after a panic, nobody knows.
-fn serve(mut model: Box<dyn TokenClassifier>, mut queue: mpsc::Receiver<Job>) {
-    while let Some(Job { batch, reply }) = queue.blocking_recv() {
+fn serve(mut model: Box<dyn TokenClassifier>, queue: &Queue) {
+    while let Some(Job { batch, reply }) = next(queue) {
         let start = Instant::now();
         let result = guarded(|| model.classify(&batch)).map(|logits| Scored { logits, took: start.elapsed() });
         let panicked = matches!(result, Err(NerError::Panicked { .. }));
@@ -118,10 +144,10 @@ mod tests {
     }
 
     /// A thread with an [`Echo`], and a channel that closes when the model is dropped.
-    fn echo() -> (ModelThread, std_mpsc::Receiver<()>) {
+    fn echo() -> (ModelThreads, std_mpsc::Receiver<()>) {
         let (alive, ended) = std_mpsc::channel();
         let factory = move || Ok(Box::new(Echo { _alive: alive }) as Box<dyn TokenClassifier>);
-        (ModelThread::start(Box::new(factory)).unwrap(), ended)
+        (ModelThreads::start(vec![Box::new(factory)]).unwrap(), ended)
     }
 
     fn batch(ids: &[u32]) -> MicroBatch {
@@ -163,13 +189,36 @@ mod tests {
         assert_eq!(ended.recv_timeout(Duration::from_secs(10)), Err(std_mpsc::RecvTimeoutError::Disconnected));
     }
 
+    /// Waits for another model at each micro-batch.
+    struct Together(Arc<std::sync::Barrier>);
+
+    impl TokenClassifier for Together {
+        fn classify(&mut self, batch: &MicroBatch) -> Result<Logits, NerError> {
+            self.0.wait();
+            Ok(Logits { labels: 1, values: batch.ids().iter().map(|&id| id as f32).collect(), padding: 0 })
+        }
+    }
+
+    #[tokio::test]
+    async fn two_devices_work_at_the_same_time_and_each_reply_goes_where_it_belongs() {
+        let barrier = Arc::new(std::sync::Barrier::new(2));
+        let factory = |barrier: Arc<_>| -> ClassifierFactory { Box::new(move || Ok(Box::new(Together(barrier)))) };
+        let threads = ModelThreads::start(vec![factory(barrier.clone()), factory(barrier)]).unwrap();
+        for first in (0..20).step_by(2) {
+            let (first, second) = (batch(&[first]), batch(&[first + 1]));
+            let (one, two) = futures::join!(threads.classify(first.clone()), threads.classify(second.clone()));
+            assert_eq!(one.unwrap().logits.values, [first.ids()[0] as f32]);
+            assert_eq!(two.unwrap().logits.values, [second.ids()[0] as f32]);
+        }
+    }
+
     #[test]
     fn a_model_that_fails_or_panics_while_loading_is_an_error_at_the_start() {
         let failing: ClassifierFactory = Box::new(|| Err(NerError::NotFinite));
-        assert!(matches!(ModelThread::start(failing), Err(NerError::NotFinite)));
+        assert!(matches!(ModelThreads::start(vec![failing]), Err(NerError::NotFinite)));
         let panicking: ClassifierFactory = Box::new(|| panic!("no weights"));
         assert!(
-            matches!(ModelThread::start(panicking), Err(NerError::Panicked { message }) if message == "no weights")
+            matches!(ModelThreads::start(vec![panicking]), Err(NerError::Panicked { message }) if message == "no weights")
         );
     }
 }

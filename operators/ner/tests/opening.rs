@@ -15,7 +15,8 @@ use safetensors::{Dtype, SafeTensors};
 
 /// Opens and loads a model; the error, which always is one of configuration here.
 fn error_of(directory: &Path) -> NerError {
-    let opened = Checkpoint::open(directory).and_then(|checkpoint| Tag::start(&checkpoint, TagConfig::on(Device::Cpu)));
+    let opened =
+        Checkpoint::open(directory).and_then(|checkpoint| Tag::start(&checkpoint, &TagConfig::on(Device::Cpu)));
     let error = opened.unwrap_err();
     assert_eq!(error.kind(), FaultKind::Configuration, "{error}");
     error
@@ -42,7 +43,7 @@ fn a_whole_checkpoint_opens() {
     let checkpoint = Checkpoint::open(fixture("tiny-bert")).unwrap();
     assert_eq!((checkpoint.name().as_str(), checkpoint.max_tokens().get()), ("tiny-bert", 64));
     assert_eq!(checkpoint.labels().entity_types(), ["Disease"]);
-    assert!(Tag::start(&checkpoint, TagConfig::on(Device::Cpu)).is_ok());
+    assert!(Tag::start(&checkpoint, &TagConfig::on(Device::Cpu)).is_ok());
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn tensors_that_a_tagger_does_not_need_are_ignored_and_no_others() {
     let copy = copy_of("tiny-bert");
     let ignorable = ["bert.embeddings.position_ids", "bert.pooler.dense.bias"];
     add_tensors(copy.path(), &ignorable, Dtype::I64);
-    assert!(Tag::start(&Checkpoint::open(copy.path()).unwrap(), TagConfig::on(Device::Cpu)).is_ok());
+    assert!(Tag::start(&Checkpoint::open(copy.path()).unwrap(), &TagConfig::on(Device::Cpu)).is_ok());
     add_tensors(copy.path(), &["bert.encoder.layer.2.output.dense.bias"], Dtype::F32);
     let text = error_of(copy.path()).to_string();
     assert!(text.ends_with("describes: bert.encoder.layer.2.output.dense.bias is not part of the model"), "{text}");
@@ -142,7 +143,7 @@ fn tensors_that_a_tagger_does_not_need_are_ignored_and_no_others() {
 fn the_old_names_of_a_layer_norm_are_read() {
     let copy = copy_of("tiny-bert");
     edit_weights(copy.path(), "bert.embeddings.LayerNorm.bias\"", "bert.embeddings.LayerNorm.beta\"");
-    assert!(Tag::start(&Checkpoint::open(copy.path()).unwrap(), TagConfig::on(Device::Cpu)).is_ok());
+    assert!(Tag::start(&Checkpoint::open(copy.path()).unwrap(), &TagConfig::on(Device::Cpu)).is_ok());
 }
 
 #[test]
@@ -161,7 +162,7 @@ fn damaged_weights_are_named() {
 #[test]
 fn cuda_in_a_program_without_it_is_refused_before_anything_starts() {
     let checkpoint = Checkpoint::open(fixture("tiny-bert")).unwrap();
-    let error = Tag::start(&checkpoint, TagConfig::on(Device::Cuda(0))).unwrap_err();
+    let error = Tag::start(&checkpoint, &TagConfig::on(Device::Cuda(0))).unwrap_err();
     assert_eq!(error.kind(), FaultKind::Configuration);
     assert!(error.to_string().starts_with("cannot use device cuda:0: "), "{error}");
 }

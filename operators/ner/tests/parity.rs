@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::{copy_of, fixture, shared};
 use half::{bf16, f16};
-use pubtag_ner::{Checkpoint, Device, Logits, MicroBatch, Precision, TokenClassifier, classifier};
+use pubtag_ner::{Checkpoint, ClassifierSetup, Device, Logits, MicroBatch, TokenClassifier, classifier};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
@@ -28,7 +28,7 @@ fn open(directory: &Path) -> Box<dyn TokenClassifier> {
     if !directory.join("tokenizer.json").exists() {
         std::fs::copy(fixture("tiny-bert").join("tokenizer.json"), directory.join("tokenizer.json")).unwrap();
     }
-    classifier(&Checkpoint::open(directory).unwrap(), Device::Cpu, Precision::F32).unwrap()().unwrap()
+    classifier(&Checkpoint::open(directory).unwrap(), Device::Cpu, ClassifierSetup::on(Device::Cpu)).unwrap()().unwrap()
 }
 
 fn packed<'a>(sequences: impl IntoIterator<Item = &'a Case>) -> MicroBatch {

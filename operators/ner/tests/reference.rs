@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use common::shared;
 use pubtag_ner::{
-    Aggregation, Checkpoint, Decoder, Decoding, Device, Logits, MicroBatch, Precision, TokenClassifier, classifier,
+    Aggregation, Checkpoint, ClassifierSetup, Decoder, Decoding, Device, Logits, MicroBatch, TokenClassifier,
+    classifier,
 };
 use pubtag_schemas::{CharOffsets, TokenWindow};
 use pubtag_tokenize::{WindowSize, WindowTokenizer};
@@ -45,7 +46,7 @@ fn every_entity_of_the_reference_is_found_with_its_score_and_no_other() {
     let checkpoint = Checkpoint::open(directory).unwrap();
     let size = WindowSize::of_model(checkpoint.max_tokens());
     let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), size).unwrap();
-    let mut model = classifier(&checkpoint, Device::Cpu, Precision::F32).unwrap()().unwrap();
+    let mut model = classifier(&checkpoint, Device::Cpu, ClassifierSetup::on(Device::Cpu)).unwrap()().unwrap();
     let text = std::fs::read_to_string(rows).unwrap();
     let (mut compared, mut worst) = (0, 0.0_f32);
     for line in text.lines() {
@@ -83,7 +84,7 @@ fn viterbi_gives_valid_entities_and_mostly_those_of_argmax() {
     let checkpoint = Checkpoint::open(directory).unwrap();
     let size = WindowSize::of_model(checkpoint.max_tokens());
     let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), size).unwrap();
-    let mut model = classifier(&checkpoint, Device::Cpu, Precision::F32).unwrap()().unwrap();
+    let mut model = classifier(&checkpoint, Device::Cpu, ClassifierSetup::on(Device::Cpu)).unwrap()().unwrap();
     let decoder = |decoding| Decoder::new(checkpoint.labels().clone(), Aggregation::First, decoding);
     let (viterbi, argmax) = (decoder(Decoding::Viterbi), decoder(Decoding::Argmax));
     let text = std::fs::read_to_string(rows).unwrap();

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use burn::backend::Autodiff;
 use burn_flex::{Flex, FlexDevice};
 use pubtag_ner::train::{Example, Monitor, StepReport, TrainConfig, Verdict, train};
-use pubtag_ner::{Checkpoint, Device, Logits, MicroBatch, Precision, classifier};
+use pubtag_ner::{Checkpoint, ClassifierSetup, Device, Logits, MicroBatch, classifier};
 
 /// The backend's random numbers come from one generator for the whole process: one training run at a time.
 static GENERATOR: Mutex<()> = Mutex::new(());
@@ -84,7 +84,7 @@ fn a_model_learns_and_its_saved_weights_say_what_it_said() {
     }
     std::fs::write(directory.path().join("model.safetensors"), weights).unwrap();
     let checkpoint = Checkpoint::open(directory.path()).unwrap();
-    let mut model = classifier(&checkpoint, Device::Cpu, Precision::F32).unwrap()().unwrap();
+    let mut model = classifier(&checkpoint, Device::Cpu, ClassifierSetup::on(Device::Cpu)).unwrap()().unwrap();
     for (example, said) in examples().iter().zip(&notes.best) {
         let mut batch = MicroBatch::default();
         batch.push(&example.ids);

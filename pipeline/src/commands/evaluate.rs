@@ -9,15 +9,14 @@ use pubtag_corpus::score::errors::{ErrorList, Side, SpanError};
 use pubtag_corpus::score::spans::{self, Match};
 use pubtag_corpus::score::tags::{self, Mode, TokenTable};
 use pubtag_corpus::score::{Score, ScoreError, Scores, errors};
-use pubtag_ner::{Checkpoint, Decoder, Logits, NerError, classifier};
+use pubtag_ner::{Checkpoint, Decoder, Logits, classifier};
 use pubtag_schemas::{AnnotatedDocument, Layout};
 use serde::Serialize;
 
 use crate::bundled::named_or_bundled;
 use crate::cli::EvaluateArgs;
-use crate::device::use_threads;
+use crate::device::{DeviceConfig, of_model, use_threads};
 use crate::exit::{Exit, Failure};
-use crate::processors::physical_cores;
 use crate::training::card::Seen;
 use crate::training::gold::{Gold, Labels, categories, is_ncbi};
 use crate::training::passages;
@@ -66,7 +65,8 @@ struct Evaluation {
 /// # Errors
 /// The model or the corpus cannot be used, or the model was trained on the corpus.
 pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
-    use_threads(args.threads.unwrap_or_else(physical_cores))?;
+    let device = DeviceConfig::check(args.device.clone());
+    use_threads(device.threads)?;
     let gold = Gold::read(&args.gold, args.from, args.labels)?;
     let checkpoint = Checkpoint::open(named_or_bundled(args.model.clone())?).map_err(of_model)?;
     if !args.allow_training_data && Seen::by(checkpoint.files()).contains(&gold) {
@@ -93,10 +93,6 @@ pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
     Ok(io::stdout().lock().write_all(text.as_bytes()))
 }
 
-fn of_model(error: NerError) -> Failure {
-    Failure::new(error.kind(), error)
-}
-
 fn warn_of_unknown(gold: &Gold, checkpoint: &Checkpoint, labels: Labels) {
     let known: BTreeSet<&str> = checkpoint.labels().entity_types().iter().map(|name| labels.name_of(name)).collect();
     for category in categories(&gold.documents).iter().filter(|category| !known.contains(category.as_str())) {
@@ -109,8 +105,8 @@ fn predict(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Result<
     let tokenizer = tokenizer(checkpoint)?;
     let passages = passages::as_tagged(&gold.documents, args.context_words);
     let tokenized = Tokenized::new(passages, &tokenizer).map_err(|error| Failure::new(error.kind(), error))?;
-    let mut model =
-        classifier(checkpoint, args.device.choose(), args.precision).and_then(|open| open()).map_err(of_model)?;
+    let (device, setup) = DeviceConfig::check(args.device.clone()).first()?;
+    let mut model = classifier(checkpoint, device, setup).and_then(|open| open()).map_err(of_model)?;
     let logits = tokenized.classify(&mut *model).map_err(of_model)?;
     let decoder = Decoder::new(checkpoint.labels().clone(), args.aggregation, args.decode);
     let mut found = tokenized.decode(&gold.documents, &decoder, &mut logits.iter().flat_map(Logits::rows));
@@ -147,7 +143,7 @@ fn evaluate(
         mentions: gold.mentions(),
         decode: args.decode.to_string(),
         aggregation: args.aggregation.to_string(),
-        precision: args.precision.to_string(),
+        precision: args.device.precision.to_string(),
         reading: if own_text {
             "each document whole, as `pubtag run` reads it".to_owned()
         } else {

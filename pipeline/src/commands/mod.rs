@@ -6,5 +6,7 @@ pub mod evaluate;
 pub mod inspect;
 pub mod run;
 pub mod schema;
+pub mod self_test;
 pub mod show;
 pub mod train;
+pub mod warm_up;

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use pubtag_corpus::Format;
 use pubtag_ner::train::{Example, TrainConfig, TrainState, fine_tune};
-use pubtag_ner::{Aggregation, Checkpoint, Decoder, Decoding, NerError};
+use pubtag_ner::{Aggregation, Checkpoint, Decoder, Decoding};
 use pubtag_schemas::AnnotatedDocument;
 use pubtag_tokenize::{TokenizeError, WindowTokenizer};
 
 use crate::cli::{ClassWeights, TrainArgs};
-use crate::device::use_threads;
+use crate::device::{of_model, use_threads};
 use crate::exit::{Exit, Failure};
 use crate::processors::physical_cores;
 use crate::report::grouped;
@@ -111,9 +111,8 @@ fn learn(
         seed: args.seed,
     };
     let mut of_epoch = |epoch| examples(epoch).unwrap_or_default();
-    let device = args.device.choose();
-    fine_tune(checkpoint, &mut of_epoch, scored, &config, state, device, watch)
-        .map_err(|error: NerError| Failure::new(error.kind(), error))
+    let device = args.device.choose().map_err(of_model)?[0];
+    fine_tune(checkpoint, &mut of_epoch, scored, &config, state, device, watch).map_err(of_model)
 }
 
 /// `all / (labels · occurrences)` for each label, as NeMo weighs them; 1 for a label that never occurs.

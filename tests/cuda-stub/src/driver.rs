@@ -139,7 +139,6 @@ impl Driver {
         let to = self.live(to, bytes)?;
         // SAFETY: the target is live device memory; the source is the caller's, who says that it has so many bytes.
         unsafe { ptr::copy(from, to, bytes) };
-        self.log(&format!("h2d {bytes}"));
         Ok(())
     }
 
@@ -148,7 +147,6 @@ impl Driver {
         let from = self.live(from, bytes)?;
         // SAFETY: the source is live device memory; the target is the caller's, who says that it has room.
         unsafe { if self.settings.nan { ptr::write_bytes(to, 0xff, bytes) } else { ptr::copy(from, to, bytes) } }
-        self.log(&format!("d2h {bytes}"));
         Ok(())
     }
 
@@ -157,7 +155,6 @@ impl Driver {
         let (to, from) = (self.live(to, bytes)?, self.live(from, bytes)?);
         // SAFETY: both are live device memory.
         unsafe { ptr::copy(from, to, bytes) };
-        self.log(&format!("d2d {bytes}"));
         Ok(())
     }
 

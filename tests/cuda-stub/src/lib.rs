@@ -62,6 +62,12 @@ fn checked(verdict: Result<(), String>) -> Code {
     }
 }
 
+/// As [`checked`], for a copy of so many bytes, which is logged.
+fn copied(kind: &str, bytes: usize, verdict: Result<(), String>) -> Code {
+    with(|driver| driver.log(&format!("{kind} {bytes}")));
+    checked(verdict)
+}
+
 fn put<T>(place: *mut T, value: T) -> Code {
     // SAFETY: the caller hands the place of an out parameter, as the driver API asks.
     unsafe { place.write(value) };
@@ -267,17 +273,17 @@ extern "C" fn cuMemFreeHost(memory: *mut c_void) -> Code {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemcpyHtoDAsync_v2(to: Address, from: *const c_void, bytes: usize, _stream: *mut c_void) -> Code {
-    checked(with(|driver| driver.write(to, from.cast(), bytes)))
+    copied("h2d", bytes, with(|driver| driver.write(to, from.cast(), bytes)))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemcpyDtoHAsync_v2(to: *mut c_void, from: Address, bytes: usize, _stream: *mut c_void) -> Code {
-    checked(with(|driver| driver.read(to.cast(), from, bytes)))
+    copied("d2h", bytes, with(|driver| driver.read(to.cast(), from, bytes)))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemcpyDtoDAsync_v2(to: Address, from: Address, bytes: usize, _stream: *mut c_void) -> Code {
-    checked(with(|driver| driver.copy(to, from, bytes)))
+    copied("d2d", bytes, with(|driver| driver.copy(to, from, bytes)))
 }
 
 /// `CUDA_MEMCPY2D`.
@@ -322,7 +328,12 @@ extern "C" fn cuMemcpy2DAsync_v2(rectangle: *const Rectangle, _stream: *mut c_vo
             _ => driver.write(copy.target_device + target as u64, copy.source_host.wrapping_add(source), copy.width),
         })
     };
-    checked((0..copy.height).try_for_each(row))
+    let kind = match (copy.source_kind, copy.target_kind) {
+        (DEVICE, DEVICE) => "d2d",
+        (DEVICE, _) => "d2h",
+        _ => "h2d",
+    };
+    copied(kind, copy.width * copy.height, (0..copy.height).try_for_each(row))
 }
 
 // ---- modules and launches

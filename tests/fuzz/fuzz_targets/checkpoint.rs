@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pubtag_ner::{Checkpoint, Device, Precision, classifier};
+use pubtag_ner::{Checkpoint, ClassifierSetup, Device, classifier};
 use pubtag_tokenize::{WindowSize, WindowTokenizer};
 
 const SEPARATOR: &[u8] = b"\xff\xfe\xff";
@@ -21,7 +21,7 @@ fuzz_target!(|data: &[u8]| {
         std::fs::write(directory.join(name), bytes).expect("memory has room");
     }
     if let Ok(checkpoint) = Checkpoint::open(&directory) {
-        let _ = classifier(&checkpoint, Device::Cpu, Precision::F32).and_then(|open| open().map(|_| ()));
+        let _ = classifier(&checkpoint, Device::Cpu, ClassifierSetup::on(Device::Cpu)).and_then(|open| open().map(|_| ()));
         let _ = WindowTokenizer::open(&directory, WindowSize::of_model(checkpoint.max_tokens()));
     }
 });

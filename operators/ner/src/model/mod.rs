@@ -19,7 +19,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::backend::NerBackend;
 use crate::config::ModelConfig;
-use crate::kernels::Precision;
+use crate::kernels;
 use crate::packed::{MicroBatch, Sequences, index};
 use crate::shapes::Shapes;
 use crate::weights::Weights;
@@ -83,7 +83,7 @@ impl<B: NerBackend> TokenClassification<B> {
     }
 
     /// Turns the model into the form in which its backend runs it.
-    pub fn prepare(self, precision: Precision) -> PreparedModel<B> {
+    pub fn prepare(self, precision: kernels::Precision) -> PreparedModel<B> {
         PreparedModel {
             embeddings: self.embeddings,
             encoder: B::prepare(self.layers, precision),

@@ -28,8 +28,9 @@ fn tag(token_budget: usize) -> (Tag, Receiver<usize>) {
     let labels = [(0, "O".to_owned()), (1, "B-Disease".to_owned())].into();
     let factory: ClassifierFactory = Box::new(move || Ok(Box::new(Threes { read })));
     let token_budget = NonZeroUsize::new(token_budget).unwrap();
-    let config = TagConfig { token_budget, ..TagConfig::on(Device::Cpu) };
-    (Tag::with_classifier(LabelSet::from_id2label(&labels).unwrap(), factory, config).unwrap(), sizes)
+    let mut config = TagConfig::on(Device::Cpu);
+    config.setup.token_budget = token_budget;
+    (Tag::with_classifiers(LabelSet::from_id2label(&labels).unwrap(), vec![factory], &config).unwrap(), sizes)
 }
 
 fn close(index: usize) -> Packet<TokenizedRecord> {

@@ -18,7 +18,7 @@ use super::state::{Best, TrainState};
 use crate::backend::NerBackend;
 use crate::classifier::Logits;
 use crate::config::ModelConfig;
-use crate::kernels::Precision;
+use crate::kernels;
 use crate::model::{Inputs, TokenClassification};
 use crate::packed::MicroBatch;
 use crate::{Checkpoint, NerError};
@@ -224,7 +224,7 @@ where
 
     /// Logits for each example, in their order.
     fn score(&self, examples: &[Example]) -> Result<Vec<Logits>, NerError> {
-        let model = self.model().valid().prepare(Precision::F32);
+        let model = self.model().valid().prepare(kernels::Precision::F32);
         let mut scratch = Default::default();
         let mut scored = Vec::with_capacity(examples.len());
         let mut rest = examples;

@@ -1,0 +1,105 @@
+//! How far a device's logits are from those of the CPU in single precision.
+
+use crate::backend::open_cpu;
+use crate::{Checkpoint, Logits, MicroBatch, NerError, Precision, TokenClassifier};
+
+/// Sequences of many lengths, few enough to be read in a moment.
+const LENGTHS: [usize; 6] = [3, 17, 64, 100, 190, 512];
+
+/// How far two devices agree on the same tokens.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Agreement {
+    /// Tokens that both read.
+    pub tokens: usize,
+    /// The largest difference between two logits, as a share of the largest logit.
+    pub difference: f32,
+    /// Tokens whose best label is the same.
+    pub same_labels: usize,
+}
+
+impl Agreement {
+    /// Whether a device that computes in a precision agrees as far as that allows.
+    pub fn holds(&self, precision: Precision) -> bool {
+        self.difference <= tolerance(precision)
+    }
+}
+
+/// The largest difference that a precision explains, as a share of the largest logit.
+pub fn tolerance(precision: Precision) -> f32 {
+    match precision {
+        // On CUDA products may have TF32 factors, of the digits of half precision.
+        Precision::F32 => 0.01,
+        Precision::F16 => 0.02,
+        Precision::Bf16 => 0.1,
+        Precision::Int8 => 0.25,
+    }
+}
+
+/// Has a classifier and the CPU read the same tokens, drawn from the whole vocabulary.
+///
+/// # Errors
+/// If one of them fails, or the checkpoint's weights cannot be read.
+pub fn with_cpu(checkpoint: &Checkpoint, classifier: &mut dyn TokenClassifier) -> Result<Agreement, NerError> {
+    let batch = sample(checkpoint, &LENGTHS);
+    let expected = open_cpu(checkpoint, Precision::F32)?.classify(&batch)?;
+    Ok(compare(&expected, &classifier.classify(&batch)?))
+}
+
+/// Sequences of these lengths, or as long as the model reads, the same for every model of one vocabulary (Knuth's
+/// multiplicative sequence).
+pub fn sample(checkpoint: &Checkpoint, lengths: &[usize]) -> MicroBatch {
+    let (vocabulary, longest) = (checkpoint.config().vocab_size as u32, checkpoint.max_tokens().get());
+    let mut batch = MicroBatch::default();
+    let mut drawn = 1_u32;
+    for &length in lengths {
+        let mut draw = || {
+            drawn = drawn.wrapping_mul(2_654_435_761).wrapping_add(1);
+            (drawn >> 8) % vocabulary
+        };
+        batch.push(&std::iter::repeat_with(&mut draw).take(length.min(longest)).collect::<Vec<_>>());
+    }
+    batch
+}
+
+/// Holds the logits of the same tokens against each other.
+pub fn compare(expected: &Logits, found: &Logits) -> Agreement {
+    let largest = |values: &mut dyn Iterator<Item = f32>| values.fold(0.0, f32::max);
+    let range = largest(&mut expected.values.iter().map(|value| value.abs()));
+    let apart = largest(&mut expected.values.iter().zip(&found.values).map(|(a, b)| (a - b).abs()));
+    let best = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
+    let same_labels = expected.rows().zip(found.rows()).filter(|(a, b)| best(a) == best(b)).count();
+    Agreement { tokens: expected.rows().len(), difference: apart / range.max(f32::MIN_POSITIVE), same_labels }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tiny() -> Checkpoint {
+        Checkpoint::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny-bert")).unwrap()
+    }
+
+    #[test]
+    fn the_cpu_agrees_with_itself_in_every_precision_that_it_has() {
+        for precision in [Precision::F32, Precision::Int8] {
+            let mut classifier = open_cpu(&tiny(), precision).unwrap();
+            let agreement = with_cpu(&tiny(), &mut classifier).unwrap();
+            assert!(agreement.holds(precision), "{precision}: {agreement:?}");
+        }
+    }
+
+    /// A device that computes nothing, as after a launch that was dropped.
+    struct Zeros;
+
+    impl TokenClassifier for Zeros {
+        fn classify(&mut self, batch: &MicroBatch) -> Result<Logits, NerError> {
+            Ok(Logits { labels: 3, values: vec![0.0; 3 * batch.token_count()], padding: 0 })
+        }
+    }
+
+    #[test]
+    fn a_device_that_computes_nothing_does_not_agree() {
+        let agreement = with_cpu(&tiny(), &mut Zeros).unwrap();
+        assert!(Precision::ALL.iter().all(|&precision| !agreement.holds(precision)), "{agreement:?}");
+    }
+}

@@ -1,0 +1,71 @@
+//! Where compiled kernels and the results of tuning are kept from one night to the next.
+//!
+//! Neither cache of the library below knows the card, so each kind of card, and all else that decides a kernel, has a folder
+//! of its own.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use burn_cubecl::cubecl::config::cache::CacheConfig;
+use burn_cubecl::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
+
+use super::card::Card;
+use crate::config::ModelConfig;
+use crate::{ClassifierSetup, Device, NerError};
+
+/// The version of what makes kernels; a test holds it to the one that is built in.
+const BURN: &str = "burn-0.21.0";
+
+/// The folder of this process: there can be but one.
+static FOLDER: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// Has kernels for a model on a card kept in its own folder below the cache.
+pub(super) fn keep_kernels(card: &Card, model: &ModelConfig, setup: &ClassifierSetup) -> Result<(), NerError> {
+    let refuse = |reason: String| Err(NerError::Device { device: Device::Cuda(card.number), reason });
+    let Some(root) = setup.cuda.cache.clone().or_else(default_root) else {
+        return refuse(
+            "there is no home directory to keep compiled kernels in; name a folder with --cache-dir".to_owned(),
+        );
+    };
+    let folder = root.join(key(card, model, setup));
+    if let Err(error) = std::fs::create_dir_all(&folder) {
+        return refuse(format!("cannot keep compiled kernels in {}: {error}; use --cache-dir", folder.display()));
+    }
+    let mut kept = FOLDER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    match kept.as_ref() {
+        None => {
+            CubeClRuntimeConfig::set(configuration(folder.clone()));
+            *kept = Some(folder);
+            Ok(())
+        }
+        Some(other) if *other == folder => Ok(()),
+        Some(other) => refuse(format!(
+            "this process keeps its kernels in {}, which is not the folder of this card, model and precision; \
+             run a process for each",
+            other.display()
+        )),
+    }
+}
+
+fn configuration(folder: PathBuf) -> CubeClRuntimeConfig {
+    let mut config = CubeClRuntimeConfig::default().override_from_env();
+    config.autotune.cache = CacheConfig::File(folder.clone());
+    config.compilation.cache = Some(CacheConfig::File(folder));
+    config
+}
+
+/// `$XDG_CACHE_HOME/pubtag`, or `~/.cache/pubtag` (XDG Base Directory Specification).
+fn default_root() -> Option<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache"))).map(|root| root.join("pubtag"))
+}
+
+/// Card, capability, library, precision and the model's widths, as a path.
+fn key(card: &Card, model: &ModelConfig, setup: &ClassifierSetup) -> PathBuf {
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
+    let card_name: String = card.name.chars().map(plain).collect();
+    let (major, minor) = card.capability;
+    let &ModelConfig { layers, hidden_size, heads, intermediate_size, .. } = model;
+    let shape = format!("{}-{layers}x{hidden_size}x{heads}x{intermediate_size}", setup.precision);
+    [BURN.to_owned(), format!("{card_name}-sm{major}{minor}"), shape].iter().collect()
+}

@@ -1,0 +1,175 @@
+//! The model on a CUDA card: what has to be installed, where compiled kernels are kept, and how failures become loud.
+//!
+//! ```text
+//! card: driver, NVRTC, headers, a trial kernel ─► cache ─► load ─► warm-up: every shape, twice ─► check against the CPU
+//! ```
+//!
+//! The libraries below run launches on threads of their own. A panic there (out of memory is one) drops what follows it
+//! in silence, and an error at a launch can be taken for a slow candidate while kernels are tuned. So every
+//! micro-batch is watched for panics anywhere, and all tuning is over before the first citation: the warm-up meets every
+//! shape that there can be, and the check behind it holds the tuned kernels' logits against the CPU's.
+
+mod cache;
+mod card;
+mod loader;
+mod watch;
+
+use std::time::{Duration, Instant};
+
+use half::{bf16, f16};
+use tracing::{info, warn};
+
+use crate::agreement::{self, tolerance};
+use crate::backend::{self, NerBackend};
+use crate::shapes::Shapes;
+use crate::{Checkpoint, ClassifierSetup, Device, Logits, MicroBatch, NerError, Precision, TokenClassifier, Warmed};
+use watch::Watch;
+
+pub(crate) use card::{count, probe};
+
+/// Fewest tokens that a micro-batch is cut to when memory does not suffice.
+const LEAST_TOKENS: usize = 1024;
+
+/// A model on a card, ready to be read with: all kernels compiled, its logits checked.
+pub(crate) struct OnCard {
+    model: Box<dyn TokenClassifier>,
+    device: Device,
+    /// Tokens at a time: the budget, or less where memory does not suffice for it.
+    most_tokens: usize,
+    positions: usize,
+    watch: Watch,
+}
+
+impl OnCard {
+    /// Opens a model on a card, on the thread that calls, and warms it up.
+    pub(crate) fn open(
+        checkpoint: &Checkpoint,
+        number: usize,
+        setup: &ClassifierSetup,
+    ) -> Result<(Self, Vec<Warmed>), NerError> {
+        let device = Device::Cuda(number);
+        let card = probe(number).map_err(|reason| NerError::Device { device, reason })?;
+        cache::keep_kernels(&card, checkpoint.config(), setup)?;
+        let watch = Watch::start();
+        let load = match setup.precision {
+            Precision::F16 => load::<f16>,
+            Precision::Bf16 => load::<bf16>,
+            Precision::F32 | Precision::Int8 => load::<f32>,
+        };
+        let model = watch.guard(device, || load(checkpoint, number))?;
+        let (most_tokens, positions) = (setup.token_budget.get(), checkpoint.max_tokens().get());
+        let mut opened = Self { model, device, most_tokens, positions, watch };
+        let warmed = opened.warm_up()?;
+        opened.stay_within(setup.cuda.memory)?;
+        opened.check(checkpoint, setup)?;
+        info!(%device, card = %card, precision = %setup.precision, tokens = opened.most_tokens, "the model is ready");
+        Ok((opened, warmed))
+    }
+
+    /// Meets every shape twice: the second time, operations are joined to kernels that the first one did not have.
+    fn warm_up(&mut self) -> Result<Vec<Warmed>, NerError> {
+        let shapes = Shapes::Listed.all(self.most_tokens, self.positions);
+        info!(shapes = shapes.len(), "warming up: kernels that are not in the cache are compiled, which takes minutes");
+        let mut warmed = Vec::with_capacity(shapes.len());
+        for lengths in shapes {
+            let batch = filled(&lengths);
+            let [first, again] = [self.timed(&batch)?, self.timed(&batch)?];
+            warmed.push(Warmed { sequences: lengths.len(), length: lengths[0], first, again });
+        }
+        Ok(warmed)
+    }
+
+    fn timed(&mut self, batch: &MicroBatch) -> Result<Duration, NerError> {
+        let started = Instant::now();
+        self.classify(batch)?;
+        Ok(started.elapsed())
+    }
+
+    /// Refuses to run with more memory than the user grants.
+    fn stay_within(&mut self, granted: Option<u64>) -> Result<(), NerError> {
+        let (Some(granted), Device::Cuda(number)) = (granted, self.device) else { return Ok(()) };
+        let reserved = self.watch.guard(self.device, || backend::cuda_memory(number))?;
+        if reserved <= granted {
+            return Ok(());
+        }
+        let reason = format!(
+            "it reserved {} MiB of its memory, --device-memory grants {} MiB; lower --token-budget, which is {}",
+            reserved >> 20,
+            granted >> 20,
+            self.most_tokens
+        );
+        Err(NerError::Device { device: self.device, reason })
+    }
+
+    /// Holds the card's logits against the CPU's.
+    fn check(&mut self, checkpoint: &Checkpoint, setup: &ClassifierSetup) -> Result<(), NerError> {
+        if setup.cuda.unchecked {
+            warn!(device = %self.device, "the card's results are not checked against the CPU's");
+            return Ok(());
+        }
+        let agreement = agreement::with_cpu(checkpoint, self)?;
+        if agreement.holds(setup.precision) {
+            return Ok(());
+        }
+        let reason = format!(
+            "it computes wrongly: its {} logits differ from the CPU's by {:.2e} of their range, {:.0e} is allowed; \
+             try --precision f32, and show what `pubtag selftest --device {}` prints",
+            setup.precision,
+            agreement.difference,
+            tolerance(setup.precision),
+            self.device,
+        );
+        Err(NerError::Device { device: self.device, reason })
+    }
+
+    /// Reads a micro-batch in parts that memory suffices for.
+    fn in_parts(&mut self, batch: &MicroBatch) -> Result<Logits, NerError> {
+        let mut all: Option<Logits> = None;
+        for part in batch.split(self.most_tokens) {
+            let Self { model, device, watch, .. } = self;
+            let logits = watch.guard(*device, || model.classify(&part))?;
+            match &mut all {
+                None => all = Some(logits),
+                Some(all) => {
+                    all.values.extend(logits.values);
+                    all.padding += logits.padding;
+                }
+            }
+        }
+        match all {
+            Some(logits) => Ok(logits),
+            None => self.model.classify(batch),
+        }
+    }
+}
+
+impl TokenClassifier for OnCard {
+    fn classify(&mut self, batch: &MicroBatch) -> Result<Logits, NerError> {
+        loop {
+            match self.in_parts(batch) {
+                Err(NerError::OutOfMemory { .. }) if self.most_tokens > LEAST_TOKENS => {
+                    self.most_tokens /= 2;
+                    warn!(device = %self.device, tokens = self.most_tokens, "out of memory: going on with fewer tokens at a time");
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+fn load<F: burn_cubecl::FloatElement>(
+    checkpoint: &Checkpoint,
+    number: usize,
+) -> Result<Box<dyn TokenClassifier>, NerError>
+where
+    burn_cuda::Cuda<F>: NerBackend,
+{
+    Ok(Box::new(backend::load_cuda::<F>(checkpoint, number)?))
+}
+
+/// A micro-batch of sequences of these lengths, of a token that every vocabulary has.
+fn filled(lengths: &[usize]) -> MicroBatch {
+    let mut batch = MicroBatch::default();
+    lengths.iter().for_each(|&length| batch.push(&vec![0; length]));
+    batch
+}
