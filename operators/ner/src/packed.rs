@@ -178,12 +178,12 @@ mod tests {
 
     #[test]
     fn places_are_counted_through_all_blocks() {
-        // Rows of 64 come in blocks of 128, so 130 sequences need two.
-        let bounds: Vec<_> = (0..130).map(|sequence| 2 * sequence..2 * sequence + 2).collect();
-        let sequences = Sequences::<Flex>::new(bounds, 260, Shapes::Listed, &FlexDevice);
+        // At up to 1024 tokens a block has 1024 places, 16 rows of 64, so 20 sequences need two.
+        let bounds: Vec<_> = (0..20).map(|sequence| 2 * sequence..2 * sequence + 2).collect();
+        let sequences = Sequences::<Flex>::new(bounds, 40, Shapes::Listed, &FlexDevice);
         let padded = sequences.padded();
-        assert_eq!(padded.views.iter().map(|view| (view.rows, view.length)).collect::<Vec<_>>(), [(128, 64); 2]);
+        assert_eq!(padded.views.iter().map(|view| (view.rows, view.length)).collect::<Vec<_>>(), [(16, 64); 2]);
         let scatter = padded.scatter.to_data().to_vec::<i32>().unwrap();
-        assert_eq!((scatter[255], scatter[256], scatter[259]), (127 * 64 + 1, 128 * 64, 129 * 64 + 1));
+        assert_eq!((scatter[31], scatter[32], scatter[39]), (15 * 64 + 1, 16 * 64, 19 * 64 + 1));
     }
 }

@@ -28,8 +28,8 @@ pub struct Block {
 const LEAST_TOKENS: usize = 1024;
 /// Listed lengths of a row are multiples of this.
 const LENGTH_STEP: usize = 64;
-/// Places of a listed block, about: as many rows as fit.
-const BLOCK_PLACES: usize = 8192;
+/// The most places of a listed block; in a small micro-batch, as many as it has tokens. Rows are as many as fit.
+const MOST_PLACES: usize = 8192;
 
 impl Shapes {
     /// The number of tokens to run so many with. A budget that is itself in the list wastes next to nothing.
@@ -58,35 +58,32 @@ impl Shapes {
             return Vec::new();
         }
         let lengths = (1..=positions.div_ceil(LENGTH_STEP)).map(|step| (step * LENGTH_STEP).min(positions));
-        let of_length = lengths.map(|length| vec![length; (token_budget / length).clamp(1, listed_rows(length))]);
         let sizes = std::iter::successors(Some(LEAST_TOKENS), |tokens| Some(tokens * 2));
-        let of_tokens = sizes.take_while(|tokens| *tokens <= token_budget).map(|tokens| {
-            let length = positions.min(tokens);
-            vec![length; tokens / length]
-        });
-        of_length.chain(of_tokens).collect()
+        let sizes = sizes.take_while(|tokens| *tokens <= token_budget.max(LEAST_TOKENS));
+        let of_size = |tokens: usize| {
+            // Above the most places, blocks are the same whatever the tokens: one length is enough.
+            let met = if tokens > MOST_PLACES { 1 } else { usize::MAX };
+            lengths.clone().rev().take(met).map(move |length| vec![length; (tokens / length).max(1)])
+        };
+        sizes.flat_map(of_size).collect()
     }
 }
 
 /// The longest first, so that the sequences of a block are of about one length.
 fn listed_blocks(lengths: &[usize]) -> Vec<Block> {
+    let places = Shapes::Listed.tokens(lengths.iter().sum()).min(MOST_PLACES);
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|&sequence| std::cmp::Reverse(lengths[sequence]));
     let mut blocks = Vec::new();
     let mut rest = order.as_slice();
     while let Some(&longest) = rest.first() {
         let length = lengths[longest].next_multiple_of(LENGTH_STEP);
-        let rows = listed_rows(length);
+        let rows = (places / length).max(1);
         let (sequences, later) = rest.split_at(rows.min(rest.len()));
         blocks.push(Block { rows, length, sequences: sequences.to_vec() });
         rest = later;
     }
     blocks
-}
-
-/// Rows of a listed block whose rows have up to this length.
-fn listed_rows(length: usize) -> usize {
-    (BLOCK_PLACES / length.next_multiple_of(LENGTH_STEP)).max(1)
 }
 
 #[cfg(test)]
@@ -108,16 +105,10 @@ mod tests {
     fn listed_shapes_are_few_and_all_of_them_are_listed() {
         let tokens: BTreeSet<_> = (1..=32_768).map(|count| Shapes::Listed.tokens(count)).collect();
         assert_eq!(tokens.iter().copied().collect::<Vec<_>>(), [1024, 2048, 4096, 8192, 16_384, 32_768]);
-        let shape = |block: &Block| (block.rows, block.length);
-        let blocks: BTreeSet<_> = (1..=512).map(|length| shape(&Shapes::Listed.blocks(&[length])[0])).collect();
-        assert_eq!(blocks.len(), 8);
-
         let all = Shapes::Listed.all(32_768, 512);
+        assert_eq!(all.len(), 4 * 8 + 2);
         let met: BTreeSet<_> = all.iter().map(|lengths| Shapes::Listed.tokens(lengths.iter().sum())).collect();
         assert_eq!(met, tokens);
-        let met: BTreeSet<_> =
-            all.iter().flat_map(|lengths| Shapes::Listed.blocks(lengths)).map(|b| shape(&b)).collect();
-        assert_eq!(met, blocks);
     }
 
     #[test]
@@ -125,14 +116,21 @@ mod tests {
         assert_eq!(Shapes::Listed.tokens(16_384), 16_384);
     }
 
+    fn shape(block: Block) -> (usize, usize) {
+        (block.rows, block.length)
+    }
+
     proptest! {
         #[test]
-        fn every_sequence_is_in_one_block_that_has_room(lengths in prop::collection::vec(1_usize..600, 0..200)) {
+        fn every_sequence_is_in_one_listed_block_that_has_room(lengths in prop::collection::vec(1_usize..=512, 0..60)) {
+            let all = Shapes::Listed.all(32_768, 512);
+            let listed: BTreeSet<_> = all.iter().flat_map(|lengths| Shapes::Listed.blocks(lengths)).map(shape).collect();
             let blocks = Shapes::Listed.blocks(&lengths);
             let mut met: Vec<usize> = blocks.iter().flat_map(|block| block.sequences.clone()).collect();
             met.sort_unstable();
             prop_assert_eq!(met, (0..lengths.len()).collect::<Vec<_>>());
             for block in blocks {
+                prop_assert!(listed.contains(&shape(block.clone())), "{block:?} is not met when all shapes are");
                 prop_assert!(block.sequences.len() <= block.rows);
                 prop_assert!(block.sequences.iter().all(|&sequence| lengths[sequence] <= block.length));
             }

@@ -113,7 +113,7 @@ impl OnCard {
         }
         let reason = format!(
             "it computes wrongly: its {} logits differ from the CPU's by {:.2e} of their range, {:.0e} is allowed; \
-             try --precision f32, and show what `pubtag selftest --device {}` prints",
+             see what `pubtag selftest --device {}` prints",
             setup.precision,
             agreement.difference,
             tolerance(setup.precision),

@@ -1,6 +1,7 @@
 //! Panics on threads that are not ours.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
 use crate::thread::panic_message;
@@ -8,6 +9,9 @@ use crate::{Device, NerError};
 
 /// What panics of any thread have said since the first watch began.
 static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Calls that are being guarded.
+static GUARDED: AtomicUsize = AtomicUsize::new(0);
 
 /// Notices panics anywhere in the process: the device's threads survive theirs and say nothing of them.
 #[derive(Debug)]
@@ -20,8 +24,11 @@ impl Watch {
         HOOKED.call_once(|| {
             let before = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |panic| {
-                PANICS.lock().unwrap_or_else(PoisonError::into_inner).push(panic_message(panic.payload()));
-                before(panic);
+                panics().push(panic_message(panic.payload()));
+                // What is guarded becomes an error that says it all.
+                if GUARDED.load(Ordering::SeqCst) == 0 {
+                    before(panic);
+                }
             }));
         });
         Self(())
@@ -30,7 +37,9 @@ impl Watch {
     /// Calls a function that uses a device; a panic meanwhile, on whichever thread, is the device's failure.
     pub(crate) fn guard<T>(&self, device: Device, call: impl FnOnce() -> Result<T, NerError>) -> Result<T, NerError> {
         let before = panics().len();
+        GUARDED.fetch_add(1, Ordering::SeqCst);
         let result = catch_unwind(AssertUnwindSafe(call));
+        GUARDED.fetch_sub(1, Ordering::SeqCst);
         let said = panics().split_off(before);
         // The first one is the cause; later ones only miss what it has left undone.
         match (said.first(), result) {
@@ -47,15 +56,16 @@ fn panics() -> std::sync::MutexGuard<'static, Vec<String>> {
 
 /// What a panic's message means.
 fn failure(device: Device, message: &str, all: &[String]) -> NerError {
-    let out_of_memory = |text: &str| text.contains("OUT_OF_MEMORY") || text.contains("OutOfMemory");
+    let out_of_memory = |text: &str| text.contains("can't allocate") || text.contains("CUDA_ERROR_OUT_OF_MEMORY");
     if out_of_memory(message) || all.iter().any(|text| out_of_memory(text)) {
         return NerError::OutOfMemory { device };
     }
-    NerError::DeviceFailed { device, message: first_lines(message) }
+    NerError::DeviceFailed { device, message: gist(message) }
 }
 
-/// Enough of a message to know it by: some carry the whole source of a kernel.
-fn first_lines(message: &str) -> String {
-    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).take(4).collect();
-    lines.join(" ").chars().take(600).collect()
+/// The line that names the driver's error, or the first: some messages carry the whole source of a kernel.
+fn gist(message: &str) -> String {
+    let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
+    let named = lines.clone().find(|line| line.contains("CUDA_ERROR_"));
+    named.or_else(|| lines.next()).unwrap_or("no message").chars().take(400).collect()
 }
