@@ -14,6 +14,7 @@ use pubtag_schemas::{Pmid, RejectReason};
 use crate::collector::{Collector, Flaw};
 use crate::fields::Fields;
 use crate::options::TextColumns;
+use crate::parquet_footer;
 use crate::reader::{End, Step, Steps};
 use crate::table::ColumnPlaces;
 use crate::window::Window;
@@ -39,9 +40,10 @@ impl ParquetReader {
     /// # Errors
     /// Says why it cannot be read, or which column is missing.
     pub(crate) fn open(path: &Path, asked: &TextColumns) -> Result<Self, String> {
-        let file = File::open(path).map_err(|error| error.to_string())?;
+        let mut file = File::open(path).map_err(|error| error.to_string())?;
         let length = file.metadata().map_err(|error| error.to_string())?.len();
         let damaged = |error: &dyn std::fmt::Display| format!("it is no sound Parquet file ({error}); fetch it again");
+        parquet_footer::check(&mut file, length).map_err(|error| damaged(&error))?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&error))?;
         let groups = builder.metadata().row_groups().iter().map(|group| i128::from(group.num_rows().max(0)));
         let (rows, bytes): (i128, _) = (groups.sum(), length);

@@ -1,6 +1,7 @@
 //! The checkpoint's own tokenizer, from its own files.
 
 use std::borrow::Cow;
+use std::panic::catch_unwind;
 
 use pubtag_schemas::ModelFiles;
 use serde_json::Value;
@@ -26,7 +27,7 @@ const SETTINGS: &str = "tokenizer_config.json";
 /// If there is no tokenizer, or it is not usable.
 pub(crate) fn load(files: &ModelFiles) -> Result<Tokenizer, TokenizeError> {
     let mut tokenizer = if files.has(JSON) {
-        Tokenizer::from_bytes(read(files, JSON)?).map_err(|error| invalid(files, JSON, error))?
+        parse(&read(files, JSON)?).map_err(|error| invalid(files, JSON, error))?
     } else if files.has(VOCABULARY) {
         let settings = Settings::read(files)?;
         build(&settings, &read(files, VOCABULARY)?).map_err(|error| invalid(files, VOCABULARY, error))?
@@ -37,6 +38,18 @@ pub(crate) fn load(files: &ModelFiles) -> Result<Tokenizer, TokenizeError> {
     let untruncated = tokenizer.with_truncation(None).map(|_| ());
     untruncated.map_err(|error| invalid(files, JSON, error))?;
     Ok(tokenizer)
+}
+
+/// Reads `tokenizer.json`, of which the decoder is left out: nothing is turned back into text here.
+///
+/// The library panics where the JSON breaks off within the decoder, and at some parts that it cannot use.
+fn parse(json: &[u8]) -> tokenizers::Result<Tokenizer> {
+    let mut settings: Value = serde_json::from_slice(json)?;
+    if let Some(decoder) = settings.get_mut("decoder") {
+        *decoder = Value::Null;
+    }
+    let whole = serde_json::to_vec(&settings)?;
+    catch_unwind(|| Tokenizer::from_bytes(whole)).unwrap_or_else(|_| Err("a part of it cannot be used".into()))
 }
 
 /// BERT's tokenizer as `transformers` sets it up (`BertTokenizer`), its defaults included.

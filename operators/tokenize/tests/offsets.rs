@@ -181,6 +181,12 @@ fn a_folder_without_a_usable_tokenizer_is_an_error_that_says_what_to_do() {
     assert!(open(64).to_string().contains("it has no [CLS]"), "{}", open(64));
     std::fs::write(folder.path().join("tokenizer.json"), "{").unwrap();
     assert!(matches!(open(64), TokenizeError::Invalid { .. }));
+    // Wherever the file breaks off, within the decoder too, it is an error and no panic.
+    let whole = std::fs::read_to_string(fixture().join("tokenizer.json")).unwrap();
+    for end in (0..whole.trim_end().len()).filter(|end| whole.is_char_boundary(*end)).step_by(7) {
+        std::fs::write(folder.path().join("tokenizer.json"), &whole[..end]).unwrap();
+        assert!(matches!(open(64), TokenizeError::Invalid { .. }), "cut at {end}");
+    }
     std::fs::copy(fixture().join("tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
     assert!(matches!(open(18), TokenizeError::NoRoom { max_tokens: 18, special: 2, stride: 16 }));
     assert!(WindowTokenizer::open(folder.path(), size(19, 16)).is_ok());

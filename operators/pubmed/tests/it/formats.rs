@@ -161,12 +161,15 @@ fn a_cut_gzip_quarantines_every_format() {
     }
 }
 
-/// What fuzzing found: a footer that claims more rows than the file has bits.
+/// What fuzzing found: footers that claim more rows than the file has bits, and longer lists than they have bytes.
 #[test]
 fn a_damaged_parquet_file_does_not_keep_the_reader_busy() {
-    let found =
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/known/inputs/parquet-claims-rows");
-    let content = std::fs::read(found).unwrap();
-    let reading = read_with(&content[1..], ReadOptions { format: Some(InputFormat::Parquet), ..Default::default() });
-    assert!(reading.quarantine().contains("Parquet"), "{}", reading.quarantine());
+    for (found, problem) in [("parquet-claims-rows", "claim"), ("parquet-claims-elements", "claim more than they hold")]
+    {
+        let known = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/known/inputs").join(found);
+        let content = std::fs::read(known).unwrap();
+        let options = ReadOptions { format: Some(InputFormat::Parquet), ..Default::default() };
+        let reading = read_with(&content[1..], options);
+        assert!(reading.quarantine().contains(problem), "{found}: {}", reading.quarantine());
+    }
 }
