@@ -128,6 +128,7 @@ impl RunRecord {
             windows: stats.sequences(),
             tokens: stats.tokens(),
             rounding_tokens: stats.padding(),
+            empty_places: stats.empty_places(),
             ..self.report.packing
         };
         self.report.stages = stages.map(StageLine::from).collect();

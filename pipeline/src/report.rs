@@ -216,6 +216,8 @@ pub struct Packing {
     pub token_budget: u64,
     /// Rows that were computed beyond these tokens, because shapes are rounded up; 0 on the CPU.
     pub rounding_tokens: u64,
+    /// Places in the rows of attention that were computed without a token in them; 0 on the CPU.
+    pub empty_places: u64,
 }
 
 impl Packing {
@@ -227,6 +229,11 @@ impl Packing {
     /// The share of computed rows that hold no token, from 0 to 1.
     pub fn waste(&self) -> f64 {
         share(self.rounding_tokens as f64, (self.tokens + self.rounding_tokens) as f64)
+    }
+
+    /// The share of attention's places that hold no token, from 0 to 1.
+    pub fn attention_waste(&self) -> f64 {
+        share(self.empty_places as f64, (self.tokens + self.empty_places) as f64)
     }
 }
 
@@ -320,12 +327,13 @@ impl Report {
     fn packing_line(&self) -> String {
         let packing = &self.packing;
         format!(
-            "{} tokens in {} of at most {} · {:.1}% full · {:.1}% rounding waste",
+            "{} tokens in {} of at most {} · {:.1}% full · waste {:.1}%, in attention {:.1}%",
             grouped(packing.tokens),
             plural(packing.micro_batches, "micro-batch", "micro-batches"),
             grouped(packing.token_budget),
             100.0 * packing.fill(),
             100.0 * packing.waste(),
+            100.0 * packing.attention_waste(),
         )
     }
 

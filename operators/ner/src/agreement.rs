@@ -93,7 +93,7 @@ mod tests {
 
     impl TokenClassifier for Zeros {
         fn classify(&mut self, batch: &MicroBatch) -> Result<Logits, NerError> {
-            Ok(Logits { labels: 3, values: vec![0.0; 3 * batch.token_count()], padding: 0 })
+            Ok(Logits { labels: 3, values: vec![0.0; 3 * batch.token_count()], padding: crate::Padding::default() })
         }
     }
 

@@ -29,8 +29,24 @@ pub struct Logits {
     pub labels: usize,
     /// One row for each token of the micro-batch, in its order.
     pub values: Vec<f32>,
-    /// Tokens that the device computed besides those of the micro-batch, to fill a shape.
-    pub padding: usize,
+    /// What the device computed besides, to fill a shape.
+    pub padding: Padding,
+}
+
+/// What a device computes besides the tokens of a micro-batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Padding {
+    /// Rows of the linear layers.
+    pub tokens: usize,
+    /// Places in the rows of attention.
+    pub places: usize,
+}
+
+impl std::ops::AddAssign for Padding {
+    fn add_assign(&mut self, other: Self) {
+        self.tokens += other.tokens;
+        self.places += other.places;
+    }
 }
 
 impl Logits {
@@ -140,13 +156,14 @@ impl<B: NerBackend> TokenClassifier for BurnClassifier<B> {
     fn classify(&mut self, batch: &MicroBatch) -> Result<Logits, NerError> {
         let labels = self.config.labels.count();
         if batch.is_empty() {
-            return Ok(Logits { labels, values: Vec::new(), padding: 0 });
+            return Ok(Logits { labels, values: Vec::new(), padding: Padding::default() });
         }
         self.check(batch)?;
         let inputs = Inputs::new(batch, self.config.first_position, self.shapes, &self.device);
         let logits = self.model.forward(&inputs, &mut self.scratch).into_data().convert::<f32>();
         let mut values: Vec<f32> = logits.into_vec().expect("just converted to f32");
-        let padding = values.len() / labels - batch.token_count();
+        let tokens = values.len() / labels - batch.token_count();
+        let padding = Padding { tokens, places: inputs.sequences.padding() };
         values.truncate(batch.token_count() * labels);
         if values.iter().all(|value| value.is_finite()) {
             Ok(Logits { labels, values, padding })
@@ -180,7 +197,7 @@ mod tests {
         let exact = model.classify(&batch).unwrap();
         model.shapes = Shapes::Listed;
         let listed = model.classify(&batch).unwrap();
-        assert_eq!((exact.padding, listed.padding), (0, 1024 - 16));
+        assert_eq!((exact.padding.tokens, listed.padding.tokens, listed.padding.places), (0, 1024 - 16, 1024 - 16));
         assert_eq!(exact.values.len(), 16 * 3);
         for (a, b) in exact.values.iter().zip(&listed.values) {
             assert!((a - b).abs() < 1e-5, "{a} and {b}");

@@ -41,7 +41,7 @@ mod weights;
 
 pub use backend::{Moments, NerBackend};
 pub use checkpoint::Checkpoint;
-pub use classifier::{ClassifierFactory, ClassifierSetup, CudaSettings, Logits, TokenClassifier, classifier};
+pub use classifier::{ClassifierFactory, ClassifierSetup, CudaSettings, Logits, Padding, TokenClassifier, classifier};
 pub use config::{Activation, Family, ModelConfig};
 pub use decode::{Aggregation, Decoder, Decoding, OptionError};
 pub use device::{Device, DeviceError, cuda_devices};

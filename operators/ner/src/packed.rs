@@ -105,6 +105,14 @@ impl<B: Backend> Sequences<B> {
         &self.bounds
     }
 
+    /// Places of the padded views that hold no token; 0 where nothing has asked for these.
+    pub fn padding(&self) -> usize {
+        let tokens: usize = self.bounds.iter().map(ExactSizeIterator::len).sum();
+        self.padded.get().map_or(0, |padded| {
+            padded.views.iter().map(|view| view.rows * view.length).sum::<usize>().saturating_sub(tokens)
+        })
+    }
+
     /// The padded views.
     pub fn padded(&self) -> &PaddedViews<B> {
         self.padded.get_or_init(|| {

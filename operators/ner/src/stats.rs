@@ -20,6 +20,7 @@ struct Counters {
     sequences: AtomicU64,
     tokens: AtomicU64,
     padding: AtomicU64,
+    places: AtomicU64,
     model_ns: AtomicU64,
 }
 
@@ -35,7 +36,8 @@ impl TagStats {
         add(&self.counters.micro_batches, 1);
         add(&self.counters.sequences, size.sequences);
         add(&self.counters.tokens, size.tokens);
-        add(&self.counters.padding, scored.logits.padding);
+        add(&self.counters.padding, scored.logits.padding.tokens);
+        add(&self.counters.places, scored.logits.padding.places);
         let nanos = u64::try_from(scored.took.as_nanos()).unwrap_or(u64::MAX);
         self.counters.model_ns.fetch_add(nanos, Ordering::Relaxed);
     }
@@ -63,6 +65,11 @@ impl TagStats {
     /// Tokens of padding that the device computed besides.
     pub fn padding(&self) -> u64 {
         self.counters.padding.load(Ordering::Relaxed)
+    }
+
+    /// Places in the rows of attention that the device computed without a token in them.
+    pub fn empty_places(&self) -> u64 {
+        self.counters.places.load(Ordering::Relaxed)
     }
 
     /// How long the model has been at work.

@@ -3,13 +3,12 @@
 //! GPU streams belong to threads and weights are large, so a model is made, run and dropped on one thread. The threads
 //! share a channel of one micro-batch: the next is ready while each of them is at work, and no more is kept waiting.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pubtag_stream::without_panic;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{ClassifierFactory, Logits, MicroBatch, NerError, TokenClassifier};
@@ -111,14 +110,7 @@ fn serve(mut model: Box<dyn TokenClassifier>, queue: &Queue) {
 
 /// Calls a function; its panic becomes an error.
 fn guarded<T>(call: impl FnOnce() -> Result<T, NerError>) -> Result<T, NerError> {
-    let caught = catch_unwind(AssertUnwindSafe(call));
-    caught.unwrap_or_else(|payload| Err(NerError::Panicked { message: panic_message(payload.as_ref()) }))
-}
-
-/// What a panic says.
-pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+    without_panic(call).unwrap_or_else(|message| Err(NerError::Panicked { message }))
 }
 
 #[cfg(test)]
@@ -126,6 +118,7 @@ mod tests {
     use std::sync::mpsc as std_mpsc;
 
     use super::*;
+    use crate::Padding;
 
     /// Gives back each id as a logit; panics at id 13, fails at id 14.
     struct Echo {
@@ -139,7 +132,7 @@ mod tests {
                 return Err(NerError::NotFinite);
             }
             let values = batch.ids().iter().map(|&id| id as f32).collect();
-            Ok(Logits { labels: 1, values, padding: 0 })
+            Ok(Logits { labels: 1, values, padding: Padding::default() })
         }
     }
 
@@ -195,7 +188,11 @@ mod tests {
     impl TokenClassifier for Together {
         fn classify(&mut self, batch: &MicroBatch) -> Result<Logits, NerError> {
             self.0.wait();
-            Ok(Logits { labels: 1, values: batch.ids().iter().map(|&id| id as f32).collect(), padding: 0 })
+            Ok(Logits {
+                labels: 1,
+                values: batch.ids().iter().map(|&id| id as f32).collect(),
+                padding: Padding::default(),
+            })
         }
     }
 

@@ -10,6 +10,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use pubtag_schemas::{Pmid, RejectReason};
+use pubtag_stream::without_panic;
 
 use crate::collector::{Collector, Flaw};
 use crate::fields::Fields;
@@ -40,9 +41,13 @@ impl ParquetReader {
     /// # Errors
     /// Says why it cannot be read, or which column is missing.
     pub(crate) fn open(path: &Path, asked: &TextColumns) -> Result<Self, String> {
+        // The library panics at some damaged metadata.
+        without_panic(|| Self::open_sound(path, asked)).unwrap_or_else(|problem| Err(damaged(&problem)))
+    }
+
+    fn open_sound(path: &Path, asked: &TextColumns) -> Result<Self, String> {
         let mut file = File::open(path).map_err(|error| error.to_string())?;
         let length = file.metadata().map_err(|error| error.to_string())?.len();
-        let damaged = |error: &dyn std::fmt::Display| format!("it is no sound Parquet file ({error}); fetch it again");
         parquet_footer::check(&mut file, length).map_err(|error| damaged(&error))?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&error))?;
         let groups = builder.metadata().row_groups().iter().map(|group| i128::from(group.num_rows().max(0)));
@@ -77,7 +82,8 @@ impl ParquetReader {
     /// Reads the next row.
     fn next(&mut self, out: &mut Collector) -> Step {
         let Some(batch) = &self.batch else {
-            return match self.batches.next() {
+            let next = without_panic(|| self.batches.next().map(|batch| batch.map_err(|error| error.to_string())));
+            return match next.unwrap_or_else(|problem| Some(Err(problem))) {
                 None => Step::End(End::Complete),
                 Some(Ok(batch)) => {
                     (self.batch, self.row) = (Some(batch), 0);
@@ -113,6 +119,10 @@ impl Steps for ParquetReader {
     fn salvage_pmid(&self, _: &[u8]) -> Option<Pmid> {
         None
     }
+}
+
+fn damaged(error: &dyn std::fmt::Display) -> String {
+    format!("it is no sound Parquet file ({error}); fetch it again")
 }
 
 fn is_readable(kind: &DataType) -> bool {

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::panic_message;
+
 /// An error that ends the stream: which stage failed, what kind of failure it is, and why.
 ///
 /// A bad record is never a fault; it travels as a reject.
@@ -43,12 +45,7 @@ impl Fault {
     }
 
     pub(crate) fn panic(stage: &'static str, payload: &(dyn std::any::Any + Send)) -> Self {
-        let message = payload
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "no message".to_owned());
-        Self::new(stage, FaultKind::Internal, format!("panicked: {message}"))
+        Self::new(stage, FaultKind::Internal, format!("panicked: {}", panic_message(payload)))
     }
 }
 

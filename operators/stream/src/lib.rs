@@ -17,11 +17,13 @@ mod blocking;
 mod fault;
 mod meter;
 mod operator;
+mod panic;
 mod stage;
 
 pub use blocking::{Blocking, spawn_blocking};
 pub use fault::{Fault, FaultKind};
 pub use meter::{Busy, Meter, Snapshot};
 pub use operator::{Flow, Operator};
+pub use panic::{panic_message, without_panic};
 pub use stage::{stage, stage_from};
 pub use tokio_util::sync::CancellationToken;

@@ -1,9 +1,9 @@
 //! The checkpoint's own tokenizer, from its own files.
 
 use std::borrow::Cow;
-use std::panic::catch_unwind;
 
 use pubtag_schemas::ModelFiles;
+use pubtag_stream::without_panic;
 use serde_json::Value;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
@@ -42,14 +42,14 @@ pub(crate) fn load(files: &ModelFiles) -> Result<Tokenizer, TokenizeError> {
 
 /// Reads `tokenizer.json`, of which the decoder is left out: nothing is turned back into text here.
 ///
-/// The library panics where the JSON breaks off within the decoder, and at some parts that it cannot use.
+/// The library panics at some parts that it cannot use.
 fn parse(json: &[u8]) -> tokenizers::Result<Tokenizer> {
     let mut settings: Value = serde_json::from_slice(json)?;
     if let Some(decoder) = settings.get_mut("decoder") {
         *decoder = Value::Null;
     }
     let whole = serde_json::to_vec(&settings)?;
-    catch_unwind(|| Tokenizer::from_bytes(whole)).unwrap_or_else(|_| Err("a part of it cannot be used".into()))
+    without_panic(|| Tokenizer::from_bytes(whole))?
 }
 
 /// BERT's tokenizer as `transformers` sets it up (`BertTokenizer`), its defaults included.

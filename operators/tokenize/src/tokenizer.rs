@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pubtag_schemas::{ModelFiles, TokenSpan, TokenWindow};
+use pubtag_stream::without_panic;
 use tokenizers::{Encoding, Tokenizer};
 
 use crate::load::load;
@@ -95,7 +96,8 @@ fn special_tokens(tokenizer: &Tokenizer) -> Result<(Vec<u32>, Vec<u32>), Tokeniz
 }
 
 fn encode(tokenizer: &Tokenizer, text: &str, special_tokens: bool) -> Result<Encoding, TokenizeError> {
-    tokenizer.encode(text, special_tokens).map_err(|error| TokenizeError::Encode { problem: error.to_string() })
+    let encoded = without_panic(|| tokenizer.encode(text, special_tokens).map_err(|error| error.to_string()));
+    encoded.flatten().map_err(|problem| TokenizeError::Encode { problem })
 }
 
 /// The word of each token, from 0 without gaps.

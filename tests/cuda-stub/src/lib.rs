@@ -43,6 +43,7 @@ const INVALID_PTX: Code = 218;
 const UNSUPPORTED_PTX_VERSION: Code = 222;
 const NOT_FOUND: Code = 500;
 const LAUNCH_FAILED: Code = 719;
+const NOT_SUPPORTED: Code = 801;
 
 /// A handle that nobody looks behind.
 const TOKEN: *mut c_void = ptr::without_provenance_mut(0x10);
@@ -171,6 +172,7 @@ fn error_name(code: Code) -> &'static CStr {
         UNSUPPORTED_PTX_VERSION => c"CUDA_ERROR_UNSUPPORTED_PTX_VERSION",
         NOT_FOUND => c"CUDA_ERROR_NOT_FOUND",
         LAUNCH_FAILED => c"CUDA_ERROR_LAUNCH_FAILED",
+        NOT_SUPPORTED => c"CUDA_ERROR_NOT_SUPPORTED",
         _ => c"CUDA_ERROR_UNKNOWN",
     }
 }
@@ -431,6 +433,10 @@ extern "C" fn cuTensorMapEncodeTiled(
     _promotion: c_int,
     _fill: c_int,
 ) -> Code {
+    // Callers that try what a card has, tensor maps among it, are told that it has none.
+    if with(|driver| driver.settings.capability) < 90 {
+        return NOT_SUPPORTED;
+    }
     if !(1..=5).contains(&rank) {
         return checked(Err(format!("a tensor map of {rank} dimensions")));
     }
@@ -449,5 +455,5 @@ extern "C" fn cuTensorMapEncodeTiled(
         }
     };
     put(map, [0; 128]);
-    checked(tensor.check(with(|driver| driver.settings.capability)))
+    checked(tensor.check())
 }

@@ -103,14 +103,13 @@ pub(crate) struct TensorMap<'a> {
 
 impl TensorMap<'_> {
     /// What is wrong with the arguments, if anything.
-    pub(crate) fn check(&self, capability: i32) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let inner = self.box_dimensions[0] * element_bytes(self.element);
         let swizzle_span = match self.swizzle {
             1..=3 => 16 << self.swizzle,
             _ => u32::MAX,
         };
         let rules = [
-            (capability >= 90, "this card has no tensor maps"),
             (self.address.is_multiple_of(16), "the address is not a multiple of 16"),
             (
                 self.strides.iter().all(|stride| stride.is_multiple_of(16) && *stride < 1 << 40),

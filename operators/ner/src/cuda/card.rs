@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::catch_unwind;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,8 +11,9 @@ use cudarc::driver::CudaContext;
 use cudarc::driver::sys::CUresult;
 use cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
 
+use pubtag_stream::without_panic;
+
 use super::loader;
-use crate::thread::panic_message;
 
 /// A kernel that needs what all kernels need.
 const TRIAL: &str = "#include <cuda_runtime.h>\n#include <cuda_fp16.h>\n#include <cuda_bf16.h>\n#include <mma.h>\n\
@@ -46,7 +46,8 @@ impl fmt::Display for Card {
 pub(crate) fn probe(number: usize) -> Result<Card, String> {
     static TRIED: Mutex<BTreeMap<usize, Result<Card, String>>> = Mutex::new(BTreeMap::new());
     let mut tried = TRIED.lock().unwrap_or_else(PoisonError::into_inner);
-    tried.entry(number).or_insert_with(|| without_panic(|| try_card(number))).clone()
+    // The bindings panic where the driver lacks a function.
+    tried.entry(number).or_insert_with(|| without_panic(|| try_card(number)).flatten()).clone()
 }
 
 /// How many cards the driver knows.
@@ -59,6 +60,7 @@ pub(crate) fn count() -> Result<usize, String> {
         let count = CudaContext::device_count().map_err(driver_says)?;
         Ok(usize::try_from(count).unwrap_or(0))
     })
+    .flatten()
 }
 
 fn try_card(number: usize) -> Result<Card, String> {
@@ -129,9 +131,4 @@ fn nvrtc_says(error: &CompileError) -> String {
         other => format!("{other:?}"),
     };
     format!("NVRTC cannot compile a kernel: {log}; its headers and libraries must be of one CUDA version (CUDA_PATH)")
-}
-
-/// A panic of the bindings, as when the driver lacks a function, is a reason like any other.
-fn without_panic<T>(call: impl FnOnce() -> Result<T, String> + std::panic::UnwindSafe) -> Result<T, String> {
-    catch_unwind(call).unwrap_or_else(|payload| Err(panic_message(payload.as_ref())))
 }

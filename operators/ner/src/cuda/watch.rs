@@ -1,10 +1,10 @@
 //! Panics on threads that are not ours.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
-use crate::thread::panic_message;
+use pubtag_stream::{panic_message, without_panic};
+
 use crate::{Device, NerError};
 
 /// What panics of any thread have said since the first watch began.
@@ -38,14 +38,14 @@ impl Watch {
     pub(crate) fn guard<T>(&self, device: Device, call: impl FnOnce() -> Result<T, NerError>) -> Result<T, NerError> {
         let before = panics().len();
         GUARDED.fetch_add(1, Ordering::SeqCst);
-        let result = catch_unwind(AssertUnwindSafe(call));
+        let result = without_panic(call);
         GUARDED.fetch_sub(1, Ordering::SeqCst);
         let said = panics().split_off(before);
         // The first one is the cause; later ones only miss what it has left undone.
         match (said.first(), result) {
             (None, Ok(result)) => result,
             (Some(message), _) => Err(failure(device, message, &said)),
-            (None, Err(payload)) => Err(failure(device, &panic_message(payload.as_ref()), &[])),
+            (None, Err(message)) => Err(failure(device, &message, &[])),
         }
     }
 }

@@ -6,7 +6,7 @@ use pubtag_stream::{FaultKind, stage};
 
 use super::*;
 use crate::testing::{deletion, document, unit};
-use crate::{MicroBatch, TokenClassifier};
+use crate::{MicroBatch, Padding, TokenClassifier};
 
 /// Says `B-Disease` of every token whose id is 3, and keeps the sizes of what it has read. Panics at id 99.
 struct Threes {
@@ -19,7 +19,7 @@ impl TokenClassifier for Threes {
         let sent = self.read.send(batch.token_count());
         assert!(sent.is_ok(), "the test has ended");
         let values = batch.ids().iter().flat_map(|&id| if id == 3 { [0.0, 5.0] } else { [5.0, 0.0] }).collect();
-        Ok(Logits { labels: 2, values, padding: 1 })
+        Ok(Logits { labels: 2, values, padding: Padding { tokens: 1, places: 2 } })
     }
 }
 

@@ -16,7 +16,7 @@ use super::optimizer::Optimizer;
 use super::schedule::Schedule;
 use super::state::{Best, TrainState};
 use crate::backend::NerBackend;
-use crate::classifier::Logits;
+use crate::classifier::{Logits, Padding};
 use crate::config::ModelConfig;
 use crate::kernels;
 use crate::model::{Inputs, TokenClassification};
@@ -243,7 +243,7 @@ where
             let mut rows = values.chunks_exact(labels);
             for example in batch {
                 let values = rows.by_ref().take(example.ids.len()).flatten().copied().collect();
-                scored.push(Logits { labels, values, padding: 0 });
+                scored.push(Logits { labels, values, padding: Padding::default() });
             }
         }
         Ok(scored)

@@ -1,0 +1,265 @@
+//! `--device cuda` without a card: the real compiler of kernels, and a driver that computes nothing (`tests/cuda-stub`).
+//!
+//! `tests/run --cuda-stub` installs the one, builds the other and a program with CUDA; without it these tests are skipped.
+//! What a driver that computes nothing reads back is zeros, so the check against the CPU is left out but where it is tested.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use pubtag_tests::{Outcome, PubTag, article_set, report, sample_article, skipped, tiny_model};
+use tempfile::TempDir;
+
+/// The most launches and copies that a micro-batch of the tiny model's two layers takes: more is a regression.
+const MOST_LAUNCHES: usize = 90;
+const MOST_COPIES_TO_DEVICE: usize = 80;
+
+/// What `tests/run --cuda-stub` has made, and a folder for the kernels of all tests.
+struct Rig {
+    program: String,
+    toolkit: PathBuf,
+    /// Holds the driver under its name.
+    libraries: TempDir,
+    cache: TempDir,
+}
+
+/// What the driver has seen: lines by their first word.
+type Events = BTreeMap<String, Vec<String>>;
+
+impl Rig {
+    /// The one of this process, or `None` after saying so loudly.
+    fn find(test: &str) -> Option<&'static Self> {
+        static RIG: OnceLock<Option<Rig>> = OnceLock::new();
+        let rig = RIG.get_or_init(Self::new).as_ref();
+        if rig.is_none() {
+            skipped(test, "driver that computes nothing (tests/run --cuda-stub sets it up)");
+        }
+        rig
+    }
+
+    fn new() -> Option<Self> {
+        let named = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let (driver, toolkit) = (named("PUBTAG_CUDA_STUB")?, named("PUBTAG_CUDA_TOOLKIT")?);
+        let libraries = tempfile::tempdir().unwrap();
+        fs::copy(driver, libraries.path().join("libcuda.so.1")).unwrap();
+        let program = std::env::var("PUBTAG_CUDA_PROGRAM").ok()?;
+        Some(Self { program, toolkit, libraries, cache: tempfile::tempdir().unwrap() })
+    }
+
+    /// A call that finds driver, compiler and headers, with the tiny model and without the check against the CPU.
+    fn call(&self, command: &str) -> PubTag {
+        let libraries = format!("{}:{}", self.libraries.path().display(), self.toolkit.join("lib64").display());
+        PubTag::new(&self.program, [command, "--unchecked-device", "--model"])
+            .arg(tiny_model())
+            .arg("--cache-dir")
+            .arg(self.cache.path())
+            .env("CUDA_PATH", self.toolkit.to_str().unwrap())
+            .env("LD_LIBRARY_PATH", &libraries)
+    }
+
+    fn on_cuda(&self, command: &str) -> PubTag {
+        self.call(command).arg("--device").arg("cuda")
+    }
+
+    /// A call of `pubtag run` whose kernels are compiled already: what it meets is not the compiler's doing.
+    fn warm_run(&self, folder: &Path, device: &str) -> PubTag {
+        static WARM: OnceLock<()> = OnceLock::new();
+        WARM.get_or_init(|| drop(self.on_cuda("warmup").succeed()));
+        self.call("run").arg("--device").arg(device).arg("--output").arg(folder.join("out")).arg(input(folder))
+    }
+}
+
+/// A file of a few hundred citations.
+fn input(folder: &Path) -> PathBuf {
+    let path = folder.join("in.xml");
+    fs::write(&path, article_set(&(1..=300).map(sample_article).collect::<Vec<_>>())).unwrap();
+    path
+}
+
+/// Runs a call to its end under a log.
+fn logged(call: PubTag, folder: &Path) -> (Outcome, Events) {
+    let log = folder.join("driver.log");
+    let outcome = call.env("STUB_LOG", log.to_str().unwrap()).end();
+    let mut events = Events::new();
+    for line in fs::read_to_string(log).unwrap_or_default().lines() {
+        let (event, rest) = line.split_once(' ').unwrap_or((line, ""));
+        events.entry(event.to_owned()).or_default().push(rest.to_owned());
+    }
+    (outcome, events)
+}
+
+fn count(events: &Events, event: &str) -> usize {
+    events.get(event).map_or(0, Vec::len)
+}
+
+/// Allocations of a MiB or more.
+fn large_pages(events: &Events) -> usize {
+    let bytes = |page: &String| page.parse::<u64>().unwrap();
+    events["alloc"].iter().filter(|page| bytes(page) >= 1 << 20).count()
+}
+
+/// Markers below an output folder.
+fn commits(folder: &Path) -> usize {
+    fs::read_dir(folder.join("out/_pubtag/commits")).map_or(0, Iterator::count)
+}
+
+/// Every file below a folder with its contents.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            found.extend(contents(&entry));
+        } else {
+            found.insert(entry.clone(), fs::read(entry).unwrap());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_kernel_compiles_for_every_card_and_precision() {
+    let Some(rig) = Rig::find("every_kernel_compiles_for_every_card_and_precision") else { return };
+    for card in ["80", "90"] {
+        for precision in ["f32", "f16", "bf16"] {
+            let folder = tempfile::tempdir().unwrap();
+            let modules = folder.path().join("modules");
+            fs::create_dir(&modules).unwrap();
+            let call = rig.on_cuda("warmup").arg("--precision").arg(precision);
+            let call = call.env("STUB_SM", card).env("STUB_PTX", modules.to_str().unwrap());
+            let (outcome, events) = logged(call, folder.path());
+            assert_eq!(outcome.code, Some(0), "sm_{card} {precision}: {}", outcome.stderr);
+            assert_eq!(events.get("bad"), None, "sm_{card} {precision}");
+            assert!(count(&events, "module") > 20, "sm_{card} {precision}: {} modules", count(&events, "module"));
+            assemble(&rig.toolkit.join("bin/ptxas"), &modules);
+        }
+    }
+}
+
+/// Has NVIDIA's assembler read every module of a folder.
+fn assemble(ptxas: &Path, modules: &Path) {
+    for module in fs::read_dir(modules).unwrap().map(|entry| entry.unwrap().path()) {
+        let text = fs::read_to_string(&module).unwrap();
+        let target = text.lines().find_map(|line| line.strip_prefix(".target ")).unwrap().trim();
+        let assembled =
+            Command::new(ptxas).args(["--gpu-name", target, "-o", "/dev/null"]).arg(&module).output().unwrap();
+        assert!(assembled.status.success(), "{}: {}", module.display(), String::from_utf8_lossy(&assembled.stderr));
+    }
+}
+
+#[test]
+fn a_warm_run_compiles_nothing_and_launches_and_copies_little() {
+    let Some(rig) = Rig::find("a_warm_run_compiles_nothing_and_launches_and_copies_little") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let run = rig.warm_run(folder.path(), "cuda").arg("--token-budget").arg("4096");
+    let before = contents(rig.cache.path());
+    let (outcome, during) = logged(run, folder.path());
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(during.get("bad"), None);
+    assert!(contents(rig.cache.path()) == before, "the run has compiled or tuned something");
+
+    let apart = tempfile::tempdir().unwrap();
+    let (_, start) = logged(rig.on_cuda("warmup").arg("--token-budget").arg("4096"), apart.path());
+    let report = report(&folder.path().join("out"));
+    let batches = report["packing"]["micro_batches"].as_u64().unwrap() as usize;
+    assert!(batches > 2, "{batches} micro-batches");
+    let each = |event: &str| (count(&during, event) - count(&start, event)) / batches;
+    assert!(each("launch") <= MOST_LAUNCHES, "{} launches a micro-batch", each("launch"));
+    assert!(each("h2d") <= MOST_COPIES_TO_DEVICE, "{} copies to the device a micro-batch", each("h2d"));
+    assert_eq!(each("d2h"), 1, "logits come back in one copy");
+    assert_eq!(large_pages(&during), large_pages(&start), "a steady run allocates nothing large");
+}
+
+#[test]
+fn two_cards_share_the_work() {
+    let Some(rig) = Rig::find("two_cards_share_the_work") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let run = rig.warm_run(folder.path(), "cuda:all").arg("--token-budget").arg("1024").env("STUB_DEVICES", "2");
+    run.succeed();
+    let report = report(&folder.path().join("out"));
+    assert_eq!(report["device"], "cuda:0,1");
+    assert_eq!(report["identity"]["citations"], 300);
+}
+
+#[test]
+fn a_card_that_computes_wrongly_is_refused() {
+    let Some(rig) = Rig::find("a_card_that_computes_wrongly_is_refused") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    drop(rig.warm_run(folder.path(), "cuda"));
+    let libraries = format!("{}:{}", rig.libraries.path().display(), rig.toolkit.join("lib64").display());
+    let checked = PubTag::new(&rig.program, ["run", "--device", "cuda", "--model"])
+        .arg(tiny_model())
+        .arg("--cache-dir")
+        .arg(rig.cache.path())
+        .arg("--output")
+        .arg(folder.path().join("out"))
+        .arg(input(folder.path()))
+        .env("CUDA_PATH", rig.toolkit.to_str().unwrap())
+        .env("LD_LIBRARY_PATH", &libraries);
+    checked.end().assert_fails(78, &["computes wrongly", "selftest"]);
+    assert_eq!(commits(folder.path()), 0);
+
+    let selftest = rig.on_cuda("selftest").end();
+    assert_eq!(selftest.code, Some(70), "{}", selftest.stderr);
+    assert!(selftest.stdout.contains("**differs**"), "{}", selftest.stdout);
+}
+
+#[test]
+fn what_is_missing_is_named_before_anything_is_read() {
+    let Some(rig) = Rig::find("what_is_missing_is_named_before_anything_is_read") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (driver, compiler) = (rig.libraries.path().display(), rig.toolkit.join("lib64"));
+    let run = || rig.warm_run(folder.path(), "cuda");
+    let no_driver = run().env("LD_LIBRARY_PATH", compiler.to_str().unwrap());
+    no_driver.end().assert_fails(78, &["libcuda.so", "install NVIDIA's driver"]);
+    run().env("LD_LIBRARY_PATH", &driver.to_string()).end().assert_fails(78, &["libnvrtc.so", "LD_LIBRARY_PATH"]);
+    run().env("CUDA_PATH", "/nonexistent").end().assert_fails(78, &["cuda_runtime.h", "CUDA_PATH"]);
+    run().env("STUB_DRIVER", "12000").end().assert_fails(78, &["driver is older than NVRTC"]);
+    run().env("STUB_DEVICES", "0").end().assert_fails(78, &["0 CUDA cards"]);
+    rig.warm_run(folder.path(), "cuda:7").end().assert_fails(78, &["cuda:7", "numbered from 0"]);
+    run().arg("--device-memory").arg("1MiB").end().assert_fails(78, &["--device-memory", "--token-budget"]);
+    assert_eq!(commits(folder.path()), 0);
+}
+
+#[test]
+fn a_launch_that_fails_ends_the_run_whenever_it_is() {
+    let Some(rig) = Rig::find("a_launch_that_fails_ends_the_run_whenever_it_is") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, events) = logged(rig.warm_run(folder.path(), "cuda"), folder.path());
+    assert_eq!((whole.code, commits(folder.path())), (Some(0), 1), "{}", whole.stderr);
+    let launches = count(&events, "launch");
+    for launch in (1..=launches).step_by(launches.div_ceil(12)).chain([launches]) {
+        for kind in ["STUB_FAIL_LAUNCH", "STUB_FAIL_FROM"] {
+            let folder = tempfile::tempdir().unwrap();
+            let outcome = rig.warm_run(folder.path(), "cuda").env(kind, &launch.to_string()).end();
+            outcome.assert_fails(70, &["cuda:0 failed", "CUDA_ERROR_LAUNCH_FAILED"]);
+            assert_eq!(commits(folder.path()), 0, "{kind} {launch} of {launches}");
+        }
+    }
+}
+
+#[test]
+fn numbers_that_are_none_end_the_run() {
+    let Some(rig) = Rig::find("numbers_that_are_none_end_the_run") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    rig.warm_run(folder.path(), "cuda").env("STUB_NAN", "1").end().assert_fails(70, &["not a finite number"]);
+    assert_eq!(commits(folder.path()), 0);
+}
+
+#[test]
+fn out_of_memory_means_fewer_tokens_at_a_time_and_then_the_end() {
+    let Some(rig) = Rig::find("out_of_memory_means_fewer_tokens_at_a_time_and_then_the_end") else { return };
+    // The allocator takes pages whose size goes with the card's memory.
+    let card = |free: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let run = rig.warm_run(folder.path(), "cuda").env("STUB_MEMORY", "2000000000").env("STUB_FREE", free);
+        (run.end(), commits(folder.path()))
+    };
+    let (little, committed) = card("60000000");
+    assert_eq!((little.code, committed), (Some(0), 1), "{}", little.stderr);
+    assert!(little.stderr.contains("out of memory: going on with fewer tokens"), "{}", little.stderr);
+    let (too_little, committed) = card("20000000");
+    too_little.assert_fails(70, &["cuda:0 is out of memory", "--token-budget"]);
+    assert_eq!(committed, 0);
+}
