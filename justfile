@@ -24,6 +24,14 @@ lint:
 check-cuda:
     cargo check --release -p pubtag --features cuda
 
+# The CUDA backend with NVIDIA's compiler, under a driver that computes nothing.
+test-cuda *ARGS:
+    tests/run --cuda-stub -- --test integration cuda:: {{ARGS}}
+
+# How fast each stage is by itself.
+stages *ARGS:
+    cargo bench -p pubtag --bench stages {{ARGS}}
+
 # Fuzz every target for so many seconds; needs cargo-fuzz.
 fuzz SECONDS="600":
     tests/fuzz/run {{SECONDS}}

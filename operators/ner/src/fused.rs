@@ -156,15 +156,19 @@ mod tests {
                 .collect();
             let bounds: Vec<_> = bounds.into_iter().map(|(start, end)| start..end).collect();
             let tokens = bounds.last().unwrap().end;
-            let sequences = Sequences::<Flex>::new(bounds, tokens, Shapes::Exact, &FlexDevice);
+            let [exact, listed] = [Shapes::Exact, Shapes::Listed]
+                .map(|shapes| Sequences::<Flex>::new(bounds.clone(), tokens, shapes, &FlexDevice));
             let hidden =
                 Tensor::random([tokens, checkpoint.config().hidden_size], Distribution::Normal(0.0, 1.0), &FlexDevice);
             for layer in model.layers.chunks(1) {
-                let plain = floats(layer[0].forward(hidden.clone(), &sequences));
+                let [plain, in_blocks] =
+                    [&exact, &listed].map(|sequences| floats(layer[0].forward(hidden.clone(), sequences)));
                 let fused = FusedEncoder::new(layer, Precision::F32).unwrap();
-                let fused = floats(fused.forward(hidden.clone(), &sequences, &mut scratch));
-                let worst = plain.iter().zip(&fused).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                assert!(worst < 2e-5, "{lengths:?}: {worst:e}");
+                let fused = floats(fused.forward(hidden.clone(), &exact, &mut scratch));
+                for other in [&fused, &in_blocks] {
+                    let worst = plain.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                    assert!(worst < 2e-5, "{lengths:?}: {worst:e}");
+                }
             }
         }
     }
