@@ -13,7 +13,7 @@ fn split(data: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 // A library's panic that is caught is none: only one that comes through ends the fuzzer.
-fuzz_target!(init: drop(std::panic::take_hook()), |data: &[u8]| {
+fuzz_target!(init: std::panic::set_hook(Box::new(|panic| eprintln!("{panic}"))), |data: &[u8]| {
     let Some((config, rest)) = split(data) else { return };
     let Some((weights, tokenizer)) = split(rest) else { return };
     let directory = std::path::PathBuf::from(format!("/dev/shm/pubtag-fuzz-model-{}", std::process::id()));

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().build().expect("a runtime"));
 
 // A library's panic that is caught is none: only one that comes through ends the fuzzer.
-fuzz_target!(init: drop(std::panic::take_hook()), |data: &[u8]| {
+fuzz_target!(init: std::panic::set_hook(Box::new(|panic| eprintln!("{panic}"))), |data: &[u8]| {
     let Some((&kind, content)) = data.split_first() else { return };
     use InputFormat::{Csv, Jsonl, Lines, Nbib, Parquet, Text, Tsv, Xml};
     let formats = [None, Some(Xml), Some(Jsonl), Some(Nbib), Some(Csv), Some(Tsv), Some(Parquet), Some(Lines), Some(Text)];

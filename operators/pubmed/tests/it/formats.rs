@@ -161,7 +161,8 @@ fn a_cut_gzip_quarantines_every_format() {
     }
 }
 
-/// What fuzzing found: footers that claim more rows than the file has bits, and longer lists than they have bytes.
+/// What fuzzing found: footers that claim more rows than the file has bits, longer lists than they have bytes, a column
+/// in front of the file.
 #[test]
 fn a_damaged_parquet_file_does_not_keep_the_reader_busy() {
     for (found, problem) in [("parquet-claims-rows", "claim"), ("parquet-claims-elements", "claim more than they hold")]
