@@ -10,8 +10,8 @@ use ureq::Agent;
 use ureq::http::{StatusCode, header};
 use zip::ZipArchive;
 
+use crate::digest::sha256;
 use crate::exit::Exit;
-use crate::training::gold::hex;
 
 /// A corpus that can be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -108,7 +108,7 @@ pub(crate) fn fetch(release: Release, base_url: &str, folder: &Path) -> Result<V
     fs::create_dir_all(folder).map_err(|source| DownloadError::Write { path: folder.to_owned(), source })?;
     let one = |part: &Part| {
         let target = folder.join(part.file);
-        if fs::read(&target).is_ok_and(|bytes| hex(&bytes) == part.sha256) {
+        if fs::read(&target).is_ok_and(|bytes| sha256(&bytes) == part.sha256) {
             tracing::info!("{} is there already", target.display());
             return Ok(target);
         }
@@ -178,7 +178,7 @@ fn unpack(part: &Part, url: &str, archive: &Path, target: &Path) -> Result<(), D
     let mut bytes = Vec::new();
     let mut entry = archive.by_name(part.file).map_err(archive_error)?;
     entry.read_to_end(&mut bytes).map_err(|error| archive_error(error.into()))?;
-    let found = hex(&bytes);
+    let found = sha256(&bytes);
     if found != part.sha256 {
         return Err(DownloadError::Checksum { url: url.to_owned(), file: part.file, found, expected: part.sha256 });
     }

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod device;
+mod digest;
 mod download;
 pub mod exit;
 mod processors;

@@ -1,6 +1,6 @@
 //! What tells one model from another.
 
-use pubtag_schemas::ModelFiles;
+use pubtag_schemas::{ModelFiles, hex};
 use sha2::{Digest, Sha256};
 
 use crate::NerError;
@@ -19,7 +19,7 @@ pub(crate) fn fingerprint(model: &ModelFiles, files: &[&str]) -> Result<String, 
         hash.update((contents.len() as u64).to_le_bytes());
         hash.update(&contents);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(hash.finalize()))
 }
 
 #[cfg(test)]

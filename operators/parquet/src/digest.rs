@@ -1,7 +1,6 @@
 //! SHA-256 as lower-case hex.
 
-use std::fmt::Write;
-
+use pubtag_schemas::hex;
 use sha2::{Digest, Sha256};
 
 /// Hashes fields so that no two lists of fields look alike: each is preceded by its length.
@@ -21,8 +20,5 @@ pub(crate) fn of(bytes: &[u8]) -> String {
 
 /// Ends a hash.
 pub(crate) fn finish(hasher: Sha256) -> String {
-    hasher.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a string takes all that is written to it");
-        hex
-    })
+    hex(hasher.finalize())
 }

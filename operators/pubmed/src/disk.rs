@@ -1,6 +1,5 @@
 //! The bytes of an input as they lie on disk: counted, hashed, and checked to stay the same.
 
-use std::fmt::Write as _;
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Stdin};
 use std::path::Path;
@@ -8,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use ::md5::Md5;
-use pubtag_schemas::InputUnit;
+use pubtag_schemas::{InputUnit, hex};
 use sha2::{Digest, Sha256};
 
 use crate::PubmedError;
@@ -114,7 +113,7 @@ impl Input {
     }
 
     fn check(&mut self, unit: &InputUnit) -> Result<Checked, PubmedError> {
-        let sha256 = hex(&self.sha256.finalize_reset());
+        let sha256 = hex(self.sha256.finalize_reset());
         let changed = match &self.handle {
             Handle::File(file) => {
                 let metadata = file.metadata().map_err(PubmedError::io(&unit.uri, "look at it"))?;
@@ -122,7 +121,7 @@ impl Input {
             }
             Handle::Stdin(_) => None,
         };
-        let found = self.md5.take().map(|md5| hex(&md5.finalize()));
+        let found = self.md5.take().map(|md5| hex(md5.finalize()));
         let mismatch = match (&self.sidecar, found) {
             (Sidecar::None, _) => None,
             (Sidecar::Unreadable, _) => Some("the .md5 file beside it holds no MD5".to_owned()),
@@ -173,11 +172,4 @@ pub fn hashed(unit: &InputUnit) -> Result<InputUnit, PubmedError> {
     }
     let checked = Disk::open(unit)?.finish(unit)?;
     Ok(InputUnit { sha256: Some(checked.sha256), ..unit.clone() })
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().fold(String::with_capacity(2 * digest.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-        text
-    })
 }

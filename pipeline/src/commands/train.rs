@@ -12,12 +12,13 @@ use pubtag_tokenize::{TokenizeError, WindowTokenizer};
 
 use crate::cli::{ClassWeights, TrainArgs};
 use crate::device::{of_model, use_threads};
+use crate::digest::sha256;
 use crate::exit::{Exit, Failure};
 use crate::processors::physical_cores;
 use crate::report::grouped;
 use crate::training::card::{DataFile, RECORD, Record, command_line, program};
 use crate::training::examples::{TrainingSet, unlabelled};
-use crate::training::gold::{Gold, Labels, categories, hex};
+use crate::training::gold::{Gold, Labels, categories};
 use crate::training::metrics::{METRICS, Metrics};
 use crate::training::monitor::{Development, Watch};
 use crate::training::output::Draft;
@@ -39,7 +40,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
 
     let draft = Draft::begin(&args.output, args.overwrite)?;
     let base_weights = args.base.join("model.safetensors");
-    let base_sha256 = hex(&std::fs::read(&base_weights).map_err(|error| {
+    let base_sha256 = sha256(&std::fs::read(&base_weights).map_err(|error| {
         let error = anyhow::Error::new(error).context(format!("cannot read {}", base_weights.display()));
         Failure::new(Exit::Configuration, error)
     })?);
@@ -166,7 +167,7 @@ fn run_label(record: &Record) -> Result<String, Failure> {
     let files: Vec<_> = record.train.iter().chain(&record.dev).map(|file| file.sha256.as_deref()).collect();
     let parts = (&record.base_sha256, files, &record.labels, record.settings, record.threads);
     let json = serde_json::to_vec(&parts).map_err(|error| Failure::new(Exit::Internal, error))?;
-    Ok(hex(&json))
+    Ok(sha256(&json))
 }
 
 fn open_metrics(draft: &Draft, state: Option<&TrainState>) -> Result<Metrics, Failure> {

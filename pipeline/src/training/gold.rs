@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use pubtag_corpus::{Corpus, CorpusError, Format, Item, Remarks, TagOptions, open, segment};
 use pubtag_schemas::AnnotatedDocument;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::commands::corpus::log_remarks;
+use crate::digest;
 use crate::exit::{Exit, Failure};
 
 /// The four categories of the NCBI Disease corpus (Doğan et al., 2014).
@@ -110,10 +110,5 @@ fn sha256(path: &Path) -> Result<Option<String>, Failure> {
     let bytes = std::fs::read(path).map_err(|error| {
         Failure::new(Exit::Data, anyhow::Error::new(error).context(format!("cannot read {}", path.display())))
     })?;
-    Ok(Some(hex(&bytes)))
-}
-
-/// SHA-256 in lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(Some(digest::sha256(&bytes)))
 }

@@ -20,20 +20,11 @@ use crate::weights::{file_name, parameters};
 /// If the file's header cannot be written, which only a model of absurd size can cause.
 pub(crate) fn export<B: Backend>(config: &ModelConfig, model: &TokenClassification<B>) -> Result<Vec<u8>, NerError> {
     let mut values = collect(model);
-    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = parameters(config)
-        .into_iter()
-        .map(|(name, shape)| {
-            let floats = values.remove(&name).expect("`collect` goes through the same modules as `parameters`");
-            (file_name(config.family, &name), shape, floats.iter().flat_map(|value| value.to_le_bytes()).collect())
-        })
-        .collect();
-    let views = tensors
-        .iter()
-        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
-    // `format` is what `transformers` looks for before it reads a file.
-    let metadata = Some([("format".to_owned(), "pt".to_owned())].into());
-    views.and_then(|views| safetensors::serialize(views, metadata)).map_err(NerError::Export)
+    let tensors = parameters(config).into_iter().map(|(name, shape)| {
+        let floats = values.remove(&name).expect("`collect` goes through the same modules as `parameters`");
+        (file_name(config.family, &name), shape, floats.iter().flat_map(|value| value.to_le_bytes()).collect())
+    });
+    serialize(Dtype::F32, tensors)
 }
 
 /// A safetensors file with its 32-bit floats rounded to 16 bits.
@@ -42,19 +33,22 @@ pub(crate) fn export<B: Backend>(config: &ModelConfig, model: &TokenClassificati
 /// If the bytes are no safetensors file of 32-bit floats.
 pub fn to_f16(bytes: &[u8]) -> Result<Vec<u8>, NerError> {
     let file = SafeTensors::deserialize(bytes).map_err(NerError::Export)?;
-    let halves: Vec<(String, Vec<usize>, Vec<u8>)> = file
-        .tensors()
-        .into_iter()
-        .map(|(name, tensor)| {
-            let values =
-                tensor.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
-            (name, tensor.shape().to_vec(), values.flat_map(|value| half::f16::from_f32(value).to_le_bytes()).collect())
-        })
-        .collect();
-    let views = halves
+    let halves = file.tensors().into_iter().map(|(name, tensor)| {
+        let (words, _) = tensor.data().as_chunks();
+        let halves = words.iter().flat_map(|word| half::f16::from_f32(f32::from_le_bytes(*word)).to_le_bytes());
+        (name, tensor.shape().to_vec(), halves.collect())
+    });
+    serialize(Dtype::F16, halves)
+}
+
+/// Lays tensors, given by name, shape and bytes, out as a file.
+fn serialize(dtype: Dtype, tensors: impl Iterator<Item = (String, Vec<usize>, Vec<u8>)>) -> Result<Vec<u8>, NerError> {
+    let tensors: Vec<_> = tensors.collect();
+    let views = tensors
         .iter()
-        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F16, shape.clone(), bytes)?)))
+        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(dtype, shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
+    // `format` is what `transformers` looks for before it reads a file.
     let metadata = Some([("format".to_owned(), "pt".to_owned())].into());
     views.and_then(|views| safetensors::serialize(views, metadata)).map_err(NerError::Export)
 }

@@ -38,7 +38,7 @@ pub(crate) fn unit(index: usize, uri: &str, content: &str) -> Arc<InputUnit> {
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest;
-    sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    pubtag_schemas::hex(sha2::Sha256::digest(bytes))
 }
 
 pub(crate) fn recipe() -> Recipe {
