@@ -137,15 +137,22 @@ fn every_kernel_compiles_for_every_card_and_precision() {
     }
 }
 
-/// Has NVIDIA's assembler read every module of a folder.
+/// Has NVIDIA's assembler read every module of a folder, as many at a time as there are processors.
 fn assemble(ptxas: &Path, modules: &Path) {
-    for module in fs::read_dir(modules).unwrap().map(|entry| entry.unwrap().path()) {
-        let text = fs::read_to_string(&module).unwrap();
-        let target = text.lines().find_map(|line| line.strip_prefix(".target ")).unwrap().trim();
-        let assembled =
-            Command::new(ptxas).args(["--gpu-name", target, "-o", "/dev/null"]).arg(&module).output().unwrap();
-        assert!(assembled.status.success(), "{}: {}", module.display(), String::from_utf8_lossy(&assembled.stderr));
-    }
+    let modules: Vec<PathBuf> = fs::read_dir(modules).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for part in modules.chunks(modules.len().div_ceil(workers)) {
+            scope.spawn(|| part.iter().for_each(|module| assemble_one(ptxas, module)));
+        }
+    });
+}
+
+fn assemble_one(ptxas: &Path, module: &Path) {
+    let text = fs::read_to_string(module).unwrap();
+    let target = text.lines().find_map(|line| line.strip_prefix(".target ")).unwrap().trim();
+    let assembled = Command::new(ptxas).args(["--gpu-name", target, "-o", "/dev/null"]).arg(module).output().unwrap();
+    assert!(assembled.status.success(), "{}: {}", module.display(), String::from_utf8_lossy(&assembled.stderr));
 }
 
 #[test]
