@@ -7,6 +7,7 @@
 //! The command line is in [`cli`], its checked form in [`config`]; [`run`] wires the operators, [`device`] chooses where
 //! the model runs, [`report`] says what happened. Each subcommand is a file of [`commands`].
 
+mod allocator;
 mod bundled;
 pub mod cli;
 pub mod commands;

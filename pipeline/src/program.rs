@@ -9,17 +9,14 @@ use clap::{CommandFactory, Parser};
 use crate::cli::{Cli, Command};
 use crate::commands;
 use crate::exit::{Exit, Failure};
-use crate::{settings_file, telemetry};
-
-/// Packets are made on one thread and freed on another, for days: the system's allocator keeps ever more of that.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use crate::{allocator, settings_file, telemetry};
 
 /// How long blocking threads (a read of standard input, say) may take to end once the work is done.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The program: reads the command line, does what it says, ends with an [`Exit`] code.
 pub fn main() -> ExitCode {
+    allocator::return_free_pages();
     let cli = parse();
     telemetry::init(cli.log_format, cli.quiet, cli.verbose);
     match execute(cli) {
