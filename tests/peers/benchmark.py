@@ -1,11 +1,15 @@
 """pubtag and its peers on the same texts, checkpoint and cores, in turns: prints a table of ratios.
 
-    tests/peers/benchmark.py --pubtag target/release/pubtag --model DIR --input FILE... [--texts N] [--rounds N] [--threads N]
+    tests/peers/benchmark.py --pubtag target/release/pubtag --model DIR --input FILE... [--texts N] [--rounds N]
+        [--threads N] [--candle tests/peers/candle/target/release/candle-peer] [--loops-only]
 
 Inputs are PubMed files with real abstracts. Every contender gets the texts that pubtag reads from them. Each peer runs
 at its best: windows sorted by length, the best of several batch sizes; ONNX Runtime with a graph whose attention,
-norms and GELU are fused. A peer's time is that of tokenizing, running and decoding, its model already loaded; pubtag's
-is that of a whole process, from start-up to the committed Parquet files.
+norms and GELU are fused. A peer's time is that of tokenizing, running and decoding, its model already loaded (candle's
+is that of running alone); pubtag's is that of a whole process, from start-up to the committed Parquet files.
+
+candle is built by `RUSTFLAGS="-C target-cpu=native" cargo build --release --manifest-path tests/peers/candle/Cargo.toml`.
+`--loops-only` leaves the pipelines of `transformers` out. A model of any size: tests/peers/make_random.py.
 
 Needs what tests/requirements-peers.txt names. Ratios are of medians; the spread is from the fastest to the slowest round.
 """
@@ -26,9 +30,11 @@ arguments.add_argument("--input", nargs="+", required=True)
 arguments.add_argument("--texts", type=int, default=256)
 arguments.add_argument("--rounds", type=int, default=3)
 arguments.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+arguments.add_argument("--candle", help="the program built from tests/peers/candle")
+arguments.add_argument("--loops-only", action="store_true")
 arguments.add_argument("--work", help="where to keep exported graphs; a temporary folder if absent")
 options = arguments.parse_args()
-os.environ["OMP_NUM_THREADS"] = str(options.threads)
+os.environ["OMP_NUM_THREADS"] = os.environ["RAYON_NUM_THREADS"] = str(options.threads)
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
 
 import numpy as np  # noqa: E402
@@ -148,6 +154,13 @@ def onnx_loop(session, size):
         session.run(None, {name: given[name] for name in names})[0].argmax(-1)
 
 
+def candle_loop(size):
+    path = work / "windows.json"
+    path.write_text(json.dumps(windows()))
+    command = [options.candle, options.model, str(path), str(size)]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
+
+
 def pubtag(precision):
     with tempfile.TemporaryDirectory() as output:
         started = time.perf_counter()
@@ -179,14 +192,17 @@ float_session, byte_session = export()
 contenders = {
     "pubtag f32": lambda: pubtag("f32"),
     "pubtag int8": lambda: pubtag("int8"),
-    "transformers pipeline, batch 32, arrival order": lambda: timed(lambda: pipeline(32, False)),
-    "transformers pipeline, batch 32, sorted": lambda: timed(lambda: pipeline(32, True)),
-    "transformers pipeline, batch 1": lambda: timed(lambda: pipeline(1, False)),
 }
+if not options.loops_only:
+    contenders["transformers pipeline, batch 32, arrival order"] = lambda: timed(lambda: pipeline(32, False))
+    contenders["transformers pipeline, batch 32, sorted"] = lambda: timed(lambda: pipeline(32, True))
+    contenders["transformers pipeline, batch 1"] = lambda: timed(lambda: pipeline(1, False))
 for size in (1, 8, 32):
     contenders[f"PyTorch loop, sorted, batch {size}"] = lambda size=size: timed(lambda: torch_loop(size))
     contenders[f"ONNX Runtime f32, sorted, batch {size}"] = lambda size=size: timed(lambda: onnx_loop(float_session, size))
     contenders[f"ONNX Runtime int8, sorted, batch {size}"] = lambda size=size: timed(lambda: onnx_loop(byte_session, size))
+    if options.candle:
+        contenders[f"candle f32, sorted, batch {size}"] = lambda size=size: candle_loop(size)
 
 times = {name: [] for name in contenders}
 limits = []

@@ -1,6 +1,7 @@
-//! How fast a file is read on one thread, against the time that `gzip -dc` takes to inflate it.
+//! How fast a file is read on one thread, against the time that `gzip -dc` takes to inflate it, and pubmed_parser to
+//! read it where `PUBTAG_PEERS_PYTHON` names a Python that has it (`tests/requirements-peers.txt`).
 //!
-//! `cargo bench -p pubtag-pubmed [-- FILE]` reads a file of its own making, or the one named.
+//! `cargo bench -p pubtag-pubmed [-- FILE]` reads a file of its own making, or the one named. In turns; the best of five.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -31,22 +32,52 @@ fn main() {
         discover(std::slice::from_ref(&path), &ReadOptions::default()).expect("the file is there").units.remove(0);
     let packed = unit.size.unwrap_or_default();
     let inflated = inflate(&path).stdout.len() as u64;
-    let (records, read) = fastest(|| count_records(unit.clone()));
-    let (_, hash) = fastest(|| hashed(&unit).expect("the file is there"));
-    let (_, gzip) = fastest(|| gunzip(&path));
+    let python = std::env::var("PUBTAG_PEERS_PYTHON").ok();
+    let mut records = 0;
+    let mut contenders: Vec<(&str, Box<dyn FnMut() -> Duration + '_>)> = vec![
+        ("read", Box::new(|| timed(|| records = count_records(unit.clone())))),
+        ("gzip -dc", Box::new(|| timed(|| gunzip(&path)))),
+        ("SHA-256", Box::new(|| timed(|| drop(hashed(&unit).expect("the file is there"))))),
+    ];
+    if let Some(python) = &python {
+        contenders.push(("pubmed_parser", Box::new(|| pubmed_parser(python, &path))));
+    }
+    let times = in_turns(&mut contenders);
+    drop(contenders);
     println!("{path}: {records} records, {} MiB packed, {} MiB of XML", packed >> 20, inflated >> 20);
-    println!("read      {:>8.1} ms  {:>6.0} MB/s of XML", millis(read), inflated as f64 / read.as_secs_f64() / 1e6);
-    println!("gzip -dc  {:>8.1} ms  (read takes {:.2} of it)", millis(gzip), read.as_secs_f64() / gzip.as_secs_f64());
-    println!("SHA-256   {:>8.1} ms  ({:.1}% of read)", millis(hash), 100.0 * hash.as_secs_f64() / read.as_secs_f64());
+    let read = times[0].1;
+    for (name, time) in times {
+        let ratio = time.as_secs_f64() / read.as_secs_f64();
+        println!("{name:<14} {:>9.1} ms  {ratio:>6.2} of read", time.as_secs_f64() * 1e3);
+    }
+    println!("read is {:.0} MB/s of XML", inflated as f64 / read.as_secs_f64() / 1e6);
 }
 
-fn fastest<T>(mut work: impl FnMut() -> T) -> (T, Duration) {
-    let timed = |_| {
-        let since = Instant::now();
-        let result = work();
-        (result, since.elapsed())
-    };
-    (0..RUNS).map(timed).min_by_key(|(_, time)| *time).expect("it ran at least once")
+fn timed(work: impl FnOnce()) -> Duration {
+    let since = Instant::now();
+    work();
+    since.elapsed()
+}
+
+/// The best time of each contender over some rounds, in which each has its turn.
+fn in_turns<'a>(contenders: &mut [(&'a str, Box<dyn FnMut() -> Duration + '_>)]) -> Vec<(&'a str, Duration)> {
+    let mut best: Vec<_> = contenders.iter().map(|(name, _)| (*name, Duration::MAX)).collect();
+    for _ in 0..RUNS {
+        for ((_, run), (_, best)) in contenders.iter_mut().zip(&mut best) {
+            *best = run().min(*best);
+        }
+    }
+    best
+}
+
+/// The time that pubmed_parser (lxml) says it takes; Python's start is not counted.
+fn pubmed_parser(python: &str, path: &str) -> Duration {
+    const SCRIPT: &str = "import sys, time, pubmed_parser\nstarted = time.perf_counter()\n\
+                          for _ in pubmed_parser.parse_medline_xml(sys.argv[1]): pass\n\
+                          print(time.perf_counter() - started)";
+    let output = Command::new(python).args(["-c", SCRIPT, path]).output().expect("the Python that is named starts");
+    let seconds = String::from_utf8_lossy(&output.stdout).trim().parse();
+    Duration::from_secs_f64(seconds.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr))))
 }
 
 fn count_records(unit: Arc<InputUnit>) -> u64 {
@@ -70,10 +101,6 @@ fn gunzip(path: &str) {
 
 fn inflate(path: &str) -> std::process::Output {
     Command::new("gzip").args(["-dc", path]).output().expect("gzip is installed")
-}
-
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
 }
 
 /// Writes citations of about the size that PubMed's have: 1,700 characters of abstract and 10 KB of XML around them.
