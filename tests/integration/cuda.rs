@@ -25,8 +25,8 @@ struct Rig {
     cache: TempDir,
 }
 
-/// What the driver has seen: lines by their first word.
-type Events = BTreeMap<String, Vec<String>>;
+/// Citations of a run that nothing is said of.
+const CITATIONS: u32 = 300;
 
 impl Rig {
     /// The one of this process, or `None` after saying so loudly.
@@ -65,39 +65,57 @@ impl Rig {
 
     /// A call of `pubtag run` whose kernels are compiled already: what it meets is not the compiler's doing.
     fn warm_run(&self, folder: &Path, device: &str) -> PubTag {
+        self.warm_run_on(folder, device, CITATIONS)
+    }
+
+    fn warm_run_on(&self, folder: &Path, device: &str, citations: u32) -> PubTag {
         static WARM: OnceLock<()> = OnceLock::new();
         WARM.get_or_init(|| drop(self.on_cuda("warmup").succeed()));
-        self.call("run").arg("--device").arg(device).arg("--output").arg(folder.join("out")).arg(input(folder))
+        let input = input(folder, citations);
+        self.call("run").arg("--device").arg(device).arg("--output").arg(folder.join("out")).arg(input)
+    }
+
+    /// The events of a whole warm run on some citations at 1024 tokens a time, and its number of micro-batches.
+    fn watched(&self, citations: u32, launch_microseconds: u32) -> (Vec<String>, usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let run = self.warm_run_on(folder.path(), "cuda", citations).arg("--token-budget").arg("1024");
+        let run = run.env("STUB_LAUNCH_MICROSECONDS", &launch_microseconds.to_string());
+        let (outcome, events) = logged(run, folder.path());
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        let batches = report(&folder.path().join("out"))["packing"]["micro_batches"].as_u64().unwrap();
+        (events, usize::try_from(batches).unwrap())
     }
 }
 
-/// A file of a few hundred citations.
-fn input(folder: &Path) -> PathBuf {
+/// A file of some citations.
+fn input(folder: &Path, citations: u32) -> PathBuf {
     let path = folder.join("in.xml");
-    fs::write(&path, article_set(&(1..=300).map(sample_article).collect::<Vec<_>>())).unwrap();
+    fs::write(&path, article_set(&(1..=citations).map(sample_article).collect::<Vec<_>>())).unwrap();
     path
 }
 
-/// Runs a call to its end under a log.
-fn logged(call: PubTag, folder: &Path) -> (Outcome, Events) {
+/// Runs a call to its end; what the driver has seen meanwhile, a line for each event.
+fn logged(call: PubTag, folder: &Path) -> (Outcome, Vec<String>) {
     let log = folder.join("driver.log");
     let outcome = call.env("STUB_LOG", log.to_str().unwrap()).end();
-    let mut events = Events::new();
-    for line in fs::read_to_string(log).unwrap_or_default().lines() {
-        let (event, rest) = line.split_once(' ').unwrap_or((line, ""));
-        events.entry(event.to_owned()).or_default().push(rest.to_owned());
-    }
-    (outcome, events)
+    (outcome, fs::read_to_string(log).unwrap_or_default().lines().map(str::to_owned).collect())
 }
 
-fn count(events: &Events, event: &str) -> usize {
-    events.get(event).map_or(0, Vec::len)
+/// The number of events of a kind, which is a line's first word.
+fn count(events: &[String], kind: &str) -> usize {
+    events.iter().filter(|event| event.split(' ').next() == Some(kind)).count()
+}
+
+/// Nothing that the driver would have refused.
+fn assert_proper(events: &[String], what: &str) {
+    let bad: Vec<_> = events.iter().filter(|event| event.starts_with("bad ")).collect();
+    assert!(bad.is_empty(), "{what}: {bad:?}");
 }
 
 /// Allocations of a MiB or more.
-fn large_pages(events: &Events) -> usize {
-    let bytes = |page: &String| page.parse::<u64>().unwrap();
-    events["alloc"].iter().filter(|page| bytes(page) >= 1 << 20).count()
+fn large_pages(events: &[String]) -> usize {
+    let bytes = events.iter().filter_map(|event| event.strip_prefix("alloc "));
+    bytes.filter(|bytes| bytes.parse::<u64>().unwrap() >= 1 << 20).count()
 }
 
 /// Markers below an output folder.
@@ -130,7 +148,7 @@ fn every_kernel_compiles_for_every_card_and_precision() {
             let call = call.env("STUB_SM", card).env("STUB_PTX", modules.to_str().unwrap());
             let (outcome, events) = logged(call, folder.path());
             assert_eq!(outcome.code, Some(0), "sm_{card} {precision}: {}", outcome.stderr);
-            assert_eq!(events.get("bad"), None, "sm_{card} {precision}");
+            assert_proper(&events, &format!("sm_{card} {precision}"));
             assert!(count(&events, "module") > 20, "sm_{card} {precision}: {} modules", count(&events, "module"));
             assemble(&rig.toolkit.join("bin/ptxas"), &modules);
         }
@@ -158,24 +176,41 @@ fn assemble_one(ptxas: &Path, module: &Path) {
 #[test]
 fn a_warm_run_compiles_nothing_and_launches_and_copies_little() {
     let Some(rig) = Rig::find("a_warm_run_compiles_nothing_and_launches_and_copies_little") else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let run = rig.warm_run(folder.path(), "cuda").arg("--token-budget").arg("4096");
+    let (start, few) = rig.watched(100, 0);
     let before = contents(rig.cache.path());
-    let (outcome, during) = logged(run, folder.path());
-    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
-    assert_eq!(during.get("bad"), None);
+    let (whole, many) = rig.watched(1_000, 0);
     assert!(contents(rig.cache.path()) == before, "the run has compiled or tuned something");
+    assert_proper(&whole, "a warm run");
 
-    let apart = tempfile::tempdir().unwrap();
-    let (_, start) = logged(rig.on_cuda("warmup").arg("--token-budget").arg("4096"), apart.path());
-    let report = report(&folder.path().join("out"));
-    let batches = report["packing"]["micro_batches"].as_u64().unwrap() as usize;
-    assert!(batches > 2, "{batches} micro-batches");
-    let each = |event: &str| (count(&during, event) - count(&start, event)) / batches;
+    // Both runs warm up alike: what the longer one does besides, it does for its micro-batches.
+    assert!(many > few + 10, "{few} and {many} micro-batches");
+    let each = |kind: &str| (count(&whole, kind) - count(&start, kind)).div_ceil(many - few);
     assert!(each("launch") <= MOST_LAUNCHES, "{} launches a micro-batch", each("launch"));
     assert!(each("h2d") <= MOST_COPIES_TO_DEVICE, "{} copies to the device a micro-batch", each("h2d"));
     assert_eq!(each("d2h"), 1, "logits come back in one copy");
-    assert_eq!(large_pages(&during), large_pages(&start), "a steady run allocates nothing large");
+    assert_eq!(large_pages(&whole), large_pages(&start), "a steady run allocates nothing large");
+    eprintln!("{} launches, {} copies to the device, {} back", each("launch"), each("h2d"), each("d2h"));
+}
+
+#[test]
+fn while_a_card_is_at_work_the_next_micro_batch_is_copied_and_launched() {
+    let Some(rig) = Rig::find("while_a_card_is_at_work_the_next_micro_batch_is_copied_and_launched") else { return };
+    // At half a millisecond each, the launches of a micro-batch take far longer than the host takes for them.
+    let (events, batches) = rig.watched(400, 500);
+    let (mut waiting, mut launches, mut overlapped) = (0, 0, 0);
+    for event in &events {
+        match event.split(' ').next() {
+            Some("wait") => waiting += 1,
+            Some("waited") => {
+                waiting -= 1;
+                overlapped += usize::from(launches > 10);
+                launches = 0;
+            }
+            Some("launch") if waiting > 0 => launches += 1,
+            _ => {}
+        }
+    }
+    assert!(overlapped * 10 >= batches * 8, "of {batches} micro-batches, {overlapped} met the launches of the next");
 }
 
 #[test]
@@ -201,7 +236,7 @@ fn a_card_that_computes_wrongly_is_refused() {
         .arg(rig.cache.path())
         .arg("--output")
         .arg(folder.path().join("out"))
-        .arg(input(folder.path()))
+        .arg(input(folder.path(), CITATIONS))
         .env("CUDA_PATH", rig.toolkit.to_str().unwrap())
         .env("LD_LIBRARY_PATH", &libraries);
     checked.end().assert_fails(78, &["computes wrongly", "selftest"]);

@@ -417,7 +417,7 @@ pub(crate) fn load_cuda<F: burn_cubecl::FloatElement>(
     BurnClassifier::load(checkpoint, burn_cuda::CudaDevice::new(number), kernels::Precision::F32)
 }
 
-/// Bytes of a card's memory that its allocator has reserved.
+/// Bytes of a card's memory that its allocator has reserved for the thread that calls.
 #[cfg(feature = "cuda")]
 pub(crate) fn cuda_memory(number: usize) -> Result<u64, NerError> {
     use burn_cubecl::cubecl::Runtime;

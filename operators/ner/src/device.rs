@@ -35,6 +35,17 @@ impl Device {
         }
     }
 
+    /// Micro-batches that are on the device at a time, each on a thread and a stream of its own.
+    ///
+    /// A CPU does one with all its cores. On a card, while the kernels of one run, the next is copied there and its
+    /// kernels are launched, and the logits of the last come back: the card need not wait for the host.
+    pub(crate) fn lanes(self) -> usize {
+        match self {
+            Self::Cpu => 1,
+            Self::Cuda(_) => 2,
+        }
+    }
+
     /// Makes sure that the device can be used: that it is there, and on CUDA that a kernel for it can be compiled.
     ///
     /// # Errors

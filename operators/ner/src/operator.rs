@@ -19,7 +19,7 @@ use crate::{
 /// The stage's name in reports and errors.
 const NAME: &str = "tag";
 
-/// Runs at a time beside one for each device: the next in the devices' channel, and one being decoded.
+/// Runs at a time beside one for each model: the next in the models' channel, and one being decoded.
 const IN_FLIGHT: usize = 2;
 
 /// How to tag.
@@ -51,8 +51,8 @@ impl TagConfig {
 ///
 /// - *Ordering*: records keep their order, and so do the frames of their units. Micro-batches are cut in that order by
 ///   token budget, never across the end of a unit and never by timing.
-/// - *Memory*: two runs and one for each device, of at most a token budget (or one longer document) and 1024 records
-///   each, and the model on each device.
+/// - *Memory*: two runs and one for each model, of at most a token budget (or one longer document) and 1024 records
+///   each, and the models: one on the CPU, two on each CUDA card.
 /// - *Cancellation*: dropping the output closes the model threads' channel; the micro-batches at hand end first.
 /// - *Rejects*: rejects and deletions pass through. A failing or panicking model is a fault.
 #[derive(Debug)]
@@ -64,26 +64,29 @@ pub struct Tag {
 }
 
 impl Tag {
-    /// Starts a thread for each device and loads a checkpoint onto it. Blocks until that is done.
+    /// Starts the threads of each device and loads a checkpoint onto them. Blocks until that is done.
     ///
     /// # Errors
     /// If a device cannot be used, lacks the precision, or the weights are not those that the configuration describes.
     pub fn start(checkpoint: &Checkpoint, config: &TagConfig) -> Result<Self, NerError> {
-        let classifier = |&device| crate::classifier(checkpoint, device, config.setup.clone());
-        let factories: Result<Vec<_>, _> = config.devices.iter().map(classifier).collect();
-        Self::with_classifiers(checkpoint.labels().clone(), factories?, config)
+        let classifier = |&device: &Device| crate::classifier(checkpoint, device, config.setup.clone());
+        let round = |lane| config.devices.iter().filter(move |device| lane < device.lanes()).map(classifier).collect();
+        let lanes = config.devices.iter().map(|device| device.lanes()).max().unwrap_or(0);
+        let rounds: Result<Vec<_>, _> = (0..lanes).map(round).collect();
+        Self::with_classifiers(checkpoint.labels().clone(), rounds?, config)
     }
 
-    /// Starts a thread for each of some classifiers of any kind; their labels are those given. Blocks until they are made.
+    /// Starts a thread for each of some classifiers of any kind; their labels are those given. Blocks until they are
+    /// made, those of a round side by side.
     ///
     /// # Errors
     /// If a factory fails or panics.
     pub fn with_classifiers(
         labels: LabelSet,
-        factories: Vec<ClassifierFactory>,
+        rounds: Vec<Vec<ClassifierFactory>>,
         config: &TagConfig,
     ) -> Result<Self, NerError> {
-        let threads = ModelThreads::start(factories)?;
+        let threads = ModelThreads::start(rounds)?;
         let decoder = Arc::new(Decoder::new(labels, config.aggregation, config.decoding));
         Ok(Self { threads, decoder, token_budget: config.setup.token_budget, stats: TagStats::default() })
     }

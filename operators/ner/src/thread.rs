@@ -1,4 +1,4 @@
-//! The threads that own the model: one for each device.
+//! The threads that own the model: one for the CPU, two for each CUDA card.
 //!
 //! GPU streams belong to threads and weights are large, so a model is made, run and dropped on one thread. The threads
 //! share a channel of one micro-batch: the next is ready while each of them is at work, and no more is kept waiting.
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use pubtag_stream::without_panic;
 use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
 
 use crate::{ClassifierFactory, Logits, MicroBatch, NerError, TokenClassifier};
 
@@ -42,17 +43,27 @@ pub(crate) struct Scored {
 }
 
 impl ModelThreads {
-    /// Starts a thread for each factory and waits until all models are loaded.
+    /// Starts a thread for each factory and waits until all models are loaded: those of a round side by side, and one
+    /// round after the other. After the first round, a device that has no memory left does without.
     ///
     /// # Errors
     /// If a thread cannot be started, or a factory fails or panics on it.
-    pub(crate) fn start(factories: Vec<ClassifierFactory>) -> Result<Self, NerError> {
+    pub(crate) fn start(rounds: Vec<Vec<ClassifierFactory>>) -> Result<Self, NerError> {
         let (jobs, queue) = mpsc::channel(1);
-        let (count, queue) = (factories.len(), Arc::new(Mutex::new(queue)));
-        // All are started before the first is waited for: models load side by side.
-        let loading: Vec<_> = factories.into_iter().map(|factory| start_one(factory, queue.clone())).collect();
-        for loaded in loading {
-            loaded?.recv().map_err(|_| NerError::Stopped)??;
+        let (mut count, queue) = (0, Arc::new(Mutex::new(queue)));
+        for round in rounds {
+            let started = count;
+            // All are started before the first is waited for.
+            let loading: Vec<_> = round.into_iter().map(|factory| start_one(factory, queue.clone())).collect();
+            for loaded in loading {
+                match loaded?.recv().map_err(|_| NerError::Stopped)? {
+                    Ok(()) => count += 1,
+                    Err(NerError::OutOfMemory { device }) if started > 0 => {
+                        warn!(%device, "out of memory: going on with one micro-batch at a time");
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
         }
         Ok(Self { jobs, count })
     }
@@ -118,7 +129,7 @@ mod tests {
     use std::sync::mpsc as std_mpsc;
 
     use super::*;
-    use crate::Padding;
+    use crate::{Device, Padding};
 
     /// Gives back each id as a logit; panics at id 13, fails at id 14.
     struct Echo {
@@ -140,7 +151,7 @@ mod tests {
     fn echo() -> (ModelThreads, std_mpsc::Receiver<()>) {
         let (alive, ended) = std_mpsc::channel();
         let factory = move || Ok(Box::new(Echo { _alive: alive }) as Box<dyn TokenClassifier>);
-        (ModelThreads::start(vec![Box::new(factory)]).unwrap(), ended)
+        (ModelThreads::start(vec![vec![Box::new(factory)]]).unwrap(), ended)
     }
 
     fn batch(ids: &[u32]) -> MicroBatch {
@@ -197,10 +208,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn two_devices_work_at_the_same_time_and_each_reply_goes_where_it_belongs() {
+    async fn two_models_work_at_the_same_time_and_each_reply_goes_where_it_belongs() {
         let barrier = Arc::new(std::sync::Barrier::new(2));
         let factory = |barrier: Arc<_>| -> ClassifierFactory { Box::new(move || Ok(Box::new(Together(barrier)))) };
-        let threads = ModelThreads::start(vec![factory(barrier.clone()), factory(barrier)]).unwrap();
+        let threads = ModelThreads::start(vec![vec![factory(barrier.clone())], vec![factory(barrier)]]).unwrap();
         for first in (0..20).step_by(2) {
             let (first, second) = (batch(&[first]), batch(&[first + 1]));
             let (one, two) = futures::join!(threads.classify(first.clone()), threads.classify(second.clone()));
@@ -209,13 +220,24 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_device_without_memory_for_a_second_model_does_with_one() {
+        let without_memory = || -> ClassifierFactory { Box::new(|| Err(NerError::OutOfMemory { device: Device::Cuda(0) })) };
+        let (alive, _ended) = std_mpsc::channel();
+        let echo: ClassifierFactory = Box::new(move || Ok(Box::new(Echo { _alive: alive })));
+        let threads = ModelThreads::start(vec![vec![echo], vec![without_memory()]]).unwrap();
+        assert_eq!(threads.count(), 1);
+        assert!(threads.classify(batch(&[1])).await.is_ok());
+        assert!(matches!(ModelThreads::start(vec![vec![without_memory()]]), Err(NerError::OutOfMemory { .. })));
+    }
+
     #[test]
     fn a_model_that_fails_or_panics_while_loading_is_an_error_at_the_start() {
         let failing: ClassifierFactory = Box::new(|| Err(NerError::NotFinite));
-        assert!(matches!(ModelThreads::start(vec![failing]), Err(NerError::NotFinite)));
+        assert!(matches!(ModelThreads::start(vec![vec![failing]]), Err(NerError::NotFinite)));
         let panicking: ClassifierFactory = Box::new(|| panic!("no weights"));
         assert!(
-            matches!(ModelThreads::start(vec![panicking]), Err(NerError::Panicked { message }) if message == "no weights")
+            matches!(ModelThreads::start(vec![vec![panicking]]), Err(NerError::Panicked { message }) if message == "no weights")
         );
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::ptr;
 use std::str::FromStr;
 use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::ptx::Module;
 use crate::{Code, INVALID_PTX, UNSUPPORTED_PTX_VERSION};
@@ -28,6 +29,7 @@ pub(crate) struct Settings {
     free: usize,
     failing_launch: Option<u64>,
     failing_from: Option<u64>,
+    launch_time: Duration,
     nan: bool,
     log: Option<File>,
     modules: Option<PathBuf>,
@@ -47,6 +49,7 @@ impl Settings {
             free: number("STUB_FREE").unwrap_or(memory),
             failing_launch: number("STUB_FAIL_LAUNCH"),
             failing_from: number("STUB_FAIL_FROM"),
+            launch_time: Duration::from_micros(number("STUB_LAUNCH_MICROSECONDS").unwrap_or(0)),
             nan: std::env::var_os("STUB_NAN").is_some(),
             log: std::env::var_os("STUB_LOG")
                 .and_then(|path| File::options().create(true).append(true).open(path).ok()),
@@ -74,12 +77,14 @@ pub(crate) struct Driver {
     /// Bytes of each live allocation, by its address.
     live: BTreeMap<u64, usize>,
     launches: u64,
+    /// When the card has done all that was launched.
+    done: Instant,
     modules: u64,
 }
 
 impl Driver {
     fn new(settings: Settings) -> Self {
-        Self { settings, live: BTreeMap::new(), launches: 0, modules: 0 }
+        Self { settings, live: BTreeMap::new(), launches: 0, done: Instant::now(), modules: 0 }
     }
 
     /// Writes a line to the log.
@@ -185,9 +190,15 @@ impl Driver {
         Ok(module)
     }
 
+    /// When the card has done all that was launched.
+    pub(crate) fn done(&self) -> Instant {
+        self.done
+    }
+
     /// Counts a launch and says whether it is one that has to fail.
     pub(crate) fn launch_fails(&mut self) -> bool {
         self.launches += 1;
+        self.done = self.done.max(Instant::now()) + self.settings.launch_time;
         let fails = self.settings.failing_launch == Some(self.launches)
             || self.settings.failing_from.is_some_and(|first| self.launches >= first);
         if fails {

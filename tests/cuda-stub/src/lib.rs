@@ -9,7 +9,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `STUB_LOG` | file to write a line to for each event: `module`, `launch`, `h2d`, `d2h`, `alloc`, `free`, `bad` … |
+//! | `STUB_LOG` | file to write a line to for each event: `module`, `launch`, `h2d`, `d2h`, `wait` and `waited`, `alloc`, `free`, `bad` … |
 //! | `STUB_PTX` | folder to write every module to |
 //! | `STUB_SM` | compute capability, 80 or 90 (the default) |
 //! | `STUB_DEVICES` | number of cards, 1 unless told |
@@ -18,6 +18,7 @@
 //! | `STUB_FREE` | bytes of it that can be had, all unless told |
 //! | `STUB_FAIL_LAUNCH` | the number of a launch (from 1) that fails |
 //! | `STUB_FAIL_FROM` | the number of a launch from which on all fail |
+//! | `STUB_LAUNCH_MICROSECONDS` | how long a launch keeps the card at work, 0 unless told; whoever waits for the card waits so long |
 //! | `STUB_NAN` | if set, what is read back is all ones: not a number in every floating-point type |
 
 mod driver;
@@ -26,6 +27,8 @@ mod rules;
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr;
+use std::sync::Mutex;
+use std::time::Instant;
 
 use driver::{DRIVER, Driver};
 use ptx::{Function, Module};
@@ -42,6 +45,7 @@ const INVALID_DEVICE: Code = 101;
 const INVALID_PTX: Code = 218;
 const UNSUPPORTED_PTX_VERSION: Code = 222;
 const NOT_FOUND: Code = 500;
+const NOT_READY: Code = 600;
 const LAUNCH_FAILED: Code = 719;
 const NOT_SUPPORTED: Code = 801;
 
@@ -184,7 +188,23 @@ extern "C" fn cuGetExportTable(table: *mut *const c_void, _id: *const c_void) ->
     NOT_FOUND
 }
 
-// ---- streams and events: everything is done at once, so there is nothing to wait for
+// ---- streams and events: the card does one thing after another, whichever stream it comes from
+
+/// A `CUevent`: when the card has done what came before it was recorded.
+type Event = Mutex<Instant>;
+
+/// Waits until the card has got so far. Nobody who holds the driver waits.
+fn wait_until(done: Instant) -> Code {
+    with(|driver| driver.log("wait"));
+    std::thread::sleep(done.saturating_duration_since(Instant::now()));
+    with(|driver| driver.log("waited"));
+    SUCCESS
+}
+
+fn moment<'a>(event: *const Event) -> std::sync::MutexGuard<'a, Instant> {
+    // SAFETY: events come from `cuEventCreate` and are used until `cuEventDestroy_v2`, as the driver API asks.
+    unsafe { &*event }.lock().expect("no call panics while it holds an event")
+}
 
 #[unsafe(no_mangle)]
 extern "C" fn cuStreamCreate(stream: *mut *mut c_void, _flags: c_uint) -> Code {
@@ -198,43 +218,45 @@ extern "C" fn cuStreamDestroy_v2(_stream: *mut c_void) -> Code {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuStreamSynchronize(_stream: *mut c_void) -> Code {
-    with(|driver| driver.log("sync"));
+    wait_until(with(|driver| driver.done()))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamWaitEvent(_stream: *mut c_void, _event: *const Event, _flags: c_uint) -> Code {
     SUCCESS
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn cuStreamWaitEvent(_stream: *mut c_void, _event: *mut c_void, _flags: c_uint) -> Code {
+extern "C" fn cuEventCreate(event: *mut *mut Event, _flags: c_uint) -> Code {
+    put(event, Box::into_raw(Box::new(Mutex::new(Instant::now()))))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuEventRecord(event: *const Event, _stream: *mut c_void) -> Code {
+    *moment(event) = with(|driver| driver.done());
     SUCCESS
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn cuEventCreate(event: *mut *mut c_void, _flags: c_uint) -> Code {
-    put(event, TOKEN)
+extern "C" fn cuEventQuery(event: *const Event) -> Code {
+    if *moment(event) <= Instant::now() { SUCCESS } else { NOT_READY }
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn cuEventRecord(_event: *mut c_void, _stream: *mut c_void) -> Code {
+extern "C" fn cuEventSynchronize(event: *const Event) -> Code {
+    let done = *moment(event);
+    wait_until(done)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuEventDestroy_v2(event: *mut Event) -> Code {
+    // SAFETY: it came from `cuEventCreate`, and nobody uses it any more.
+    drop(unsafe { Box::from_raw(event) });
     SUCCESS
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn cuEventQuery(_event: *mut c_void) -> Code {
-    SUCCESS
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn cuEventSynchronize(_event: *mut c_void) -> Code {
-    with(|driver| driver.log("sync"));
-    SUCCESS
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn cuEventDestroy_v2(_event: *mut c_void) -> Code {
-    SUCCESS
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn cuEventElapsedTime(milliseconds: *mut f32, _start: *mut c_void, _end: *mut c_void) -> Code {
+extern "C" fn cuEventElapsedTime(milliseconds: *mut f32, _start: *const Event, _end: *const Event) -> Code {
     put(milliseconds, 0.01)
 }
 

@@ -85,15 +85,17 @@ impl OnCard {
         Ok(started.elapsed())
     }
 
-    /// Refuses to run with more memory than the user grants.
+    /// Refuses to run with more memory than the user grants. What is reserved is told for a thread's own stream, and
+    /// the others that this card will have reserve as much.
     fn stay_within(&mut self, granted: Option<u64>) -> Result<(), NerError> {
         let (Some(granted), Device::Cuda(number)) = (granted, self.device) else { return Ok(()) };
-        let reserved = self.watch.guard(self.device, || backend::cuda_memory(number))?;
+        let each = self.watch.guard(self.device, || backend::cuda_memory(number))?;
+        let reserved = each * self.device.lanes() as u64;
         if reserved <= granted {
             return Ok(());
         }
         let reason = format!(
-            "it reserved {} MiB of its memory, --device-memory grants {} MiB; lower --token-budget, which is {}",
+            "it needs {} MiB of its memory, --device-memory grants {} MiB; lower --token-budget, which is {}",
             reserved >> 20,
             granted >> 20,
             self.most_tokens

@@ -30,7 +30,7 @@ fn tag(token_budget: usize) -> (Tag, Receiver<usize>) {
     let token_budget = NonZeroUsize::new(token_budget).unwrap();
     let mut config = TagConfig::on(Device::Cpu);
     config.setup.token_budget = token_budget;
-    (Tag::with_classifiers(LabelSet::from_id2label(&labels).unwrap(), vec![factory], &config).unwrap(), sizes)
+    (Tag::with_classifiers(LabelSet::from_id2label(&labels).unwrap(), vec![vec![factory]], &config).unwrap(), sizes)
 }
 
 fn close(index: usize) -> Packet<TokenizedRecord> {
