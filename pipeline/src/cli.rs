@@ -119,6 +119,10 @@ pub struct SelfTestArgs {
     /// The device to test; `--precision` is not looked at, all that it has are tested.
     #[command(flatten)]
     pub device: DeviceArgs,
+
+    /// Tests a precision and prints its lines of the table: what the whole test starts a process with for each.
+    #[arg(long, hide = true)]
+    pub only_precision: Option<pubtag_ner::Precision>,
 }
 
 /// Arguments of `pubtag inspect`.

@@ -92,3 +92,13 @@ fn the_same_documents_from_any_format_give_the_same_rows() {
         assert_eq!(ids_of(input), first, "{}", input.display());
     }
 }
+
+#[test]
+fn a_selftest_compares_every_precision_that_the_device_has() {
+    let call =
+        PubTag::new(PROGRAM, ["selftest", "--device", "cpu", "--token-budget", "128", "--model"]).arg(tiny_model());
+    let table = call.succeed().stdout;
+    let lines = |precision: &str| table.lines().filter(|line| line.starts_with(&format!("| {precision} |"))).count();
+    assert_eq!((lines("f32"), lines("int8"), lines("f16")), (5, 5, 1), "{table}");
+    assert!(!table.contains("differs") && !table.contains("fails"), "{table}");
+}

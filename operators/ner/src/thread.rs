@@ -222,7 +222,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_device_without_memory_for_a_second_model_does_with_one() {
-        let without_memory = || -> ClassifierFactory { Box::new(|| Err(NerError::OutOfMemory { device: Device::Cuda(0) })) };
+        let without_memory =
+            || -> ClassifierFactory { Box::new(|| Err(NerError::OutOfMemory { device: Device::Cuda(0) })) };
         let (alive, _ended) = std_mpsc::channel();
         let echo: ClassifierFactory = Box::new(move || Ok(Box::new(Echo { _alive: alive })));
         let threads = ModelThreads::start(vec![vec![echo], vec![without_memory()]]).unwrap();

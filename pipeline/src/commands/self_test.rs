@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
+use std::process::Command;
 use std::time::Instant;
 
 use pubtag_ner::agreement::{self, Agreement, tolerance};
@@ -22,10 +23,17 @@ const CASES: [(&str, &[usize]); 4] = [
     ("mixed", &[512, 3, 64, 65, 17, 300, 128, 2]),
 ];
 
+/// The head of the table.
+const HEADER: &str = "| precision | micro-batch | tokens | largest difference | allowed | same label | tokens/s | |\n\
+                      |---|---|---|---|---|---|---|---|\n";
+
 /// Compares, prints one table, and says by its exit code whether everything agrees.
 ///
+/// Each precision has a process of its own: a card that has failed once fails everything after it in the same process,
+/// and a process keeps the kernels of one precision.
+///
 /// # Errors
-/// The model or the device cannot be used.
+/// The model or the device cannot be used, or the program cannot start itself.
 pub fn execute(args: SelfTestArgs) -> Result<u8, Failure> {
     let checkpoint = Checkpoint::open(named_or_bundled(args.model)?).map_err(of_model)?;
     let config = DeviceConfig::check(args.device);
@@ -33,19 +41,40 @@ pub fn execute(args: SelfTestArgs) -> Result<u8, Failure> {
     let (device, mut setup) = config.first()?;
     // The comparison is the point: a device that fails it is to be shown, not refused.
     setup.cuda.unchecked = true;
-    let mut text = format!(
-        "{PROGRAM} selftest, {} on {device}\n\n| precision | micro-batch | tokens | largest difference | allowed | \
-         same label | tokens/s | |\n|---|---|---|---|---|---|---|---|\n",
-        checkpoint.name()
-    );
-    let mut holds = true;
-    for precision in Precision::ALL {
-        let setup = ClassifierSetup { precision, ..setup.clone() };
-        holds &= test(&checkpoint, device, setup, &mut text);
-    }
-    // A reader that has gone has seen enough; the verdict is in the exit code.
-    let _ = io::stdout().lock().write_all(text.as_bytes());
+    let holds = match args.only_precision {
+        Some(precision) => {
+            let mut lines = String::new();
+            let holds = test(&checkpoint, device, ClassifierSetup { precision, ..setup }, &mut lines);
+            print(&lines);
+            holds
+        }
+        None => {
+            print(&format!("{PROGRAM} selftest, {} on {device}\n\n{HEADER}", checkpoint.name()));
+            let mut holds = true;
+            for precision in Precision::ALL {
+                holds &= in_a_process(precision).map_err(|error| Failure::new(Exit::Internal, error))?;
+            }
+            holds
+        }
+    };
     Ok(if holds { Exit::Done } else { Exit::Internal }.code())
+}
+
+/// A reader that has gone has seen enough; the verdict is in the exit code.
+fn print(text: &str) {
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Has this program test a precision and print its lines; whether all of them agree.
+fn in_a_process(precision: Precision) -> io::Result<bool> {
+    let name = precision.to_string();
+    let mut command = Command::new(std::env::current_exe()?);
+    let status = command.args(std::env::args_os().skip(1)).args(["--only-precision", &name]).status()?;
+    // What a process says by its code, it has also printed; what a signal ended has not.
+    if status.code().is_none() {
+        print(&format!("| {name} | {status} | | | | | | **fails** |\n"));
+    }
+    Ok(status.success())
 }
 
 /// Adds a precision's lines to the table; false if a device that has the precision fails or disagrees.
@@ -67,7 +96,7 @@ fn test(checkpoint: &Checkpoint, device: Device, setup: ClassifierSetup, text: &
         let verdict = if agreement.holds(precision) { "ok" } else { "**differs**" };
         let _ = writeln!(
             text,
-            "| {precision} | {name} | {tokens} | {difference:.1e} | {:.0e} | {:.1}% | {tokens_per_second:.0} | {verdict} |",
+            "| {precision} | {name} | {tokens} | {difference:.1e} | {:.1e} | {:.1}% | {tokens_per_second:.0} | {verdict} |",
             tolerance(precision),
             100.0 * *same_labels as f64 / (*tokens).max(1) as f64,
         );
