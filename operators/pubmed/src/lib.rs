@@ -29,7 +29,7 @@ mod delimited;
 mod fields;
 mod jsonl;
 mod nbib;
-mod parquet_footer;
+mod parquet_claims;
 mod parquet_rows;
 mod plain;
 mod table;

@@ -15,7 +15,7 @@ use pubtag_stream::without_panic;
 use crate::collector::{Collector, Flaw};
 use crate::fields::Fields;
 use crate::options::TextColumns;
-use crate::parquet_footer;
+use crate::parquet_claims;
 use crate::reader::{End, Step, Steps};
 use crate::table::ColumnPlaces;
 use crate::window::Window;
@@ -48,7 +48,8 @@ impl ParquetReader {
     fn open_sound(path: &Path, asked: &TextColumns) -> Result<Self, String> {
         let mut file = File::open(path).map_err(|error| error.to_string())?;
         let length = file.metadata().map_err(|error| error.to_string())?.len();
-        parquet_footer::check(&mut file, length).map_err(|error| damaged(&error))?;
+        parquet_claims::check(&mut file, length).map_err(|error| damaged(&error))?;
+        let mut pages = file.try_clone().map_err(|error| error.to_string())?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&error))?;
         let groups = builder.metadata().row_groups().iter().map(|group| i128::from(group.num_rows().max(0)));
         let (rows, bytes): (i128, _) = (groups.sum(), length);
@@ -68,6 +69,13 @@ impl ParquetReader {
             return Err(format!("its column {name:?} is of type {kind}; texts are strings, ids strings or integers"));
         }
         let mask = ProjectionMask::roots(builder.parquet_schema(), needed.iter().copied());
+        for group in builder.metadata().row_groups() {
+            let columns = group.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
+            for (start, bytes) in columns.map(|(_, column)| column.byte_range()) {
+                let end = length.min(start.saturating_add(bytes));
+                parquet_claims::check_pages(&mut pages, start, end).map_err(|error| damaged(&error))?;
+            }
+        }
         let batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
         let within = |place: Option<usize>| place.and_then(|place| needed.iter().position(|at| *at == place));
         let columns = ColumnPlaces {

@@ -162,11 +162,15 @@ fn a_cut_gzip_quarantines_every_format() {
 }
 
 /// What fuzzing found: footers that claim more rows than the file has bits, longer lists than they have bytes, a column
-/// in front of the file.
+/// in front of the file, and a page whose header claims what a footer did.
 #[test]
 fn a_damaged_parquet_file_does_not_keep_the_reader_busy() {
-    for (found, problem) in [("parquet-claims-rows", "claim"), ("parquet-claims-elements", "claim more than they hold")]
-    {
+    for (found, problem) in [
+        ("parquet-claims-rows", "claim"),
+        ("parquet-claims-elements", "metadata claim more than they hold"),
+        ("parquet-negative-column", "no sound Parquet file"),
+        ("parquet-page-claims", "pages claim more than they hold"),
+    ] {
         let known = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/known/inputs").join(found);
         let content = std::fs::read(known).unwrap();
         let options = ReadOptions { format: Some(InputFormat::Parquet), ..Default::default() };

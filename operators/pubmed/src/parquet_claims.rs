@@ -1,0 +1,213 @@
+//! Whether a Parquet file's metadata and the headers of its pages can be what they claim, before anything is built after
+//! them.
+//!
+//! Each is a struct of the Thrift compact protocol
+//! (<https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>). A damaged one may claim a list of
+//! billions of elements in a few bytes, which a reader then counts through one by one, for hours if such lists are nested.
+//! Here a count that the bytes behind it cannot hold is an error. So is a list of booleans, which Parquet has in neither
+//! struct, and whose elements the reader takes to have no bytes at all.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+
+/// Length of the metadata and magic number, at the end of the file.
+const TAIL: u64 = 8;
+/// The metadata's structs are nested less deeply.
+const MOST_DEPTH: usize = 32;
+/// A page's header is shorter; a longer one is left to the reader.
+const MOST_HEADER: u64 = 64 << 10;
+/// The field `compressed_page_size` of a page's header (`parquet.thrift`).
+const PAGE_SIZE: u64 = 3;
+
+/// Reads a file's metadata through.
+///
+/// # Errors
+/// If they claim more than their bytes hold, or the file cannot be read. Everything else is left to the reader.
+pub(crate) fn check(file: &mut File, length: u64) -> io::Result<()> {
+    let mut tail = [0; TAIL as usize];
+    if length < TAIL {
+        return Ok(());
+    }
+    file.seek(SeekFrom::Start(length - TAIL))?;
+    file.read_exact(&mut tail)?;
+    let (claimed, _) = tail.split_at(4);
+    let metadata = u64::from(u32::from_le_bytes(claimed.try_into().expect("four bytes")));
+    let Some(start) = (length - TAIL).checked_sub(metadata) else { return Ok(()) };
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.take(metadata).read_to_end(&mut bytes)?;
+    let walked = Walk::new(&bytes).structure(0);
+    file.rewind()?;
+    walked.ok_or_else(|| claims_too_much("its metadata"))
+}
+
+/// Reads the headers of a column's pages through, which lie from `start` to `end`.
+///
+/// # Errors
+/// If one claims more than its bytes hold, or the file cannot be read. Everything else is left to the reader.
+pub(crate) fn check_pages(file: &mut File, mut start: u64, end: u64) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    while start < end {
+        file.seek(SeekFrom::Start(start))?;
+        bytes.clear();
+        file.by_ref().take(MOST_HEADER.min(end - start)).read_to_end(&mut bytes)?;
+        let mut walk = Walk::new(&bytes);
+        match walk.page_header() {
+            Some(size) => start += (bytes.len() - walk.left.len()) as u64 + size,
+            None if walk.claims_too_much => return Err(claims_too_much("the headers of its pages")),
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+fn claims_too_much(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{what} claim more than they hold"))
+}
+
+/// Every method gives `None` where the bytes end too early or a count cannot be true.
+struct Walk<'a> {
+    left: &'a [u8],
+    /// Whether a count was met that cannot be true.
+    claims_too_much: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(left: &'a [u8]) -> Self {
+        Self { left, claims_too_much: false }
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.left.split_first()?;
+        self.left = rest;
+        Some(*first)
+    }
+
+    fn skip(&mut self, bytes: u64) -> Option<()> {
+        self.left = self.left.get(usize::try_from(bytes).ok()?..)?;
+        Some(())
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for place in 0..10 {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << (7 * place);
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn structure(&mut self, depth: usize) -> Option<()> {
+        if depth > MOST_DEPTH {
+            return None;
+        }
+        while let (_, kind @ 1..) = self.field(0)? {
+            self.field_value(kind, depth)?;
+        }
+        Some(())
+    }
+
+    /// A page's header; gives the bytes of the page that follows.
+    fn page_header(&mut self) -> Option<u64> {
+        let (mut size, mut id) = (None, 0);
+        loop {
+            let (field, kind) = self.field(id)?;
+            id = field;
+            match kind {
+                0 => return size,
+                // Signed numbers are folded; no page has fewer than no bytes.
+                5 if id == PAGE_SIZE => size = self.number().filter(|folded| folded & 1 == 0).map(|folded| folded >> 1),
+                kind => self.field_value(kind, 0)?,
+            }
+        }
+    }
+
+    /// Id and kind of the next field; kind 0 is the end. The id is counted from the one before, or follows.
+    fn field(&mut self, before: u64) -> Option<(u64, u8)> {
+        let header = self.byte()?;
+        let id = match (header >> 4, header & 0x0f) {
+            (0, 1..) => self.number()? >> 1,
+            (step, _) => before.saturating_add(u64::from(step)),
+        };
+        Some((id, header & 0x0f))
+    }
+
+    /// A boolean field's value is in its kind.
+    fn field_value(&mut self, kind: u8, depth: usize) -> Option<()> {
+        if matches!(kind, 1 | 2) { Some(()) } else { self.value(kind, depth) }
+    }
+
+    fn value(&mut self, kind: u8, depth: usize) -> Option<()> {
+        match kind {
+            3 => self.skip(1),
+            4..=6 => self.number().map(drop),
+            7 => self.skip(8),
+            8 => {
+                let length = self.number()?;
+                self.skip(length)
+            }
+            9 | 10 => {
+                let header = self.byte()?;
+                let count = if header >> 4 == 15 { self.number()? } else { u64::from(header >> 4) };
+                self.elements(count, &[header & 0x0f], depth)
+            }
+            11 => match self.number()? {
+                0 => Some(()),
+                count => {
+                    let kinds = self.byte()?;
+                    self.elements(count, &[kinds >> 4, kinds & 0x0f], depth)
+                }
+            },
+            12 => self.structure(depth + 1),
+            13 => self.skip(16),
+            _ => None,
+        }
+    }
+
+    /// Every element takes a byte at least.
+    fn elements(&mut self, count: u64, kinds: &[u8], depth: usize) -> Option<()> {
+        let booleans = kinds.iter().any(|kind| matches!(kind, 1 | 2));
+        self.claims_too_much |= count > if booleans { 0 } else { self.left.len() as u64 };
+        if depth > MOST_DEPTH || self.claims_too_much {
+            return None;
+        }
+        (0..count).try_for_each(|_| kinds.iter().try_for_each(|&kind| self.value(kind, depth + 1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_beyond_the_bytes_is_refused_and_a_true_one_is_not() {
+        // Field 1, a list of two 32-bit numbers; field 2, a text; field 3, true; the end.
+        let sound = [0x19, 0x25, 0x02, 0x04, 0x18, 0x03, b'a', b'b', b'c', 0x11, 0x00];
+        assert!(Walk::new(&sound).structure(0).is_some());
+        // The same list claims two billion numbers; two booleans.
+        for claims in [&[0x19, 0xf5, 0xff, 0xff, 0xff, 0xff, 0x07, 0x00][..], &[0x19, 0x21, 0x00, 0x00, 0x00]] {
+            let mut walk = Walk::new(claims);
+            assert!(walk.structure(0).is_none() && walk.claims_too_much, "{claims:x?}");
+        }
+        assert!(Walk::new(&[0x1c; 100]).structure(0).is_none());
+        let mut cut = Walk::new(&sound[..6]);
+        assert!(cut.structure(0).is_none() && !cut.claims_too_much);
+    }
+
+    #[test]
+    fn pages_are_followed_by_their_size() {
+        // Type 0, 9 bytes, 4 of them compressed, an empty struct; four bytes of the page.
+        let page = [0x15, 0x00, 0x15, 0x12, 0x15, 0x08, 0x2c, 0x00, 0x00, 1, 2, 3, 4];
+        let mut walk = Walk::new(&page);
+        assert_eq!((walk.page_header(), walk.left), (Some(4), &page[9..]));
+        // The second page's header claims two billion structs in a field that no page has.
+        let claims = [0x15, 0x00, 0x29, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07, 0x00];
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, &[&page[..], &claims].concat()).unwrap();
+        assert!(check_pages(&mut file, 0, page.len() as u64).is_ok());
+        assert!(check_pages(&mut file, 0, (page.len() + claims.len()) as u64).is_err());
+    }
+}
