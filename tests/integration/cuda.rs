@@ -48,15 +48,18 @@ impl Rig {
         Some(Self { program, toolkit, libraries, cache: tempfile::tempdir().unwrap() })
     }
 
-    /// A call that finds driver, compiler and headers, with the tiny model and without the check against the CPU.
-    fn call(&self, command: &str) -> PubTag {
+    /// A call that finds driver, compiler and headers.
+    fn bare(&self, command: &str) -> PubTag {
         let libraries = format!("{}:{}", self.libraries.path().display(), self.toolkit.join("lib64").display());
-        PubTag::new(&self.program, [command, "--unchecked-device", "--model"])
-            .arg(tiny_model())
-            .arg("--cache-dir")
+        PubTag::new(&self.program, [command, "--cache-dir"])
             .arg(self.cache.path())
             .env("CUDA_PATH", self.toolkit.to_str().unwrap())
             .env("LD_LIBRARY_PATH", &libraries)
+    }
+
+    /// A call with the tiny model and without the check against the CPU.
+    fn call(&self, command: &str) -> PubTag {
+        self.bare(command).arg("--unchecked-device").arg("--model").arg(tiny_model())
     }
 
     fn on_cuda(&self, command: &str) -> PubTag {
@@ -155,6 +158,29 @@ fn every_kernel_compiles_for_every_card_and_precision() {
     }
 }
 
+/// The tiny model has one length of rows; the model inside the program has all of them.
+#[test]
+fn every_length_of_rows_runs_in_every_precision() {
+    let Some(rig) = Rig::find("every_length_of_rows_runs_in_every_precision") else { return };
+    for precision in ["f32", "f16", "bf16"] {
+        let folder = tempfile::tempdir().unwrap();
+        let call = rig
+            .bare("warmup")
+            .arg("--unchecked-device")
+            .arg("--device")
+            .arg("cuda")
+            .arg("--precision")
+            .arg(precision)
+            .arg("--token-budget")
+            .arg("1024");
+        let (outcome, events) = logged(call, folder.path());
+        assert_eq!(outcome.code, Some(0), "{precision}: {}", outcome.stderr);
+        assert_proper(&events, precision);
+        let lengths: Vec<_> = outcome.stdout.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
+        assert_eq!(lengths, ["length", "512", "256", "128", "64"], "{}", outcome.stdout);
+    }
+}
+
 /// Has NVIDIA's assembler read every module of a folder, as many at a time as there are processors.
 fn assemble(ptxas: &Path, modules: &Path) {
     let modules: Vec<PathBuf> = fs::read_dir(modules).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -232,16 +258,8 @@ fn a_card_that_computes_wrongly_is_refused() {
     let Some(rig) = Rig::find("a_card_that_computes_wrongly_is_refused") else { return };
     let folder = tempfile::tempdir().unwrap();
     drop(rig.warm_run(folder.path(), "cuda"));
-    let libraries = format!("{}:{}", rig.libraries.path().display(), rig.toolkit.join("lib64").display());
-    let checked = PubTag::new(&rig.program, ["run", "--device", "cuda", "--model"])
-        .arg(tiny_model())
-        .arg("--cache-dir")
-        .arg(rig.cache.path())
-        .arg("--output")
-        .arg(folder.path().join("out"))
-        .arg(input(folder.path(), CITATIONS))
-        .env("CUDA_PATH", rig.toolkit.to_str().unwrap())
-        .env("LD_LIBRARY_PATH", &libraries);
+    let checked = rig.bare("run").arg("--device").arg("cuda").arg("--model").arg(tiny_model());
+    let checked = checked.arg("--output").arg(folder.path().join("out")).arg(input(folder.path(), CITATIONS));
     checked.end().assert_fails(78, &["computes wrongly", "selftest"]);
     assert_eq!(commits(folder.path()), 0);
 

@@ -26,8 +26,9 @@ pub struct Block {
 
 /// Fewest tokens of a listed micro-batch; from there on the list doubles.
 const LEAST_TOKENS: usize = 1024;
-/// Listed lengths of a row are multiples of this.
-const LENGTH_STEP: usize = 64;
+/// Shortest listed length of a row; from there on the list doubles. Kernels are tuned for lengths up to the next power of
+/// two, and fused attention refuses lengths that the tiles of the tuned one do not divide.
+const LEAST_LENGTH: usize = 64;
 /// The most places of a listed block; in a small micro-batch, as many as it has tokens. Rows are as many as fit.
 const MOST_PLACES: usize = 8192;
 
@@ -57,16 +58,23 @@ impl Shapes {
         if self == Self::Exact {
             return Vec::new();
         }
-        let lengths = (1..=positions.div_ceil(LENGTH_STEP)).map(|step| (step * LENGTH_STEP).min(positions));
+        let longest = row_length(positions);
+        let lengths = std::iter::successors(Some(longest), |length| Some(length / 2));
+        let lengths = lengths.take_while(|length| *length >= LEAST_LENGTH).map(|length| length.min(positions));
         let sizes = std::iter::successors(Some(LEAST_TOKENS), |tokens| Some(tokens * 2));
         let sizes = sizes.take_while(|tokens| *tokens <= token_budget.max(LEAST_TOKENS));
         let of_size = |tokens: usize| {
             // Above the most places, blocks are the same whatever the tokens: one length is enough.
             let met = if tokens > MOST_PLACES { 1 } else { usize::MAX };
-            lengths.clone().rev().take(met).map(move |length| vec![length; (tokens / length).max(1)])
+            lengths.clone().take(met).map(move |length| vec![length; (tokens / length).max(1)])
         };
         sizes.flat_map(of_size).collect()
     }
+}
+
+/// The listed length of a row for sequences of up to so many tokens.
+fn row_length(tokens: usize) -> usize {
+    tokens.next_power_of_two().max(LEAST_LENGTH)
 }
 
 /// The longest first, so that the sequences of a block are of about one length.
@@ -77,7 +85,7 @@ fn listed_blocks(lengths: &[usize]) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut rest = order.as_slice();
     while let Some(&longest) = rest.first() {
-        let length = lengths[longest].next_multiple_of(LENGTH_STEP);
+        let length = row_length(lengths[longest]);
         let rows = (places / length).max(1);
         let (sequences, later) = rest.split_at(rows.min(rest.len()));
         blocks.push(Block { rows, length, sequences: sequences.to_vec() });
@@ -106,7 +114,8 @@ mod tests {
         let tokens: BTreeSet<_> = (1..=32_768).map(|count| Shapes::Listed.tokens(count)).collect();
         assert_eq!(tokens.iter().copied().collect::<Vec<_>>(), [1024, 2048, 4096, 8192, 16_384, 32_768]);
         let all = Shapes::Listed.all(32_768, 512);
-        assert_eq!(all.len(), 4 * 8 + 2);
+        assert_eq!(all.len(), 4 * 4 + 2);
+        assert_eq!(Shapes::Listed.all(1024, 500).concat().iter().max(), Some(&500));
         let met: BTreeSet<_> = all.iter().map(|lengths| Shapes::Listed.tokens(lengths.iter().sum())).collect();
         assert_eq!(met, tokens);
     }

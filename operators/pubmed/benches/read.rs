@@ -133,12 +133,16 @@ fn write_synthetic(path: &Path, records: u32) {
         write!(
             out,
             "  <PubmedArticle>\n    <MedlineCitation Status=\"MEDLINE\" Owner=\"NLM\">\n      <PMID Version=\"1\">{}</PMID>\
-             \n      <Article PubModel=\"Print\">\n        <ArticleTitle>{} (p &lt; 0.05)</ArticleTitle>\n        <Abstract>\
+             \n      <Article PubModel=\"Print\">\n        <Journal>\n          <ISSN IssnType=\"Print\">0000-0000</ISSN>\n          \
+             <JournalIssue CitedMedium=\"Print\">\n            <PubDate>\n              <Year>2003</Year>\n            </PubDate>\
+             \n          </JournalIssue>\n          <Title>{}</Title>\n        </Journal>\n        <ArticleTitle>{} (p &lt; 0.05)</ArticleTitle>\n        <Abstract>\
              \n          <AbstractText Label=\"AIM\">{}</AbstractText>\n          <AbstractText>{} m<sup>2</sup>\
              </AbstractText>\n        </Abstract>\n        <AuthorList>\n{authors}        </AuthorList>\n      </Article>\
-             \n    </MedlineCitation>\n    <PubmedData>\n      <ReferenceList>\n{references}      </ReferenceList>\n    \
+             \n      <MedlineJournalInfo>\n        <Country>England</Country>\n        <NlmUniqueID>0000000</NlmUniqueID>\
+             \n      </MedlineJournalInfo>\n    </MedlineCitation>\n    <PubmedData>\n      <ReferenceList>\n{references}      </ReferenceList>\n    \
              </PubmedData>\n  </PubmedArticle>\n",
             990_000_001 + record,
+            words.sentence(3),
             words.sentence(12),
             words.sentence(120),
             words.sentence(130),

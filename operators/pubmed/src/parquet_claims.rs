@@ -16,8 +16,11 @@ const TAIL: u64 = 8;
 const MOST_DEPTH: usize = 32;
 /// A page's header is shorter; a longer one is left to the reader.
 const MOST_HEADER: u64 = 64 << 10;
-/// The field `compressed_page_size` of a page's header (`parquet.thrift`).
+/// The field `uncompressed_page_size` of a page's header, and `compressed_page_size` (`parquet.thrift`).
+const INFLATED_SIZE: u64 = 2;
 const PAGE_SIZE: u64 = 3;
+/// Bytes of the largest page; writers end them at about a million. A reader makes room for what a header claims.
+const MOST_INFLATED: i32 = 256 << 20;
 
 /// Reads a file's metadata through.
 ///
@@ -100,6 +103,12 @@ impl<'a> Walk<'a> {
         None
     }
 
+    /// A 32-bit number: folded, so that small ones are short, and cut to its width as the reader does.
+    fn signed(&mut self) -> Option<i32> {
+        let folded = self.number()?;
+        Some(((folded >> 1) as i64 ^ -((folded & 1) as i64)) as i32)
+    }
+
     fn structure(&mut self, depth: usize) -> Option<()> {
         if depth > MOST_DEPTH {
             return None;
@@ -118,8 +127,13 @@ impl<'a> Walk<'a> {
             id = field;
             match kind {
                 0 => return size,
-                // Signed numbers are folded; no page has fewer than no bytes.
-                5 if id == PAGE_SIZE => size = self.number().filter(|folded| folded & 1 == 0).map(|folded| folded >> 1),
+                5 if id == PAGE_SIZE => size = u64::try_from(self.signed()?).ok(),
+                5 if id == INFLATED_SIZE => {
+                    self.claims_too_much |= !(0..=MOST_INFLATED).contains(&self.signed()?);
+                    if self.claims_too_much {
+                        return None;
+                    }
+                }
                 kind => self.field_value(kind, 0)?,
             }
         }

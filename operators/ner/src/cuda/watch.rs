@@ -1,6 +1,6 @@
 //! Panics on threads that are not ours.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
 use pubtag_stream::{panic_message, without_panic};
@@ -12,6 +12,9 @@ static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Calls that are being guarded.
 static GUARDED: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a device has failed for good: what its threads say from then on follows from that.
+static FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Notices panics anywhere in the process: the device's threads survive theirs and say nothing of them.
 #[derive(Debug)]
@@ -26,7 +29,7 @@ impl Watch {
             std::panic::set_hook(Box::new(move |panic| {
                 panics().push(panic_message(panic.payload()));
                 // What is guarded becomes an error that says it all.
-                if GUARDED.load(Ordering::SeqCst) == 0 {
+                if GUARDED.load(Ordering::SeqCst) == 0 && !FAILED.load(Ordering::SeqCst) {
                     before(panic);
                 }
             }));
@@ -61,6 +64,7 @@ fn failure(device: Device, message: &str, all: &[String]) -> NerError {
     if out_of_memory(message) || all.iter().any(|text| out_of_memory(text)) {
         return NerError::OutOfMemory { device };
     }
+    FAILED.store(true, Ordering::SeqCst);
     NerError::DeviceFailed { device, message: gist(message) }
 }
 
