@@ -34,7 +34,7 @@ fn main() {
     let inflated = inflate(&path).stdout.len() as u64;
     let python = std::env::var("PUBTAG_PEERS_PYTHON").ok();
     let mut records = 0;
-    let mut contenders: Vec<(&str, Box<dyn FnMut() -> Duration + '_>)> = vec![
+    let mut contenders: Vec<Contender<'_>> = vec![
         ("read", Box::new(|| timed(|| records = count_records(unit.clone())))),
         ("gzip -dc", Box::new(|| timed(|| gunzip(&path)))),
         ("SHA-256", Box::new(|| timed(|| drop(hashed(&unit).expect("the file is there"))))),
@@ -59,8 +59,11 @@ fn timed(work: impl FnOnce()) -> Duration {
     since.elapsed()
 }
 
+/// A name, and what takes the time that it returns.
+type Contender<'a> = (&'static str, Box<dyn FnMut() -> Duration + 'a>);
+
 /// The best time of each contender over some rounds, in which each has its turn.
-fn in_turns<'a>(contenders: &mut [(&'a str, Box<dyn FnMut() -> Duration + '_>)]) -> Vec<(&'a str, Duration)> {
+fn in_turns(contenders: &mut [Contender<'_>]) -> Vec<(&'static str, Duration)> {
     let mut best: Vec<_> = contenders.iter().map(|(name, _)| (*name, Duration::MAX)).collect();
     for _ in 0..RUNS {
         for ((_, run), (_, best)) in contenders.iter_mut().zip(&mut best) {
