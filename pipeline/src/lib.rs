@@ -16,6 +16,8 @@ pub mod device;
 mod digest;
 mod download;
 pub mod exit;
+mod figures;
+mod html;
 mod processors;
 mod program;
 mod progress;

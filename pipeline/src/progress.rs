@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::report::{grouped, human_time};
+use crate::figures::{grouped, human_time};
 
 /// Where there is no terminal, at most one line in this time.
 const LOG_EVERY: Duration = Duration::from_secs(30);

@@ -1,14 +1,18 @@
-//! What a run says of itself: `report.json`, and the summary on the terminal.
+//! What a run says of itself: `report.json`, `report.html`, and the summary on the terminal.
+
+mod page;
+mod summary;
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
-use std::time::Duration;
+use std::fmt;
 
 use pubtag_parquet::{Commit, Ending, UnitReport};
 use pubtag_schemas::Tally;
 use pubtag_stream::Snapshot;
 use serde::Serialize;
 use uuid::Uuid;
+
+use crate::figures::counted;
 
 /// Everything that is known of a run at its end. Serialised as `report.json`; fields are only ever added.
 #[derive(Clone, Debug, Serialize)]
@@ -264,134 +268,13 @@ impl From<Snapshot> for StageLine {
     }
 }
 
-impl Report {
-    /// The summary that a person reads at the end of a run.
-    pub fn summary(&self) -> String {
-        let ending = match self.ending {
-            RunEnding::Done => "done",
-            RunEnding::Interrupted => "interrupted",
-            RunEnding::Failed => "failed",
-        };
-        let mut text = format!("\n{ending} in {}, run {}\n", human_time(self.seconds), self.run_id);
-        let mut line = |name: &str, value: String| {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "  {name:<10} {value}");
-        };
-        line("inputs", self.inputs_line());
-        if self.identity.records() > 0 {
-            line("identity", self.identity.to_string());
-            line("found", self.found_line());
-            line("speed", self.speed_line());
-            line("packing", self.packing_line());
-            for stage in &self.stages {
-                line("stage", self.stage_line(stage));
-            }
-        }
-        text
-    }
-
-    fn inputs_line(&self) -> String {
-        let mut counts = BTreeMap::<InputStatus, u64>::new();
-        for input in &self.inputs {
-            *counts.entry(input.status).or_default() += 1;
-        }
-        let parts = counts.into_iter().map(|(status, count)| {
-            let name = match status {
-                InputStatus::Committed => "tagged and committed",
-                InputStatus::AlreadyCommitted => "already committed: nothing to do",
-                InputStatus::Duplicate => "with the content of another",
-                InputStatus::Skipped => "skipped: no input by content",
-                InputStatus::Quarantined => "quarantined",
-                InputStatus::Unfinished => "unfinished",
-            };
-            format!("{} {name}", counted(count, "file"))
-        });
-        parts.collect::<Vec<_>>().join(" · ")
-    }
-
-    fn found_line(&self) -> String {
-        let statuses = self.statuses.iter().map(|(status, count)| format!("{} {status}", grouped(*count)));
-        format!("{} · documents: {}", counted(self.annotations, "annotation"), statuses.collect::<Vec<_>>().join(", "))
-    }
-
-    fn speed_line(&self) -> String {
-        let Throughput { citations_per_second, tokens_per_second } = self.throughput;
-        let start = self.first_micro_batch_seconds.map(|seconds| format!(" · first micro-batch after {seconds:.2} s"));
-        format!(
-            "{citations_per_second:.1} citations/s · {} tokens/s, start-up included{}",
-            grouped(tokens_per_second as u64),
-            start.unwrap_or_default()
-        )
-    }
-
-    fn packing_line(&self) -> String {
-        let packing = &self.packing;
-        format!(
-            "{} tokens in {} of at most {} · {:.1}% full · waste {:.1}%, in attention {:.1}%",
-            grouped(packing.tokens),
-            plural(packing.micro_batches, "micro-batch", "micro-batches"),
-            grouped(packing.token_budget),
-            100.0 * packing.fill(),
-            100.0 * packing.waste(),
-            100.0 * packing.attention_waste(),
-        )
-    }
-
-    fn stage_line(&self, stage: &StageLine) -> String {
-        let percent = |seconds: f64| 100.0 * share(seconds, self.seconds);
-        format!(
-            "{:<8} busy {:>5.1}% · waits for input {:>5.1}% · waits for room {:>5.1}%",
-            stage.stage,
-            percent(stage.busy_seconds),
-            percent(stage.starved_seconds),
-            percent(stage.blocked_seconds),
-        )
-    }
-}
-
 fn share(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
-}
-
-/// A number with thousands set apart.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn counted(count: u64, noun: &str) -> String {
-    plural(count, noun, &format!("{noun}s"))
-}
-
-fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(count), if count == 1 { one } else { many })
-}
-
-/// A span of time as people say it.
-pub(crate) fn human_time(seconds: f64) -> String {
-    let whole = Duration::from_secs_f64(seconds.max(0.0)).as_secs();
-    match whole {
-        0..60 => format!("{seconds:.1} s"),
-        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!([0, 999, 1_000, 41_000_000].map(grouped), ["0", "999", "1,000", "41,000,000"]);
-    }
 
     #[test]
     fn the_identity_notices_a_row_too_few() {

@@ -37,6 +37,8 @@ fn assert_quarantined(damaged: &[u8], words: &[&str]) {
     outcome.assert_fails(65, &[words, &["bad.xml.gz", "quarantined"]].concat());
     assert_eq!(read_table(&output, "documents").len(), 1);
     assert_eq!(report(&output)["inputs"][0]["status"], "quarantined");
+    let page = fs::read_to_string(output.join("report.html")).unwrap();
+    assert!(page.contains("Inputs that want attention"), "{page}");
 }
 
 #[test]

@@ -26,6 +26,10 @@ fn a_run_writes_three_tables_and_a_report_and_the_identity_holds() {
     assert_eq!(report["ending"], "done");
     assert_eq!(report["annotations"], read_table(&output, "annotations").len());
     assert!(report["packing"]["tokens"].as_u64().is_some_and(|tokens| tokens > 80));
+    let page = fs::read_to_string(output.join("report.html")).unwrap();
+    for word in ["80 citations", "tokenize", "waiting for input", report["run_id"].as_str().unwrap()] {
+        assert!(page.contains(word), "the page lacks {word:?}:\n{page}");
+    }
     assert!(outcome.stdout.is_empty(), "stdout is data, and a run has none: {}", outcome.stdout);
     for word in ["80 citations", "annotations", "tokens/s", "busy"] {
         assert!(outcome.stderr.contains(word), "the summary lacks {word:?}:\n{}", outcome.stderr);

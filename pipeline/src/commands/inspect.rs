@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::bundled::named_or_bundled;
 use crate::cli::InspectArgs;
 use crate::exit::{Exit, Failure};
-use crate::report::grouped;
+use crate::figures::grouped;
 use crate::tables::{Tables, failure};
 
 /// Prints what a path holds; the model inside the program without one.

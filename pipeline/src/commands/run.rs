@@ -7,7 +7,7 @@ use crate::report::Report;
 use crate::run;
 use crate::signals::Shutdown;
 
-/// Tags, prints the summary and writes `report.json`.
+/// Tags, prints the summary and writes `report.json` and `report.html`.
 ///
 /// # Errors
 /// What kept the run from starting; everything later is in the report and in the exit code.
@@ -22,15 +22,16 @@ pub async fn execute(args: RunArgs, quiet: bool) -> Result<u8, Failure> {
         // A closed stderr must not fail a run that is committed.
         let _ = std::io::Write::write_all(&mut std::io::stderr(), report.summary().as_bytes());
     }
-    write_report(&config, &report)?;
+    let json = serde_json::to_string_pretty(&report).map_err(|error| Failure::new(Exit::Internal, error))?;
+    leave(&config, &report, "report.json", &json)?;
+    leave(&config, &report, "report.html", &report.html())?;
     Ok(report.exit_code)
 }
 
-/// Writes `report.json` whole or not at all.
-fn write_report(config: &RunConfig, report: &Report) -> Result<(), Failure> {
-    let path = config.output.join("report.json");
-    let draft = config.output.join(format!("report.json.{}", report.run_id));
-    let text = serde_json::to_vec_pretty(report).map_err(|error| Failure::new(Exit::Internal, error))?;
+/// Writes a file beside the tables, whole or not at all.
+fn leave(config: &RunConfig, report: &Report, name: &str, text: &str) -> Result<(), Failure> {
+    let path = config.output.join(name);
+    let draft = config.output.join(format!("{name}.{}", report.run_id));
     std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, &path)).map_err(|error| {
         let error = anyhow::Error::new(error).context(format!("cannot write {}", path.display()));
         Failure::new(Exit::Transient, error)

@@ -14,7 +14,7 @@ use pubtag_schemas::AnnotatedDocument;
 use super::metrics::{EpochLine, Line, Metrics, StepLine};
 use super::passages;
 use super::predict::Tokenized;
-use crate::report::{grouped, human_time};
+use crate::figures::{grouped, human_time};
 
 /// Where there is no terminal, at most one line in this time.
 const LOG_EVERY: Duration = Duration::from_secs(30);

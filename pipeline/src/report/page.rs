@@ -1,0 +1,155 @@
+//! `report.html` of a run.
+
+use maud::{Markup, html};
+
+use super::summary::said;
+use super::{InputLine, InputStatus, Report, StageLine, share};
+use crate::figures::grouped;
+use crate::html::{page, pairs, table};
+
+impl Report {
+    /// The page that a person opens in the morning: what went wrong comes first.
+    pub fn html(&self) -> String {
+        let (troubled, well): (Vec<_>, Vec<_>) = self.inputs.iter().partition(|input| is_trouble(input));
+        let body = html! {
+            @if !self.errors.is_empty() {
+                h2.bad { "Errors" }
+                pre.bad { @for error in &self.errors { (error) "\n" } }
+            }
+            (pairs(self.lines().iter().map(|(name, value)| (*name, value.as_str()))))
+            (inputs("Inputs that want attention", &troubled))
+            (self.stage_bars())
+            (inputs("Inputs", &well))
+            h2 { "Made by" }
+            (pairs(self.provenance().iter().map(|(name, value)| (name.as_str(), value.as_str()))))
+        };
+        page(&format!("pubtag run: {}", self.ended()), &body)
+    }
+
+    /// The shares of each stage's time, summed over its threads.
+    fn stage_bars(&self) -> Markup {
+        html! {
+            @if !self.stages.is_empty() {
+                h2 { "Where time went" }
+                p.key {
+                    i.busy {} "at work" i.starved {} "waiting for input" i.blocked {} "waiting for room in the next stage"
+                }
+                table {
+                    tr { th { "stage" } th { "items" } th {} th { "seconds at work" } }
+                    @for stage in &self.stages {
+                        tr {
+                            td { (stage.stage) }
+                            td { (grouped(stage.items)) }
+                            td { (bar(stage)) }
+                            td { (format!("{:.2}", stage.busy_seconds)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn provenance(&self) -> Vec<(String, String)> {
+        let types = self.model.entity_types.join(", ");
+        let lines = [
+            ("program", self.program.clone()),
+            ("run", self.run_id.to_string()),
+            ("started", self.started_at.clone()),
+            ("exit code", self.exit_code.to_string()),
+            ("model", self.model.id.clone()),
+            ("model SHA-256", self.model.sha256.clone()),
+            ("entity types", types),
+            ("device", self.device.clone().unwrap_or_else(|| "none: nothing was tagged".to_owned())),
+            ("threads", self.threads.to_string()),
+        ];
+        let settings = self.settings.iter().map(|(name, value)| (name.clone(), value.clone()));
+        lines.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(settings).collect()
+    }
+}
+
+/// Whether somebody should look at an input.
+fn is_trouble(input: &InputLine) -> bool {
+    input.rejects > 0 || matches!(input.status, InputStatus::Quarantined | InputStatus::Unfinished)
+}
+
+fn inputs(title: &str, lines: &[&InputLine]) -> Markup {
+    let rows = lines.iter().map(|line| {
+        let status = match &line.reason {
+            Some(reason) => format!("{}: {reason}", said(line.status)),
+            None => said(line.status).to_owned(),
+        };
+        let [citations, deletions, rejects, annotations] =
+            [line.citations, line.deletions, line.rejects, line.annotations].map(grouped);
+        [line.input.clone(), status, citations, deletions, rejects, annotations]
+    });
+    table(title, ["input", "", "citations", "deletions", "rejects", "annotations"], &rows.collect::<Vec<_>>())
+}
+
+fn bar(stage: &StageLine) -> Markup {
+    let parts = [("busy", stage.busy_seconds), ("starved", stage.starved_seconds), ("blocked", stage.blocked_seconds)];
+    let whole: f64 = parts.iter().map(|(_, seconds)| seconds).sum();
+    html! {
+        div.bar {
+            @for (class, seconds) in parts {
+                i class=(class) style=(format!("width:{:.1}%", 100.0 * share(seconds, whole))) {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::{Identity, ModelSummary, Packing, RunEnding, Throughput};
+    use super::*;
+
+    fn report(inputs: Vec<InputLine>) -> Report {
+        Report {
+            run_id: uuid::Uuid::nil(),
+            program: "pubtag".to_owned(),
+            started_at: "2026-01-01T00:00:00Z".to_owned(),
+            seconds: 2.0,
+            first_micro_batch_seconds: Some(0.5),
+            ending: RunEnding::Failed,
+            exit_code: 65,
+            errors: vec!["the disk is <full>".to_owned()],
+            model: ModelSummary {
+                id: "m@0".to_owned(),
+                sha256: "0".to_owned(),
+                entity_types: vec!["Disease".to_owned()],
+            },
+            device: None,
+            threads: 2,
+            settings: BTreeMap::new(),
+            inputs,
+            identity: Identity { citations: 1, document_rows: 1, ..Identity::default() },
+            statuses: BTreeMap::new(),
+            annotations: 0,
+            throughput: Throughput::default(),
+            packing: Packing::default(),
+            stages: vec![StageLine {
+                stage: "tag",
+                items: 1,
+                busy_seconds: 1.5,
+                starved_seconds: 0.5,
+                blocked_seconds: 0.0,
+            }],
+        }
+    }
+
+    #[test]
+    fn trouble_comes_before_what_went_well_and_nothing_from_outside_is_markup() {
+        let line =
+            |input: &str, status, reason: Option<&str>| InputLine::unread(input, status, reason.map(str::to_owned));
+        let page = report(vec![
+            line("well.xml", InputStatus::Committed, None),
+            line("<b>cut</b>.xml", InputStatus::Quarantined, Some("ends early & badly")),
+        ])
+        .html();
+        let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is missing in {page}"));
+        assert!(at("the disk is &lt;full&gt;") < at("&lt;b&gt;cut&lt;/b&gt;.xml"), "{page}");
+        assert!(at("quarantined: ends early &amp; badly") < at("well.xml"), "{page}");
+        assert!(page.contains("style=\"width:75.0%\"") && !page.contains("<b>"), "{page}");
+    }
+}

@@ -1,0 +1,104 @@
+//! The lines that sum up a run, and the summary on the terminal.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::{InputStatus, Report, RunEnding, StageLine, Throughput, share};
+use crate::figures::{counted, grouped, human_time, plural};
+
+impl Report {
+    /// The summary that a person reads at the end of a run.
+    pub fn summary(&self) -> String {
+        let mut text = format!("\n{}, run {}\n", self.ended(), self.run_id);
+        let stages = self.stages.iter().map(|stage| ("stage", self.stage_line(stage)));
+        for (name, value) in self.lines().into_iter().chain(stages) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "  {name:<10} {value}");
+        }
+        text
+    }
+
+    /// How it ended, and after how long.
+    pub(super) fn ended(&self) -> String {
+        let ending = match self.ending {
+            RunEnding::Done => "done",
+            RunEnding::Interrupted => "interrupted",
+            RunEnding::Failed => "failed",
+        };
+        format!("{ending} in {}", human_time(self.seconds))
+    }
+
+    /// What came of it, a name and a line each.
+    pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = vec![("inputs", self.inputs_line())];
+        if self.identity.records() > 0 {
+            lines.extend([
+                ("identity", self.identity.to_string()),
+                ("found", self.found_line()),
+                ("speed", self.speed_line()),
+                ("packing", self.packing_line()),
+            ]);
+        }
+        lines
+    }
+
+    fn inputs_line(&self) -> String {
+        let mut counts = BTreeMap::<InputStatus, u64>::new();
+        for input in &self.inputs {
+            *counts.entry(input.status).or_default() += 1;
+        }
+        let parts = counts.into_iter().map(|(status, count)| format!("{} {}", counted(count, "file"), said(status)));
+        parts.collect::<Vec<_>>().join(" · ")
+    }
+
+    fn found_line(&self) -> String {
+        let statuses = self.statuses.iter().map(|(status, count)| format!("{} {status}", grouped(*count)));
+        format!("{} · documents: {}", counted(self.annotations, "annotation"), statuses.collect::<Vec<_>>().join(", "))
+    }
+
+    fn speed_line(&self) -> String {
+        let Throughput { citations_per_second, tokens_per_second } = self.throughput;
+        let start = self.first_micro_batch_seconds.map(|seconds| format!(" · first micro-batch after {seconds:.2} s"));
+        format!(
+            "{citations_per_second:.1} citations/s · {} tokens/s, start-up included{}",
+            grouped(tokens_per_second as u64),
+            start.unwrap_or_default()
+        )
+    }
+
+    fn packing_line(&self) -> String {
+        let packing = &self.packing;
+        format!(
+            "{} tokens in {} of at most {} · {:.1}% full · waste {:.1}%, in attention {:.1}%",
+            grouped(packing.tokens),
+            plural(packing.micro_batches, "micro-batch", "micro-batches"),
+            grouped(packing.token_budget),
+            100.0 * packing.fill(),
+            100.0 * packing.waste(),
+            100.0 * packing.attention_waste(),
+        )
+    }
+
+    fn stage_line(&self, stage: &StageLine) -> String {
+        let percent = |seconds: f64| 100.0 * share(seconds, self.seconds);
+        format!(
+            "{:<8} busy {:>5.1}% · waits for input {:>5.1}% · waits for room {:>5.1}%",
+            stage.stage,
+            percent(stage.busy_seconds),
+            percent(stage.starved_seconds),
+            percent(stage.blocked_seconds),
+        )
+    }
+}
+
+/// What became of an input, in words that follow "1 file".
+pub(super) fn said(status: InputStatus) -> &'static str {
+    match status {
+        InputStatus::Committed => "tagged and committed",
+        InputStatus::AlreadyCommitted => "already committed: nothing to do",
+        InputStatus::Duplicate => "with the content of another",
+        InputStatus::Skipped => "skipped: no input by content",
+        InputStatus::Quarantined => "quarantined",
+        InputStatus::Unfinished => "unfinished",
+    }
+}
