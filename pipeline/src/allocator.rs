@@ -9,7 +9,7 @@ const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
 /// Milliseconds that a free page waits for its next use before the system gets it back. mimalloc 3 waits a second, in
 /// which a run frees more than it holds. Without a wait peak memory is lower and the run takes as long
-/// (`tests/bench/memory.py`); it still grows by a third from 5,000 citations to 200,000.
+/// (`tests/bench/memory.py`).
 const PURGE_AFTER: std::ffi::c_long = 0;
 
 /// Tells the allocator to give free pages back at once, unless `MIMALLOC_PURGE_DELAY` says otherwise.

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 
@@ -10,9 +9,6 @@ use crate::cli::{Cli, Command};
 use crate::commands;
 use crate::exit::{Exit, Failure};
 use crate::{allocator, settings_file, telemetry};
-
-/// How long blocking threads (a read of standard input, say) may take to end once the work is done.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The program: reads the command line, does what it says, ends with an [`Exit`] code.
 pub fn main() -> ExitCode {
@@ -40,7 +36,7 @@ fn parse() -> Cli {
 
 fn execute(cli: Cli) -> Result<u8, Failure> {
     match cli.command {
-        Command::Run(args) => block_on(commands::run::execute(args, cli.quiet)),
+        Command::Run(args) => commands::run::execute(args, cli.quiet),
         Command::Convert(args) => to_stdout(commands::convert::execute(&args)?),
         Command::Corpus(command) => to_stdout(commands::corpus::execute(&command)?),
         Command::Train(args) => to_stdout(commands::train::execute(&args, cli.quiet)?),
@@ -51,16 +47,6 @@ fn execute(cli: Cli) -> Result<u8, Failure> {
         Command::SelfTest(args) => commands::self_test::execute(args),
         Command::Schema => to_stdout(commands::schema::execute()),
     }
-}
-
-fn block_on(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Internal, error))?;
-    let ended = runtime.block_on(command);
-    runtime.shutdown_timeout(FAREWELL);
-    ended
 }
 
 /// A reader that has seen enough (`| head`) is no error.

@@ -1,5 +1,11 @@
 //! `pubtag run`.
 
+use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
 use crate::cli::RunArgs;
 use crate::config::RunConfig;
 use crate::exit::{Exit, Failure};
@@ -7,24 +13,47 @@ use crate::report::Report;
 use crate::run;
 use crate::signals::Shutdown;
 
+/// Threads of the stages themselves, which only hand things on.
+const WORKERS: usize = 2;
+
+/// Blocking threads beside those that tokenize: one that reads, and one that writes. What more there is to do
+/// waits its turn; each further thread would keep memory of its own (`tests/bench/memory.py`).
+const SPARE: usize = 2;
+
+/// How long blocking threads (a read of standard input, say) may take to end once the work is done.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// Tags, prints the summary and writes `report.json` and `report.html`.
 ///
 /// # Errors
 /// What kept the run from starting; everything later is in the report and in the exit code.
-pub async fn execute(args: RunArgs, quiet: bool) -> Result<u8, Failure> {
+pub fn execute(args: RunArgs, quiet: bool) -> Result<u8, Failure> {
     let config = RunConfig::check(args)?;
+    let runtime = runtime(config.device.threads).map_err(|error| Failure::new(Exit::Internal, error))?;
+    let ended = runtime.block_on(tag(&config, quiet));
+    runtime.shutdown_timeout(FAREWELL);
+    ended
+}
+
+/// What the stream runs on.
+fn runtime(threads: NonZeroUsize) -> io::Result<Runtime> {
+    let blocking = threads.get() + SPARE;
+    Builder::new_multi_thread().enable_all().worker_threads(WORKERS).max_blocking_threads(blocking).build()
+}
+
+async fn tag(config: &RunConfig, quiet: bool) -> Result<u8, Failure> {
     let shutdown = Shutdown::listen(config.grace).map_err(|error| Failure::new(Exit::Internal, error))?;
-    let report = run::run(&config, &shutdown, quiet).await?;
+    let report = run::run(config, &shutdown, quiet).await?;
     for error in &report.errors {
         tracing::error!("{error}");
     }
     if !quiet {
         // A closed stderr must not fail a run that is committed.
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), report.summary().as_bytes());
+        let _ = io::stderr().write_all(report.summary().as_bytes());
     }
     let json = serde_json::to_string_pretty(&report).map_err(|error| Failure::new(Exit::Internal, error))?;
-    leave(&config, &report, "report.json", &json)?;
-    leave(&config, &report, "report.html", &report.html())?;
+    leave(config, &report, "report.json", &json)?;
+    leave(config, &report, "report.html", &report.html())?;
     Ok(report.exit_code)
 }
 
