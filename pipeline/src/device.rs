@@ -105,6 +105,7 @@ impl DeviceConfig {
                 cache: args.cache_dir,
                 memory: args.device_memory.map(|bytes| bytes.0),
                 unchecked: args.unchecked_device,
+                ..CudaSettings::default()
             },
         }
     }

@@ -25,6 +25,9 @@ struct Rig {
     cache: TempDir,
 }
 
+/// Bytes of a card that has little memory: the allocator takes pages whose size goes with it.
+const SMALL_CARD: &str = "2000000000";
+
 /// Citations of a run that nothing is said of.
 const CITATIONS: u32 = 300;
 
@@ -115,10 +118,14 @@ fn assert_proper(events: &[String], what: &str) {
     assert!(bad.is_empty(), "{what}: {bad:?}");
 }
 
+/// Bytes of each allocation.
+fn allocations(events: &[String]) -> impl Iterator<Item = u64> {
+    events.iter().filter_map(|event| event.strip_prefix("alloc ")).map(|bytes| bytes.parse().unwrap())
+}
+
 /// Allocations of a MiB or more.
 fn large_pages(events: &[String]) -> usize {
-    let bytes = events.iter().filter_map(|event| event.strip_prefix("alloc "));
-    bytes.filter(|bytes| bytes.parse::<u64>().unwrap() >= 1 << 20).count()
+    allocations(events).filter(|bytes| *bytes >= 1 << 20).count()
 }
 
 /// Markers below an output folder.
@@ -177,7 +184,7 @@ fn every_length_of_rows_runs_in_every_precision() {
         assert_eq!(outcome.code, Some(0), "{precision}: {}", outcome.stderr);
         assert_proper(&events, precision);
         let lengths: Vec<_> = outcome.stdout.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
-        assert_eq!(lengths, ["length", "512", "256", "128", "64"], "{}", outcome.stdout);
+        assert_eq!(lengths, ["length", "64", "192", "320", "448", "128", "384", "256", "512"], "{}", outcome.stdout);
     }
 }
 
@@ -313,12 +320,25 @@ fn numbers_that_are_none_end_the_run() {
 }
 
 #[test]
+fn a_card_without_memory_for_two_micro_batches_does_one_at_a_time() {
+    let Some(rig) = Rig::find("a_card_without_memory_for_two_micro_batches_does_one_at_a_time") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (_, events) = logged(rig.warm_run(folder.path(), "cuda").env("STUB_MEMORY", SMALL_CARD), folder.path());
+    let for_two: u64 = allocations(&events).sum();
+    let folder = tempfile::tempdir().unwrap();
+    let run = rig.warm_run(folder.path(), "cuda").env("STUB_MEMORY", SMALL_CARD);
+    let outcome = run.env("STUB_FREE", &(for_two * 3 / 4).to_string()).succeed();
+    assert!(outcome.stderr.contains("one micro-batch at a time"), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("fewer tokens"), "{}", outcome.stderr);
+    assert_eq!(commits(folder.path()), 1);
+}
+
+#[test]
 fn out_of_memory_means_fewer_tokens_at_a_time_and_then_the_end() {
     let Some(rig) = Rig::find("out_of_memory_means_fewer_tokens_at_a_time_and_then_the_end") else { return };
-    // The allocator takes pages whose size goes with the card's memory.
     let card = |free: &str| {
         let folder = tempfile::tempdir().unwrap();
-        let run = rig.warm_run(folder.path(), "cuda").env("STUB_MEMORY", "2000000000").env("STUB_FREE", free);
+        let run = rig.warm_run(folder.path(), "cuda").env("STUB_MEMORY", SMALL_CARD).env("STUB_FREE", free);
         (run.end(), commits(folder.path()))
     };
     let (little, committed) = card("60000000");

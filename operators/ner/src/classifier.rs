@@ -74,6 +74,8 @@ pub struct CudaSettings {
     pub cache: Option<PathBuf>,
     /// Bytes of the card's memory that may be used; all of it if not said.
     pub memory: Option<u64>,
+    /// Gives up where memory does not suffice for the whole token budget, rather than start with less of it.
+    pub whole_budget: bool,
     /// Leaves out the check against the CPU: for a driver that computes nothing.
     pub unchecked: bool,
 }

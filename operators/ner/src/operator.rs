@@ -69,8 +69,13 @@ impl Tag {
     /// # Errors
     /// If a device cannot be used, lacks the precision, or the weights are not those that the configuration describes.
     pub fn start(checkpoint: &Checkpoint, config: &TagConfig) -> Result<Self, NerError> {
-        let classifier = |&device: &Device| crate::classifier(checkpoint, device, config.setup.clone());
-        let round = |lane| config.devices.iter().filter(move |device| lane < device.lanes()).map(classifier).collect();
+        let round = |lane| {
+            // A further thread that could read only little at a time would hold up the one that reads much.
+            let mut setup = config.setup.clone();
+            setup.cuda.whole_budget |= lane > 0;
+            let devices = config.devices.iter().filter(|device| lane < device.lanes());
+            devices.map(|&device| crate::classifier(checkpoint, device, setup.clone())).collect()
+        };
         let lanes = config.devices.iter().map(|device| device.lanes()).max().unwrap_or(0);
         let rounds: Result<Vec<_>, _> = (0..lanes).map(round).collect();
         Self::with_classifiers(checkpoint.labels().clone(), rounds?, config)

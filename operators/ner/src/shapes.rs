@@ -26,10 +26,9 @@ pub struct Block {
 
 /// Fewest tokens of a listed micro-batch; from there on the list doubles.
 const LEAST_TOKENS: usize = 1024;
-/// Shortest listed length of a row; from there on the list doubles. Kernels are tuned for lengths up to the next power of
-/// two, and fused attention refuses lengths that the tiles of the tuned one do not divide.
-const LEAST_LENGTH: usize = 64;
-/// The most places of a listed block; in a small micro-batch, as many as it has tokens. Rows are as many as fit.
+/// Listed lengths of a row are multiples of this.
+const LENGTH_STEP: usize = 64;
+/// The most places of a listed block. Below it are the listed numbers of tokens; rows are as many as fit.
 const MOST_PLACES: usize = 8192;
 
 impl Shapes {
@@ -58,26 +57,31 @@ impl Shapes {
         if self == Self::Exact {
             return Vec::new();
         }
-        let longest = row_length(positions);
-        let lengths = std::iter::successors(Some(longest), |length| Some(length / 2));
-        let lengths = lengths.take_while(|length| *length >= LEAST_LENGTH).map(|length| length.min(positions));
-        let sizes = std::iter::successors(Some(LEAST_TOKENS), |tokens| Some(tokens * 2));
-        let sizes = sizes.take_while(|tokens| *tokens <= token_budget.max(LEAST_TOKENS));
+        let longest = positions.next_multiple_of(LENGTH_STEP);
         let of_size = |tokens: usize| {
             // Above the most places, blocks are the same whatever the tokens: one length is enough.
-            let met = if tokens > MOST_PLACES { 1 } else { usize::MAX };
-            lengths.clone().take(met).map(move |length| vec![length; (tokens / length).max(1)])
+            let shortest = if tokens > MOST_PLACES { longest } else { LENGTH_STEP };
+            (shortest..=longest).step_by(LENGTH_STEP).map(move |length| (tokens, length))
         };
-        sizes.flat_map(of_size).collect()
+        let mut shapes: Vec<_> = sizes(token_budget.max(LEAST_TOKENS)).flat_map(of_size).collect();
+        // Fused attention is tuned once for all lengths of a power of two, by the first that is met, and then refuses
+        // lengths that its tile, a power of two, does not divide: those with the least room for tiles come first.
+        shapes.sort_by_key(|(_, length)| length.trailing_zeros());
+        shapes.into_iter().map(|(tokens, length)| vec![length.min(positions); rows(tokens, length)]).collect()
     }
 }
 
-/// The listed length of a row for sequences of up to so many tokens.
-fn row_length(tokens: usize) -> usize {
-    tokens.next_power_of_two().max(LEAST_LENGTH)
+/// The listed numbers of tokens, and of a block's places, up to the most.
+fn sizes(most: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(LEAST_TOKENS), |tokens| Some(tokens * 2)).take_while(move |tokens| *tokens <= most)
 }
 
-/// The longest first, so that the sequences of a block are of about one length.
+/// Rows of a length in so many places.
+fn rows(places: usize, length: usize) -> usize {
+    (places / length).max(1)
+}
+
+/// The longest first, so that the sequences of a block are of about one length; the last block is as small as may be.
 fn listed_blocks(lengths: &[usize]) -> Vec<Block> {
     let places = Shapes::Listed.tokens(lengths.iter().sum()).min(MOST_PLACES);
     let mut order: Vec<usize> = (0..lengths.len()).collect();
@@ -85,8 +89,9 @@ fn listed_blocks(lengths: &[usize]) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut rest = order.as_slice();
     while let Some(&longest) = rest.first() {
-        let length = row_length(lengths[longest]);
-        let rows = (places / length).max(1);
+        let length = lengths[longest].next_multiple_of(LENGTH_STEP);
+        let enough = sizes(places).map(|places| rows(places, length)).find(|rows| *rows >= rest.len());
+        let rows = enough.unwrap_or_else(|| rows(places, length));
         let (sequences, later) = rest.split_at(rows.min(rest.len()));
         blocks.push(Block { rows, length, sequences: sequences.to_vec() });
         rest = later;
@@ -96,7 +101,7 @@ fn listed_blocks(lengths: &[usize]) -> Vec<Block> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::prelude::*;
 
@@ -114,7 +119,7 @@ mod tests {
         let tokens: BTreeSet<_> = (1..=32_768).map(|count| Shapes::Listed.tokens(count)).collect();
         assert_eq!(tokens.iter().copied().collect::<Vec<_>>(), [1024, 2048, 4096, 8192, 16_384, 32_768]);
         let all = Shapes::Listed.all(32_768, 512);
-        assert_eq!(all.len(), 4 * 4 + 2);
+        assert_eq!(all.len(), 4 * 8 + 2);
         assert_eq!(Shapes::Listed.all(1024, 500).concat().iter().max(), Some(&500));
         let met: BTreeSet<_> = all.iter().map(|lengths| Shapes::Listed.tokens(lengths.iter().sum())).collect();
         assert_eq!(met, tokens);
@@ -123,6 +128,33 @@ mod tests {
     #[test]
     fn a_full_budget_of_a_listed_size_is_not_rounded_up() {
         assert_eq!(Shapes::Listed.tokens(16_384), 16_384);
+    }
+
+    /// As Burn's tuner does it, keyed by powers of two, with the largest tile it knows; also when a larger budget meets
+    /// the cache of a smaller one.
+    #[test]
+    fn what_fused_attention_is_tuned_with_divides_every_length() {
+        for (heads, small, large) in
+            [4, 6, 8, 12, 16].into_iter().flat_map(|heads| [1024, 2048, 4096, 8192].map(|small| (heads, small, 32_768)))
+        {
+            let mut tuned = BTreeMap::new();
+            let met = [small, large].into_iter().flat_map(|budget| Shapes::Listed.all(budget, 512));
+            for block in met.flat_map(|lengths| Shapes::Listed.blocks(&lengths)) {
+                let key = ((block.rows * heads).next_power_of_two(), block.length.next_power_of_two());
+                let tile: usize = *tuned.entry(key).or_insert(1 << block.length.trailing_zeros().min(7));
+                assert!(
+                    block.length.is_multiple_of(tile),
+                    "{heads} heads, budgets {small}, {large}: {tile}, {block:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_block_is_the_smallest_that_has_room() {
+        let lengths = [vec![512; 16], vec![300; 7]].concat();
+        let blocks: Vec<_> = Shapes::Listed.blocks(&lengths).into_iter().map(shape).collect();
+        assert_eq!(blocks, [(16, 512), (12, 320)]);
     }
 
     fn shape(block: Block) -> (usize, usize) {

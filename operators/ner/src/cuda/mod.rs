@@ -36,6 +36,8 @@ pub(crate) struct OnCard {
     device: Device,
     /// Tokens at a time: the budget, or less where memory does not suffice for it.
     most_tokens: usize,
+    /// What they may come down to.
+    least_tokens: usize,
     positions: usize,
     watch: Watch,
 }
@@ -58,10 +60,12 @@ impl OnCard {
         };
         let model = watch.guard(device, || load(checkpoint, number))?;
         let (most_tokens, positions) = (setup.token_budget.get(), checkpoint.max_tokens().get());
-        let mut opened = Self { model, device, most_tokens, positions, watch };
+        let least_tokens = if setup.cuda.whole_budget { most_tokens } else { LEAST_TOKENS };
+        let mut opened = Self { model, device, most_tokens, least_tokens, positions, watch };
         let warmed = opened.warm_up()?;
         opened.stay_within(setup.cuda.memory)?;
         opened.check(checkpoint, setup)?;
+        opened.least_tokens = LEAST_TOKENS;
         info!(%device, card = %card, precision = %setup.precision, tokens = opened.most_tokens, "the model is ready");
         Ok((opened, warmed))
     }
@@ -149,7 +153,7 @@ impl TokenClassifier for OnCard {
     fn classify(&mut self, batch: &MicroBatch) -> Result<Logits, NerError> {
         loop {
             match self.in_parts(batch) {
-                Err(NerError::OutOfMemory { .. }) if self.most_tokens > LEAST_TOKENS => {
+                Err(NerError::OutOfMemory { .. }) if self.most_tokens > self.least_tokens => {
                     self.most_tokens /= 2;
                     warn!(device = %self.device, tokens = self.most_tokens, "out of memory: going on with fewer tokens at a time");
                 }
