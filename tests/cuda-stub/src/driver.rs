@@ -147,11 +147,11 @@ impl Driver {
         Ok(())
     }
 
-    /// Device to host.
+    /// Device to host: not what lies there, which nothing has computed and which may be the remains of something else.
     pub(crate) fn read(&mut self, to: *mut u8, from: u64, bytes: usize) -> Result<(), String> {
-        let from = self.live(from, bytes)?;
-        // SAFETY: the source is live device memory; the target is the caller's, who says that it has room.
-        unsafe { if self.settings.nan { ptr::write_bytes(to, 0xff, bytes) } else { ptr::copy(from, to, bytes) } }
+        self.live(from, bytes)?;
+        // SAFETY: the target is the caller's, who says that it has room.
+        unsafe { ptr::write_bytes(to, if self.settings.nan { 0xff } else { 0 }, bytes) };
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! A CUDA driver that computes nothing: what `libcuda.so.1` is to a program on a machine without a card.
 //!
-//! Device memory is host memory that begins as zeros. Modules must be PTX for the card and the driver that are played;
+//! Device memory is host memory. Modules must be PTX for the card and the driver that are played;
 //! launches are held against the rules of the driver API (sizes of grid and block, shared memory, pointers into live
 //! memory) and not executed. So everything but the arithmetic of a CUDA program can be tested: that its kernels
 //! compile, what it launches and copies, and what it does when a call fails. What it reads back is zeros.
