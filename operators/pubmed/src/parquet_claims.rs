@@ -5,7 +5,9 @@
 //! (<https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>). A damaged one may claim a list of
 //! billions of elements in a few bytes, which a reader then counts through one by one, for hours if such lists are nested.
 //! Here a count that the bytes behind it cannot hold is an error. So is a list of booleans, which Parquet has in neither
-//! struct, and whose elements the reader takes to have no bytes at all.
+//! struct, and whose elements the reader takes to have no bytes at all; and whatever the reader reads in another way than
+//! is said here, to find such a list behind it: a number of more than 64 bits, a field of a page's header whose kind is
+//! not that of its id.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -16,9 +18,16 @@ const TAIL: u64 = 8;
 const MOST_DEPTH: usize = 32;
 /// A page's header is shorter; a longer one is left to the reader.
 const MOST_HEADER: u64 = 64 << 10;
-/// The field `uncompressed_page_size` of a page's header, and `compressed_page_size` (`parquet.thrift`).
-const INFLATED_SIZE: u64 = 2;
-const PAGE_SIZE: u64 = 3;
+/// Fields of `PageHeader` in `parquet.thrift`: `uncompressed_page_size`, `compressed_page_size`, and the structs
+/// `data_page_header`, `dictionary_page_header` and `data_page_header_v2`, each of which begins with some numbers.
+const INFLATED_SIZE: i16 = 2;
+const PAGE_SIZE: i16 = 3;
+const DATA_PAGE: i16 = 5;
+const DICTIONARY_PAGE: i16 = 7;
+const DATA_PAGE_2: i16 = 8;
+/// Kinds of a field: a 32-bit number, a struct.
+const NUMBER: u8 = 5;
+const STRUCT: u8 = 12;
 /// Bytes of the largest page; writers end them at about a million. A reader makes room for what a header claims.
 const MOST_INFLATED: i32 = 256 << 20;
 
@@ -100,19 +109,19 @@ impl<'a> Walk<'a> {
                 return Some(value);
             }
         }
+        // The reader goes on to the end of a number that no type holds.
+        self.believe(false)?;
         None
     }
 
-    /// A 32-bit number: folded, so that small ones are short, and cut to its width as the reader does.
-    fn signed(&mut self) -> Option<i32> {
+    /// A number with a sign: folded, so that small ones are short. To be cut to its width, as the reader does.
+    fn signed(&mut self) -> Option<i64> {
         let folded = self.number()?;
-        Some(((folded >> 1) as i64 ^ -((folded & 1) as i64)) as i32)
+        Some((folded >> 1) as i64 ^ -((folded & 1) as i64))
     }
 
     fn structure(&mut self, depth: usize) -> Option<()> {
-        if depth > MOST_DEPTH {
-            return None;
-        }
+        self.believe(depth <= MOST_DEPTH)?;
         while let (_, kind @ 1..) = self.field(0)? {
             self.field_value(kind, depth)?;
         }
@@ -125,26 +134,46 @@ impl<'a> Walk<'a> {
         loop {
             let (field, kind) = self.field(id)?;
             id = field;
-            match kind {
-                0 => return size,
-                5 if id == PAGE_SIZE => size = u64::try_from(self.signed()?).ok(),
-                5 if id == INFLATED_SIZE => {
-                    self.claims_too_much |= !(0..=MOST_INFLATED).contains(&self.signed()?);
-                    if self.claims_too_much {
-                        return None;
-                    }
+            match (id, kind) {
+                (_, 0) => return size,
+                (PAGE_SIZE, NUMBER) => size = u64::try_from(self.signed()? as i32).ok(),
+                (INFLATED_SIZE, NUMBER) => {
+                    let inflated = self.signed()? as i32;
+                    self.believe((0..=MOST_INFLATED).contains(&inflated))?;
                 }
-                kind => self.field_value(kind, 0)?,
+                (1 | PAGE_SIZE | INFLATED_SIZE | 4, kind) => {
+                    self.believe(kind == NUMBER)?;
+                    self.value(kind, 0)?;
+                }
+                (DATA_PAGE, STRUCT) => self.numbers_first(4)?,
+                (DICTIONARY_PAGE, STRUCT) => self.numbers_first(2)?,
+                (DATA_PAGE_2, STRUCT) => self.numbers_first(6)?,
+                (DATA_PAGE | DICTIONARY_PAGE | DATA_PAGE_2, _) => self.believe(false)?,
+                (_, kind) => self.field_value(kind, 0)?,
             }
         }
     }
 
+    /// A struct whose fields up to an id are numbers to the reader, whatever they say they are.
+    fn numbers_first(&mut self, last: i16) -> Option<()> {
+        let mut id = 0;
+        loop {
+            let (field, kind) = self.field(id)?;
+            id = field;
+            if kind == 0 {
+                return Some(());
+            }
+            self.believe(id > last || kind == NUMBER)?;
+            self.field_value(kind, 1)?;
+        }
+    }
+
     /// Id and kind of the next field; kind 0 is the end. The id is counted from the one before, or follows.
-    fn field(&mut self, before: u64) -> Option<(u64, u8)> {
+    fn field(&mut self, before: i16) -> Option<(i16, u8)> {
         let header = self.byte()?;
         let id = match (header >> 4, header & 0x0f) {
-            (0, 1..) => self.number()? >> 1,
-            (step, _) => before.saturating_add(u64::from(step)),
+            (0, 1..) => self.signed()? as i16,
+            (step, _) => before.saturating_add(i16::from(step)),
         };
         Some((id, header & 0x0f))
     }
@@ -175,19 +204,23 @@ impl<'a> Walk<'a> {
                     self.elements(count, &[kinds >> 4, kinds & 0x0f], depth)
                 }
             },
-            12 => self.structure(depth + 1),
+            STRUCT => self.structure(depth + 1),
             13 => self.skip(16),
             _ => None,
         }
     }
 
+    /// Goes on if a claim can be true.
+    fn believe(&mut self, can_be_true: bool) -> Option<()> {
+        self.claims_too_much |= !can_be_true;
+        can_be_true.then_some(())
+    }
+
     /// Every element takes a byte at least.
     fn elements(&mut self, count: u64, kinds: &[u8], depth: usize) -> Option<()> {
         let booleans = kinds.iter().any(|kind| matches!(kind, 1 | 2));
-        self.claims_too_much |= count > if booleans { 0 } else { self.left.len() as u64 };
-        if depth > MOST_DEPTH || self.claims_too_much {
-            return None;
-        }
+        let most = if booleans { 0 } else { self.left.len() as u64 };
+        self.believe(count <= most && depth <= MOST_DEPTH)?;
         (0..count).try_for_each(|_| kinds.iter().try_for_each(|&kind| self.value(kind, depth + 1)))
     }
 }
@@ -206,7 +239,8 @@ mod tests {
             let mut walk = Walk::new(claims);
             assert!(walk.structure(0).is_none() && walk.claims_too_much, "{claims:x?}");
         }
-        assert!(Walk::new(&[0x1c; 100]).structure(0).is_none());
+        let mut deep = Walk::new(&[0x1c; 100]);
+        assert!(deep.structure(0).is_none() && deep.claims_too_much);
         let mut cut = Walk::new(&sound[..6]);
         assert!(cut.structure(0).is_none() && !cut.claims_too_much);
     }
