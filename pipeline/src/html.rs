@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:66rem;margin:2rem auto;padding:0 1rem;color:#222}\
     table{border-collapse:collapse;margin:1rem 0}th,td{padding:.25rem .8rem;text-align:right;border-bottom:1px solid #ddd}\
-    th:first-child,td:first-child{text-align:left}table.text :is(th,td){text-align:left;vertical-align:top}\
+    th:first-child,td:first-child{text-align:left}table.text :is(th,td),:is(th,td).text{text-align:left;vertical-align:top}\
     pre{background:#f5f5f5;padding:1rem;overflow-x:auto}svg{max-width:100%;height:auto}\
     .bad{color:#a40000}.bar{display:flex;width:18rem;height:1rem;background:#eee}.bar i{height:100%}\
     .busy{background:#1f77b4}.starved{background:#c7c7c7}.blocked{background:#ff9f4a}.key i{display:inline-block;\

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::summary::said;
 use super::{InputLine, InputStatus, Report, StageLine, share};
 use crate::figures::grouped;
-use crate::html::{page, pairs, table};
+use crate::html::{page, pairs};
 
 impl Report {
     /// The page that a person opens in the morning: what went wrong comes first.
@@ -16,17 +16,17 @@ impl Report {
                 h2.bad { "Errors" }
                 pre.bad { @for error in &self.errors { (error) "\n" } }
             }
-            (pairs(self.lines().iter().map(|(name, value)| (*name, value.as_str()))))
             (inputs("Inputs that want attention", &troubled))
+            h2 { "What was done" }
+            (pairs(self.lines().iter().map(|(name, value)| (*name, value.as_str()))))
             (self.stage_bars())
             (inputs("Inputs", &well))
             h2 { "Made by" }
             (pairs(self.provenance().iter().map(|(name, value)| (name.as_str(), value.as_str()))))
         };
-        page(&format!("pubtag run: {}", self.ended()), &body)
+        page(&format!("pubtag run: {}, exit code {}", self.ended(), self.exit_code), &body)
     }
 
-    /// The shares of each stage's time, summed over its threads.
     fn stage_bars(&self) -> Markup {
         html! {
             @if !self.stages.is_empty() {
@@ -35,13 +35,13 @@ impl Report {
                     i.busy {} "at work" i.starved {} "waiting for input" i.blocked {} "waiting for room in the next stage"
                 }
                 table {
-                    tr { th { "stage" } th { "items" } th {} th { "seconds at work" } }
+                    tr { th { "stage" } th { "items" } th { "seconds at work" } th {} }
                     @for stage in &self.stages {
                         tr {
                             td { (stage.stage) }
                             td { (grouped(stage.items)) }
-                            td { (bar(stage)) }
                             td { (format!("{:.2}", stage.busy_seconds)) }
+                            td { (bar(stage, self.seconds)) }
                         }
                     }
                 }
@@ -55,7 +55,6 @@ impl Report {
             ("program", self.program.clone()),
             ("run", self.run_id.to_string()),
             ("started", self.started_at.clone()),
-            ("exit code", self.exit_code.to_string()),
             ("model", self.model.id.clone()),
             ("model SHA-256", self.model.sha256.clone()),
             ("entity types", types),
@@ -73,21 +72,32 @@ fn is_trouble(input: &InputLine) -> bool {
 }
 
 fn inputs(title: &str, lines: &[&InputLine]) -> Markup {
-    let rows = lines.iter().map(|line| {
-        let status = match &line.reason {
-            Some(reason) => format!("{}: {reason}", said(line.status)),
-            None => said(line.status).to_owned(),
-        };
-        let [citations, deletions, rejects, annotations] =
-            [line.citations, line.deletions, line.rejects, line.annotations].map(grouped);
-        [line.input.clone(), status, citations, deletions, rejects, annotations]
-    });
-    table(title, ["input", "", "citations", "deletions", "rejects", "annotations"], &rows.collect::<Vec<_>>())
+    html! {
+        @if !lines.is_empty() {
+            h2 { (title) }
+            table {
+                tr {
+                    th { "input" } th { "citations" } th { "deletions" } th { "rejects" } th { "annotations" }
+                    th.text { "what became of it" }
+                }
+                @for line in lines {
+                    tr {
+                        td { (line.input) }
+                        @for count in [line.citations, line.deletions, line.rejects, line.annotations] {
+                            td { (grouped(count)) }
+                        }
+                        td.text { (said(line.status)) @if let Some(reason) = &line.reason { ": " (reason) } }
+                    }
+                }
+            }
+        }
+    }
 }
 
-fn bar(stage: &StageLine) -> Markup {
+/// A stage's time as parts of the run's, or of its own where it had several threads at work.
+fn bar(stage: &StageLine, seconds: f64) -> Markup {
     let parts = [("busy", stage.busy_seconds), ("starved", stage.starved_seconds), ("blocked", stage.blocked_seconds)];
-    let whole: f64 = parts.iter().map(|(_, seconds)| seconds).sum();
+    let whole = parts.iter().map(|(_, seconds)| seconds).sum::<f64>().max(seconds);
     html! {
         div.bar {
             @for (class, seconds) in parts {
