@@ -251,6 +251,13 @@ mod tests {
         let page = [0x15, 0x00, 0x15, 0x12, 0x15, 0x08, 0x2c, 0x00, 0x00, 1, 2, 3, 4];
         let mut walk = Walk::new(&page);
         assert_eq!((walk.page_header(), walk.left), (Some(4), &page[9..]));
+        // The compressed size as a 64-bit number; the dictionary's header as a text.
+        for other in
+            [&[0x15, 0x00, 0x15, 0x12, 0x16, 0x08, 0x00][..], &[0x15, 0x04, 0x15, 0x12, 0x15, 0x08, 0x48, 0x00, 0x00]]
+        {
+            let mut walk = Walk::new(other);
+            assert!(walk.page_header().is_none() && walk.claims_too_much, "{other:x?}");
+        }
         // The second page's header claims two billion structs in a field that no page has.
         let claims = [0x15, 0x00, 0x29, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07, 0x00];
         let mut file = tempfile::tempfile().unwrap();
