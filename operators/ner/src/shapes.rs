@@ -28,7 +28,7 @@ pub struct Block {
 const LEAST_TOKENS: usize = 1024;
 /// Listed lengths of a row are multiples of this.
 const LENGTH_STEP: usize = 64;
-/// The most places of a listed block. Below it are the listed numbers of tokens; rows are as many as fit.
+/// The most places of a listed block, which has as many as some listed micro-batch has tokens; rows are as many as fit.
 const MOST_PLACES: usize = 8192;
 
 impl Shapes {

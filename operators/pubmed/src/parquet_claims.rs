@@ -18,8 +18,8 @@ const TAIL: u64 = 8;
 const MOST_DEPTH: usize = 32;
 /// A page's header is shorter; a longer one is left to the reader.
 const MOST_HEADER: u64 = 64 << 10;
-/// Fields of `PageHeader` in `parquet.thrift`: `uncompressed_page_size`, `compressed_page_size`, and the structs
-/// `data_page_header`, `dictionary_page_header` and `data_page_header_v2`, each of which begins with some numbers.
+/// Fields of `PageHeader` in `parquet.thrift`: `uncompressed_page_size` and `compressed_page_size`, of four numbers, and
+/// the structs `data_page_header`, `dictionary_page_header` and `data_page_header_v2`, which begin with some numbers.
 const INFLATED_SIZE: i16 = 2;
 const PAGE_SIZE: i16 = 3;
 const DATA_PAGE: i16 = 5;
@@ -77,10 +77,10 @@ fn claims_too_much(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{what} claim more than they hold"))
 }
 
-/// Every method gives `None` where the bytes end too early or a count cannot be true.
+/// Every method gives `None` where the bytes end too early or a claim cannot be true.
 struct Walk<'a> {
     left: &'a [u8],
-    /// Whether a count was met that cannot be true.
+    /// Whether a claim was met that cannot be true.
     claims_too_much: bool,
 }
 
@@ -141,14 +141,11 @@ impl<'a> Walk<'a> {
                     let inflated = self.signed()? as i32;
                     self.believe((0..=MOST_INFLATED).contains(&inflated))?;
                 }
-                (1 | PAGE_SIZE | INFLATED_SIZE | 4, kind) => {
-                    self.believe(kind == NUMBER)?;
-                    self.value(kind, 0)?;
-                }
+                (1..=4, NUMBER) => drop(self.number()?),
                 (DATA_PAGE, STRUCT) => self.numbers_first(4)?,
                 (DICTIONARY_PAGE, STRUCT) => self.numbers_first(2)?,
                 (DATA_PAGE_2, STRUCT) => self.numbers_first(6)?,
-                (DATA_PAGE | DICTIONARY_PAGE | DATA_PAGE_2, _) => self.believe(false)?,
+                (1..=4 | DATA_PAGE | DICTIONARY_PAGE | DATA_PAGE_2, _) => self.believe(false)?,
                 (_, kind) => self.field_value(kind, 0)?,
             }
         }
@@ -251,10 +248,12 @@ mod tests {
         let page = [0x15, 0x00, 0x15, 0x12, 0x15, 0x08, 0x2c, 0x00, 0x00, 1, 2, 3, 4];
         let mut walk = Walk::new(&page);
         assert_eq!((walk.page_header(), walk.left), (Some(4), &page[9..]));
-        // The compressed size as a 64-bit number; the dictionary's header as a text.
-        for other in
-            [&[0x15, 0x00, 0x15, 0x12, 0x16, 0x08, 0x00][..], &[0x15, 0x04, 0x15, 0x12, 0x15, 0x08, 0x48, 0x00, 0x00]]
-        {
+        // The compressed size as a 64-bit number; the dictionary's header as a text; in the data page's, a text for a number.
+        for other in [
+            &[0x15, 0x00, 0x15, 0x12, 0x16, 0x08, 0x00][..],
+            &[0x15, 0x04, 0x15, 0x12, 0x15, 0x08, 0x48, 0x00, 0x00],
+            &[0x15, 0x00, 0x15, 0x12, 0x15, 0x08, 0x2c, 0x15, 0x02, 0x18, 0x00, 0x00, 0x00],
+        ] {
             let mut walk = Walk::new(other);
             assert!(walk.page_header().is_none() && walk.claims_too_much, "{other:x?}");
         }
