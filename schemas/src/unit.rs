@@ -9,8 +9,10 @@ pub struct InputUnit {
     pub index: usize,
     /// Where the unit was read from: an absolute path, a URI, or `-` for standard input.
     pub uri: String,
-    /// SHA-256 of the bytes of the file as they lie on disk, lower-case hex; absent for standard input, which is
-    /// hashed while it is read.
+    /// Whether it cannot be read twice: standard input, a pipe or a device.
+    pub read_once: bool,
+    /// SHA-256 of the bytes of the file as they lie on disk, lower-case hex; absent for what can be read only once, which
+    /// is hashed while it is read.
     pub sha256: Option<String>,
     /// Length in bytes as it lies on disk, where known beforehand.
     pub size: Option<u64>,

@@ -10,7 +10,16 @@ use pubtag_schemas::{
 /// A file.
 pub(crate) fn unit(index: usize) -> Arc<InputUnit> {
     let uri = format!("/in/{index}.xml");
-    Arc::new(InputUnit { index, uri, sha256: None, size: None, modified_us: None, generation: None, file_seq: None })
+    Arc::new(InputUnit {
+        index,
+        uri,
+        read_once: false,
+        sha256: None,
+        size: None,
+        modified_us: None,
+        generation: None,
+        file_seq: None,
+    })
 }
 
 fn place() -> Place {

@@ -77,6 +77,7 @@ mod tests {
         InputUnit {
             index: 7,
             uri: uri.into(),
+            read_once: false,
             sha256: None,
             size: None,
             modified_us: None,

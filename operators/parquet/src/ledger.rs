@@ -9,9 +9,6 @@ use pubtag_schemas::InputUnit;
 use crate::output::parse_commit;
 use crate::{Commit, Ending, Error, Recipe, UnitReport, layout};
 
-/// Standard input's URI: it names no file that could be met again.
-const STDIN: &str = "-";
-
 /// The commits of an output as they stood when it was opened, and the inputs that this run has taken up since.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -105,7 +102,7 @@ impl Ledger {
     /// content is a duplicate of it.
     pub fn plan(&mut self, unit: &InputUnit, recipe: &Recipe) -> Standing {
         match &unit.sha256 {
-            None if unit.uri == STDIN => Standing::New,
+            None if unit.read_once => Standing::New,
             None => self.untouched(unit, recipe).map_or(Standing::Unhashed, Standing::Committed),
             Some(sha256) => self.plan_hashed(unit, sha256, recipe),
         }
@@ -122,10 +119,10 @@ impl Ledger {
         }
     }
 
-    /// Commits of the same URI with another content.
-    pub(crate) fn earlier_contents(&self, uri: &str, sha256: &str) -> Vec<Arc<Commit>> {
-        let earlier = self.commits().filter(|commit| commit.input.uri == uri && commit.input.sha256 != sha256);
-        earlier.filter(|_| uri != STDIN).cloned().collect()
+    /// Commits of the same URI with another content. Standard input and pipes have none: their names name no file.
+    pub(crate) fn earlier_contents(&self, unit: &InputUnit, sha256: &str) -> Vec<Arc<Commit>> {
+        let earlier = self.commits().filter(|commit| commit.input.uri == unit.uri && commit.input.sha256 != sha256);
+        earlier.filter(|_| !unit.read_once).cloned().collect()
     }
 
     fn plan_hashed(&mut self, unit: &InputUnit, sha256: &str, recipe: &Recipe) -> Standing {
@@ -140,7 +137,7 @@ impl Ledger {
         if let Some(commit) = committed {
             return Standing::Conflict(Conflict::other_recipe(&unit.uri, &commit, recipe));
         }
-        match self.earlier_contents(&unit.uri, sha256).first() {
+        match self.earlier_contents(unit, sha256).first() {
             Some(commit) => Standing::Conflict(Conflict::other_content(commit, sha256)),
             None => Standing::New,
         }

@@ -124,7 +124,7 @@ impl Write {
         let Self { output, ledger, config } = self;
         let commit = attempt.finish(output, close, sha256, outcome, config, meter).await?;
         let parts = commit.parts.clone();
-        let replaced = ledger.earlier_contents(&commit.input.uri, &commit.input.sha256);
+        let replaced = ledger.earlier_contents(&close.unit, &commit.input.sha256);
         match publish(output, commit, &config.recipe, replaced, config.overwrite).await? {
             Published::Ours(commit) => Ok(Ending::Committed(commit)),
             Published::Identical(commit) => {

@@ -194,9 +194,10 @@ async fn overwriting_leaves_what_is_identical_alone() {
 }
 
 #[tokio::test]
-async fn standard_input_seen_before_is_committed_once() {
+async fn what_is_read_once_is_committed_once_by_its_content() {
     let folder = tempfile::tempdir().unwrap();
     let stdin = std::sync::Arc::new(InputUnit {
+        read_once: true,
         sha256: None,
         size: None,
         modified_us: None,

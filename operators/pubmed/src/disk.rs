@@ -11,6 +11,7 @@ use pubtag_schemas::{InputUnit, hex};
 use sha2::{Digest, Sha256};
 
 use crate::PubmedError;
+use crate::inputs::STDIN;
 use crate::md5::{Sidecar, sidecar};
 
 /// How much is read from disk at once.
@@ -49,14 +50,14 @@ pub(crate) struct Checked {
 }
 
 impl Disk {
-    /// Opens a unit's input.
+    /// Opens a unit's input. Opening a pipe waits for its writer.
     pub(crate) fn open(unit: &InputUnit) -> Result<Self, PubmedError> {
-        let (handle, sidecar) = if unit.uri == "-" {
-            (Handle::Stdin(io::stdin()), Sidecar::None)
+        let handle = if unit.uri == STDIN {
+            Handle::Stdin(io::stdin())
         } else {
-            let file = File::open(&unit.uri).map_err(PubmedError::io(&unit.uri, "open it"))?;
-            (Handle::File(file), sidecar(Path::new(&unit.uri))?)
+            Handle::File(File::open(&unit.uri).map_err(PubmedError::io(&unit.uri, "open it"))?)
         };
+        let sidecar = if unit.read_once { Sidecar::None } else { sidecar(Path::new(&unit.uri))? };
         let md5 = matches!(sidecar, Sidecar::Md5(_)).then(Md5::new);
         let input = Input { handle, sha256: Sha256::new(), md5, sidecar, bytes: 0 };
         Ok(Self { input: Arc::new(Mutex::new(input)) })
@@ -64,10 +65,9 @@ impl Disk {
 
     /// Reads what is left of a file, so that the checksums are those of the whole, and compares it with the unit.
     ///
-    /// Standard input is left where it is: what is left of it may have no end.
+    /// What can be read only once is left where it is: what is left of it may have no end.
     pub(crate) fn finish(mut self, unit: &InputUnit) -> Result<Checked, PubmedError> {
-        let is_file = self.with(|input| matches!(input.handle, Handle::File(_)));
-        if is_file {
+        if !unit.read_once {
             let mut buffer = vec![0; READ_BYTES];
             while self.read(&mut buffer).map_err(PubmedError::io(&unit.uri, "read it"))? > 0 {}
         }
@@ -92,17 +92,22 @@ impl Read for Disk {
 }
 
 impl Input {
+    /// Reads until the buffer is full or the input ends, so that how much of a pipe has been read, and with it the hash of
+    /// a limited one, does not depend on its writer's pace.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = loop {
+        let mut count = 0;
+        while count < buffer.len() {
             let result = match &mut self.handle {
-                Handle::File(file) => file.read(buffer),
-                Handle::Stdin(stdin) => stdin.read(buffer),
+                Handle::File(file) => file.read(&mut buffer[count..]),
+                Handle::Stdin(stdin) => stdin.read(&mut buffer[count..]),
             };
             match result {
+                Ok(0) => break,
+                Ok(more) => count += more,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other?,
+                Err(error) => return Err(error),
             }
-        };
+        }
         let read = &buffer[..count];
         self.sha256.update(read);
         if let Some(md5) = &mut self.md5 {
@@ -115,11 +120,11 @@ impl Input {
     fn check(&mut self, unit: &InputUnit) -> Result<Checked, PubmedError> {
         let sha256 = hex(self.sha256.finalize_reset());
         let changed = match &self.handle {
-            Handle::File(file) => {
+            Handle::File(file) if !unit.read_once => {
                 let metadata = file.metadata().map_err(PubmedError::io(&unit.uri, "look at it"))?;
                 difference(unit, &metadata, self.bytes, &sha256)
             }
-            Handle::Stdin(_) => None,
+            _ => None,
         };
         let found = self.md5.take().map(|md5| hex(md5.finalize()));
         let mismatch = match (&self.sidecar, found) {
@@ -162,12 +167,12 @@ pub(crate) fn modified_us(metadata: &Metadata) -> Option<i64> {
     }
 }
 
-/// The unit with its SHA-256, which takes one read of the whole file. Standard input comes back as it is.
+/// The unit with its SHA-256, which takes one read of the whole file. What can be read only once comes back as it is.
 ///
 /// # Errors
 /// [`PubmedError::Io`] if the file cannot be read.
 pub fn hashed(unit: &InputUnit) -> Result<InputUnit, PubmedError> {
-    if unit.uri == "-" {
+    if unit.read_once {
         return Ok(unit.clone());
     }
     let checked = Disk::open(unit)?.finish(unit)?;

@@ -32,10 +32,13 @@ pub struct Skipped {
     pub reason: String,
 }
 
+/// What names standard input.
+pub(crate) const STDIN: &str = "-";
+
 /// Finds the units that some arguments name: files, folders (with all below them), patterns, and `-` for standard input.
 ///
 /// A file that is named outright is a unit whatever it holds: one that cannot be read is quarantined when its turn
-/// comes. Of folders and patterns, only files whose first bytes are recognised are units, and those that have a name of
+/// comes; so are pipes and devices, which are not opened before. Of folders and patterns, only regular files whose first bytes are recognised are units, and those that have a name of
 /// the PubMed distribution; the rest is listed as skipped. Checksum files (`.md5`) are never units. Files are looked
 /// into, not hashed.
 ///
@@ -64,7 +67,7 @@ struct Finder<'a> {
 impl Finder<'_> {
     fn argument(&mut self, argument: &str) -> Result<(), PubmedError> {
         let path = Path::new(argument);
-        if argument == "-" {
+        if argument == STDIN {
             self.stdin();
             return Ok(());
         }
@@ -84,9 +87,9 @@ impl Finder<'_> {
     }
 
     fn stdin(&mut self) {
-        if self.met.insert(PathBuf::from("-")) {
+        if self.met.insert(PathBuf::from(STDIN)) {
             let index = self.inputs.units.len();
-            self.inputs.units.push(Arc::new(unit(index, "-".to_owned())));
+            self.inputs.units.push(Arc::new(InputUnit { read_once: true, ..unit(index, STDIN.to_owned()) }));
         }
     }
 
@@ -117,7 +120,12 @@ impl Finder<'_> {
     fn entry(&mut self, entry: Result<walkdir::DirEntry, walkdir::Error>) -> Result<(), PubmedError> {
         match entry {
             Ok(entry) if entry.file_type().is_file() => self.found(entry.path()),
-            Ok(_) => Ok(()),
+            Ok(entry) => {
+                if !entry.file_type().is_dir() {
+                    self.skip(entry.path(), "not a regular file; name it directly to read it");
+                }
+                Ok(())
+            }
             Err(error) if error.loop_ancestor().is_some() => {
                 self.skip(error.path().unwrap_or(Path::new("")), "it is a link to a folder that it lies in");
                 Ok(())
@@ -152,6 +160,7 @@ impl Finder<'_> {
         let metadata = fs::metadata(&path).map_err(PubmedError::io(uri, "look at it"))?;
         let index = self.inputs.units.len();
         self.inputs.units.push(Arc::new(InputUnit {
+            read_once: !metadata.is_file(),
             size: metadata.is_file().then_some(metadata.len()),
             modified_us: metadata.is_file().then(|| modified_us(&metadata)).flatten(),
             ..unit(index, uri.to_owned())
@@ -173,8 +182,16 @@ impl Finder<'_> {
 const TWICE: &str = "it is given more than once";
 
 fn unit(index: usize, uri: String) -> InputUnit {
-    let mut unit =
-        InputUnit { index, uri, sha256: None, size: None, modified_us: None, generation: None, file_seq: None };
+    let mut unit = InputUnit {
+        index,
+        uri,
+        read_once: false,
+        sha256: None,
+        size: None,
+        modified_us: None,
+        generation: None,
+        file_seq: None,
+    };
     (unit.generation, unit.file_seq) = distribution(unit.file_name()).unzip();
     unit
 }

@@ -189,8 +189,8 @@ fn open_format(
         (Content::Text, _) => Ok(Box::new(DelimitedReader::new(Plain::Document))),
         (Content::Table { separator }, _) => open_table(window, separator, &options.columns),
         (Content::Parquet, _) if compressed => unreadable("it is a gzipped Parquet file; unpack it first"),
-        (Content::Parquet, _) if unit.uri == "-" => {
-            unreadable("Parquet cannot be read from standard input; name a file")
+        (Content::Parquet, _) if unit.read_once => {
+            unreadable("Parquet cannot be read from standard input or a pipe; name a file")
         }
         (Content::Parquet, _) => {
             let reader = ParquetReader::open(Path::new(&unit.uri), &options.columns).map_err(End::Unreadable)?;

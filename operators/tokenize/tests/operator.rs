@@ -16,7 +16,16 @@ use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
 
 fn unit() -> Arc<InputUnit> {
     let uri = "/in/a.xml".to_owned();
-    Arc::new(InputUnit { index: 0, uri, sha256: None, size: None, modified_us: None, generation: None, file_seq: None })
+    Arc::new(InputUnit {
+        index: 0,
+        uri,
+        read_once: false,
+        sha256: None,
+        size: None,
+        modified_us: None,
+        generation: None,
+        file_seq: None,
+    })
 }
 
 fn place() -> Place {

@@ -28,6 +28,7 @@ pub(crate) fn unit(index: usize, uri: &str, content: &str) -> Arc<InputUnit> {
     Arc::new(InputUnit {
         index,
         uri: uri.into(),
+        read_once: false,
         sha256: Some(sha256(content.as_bytes())),
         size: Some(content.len() as u64),
         modified_us: Some(1_000_000),

@@ -105,6 +105,27 @@ fn standard_input_is_a_unit_of_which_nothing_is_known() {
     let inputs = discover(&["-".to_owned(), "-".to_owned()], &ReadOptions::default()).unwrap();
     assert_eq!(inputs.units.len(), 1);
     assert_eq!((&*inputs.units[0].uri, inputs.units[0].size), ("-", None));
+    assert!(inputs.units[0].read_once);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_a_unit_only_where_it_is_named_and_is_not_opened_before_it_is_read() {
+    let files = some_files();
+    // Opening a pipe that nobody writes to would wait for ever.
+    let pipe = files.path("in/pipe.xml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let named = discover(&[pipe.clone(), pipe.clone()], &ReadOptions::default()).unwrap();
+    assert_eq!(named.units.len(), 1);
+    let unit = &named.units[0];
+    assert_eq!((unit.read_once, unit.size, unit.modified_us), (true, None, None));
+    assert_eq!(hashed(unit).unwrap(), **unit);
+    for argument in ["in", "in/*.xml"] {
+        let found = discover(&[files.path(argument)], &ReadOptions::default()).unwrap();
+        assert!(found.units.iter().all(|unit| unit.uri != pipe && !unit.read_once), "{argument}");
+        let skipped = found.skipped.iter().find(|skipped| skipped.path == pipe);
+        assert!(skipped.is_some_and(|skipped| skipped.reason.contains("name it directly")), "{argument}");
+    }
 }
 
 #[test]
