@@ -102,14 +102,17 @@ impl Attempt {
         for Chunk { table, bytes, end } in chunks {
             let number = self.parts.iter().filter(|part| part.table == table).count();
             let path = || layout::part(table, &self.unit, self.id, number);
-            let upload = self.uploads.entry(table).or_insert_with(|| Upload::new(output.store().clone(), path()));
+            let mut upload =
+                self.uploads.remove(table).unwrap_or_else(|| Upload::new(output.store().clone(), path()));
             upload.put(bytes).await.map_err(output.failed("write", upload.path()))?;
-            if let Some((end, upload)) = end.zip(self.uploads.remove(table)) {
-                let path = upload.path().clone();
-                upload.complete().await.map_err(output.failed("write", &path))?;
-                let (table, path) = (table.to_owned(), path.to_string());
-                self.parts.push(Part { table, path, rows: end.rows, bytes: end.bytes, sha256: end.sha256 });
-            }
+            let Some(end) = end else {
+                self.uploads.insert(table, upload);
+                continue;
+            };
+            let path = upload.path().clone();
+            upload.complete().await.map_err(output.failed("write", &path))?;
+            let (table, path) = (table.to_owned(), path.to_string());
+            self.parts.push(Part { table, path, rows: end.rows, bytes: end.bytes, sha256: end.sha256 });
         }
         Ok(())
     }

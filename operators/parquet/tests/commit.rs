@@ -37,6 +37,50 @@ async fn a_unit_becomes_rows_of_three_tables_and_one_marker() {
 }
 
 #[tokio::test]
+async fn parts_of_many_row_groups_reach_the_store_whole() {
+    // Row groups of one row in one part; in one-row parts; and a part that ends between two packets.
+    for (row_group_bytes, part_bytes) in [(1, usize::MAX), (1, 1), (1, 12_000), (2_000, 20_000)] {
+        let folder = tempfile::tempdir().unwrap();
+        let unit = unit(0, "/in/pubmed26n0007.xml.gz", "a");
+        let (mut all, mut records) = (vec![Packet::Open(unit.clone())], many_records(&unit, 40));
+        while !records.is_empty() {
+            let rest = records.split_off(records.len().min(7));
+            all.push(Packet::Items(std::mem::replace(&mut records, rest)));
+        }
+        all.push(close(&unit, Tally { citations: 80, deletions: 40, rejects: 40 }, Outcome::Complete));
+        let bytes = |bytes| std::num::NonZeroUsize::new(bytes).unwrap();
+        let config = WriteConfig { row_group_bytes: bytes(row_group_bytes), part_bytes: bytes(part_bytes), ..config() };
+        let (output, ledger) = open(folder.path()).await.unwrap();
+        let commit = committed(write_one(&output, &ledger, config, all).await);
+        output.finish().await.unwrap();
+
+        for part in &commit.parts {
+            let bytes = fs::read(folder.path().join(&part.path)).unwrap();
+            assert_eq!((part.bytes, &part.sha256), (bytes.len() as u64, &sha256(&bytes)), "{}", part.path);
+        }
+        let rows = |batch: arrow::array::RecordBatch| batch.num_rows() as u64;
+        assert_eq!(rows(read::<AnnotationRow>(folder.path())), commit.rows("annotations"));
+        assert_eq!(rows(read::<DocumentRow>(folder.path())), commit.rows("documents"));
+        assert_eq!(rows(read::<RejectRow>(folder.path())), commit.rows("rejects"));
+        assert_eq!(["annotations", "documents", "rejects"].map(|table| commit.rows(table)), [120, 120, 40]);
+    }
+}
+
+/// [`records`] over and over, numbered on.
+fn many_records(unit: &std::sync::Arc<InputUnit>, times: u32) -> Vec<TaggedRecord> {
+    let renumbered = |mut record: TaggedRecord, at: u32| {
+        let place = match &mut record {
+            TaggedRecord::Document(document) => &mut document.citation.place,
+            TaggedRecord::Deletion(deletion) => &mut deletion.place,
+            TaggedRecord::Reject(reject) => &mut reject.place,
+        };
+        place.ordinal += at;
+        record
+    };
+    (0..times).flat_map(|time| records(unit).into_iter().map(move |record| renumbered(record, 4 * time))).collect()
+}
+
+#[tokio::test]
 async fn offsets_mentions_and_sections_are_those_of_the_text() {
     let folder = tempfile::tempdir().unwrap();
     run_one(folder.path(), config(), &unit(0, "/in/a.xml", "a")).await;
