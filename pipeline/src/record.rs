@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pubtag_ner::{Checkpoint, TagConfig, TagStats};
-use pubtag_parquet::UnitReport;
+use pubtag_parquet::{Finished, UnitReport};
 use pubtag_schemas::InputUnit;
 use pubtag_stream::{FaultKind, Snapshot};
 use uuid::Uuid;
@@ -108,6 +108,14 @@ impl RunRecord {
                 self.worsen(Exit::Signal(signal));
             }
             (StreamEnd::Aborted | StreamEnd::Drained, None) => {}
+        }
+    }
+
+    /// Notes how the output was left: what is committed but not there any more fails every run until it is tagged again.
+    pub(crate) fn finished(&mut self, finished: &Finished) {
+        for broken in &finished.broken {
+            self.report.errors.push(format!("{broken}; restore the file, or run again with this input to tag it anew"));
+            self.worsen(Exit::Data);
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use pubtag_ner::{Checkpoint, Tag, TagStats};
 use pubtag_parquet::{Ledger, Output, Recipe, Standing, UnitReport, Write, WriteConfig};
-use pubtag_pubmed::{Inputs, Source};
+use pubtag_pubmed::{InputFormat, Inputs, Source};
 use pubtag_schemas::InputUnit;
 use pubtag_stream::{Fault, Flow, Meter, stage, stage_from};
 use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
@@ -43,6 +43,9 @@ pub async fn run(config: &RunConfig, shutdown: &Shutdown, quiet: bool) -> Result
     let recipe = recipe(config, &checkpoint);
     let (output, mut ledger) =
         Output::open_local(&config.output, run_id).await.map_err(|error| Failure::new(error.kind(), error))?;
+    for broken in ledger.broken() {
+        tracing::warn!("{broken}");
+    }
     let plan = plan(inputs, &mut ledger, &recipe, config.overwrite).await?;
 
     let mut record = RunRecord::new(started, run_id, config, &checkpoint, recipe.model_id.clone(), plan.settled);
@@ -59,8 +62,9 @@ pub async fn run(config: &RunConfig, shutdown: &Shutdown, quiet: bool) -> Result
         record.ended(ending, shutdown.signal());
         record.measured(&stats, meters.all().map(Meter::snapshot));
     }
-    if let Err(error) = output.finish().await {
-        record.failed(error.kind(), &error);
+    match output.finish().await {
+        Ok(finished) => record.finished(&finished),
+        Err(error) => record.failed(error.kind(), &error),
     }
     Ok(record.into_report(config.max_rejects))
 }
@@ -86,7 +90,8 @@ fn tagging(
 fn recipe(config: &RunConfig, checkpoint: &Checkpoint) -> Recipe {
     let sha256 = checkpoint.fingerprint().to_owned();
     let model_id = format!("{}@{}", checkpoint.name(), &sha256[..12]);
-    Recipe { model_id, model_sha256: sha256, settings: config.decisive_settings() }
+    let named_after_file = config.read.format.is_some_and(InputFormat::names_after_file);
+    Recipe { model_id, model_sha256: sha256, settings: config.decisive_settings(), named_after_file }
 }
 
 fn write_config(config: &RunConfig, recipe: Recipe) -> WriteConfig {
@@ -99,13 +104,16 @@ struct Plan {
     settled: Vec<InputLine>,
 }
 
-/// Holds the inputs against what is committed. A file is hashed only if its size and time do not tell.
+/// Compares all inputs with what is committed, once each is known by its SHA-256.
 async fn plan(inputs: Inputs, ledger: &mut Ledger, recipe: &Recipe, overwrite: bool) -> Result<Plan, Failure> {
     let skipped =
         inputs.skipped.into_iter().map(|file| InputLine::unread(file.path, InputStatus::Skipped, Some(file.reason)));
     let mut plan = Plan { units: Vec::new(), settled: skipped.collect() };
+    let mut units = Vec::with_capacity(inputs.units.len());
     for unit in inputs.units {
-        let (unit, standing) = standing(unit, ledger, recipe).await?;
+        units.push(identified(unit, ledger, recipe).await?);
+    }
+    for (standing, unit) in ledger.plan(&units, recipe).into_iter().zip(units) {
         match standing {
             Standing::Committed(_) => {
                 plan.settled.push(InputLine::unread(&unit.uri, InputStatus::AlreadyCommitted, None));
@@ -115,26 +123,20 @@ async fn plan(inputs: Inputs, ledger: &mut Ledger, recipe: &Recipe, overwrite: b
                 plan.settled.push(InputLine::unread(&unit.uri, InputStatus::Duplicate, reason));
             }
             Standing::Conflict(conflict) if !overwrite => return Err(Failure::configuration(conflict.to_string())),
-            Standing::New | Standing::Conflict(_) | Standing::Unhashed => plan.units.push(unit),
+            Standing::New | Standing::Broken(_) | Standing::Conflict(_) => plan.units.push(unit),
         }
     }
     Ok(plan)
 }
 
-async fn standing(
-    unit: Arc<InputUnit>,
-    ledger: &mut Ledger,
-    recipe: &Recipe,
-) -> Result<(Arc<InputUnit>, Standing), Failure> {
-    let standing = ledger.plan(&unit, recipe);
-    if !matches!(standing, Standing::Unhashed) {
-        return Ok((unit, standing));
+/// The unit with its SHA-256, which only a file that has not been touched since its commit gets without being read.
+async fn identified(unit: Arc<InputUnit>, ledger: &Ledger, recipe: &Recipe) -> Result<Arc<InputUnit>, Failure> {
+    if let Some(sha256) = ledger.recall(&unit, recipe) {
+        return Ok(Arc::new(InputUnit { sha256: Some(sha256), ..InputUnit::clone(&unit) }));
     }
     let hashing = tokio::task::spawn_blocking(move || pubtag_pubmed::hashed(&unit)).await;
     let hashed = hashing.map_err(|error| Failure::new(crate::exit::Exit::Internal, error))?;
-    let unit = Arc::new(hashed.map_err(|error| Failure::new(error.kind(), error))?);
-    let standing = ledger.plan(&unit, recipe);
-    Ok((unit, standing))
+    hashed.map(Arc::new).map_err(|error| Failure::new(error.kind(), error))
 }
 
 /// How the stream came to its end.

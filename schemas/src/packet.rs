@@ -35,7 +35,8 @@ pub struct Close {
     pub tally: Tally,
     /// Bytes read from the file as it lies on disk.
     pub bytes: u64,
-    /// SHA-256 of the bytes read, lower-case hex. Equal to the unit's own where that was known beforehand.
+    /// SHA-256 of the whole file, lower-case hex, whatever part of it became records. Equal to the unit's own where
+    /// that was known beforehand, unless the file has changed.
     pub sha256: String,
     /// Whether the unit may be committed.
     pub outcome: Outcome,

@@ -15,7 +15,7 @@ use crate::commit::{COMMIT_VERSION, Commit, CommitOutcome, Input, Part};
 use crate::encode::{Chunk, Encoder};
 use crate::layout::{self, AttemptId};
 use crate::rows::{Provenance, RowCounts, Rows};
-use crate::upload::Upload;
+use crate::upload::{Upload, check};
 use crate::{Error, Output, WriteConfig};
 
 /// A unit that is being written.
@@ -49,7 +49,7 @@ impl Attempt {
         })
         .await?;
         self.encoding = Some(encoding);
-        Ok(self.send(output, chunks?).await?)
+        self.send(output, chunks?, meter).await
     }
 
     /// Ends the parts, checks that they hold what the source met, and draws up the commit.
@@ -66,12 +66,13 @@ impl Attempt {
         let counts = encoding.counts.clone();
         check_identity(&self.unit, &counts, close.tally)?;
         let chunks = spawn_blocking(meter, move || encoding.finish()).await?;
-        self.send(output, chunks?).await?;
+        self.send(output, chunks?, meter).await?;
         let recipe = &config.recipe;
+        let key = recipe.key(&self.unit, &sha256).into_owned();
         Ok(Commit {
             version: COMMIT_VERSION,
-            fingerprint: recipe.fingerprint(&sha256),
-            input: Input::new(&self.unit, sha256),
+            fingerprint: recipe.fingerprint(&key),
+            input: Input::new(&self.unit, sha256, key),
             attempt_id: self.id.to_string(),
             run_id: self.id.run_id,
             model_id: recipe.model_id.clone(),
@@ -98,12 +99,13 @@ impl Attempt {
         remove_parts(output, &self.parts).await;
     }
 
-    async fn send(&mut self, output: &Output, chunks: Vec<Chunk>) -> Result<(), Error> {
+    /// Sends what is encoded to the store. A part that has ended is read back: no marker may name it unless it is there
+    /// as it was sent.
+    async fn send(&mut self, output: &Output, chunks: Vec<Chunk>, meter: &Meter) -> Result<(), Fault> {
         for Chunk { table, bytes, end } in chunks {
             let number = self.parts.iter().filter(|part| part.table == table).count();
             let path = || layout::part(table, &self.unit, self.id, number);
-            let mut upload =
-                self.uploads.remove(table).unwrap_or_else(|| Upload::new(output.store().clone(), path()));
+            let mut upload = self.uploads.remove(table).unwrap_or_else(|| Upload::new(output.store().clone(), path()));
             upload.put(bytes).await.map_err(output.failed("write", upload.path()))?;
             let Some(end) = end else {
                 self.uploads.insert(table, upload);
@@ -111,8 +113,11 @@ impl Attempt {
             };
             let path = upload.path().clone();
             upload.complete().await.map_err(output.failed("write", &path))?;
-            let (table, path) = (table.to_owned(), path.to_string());
-            self.parts.push(Part { table, path, rows: end.rows, bytes: end.bytes, sha256: end.sha256 });
+            let (table, name) = (table.to_owned(), path.to_string());
+            let part = Part { table, path: name, rows: end.rows, bytes: end.bytes, sha256: end.sha256 };
+            // Known before it is checked: what cannot be committed has to be removed.
+            self.parts.push(part.clone());
+            check(output, &part, meter).await?;
         }
         Ok(())
     }
@@ -195,7 +200,8 @@ fn encode_error<T: Table>(uri: &str) -> impl Fn(ParquetError) -> Error {
 
 /// What a part says of itself in its footer. Standard input's hash is not known yet when its parts begin.
 fn metadata(unit: &InputUnit, id: AttemptId, config: &WriteConfig) -> Vec<KeyValue> {
-    let fingerprint = unit.sha256.as_ref().map(|sha256| config.recipe.fingerprint(sha256));
+    let key = unit.sha256.as_ref().map(|sha256| config.recipe.key(unit, sha256));
+    let fingerprint = key.map(|key| config.recipe.fingerprint(&key));
     let known = [
         ("pubtag.schema_version", Some(SCHEMA_VERSION.to_string())),
         ("pubtag.attempt_id", Some(id.to_string())),

@@ -51,6 +51,9 @@ pub struct Input {
     pub uri: String,
     /// SHA-256 of its bytes as they lie on disk, lower-case hex.
     pub sha256: String,
+    /// [`Recipe::key`](crate::Recipe::key), where it is not the SHA-256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Length in bytes as it lies on disk, where known beforehand.
     pub size: Option<u64>,
     /// Last modification in microseconds since 1970 UTC, where the file system says.
@@ -117,8 +120,14 @@ impl CommitOutcome {
 }
 
 impl Input {
-    pub(crate) fn new(unit: &InputUnit, sha256: String) -> Self {
-        Self { uri: unit.uri.clone(), sha256, size: unit.size, modified_us: unit.modified_us }
+    pub(crate) fn new(unit: &InputUnit, sha256: String, key: String) -> Self {
+        let key = (key != sha256).then_some(key);
+        Self { uri: unit.uri.clone(), sha256, key, size: unit.size, modified_us: unit.modified_us }
+    }
+
+    /// What tells it from every other input of the output.
+    pub fn key(&self) -> &str {
+        self.key.as_deref().unwrap_or(&self.sha256)
     }
 }
 

@@ -58,6 +58,24 @@ pub enum Error {
         /// What the file system says.
         source: io::Error,
     },
+    /// Other runs hold the lock for replacing commits.
+    #[error("other runs have been replacing commits in this output for minutes ({path} is locked): run again")]
+    Busy {
+        /// The lock file.
+        path: String,
+    },
+    /// What the store holds is not what was sent to it.
+    #[error(
+        "{path} was written as {expected}, but the store holds {found}: nothing is committed; check the disk and run again"
+    )]
+    Altered {
+        /// The part.
+        path: String,
+        /// What was sent.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
     /// The file system or store has no room left.
     #[error("no room left to {action} {path}: make room and run again; the input at hand is not committed")]
     NoRoom {
@@ -147,7 +165,7 @@ impl Error {
             | Self::Lock { .. }
             | Self::Denied { .. }
             | Self::Conflict(_) => FaultKind::Configuration,
-            Self::NoRoom { .. } | Self::Store { .. } => FaultKind::Transient,
+            Self::NoRoom { .. } | Self::Store { .. } | Self::Busy { .. } | Self::Altered { .. } => FaultKind::Transient,
             Self::Encode { .. } | Self::Identity { .. } | Self::Record { .. } | Self::Frames { .. } => {
                 FaultKind::Internal
             }

@@ -16,6 +16,8 @@ pub(crate) const OWN: &str = "_pubtag";
 pub(crate) const COMMITS: &str = "_pubtag/commits";
 /// Folder of the locks.
 pub(crate) const ATTEMPTS: &str = "_pubtag/attempts";
+/// Locked while a commit is replaced.
+pub(crate) const REPLACING: &str = "_pubtag/replacing.lock";
 /// Says that the folder is ours.
 pub(crate) const OUTPUT: &str = "_pubtag/output.json";
 
@@ -42,9 +44,9 @@ pub(crate) fn part(table: &str, unit: &InputUnit, attempt: AttemptId, number: us
     Path::from(format!("{table}/{}-{attempt}-{number:03}.parquet", stem(unit)))
 }
 
-/// The path of the marker of an input's content.
-pub(crate) fn marker(input_sha256: &str) -> Path {
-    let name: String = input_sha256.chars().take(32).collect();
+/// The path of the marker of an input, by its [key](crate::Recipe::key).
+pub(crate) fn marker(key: &str) -> Path {
+    let name: String = key.chars().take(32).collect();
     Path::from(format!("{COMMITS}/{name}.json"))
 }
 

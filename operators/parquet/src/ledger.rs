@@ -1,21 +1,30 @@
 //! What is committed, and what that means for an input.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use pubtag_schemas::InputUnit;
 
+use crate::commit::split_superseded;
 use crate::output::parse_commit;
-use crate::{Commit, Ending, Error, Recipe, UnitReport, layout};
+use crate::survey::{Broken, Survey};
+use crate::{Commit, Error, Recipe, layout};
 
-/// The commits of an output as they stood when it was opened, and the inputs that this run has taken up since.
+/// The commits of an output as they were when it was opened, and the inputs of this run.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    /// By the SHA-256 of the input: an output holds one result of a content.
+    /// Whole commits by [key](Recipe::key): an output holds one result per key.
     commits: HashMap<String, Arc<Commit>>,
-    /// URIs by the SHA-256 of their content, of units that this run works on.
-    claimed: HashMap<String, String>,
+    /// Commits whose parts are missing or changed, by key.
+    broken: HashMap<String, Broken>,
+    /// All of these by the URI of their input.
+    by_uri: HashMap<String, Vec<Arc<Commit>>>,
+    /// Attempts that were superseded, and whose markers were still there.
+    superseded: HashSet<String>,
+    /// Keys of the inputs of this run.
+    held: HashSet<String>,
 }
 
 /// What an input is to an output.
@@ -28,10 +37,10 @@ pub enum Standing {
         /// The earlier input.
         of: String,
     },
-    /// Cannot be told without the input's SHA-256: hash it and ask again.
-    Unhashed,
     /// Not committed yet.
     New,
+    /// Committed with the same recipe, but parts are missing or changed: tag it again.
+    Broken(Broken),
     /// Committed already, and differently: refuse it, or replace what is there.
     Conflict(Conflict),
 }
@@ -66,12 +75,27 @@ pub enum Conflict {
 }
 
 impl Ledger {
-    pub(crate) fn new(commits: Vec<Commit>) -> Self {
-        let commits = commits.into_iter().map(|commit| (commit.input.sha256.clone(), Arc::new(commit))).collect();
-        Self { commits, claimed: HashMap::new() }
+    pub(crate) fn new(survey: Survey) -> Self {
+        let Survey { whole, broken, superseded } = survey;
+        let mut ledger = Self { superseded, ..Self::default() };
+        for commit in whole {
+            let commit = Arc::new(commit);
+            ledger.index(&commit);
+            ledger.commits.insert(commit.input.key().to_owned(), commit);
+        }
+        for broken in broken {
+            ledger.index(&broken.commit);
+            ledger.broken.insert(broken.commit.input.key().to_owned(), broken);
+        }
+        ledger
+    }
+
+    fn index(&mut self, commit: &Arc<Commit>) {
+        self.by_uri.entry(commit.input.uri.clone()).or_default().push(commit.clone());
     }
 
     /// Reads what is committed in a folder on local disk, and leaves everything as it is: runs may be at work there.
+    /// Markers are believed without a look at their parts.
     ///
     /// # Errors
     /// If the folder is no output or cannot be read, or a marker is damaged or of a newer program.
@@ -87,73 +111,90 @@ impl Ledger {
                 found.push(parse_commit(&bytes, || path.display().to_string())?);
             }
         }
-        Ok(Self::new(found))
+        let (whole, _superseded) = split_superseded(found);
+        Ok(Self::new(Survey { whole, ..Survey::default() }))
     }
 
-    /// All commits, in no order.
+    /// All whole commits, in no order.
     pub fn commits(&self) -> impl Iterator<Item = &Arc<Commit>> {
         self.commits.values()
     }
 
-    /// Says what an input is to the output.
+    /// The commits whose parts are missing or changed, in no order.
+    pub fn broken(&self) -> impl Iterator<Item = &Broken> {
+        self.broken.values()
+    }
+
+    /// The SHA-256 of an input that was committed with the same recipe and has not been touched since: its URI, size and
+    /// modification time are the commit's. Any other has to be read to know its SHA-256.
+    pub fn recall(&self, unit: &InputUnit, recipe: &Recipe) -> Option<String> {
+        let (size, modified_us) = (Some(unit.size?), Some(unit.modified_us?));
+        let untouched = self.by_uri.get(&unit.uri)?.iter().find(|commit| {
+            let input = &commit.input;
+            (input.size, input.modified_us) == (size, modified_us)
+                && commit.fingerprint == recipe.fingerprint(input.key())
+        });
+        untouched.map(|commit| commit.input.sha256.clone())
+    }
+
+    /// Says what each input of a run is to the output.
     ///
-    /// Ask first without the unit's SHA-256: a file whose URI, size and modification time are those of a commit with the
-    /// same recipe is not read again. A unit that turns out to be new or in conflict is claimed: a later one of the same
-    /// content is a duplicate of it.
-    pub fn plan(&mut self, unit: &InputUnit, recipe: &Recipe) -> Standing {
-        match &unit.sha256 {
-            None if unit.read_once => Standing::New,
-            None => self.untouched(unit, recipe).map_or(Standing::Unhashed, Standing::Committed),
-            Some(sha256) => self.plan_hashed(unit, sha256, recipe),
-        }
+    /// All inputs of the run are planned at once, and all must have their SHA-256 but those that can be read only once.
+    /// What one of them holds is safe from another: a renamed file keeps its rows when a new file has taken its name.
+    pub fn plan(&mut self, units: &[Arc<InputUnit>], recipe: &Recipe) -> Vec<Standing> {
+        let keys: Vec<_> = units.iter().map(|unit| Some(recipe.key(unit, unit.sha256.as_ref()?))).collect();
+        self.held.extend(keys.iter().flatten().map(|key| key.to_string()));
+        let mut first = HashMap::new();
+        let standing = |(unit, key): (&Arc<InputUnit>, &Option<Cow<'_, str>>)| match key {
+            Some(key) => self.standing(unit, key, recipe, &mut first),
+            None => Standing::New,
+        };
+        units.iter().zip(&keys).map(standing).collect()
     }
 
-    /// Enters what became of a unit that was planned.
-    pub fn settle(&mut self, report: &UnitReport) {
-        if let Some(sha256) = &report.unit.sha256 {
-            self.claimed.remove(sha256);
-        }
-        if let Ending::Committed(commit) | Ending::Identical(commit) = &report.ending {
-            self.commits.retain(|_, old| !commit.supersedes.contains(&old.attempt_id));
-            self.commits.insert(commit.input.sha256.clone(), commit.clone());
-        }
-    }
-
-    /// Commits of the same URI with another content. Standard input and pipes have none: their names name no file.
-    pub(crate) fn earlier_contents(&self, unit: &InputUnit, sha256: &str) -> Vec<Arc<Commit>> {
-        let earlier = self.commits().filter(|commit| commit.input.uri == unit.uri && commit.input.sha256 != sha256);
-        earlier.filter(|_| !unit.read_once).cloned().collect()
-    }
-
-    fn plan_hashed(&mut self, unit: &InputUnit, sha256: &str, recipe: &Recipe) -> Standing {
-        let committed = self.commits.get(sha256).cloned();
-        if let Some(commit) = committed.iter().find(|commit| commit.fingerprint == recipe.fingerprint(sha256)) {
+    fn standing(&self, unit: &InputUnit, key: &str, recipe: &Recipe, first: &mut HashMap<String, String>) -> Standing {
+        let fingerprint = recipe.fingerprint(key);
+        let (whole, broken) = (self.commits.get(key), self.broken.get(key));
+        if let Some(commit) = whole.filter(|commit| commit.fingerprint == fingerprint) {
             return Standing::Committed(commit.clone());
         }
-        if let Some(first) = self.claimed.get(sha256) {
-            return Standing::Duplicate { of: first.clone() };
+        if let Some(of) = first.get(key) {
+            return Standing::Duplicate { of: of.clone() };
         }
-        self.claimed.insert(sha256.to_owned(), unit.uri.clone());
-        if let Some(commit) = committed {
-            return Standing::Conflict(Conflict::other_recipe(&unit.uri, &commit, recipe));
+        first.insert(key.to_owned(), unit.uri.clone());
+        if let Some(earlier) = self.earlier_contents(unit, key).first() {
+            return Standing::Conflict(Conflict::other_content(unit, earlier, recipe));
         }
-        match self.earlier_contents(unit, sha256).first() {
-            Some(commit) => Standing::Conflict(Conflict::other_content(commit, sha256)),
-            None => Standing::New,
+        match (whole.or(broken.map(|broken| &broken.commit)), broken) {
+            (None, _) => Standing::New,
+            (Some(commit), Some(broken)) if commit.fingerprint == fingerprint => Standing::Broken(broken.clone()),
+            (Some(commit), _) => Standing::Conflict(Conflict::other_recipe(&unit.uri, commit, recipe)),
         }
     }
 
-    fn untouched(&self, unit: &InputUnit, recipe: &Recipe) -> Option<Arc<Commit>> {
-        let same = |known: Option<u64>, now: Option<u64>| known.is_some() && known == now;
-        let found = self.commits().find(|commit| {
-            let input = &commit.input;
-            let when = |at: Option<i64>| at.map(i64::cast_unsigned);
-            input.uri == unit.uri
-                && same(input.size, unit.size)
-                && same(when(input.modified_us), when(unit.modified_us))
-                && commit.fingerprint == recipe.fingerprint(&input.sha256)
-        });
-        found.cloned()
+    /// Commits under an input's URI that no input of this run holds any more. What can be read only once has no URI of
+    /// its own.
+    pub(crate) fn earlier_contents(&self, unit: &InputUnit, key: &str) -> Vec<Arc<Commit>> {
+        if unit.read_once {
+            return Vec::new();
+        }
+        let of_uri = self.by_uri.get(&unit.uri).into_iter().flatten();
+        let earlier = of_uri.filter(|commit| commit.input.key() != key && !self.held.contains(commit.input.key()));
+        earlier.cloned().collect()
+    }
+
+    /// Whether a commit was found without some of its parts when the output was opened.
+    pub(crate) fn is_broken(&self, commit: &Commit) -> bool {
+        self.broken.get(commit.input.key()).is_some_and(|broken| broken.commit.attempt_id == commit.attempt_id)
+    }
+
+    /// What a commit that replaces another has to supersede: the other, and what the other has superseded itself, as far
+    /// as markers of it may still be there. Without the latter they would count again once the other is gone.
+    pub(crate) fn superseded_with(&self, replaced: &Commit) -> Vec<String> {
+        let mut of_uri = self.by_uri.get(&replaced.input.uri).into_iter().flatten();
+        let known = of_uri.any(|commit| commit.attempt_id == replaced.attempt_id);
+        let inherited = replaced.supersedes.iter().filter(|attempt| !known || self.superseded.contains(*attempt));
+        std::iter::once(&replaced.attempt_id).chain(inherited).cloned().collect()
     }
 }
 
@@ -162,10 +203,15 @@ impl Conflict {
         Self::OtherRecipe { uri: uri.to_owned(), difference: difference(commit, recipe) }
     }
 
-    pub(crate) fn other_content(commit: &Commit, sha256: &str) -> Self {
+    /// The conflict with an earlier commit of the same URI under another key: its content was another, or only what
+    /// names its documents was.
+    pub(crate) fn other_content(unit: &InputUnit, earlier: &Commit, recipe: &Recipe) -> Self {
+        let found = unit.sha256.as_deref().unwrap_or_default();
+        if earlier.input.sha256 == found {
+            return Self::other_recipe(&unit.uri, earlier, recipe);
+        }
         let short = |hash: &str| hash.chars().take(12).collect();
-        let Commit { input, .. } = commit;
-        Self::OtherContent { uri: input.uri.clone(), committed: short(&input.sha256), found: short(sha256) }
+        Self::OtherContent { uri: unit.uri.clone(), committed: short(&earlier.input.sha256), found: short(found) }
     }
 }
 

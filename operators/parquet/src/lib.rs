@@ -14,7 +14,7 @@
 //! ```text
 //! OUT/annotations/<stem>-<run id>-<attempt>-<number>.parquet     documents/ and rejects/ likewise
 //! OUT/_pubtag/output.json                                      says that the folder is ours
-//! OUT/_pubtag/commits/<32 hex of the input's SHA-256>.json     the markers: Commit
+//! OUT/_pubtag/commits/<32 hex of the input's key>.json         the markers: Commit
 //! OUT/_pubtag/attempts/<run id>.lock                           locked while the run lives
 //! ```
 
@@ -31,6 +31,7 @@ mod properties;
 mod publish;
 mod recipe;
 mod rows;
+mod survey;
 mod sweep;
 mod upload;
 mod write;
@@ -39,8 +40,9 @@ pub use commit::{Commit, CommitOutcome, Counts, Input, Part};
 pub use error::Error;
 pub use ledger::{Conflict, Ledger, Standing};
 pub use liveness::{FileLocks, Hold, Liveness};
-pub use output::Output;
+pub use output::{Finished, Output};
 pub use recipe::Recipe;
 pub use rows::{TextPolicy, TextPolicyError};
+pub use survey::Broken;
 pub use sweep::Swept;
 pub use write::{Ending, UnitReport, Write, WriteConfig};

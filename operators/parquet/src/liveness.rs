@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -28,6 +28,12 @@ pub trait Liveness: Debug + Send + Sync {
     /// # Errors
     /// If it cannot be told.
     fn is_alive(&self, run_id: Uuid) -> BoxFuture<'_, Result<bool, Error>>;
+
+    /// Keeps every other run from replacing commits until the hold is released or dropped. Waits for its turn.
+    ///
+    /// # Errors
+    /// If the turn does not come or the lock cannot be made.
+    fn exclusive(&self) -> BoxFuture<'_, Result<Box<dyn Hold>, Error>>;
 
     /// Removes what dead runs left that the store does not list: their marks, half-written files. Called by a run that
     /// holds its own mark.
@@ -67,8 +73,22 @@ impl Liveness for FileLocks {
     fn hold(&self, run_id: Uuid) -> BoxFuture<'_, Result<Box<dyn Hold>, Error>> {
         let path = self.lock_path(run_id);
         async move {
-            let held = blocking(move || hold(&path).map_err(|source| lock_error(&path, source))).await?;
+            let held = blocking(move || hold(&path, LOOKING).map_err(|source| lock_error(&path, source))).await?;
             Ok(Box::new(held) as Box<dyn Hold>)
+        }
+        .boxed()
+    }
+
+    fn exclusive(&self) -> BoxFuture<'_, Result<Box<dyn Hold>, Error>> {
+        let path = self.folder.join(layout::REPLACING);
+        async move {
+            let held = blocking(move || {
+                hold(&path, REPLACING).map_err(|source| match source.kind() {
+                    io::ErrorKind::WouldBlock => Error::Busy { path: path.display().to_string() },
+                    _ => lock_error(&path, source),
+                })
+            });
+            Ok(Box::new(held.await?) as Box<dyn Hold>)
         }
         .boxed()
     }
@@ -103,14 +123,20 @@ impl Hold for HeldFile {
     }
 }
 
-/// Makes a lock file and locks it.
-fn hold(path: &Path) -> io::Result<HeldFile> {
+/// How long neighbours lock a file that they only look at.
+const LOOKING: Duration = Duration::from_secs(5);
+
+/// How long other runs may take to replace commits: each writes a small file and removes some.
+const REPLACING: Duration = Duration::from_mins(2);
+
+/// Makes a lock file and locks it, waiting for as long as others may hold it.
+fn hold(path: &Path, patience: Duration) -> io::Result<HeldFile> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     loop {
         let file = File::options().create(true).truncate(false).write(true).open(path)?;
-        lock_soon(&file)?;
+        lock_within(&file, patience)?;
         // The neighbour may have removed the file between our opening and locking it: then it locks nothing.
         if still_there(&file, path)? {
             return Ok(HeldFile { file, path: path.to_owned() });
@@ -118,11 +144,10 @@ fn hold(path: &Path) -> io::Result<HeldFile> {
     }
 }
 
-/// Locks a file, waiting for neighbours that are just looking; they do not take long.
-fn lock_soon(file: &File) -> io::Result<()> {
-    const TRIES: u32 = 500;
+fn lock_within(file: &File, patience: Duration) -> io::Result<()> {
     const PAUSE: Duration = Duration::from_millis(10);
-    for _ in 0..TRIES {
+    let started = Instant::now();
+    while started.elapsed() < patience {
         match file.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),

@@ -1,9 +1,11 @@
 //! The output folder, and a run's hold on it.
 
 use std::fs::{self, File};
+use std::future::Future;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
@@ -11,15 +13,21 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, UpdateVersion};
 use pubtag_schemas::SCHEMA_VERSION;
+use pubtag_stream::{Fault, FaultKind, join_fault};
 use serde::{Deserialize, Serialize};
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::commit::{COMMIT_VERSION, Commit};
+use crate::error::STAGE;
 use crate::layout::AttemptId;
-use crate::{Error, FileLocks, Hold, Ledger, Liveness, Swept, layout, sweep};
+use crate::{Broken, Error, FileLocks, Hold, Ledger, Liveness, Swept, layout, sweep};
 
 /// How many small requests are under way at once.
 pub(crate) const CONCURRENT_REQUESTS: usize = 16;
+
+/// How long the step at hand of a run that was dropped may take to end before its leftovers are left to the next run.
+const LAST_STEP: Duration = Duration::from_secs(10);
 
 /// An output folder, held by one run. Clones share the hold; it ends with [`finish`](Self::finish) or the last clone.
 ///
@@ -39,6 +47,21 @@ struct Shared {
     hold: Mutex<Option<Box<dyn Hold>>>,
     /// Attempts begun, over all clones: no two write under the same names.
     attempts: AtomicUsize,
+    /// Steps of the writer that are under way.
+    steps: TaskTracker,
+    /// Whether no step may begin any more.
+    closed: Mutex<bool>,
+    /// Whether a marker of this run may come into force after the store has failed to say so.
+    in_doubt: AtomicBool,
+}
+
+/// How a run left its output.
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// What was swept.
+    pub swept: Swept,
+    /// Commits whose parts are missing or changed.
+    pub broken: Vec<Broken>,
 }
 
 /// A marker as it stands in the store.
@@ -80,17 +103,26 @@ impl Output {
         liveness: Arc<dyn Liveness>,
         run_id: Uuid,
     ) -> Result<(Self, Ledger), Error> {
-        let mut shared =
-            Shared { name, store, liveness, run_id, hold: Mutex::new(None), attempts: AtomicUsize::new(0) };
+        let shared = Shared {
+            name,
+            store,
+            liveness,
+            run_id,
+            hold: Mutex::new(None),
+            attempts: AtomicUsize::new(0),
+            steps: TaskTracker::new(),
+            closed: Mutex::new(false),
+            in_doubt: AtomicBool::new(false),
+        };
         shared.claim().await?;
         let hold = shared.liveness.hold(run_id).await?;
-        shared.hold = Mutex::new(Some(hold));
+        *shared.hold.lock().unwrap_or_else(PoisonError::into_inner) = Some(hold);
         let output = Self { shared: Arc::new(shared) };
-        let (swept, commits) = sweep::sweep(&output, None).await?;
+        let (swept, survey) = sweep::sweep(&output, None).await?;
         if swept.parts > 0 {
-            tracing::info!(parts = swept.parts, bytes = swept.bytes, "swept the parts of dead attempts");
+            tracing::info!(parts = swept.parts, bytes = swept.bytes, "removed the parts of dead attempts");
         }
-        Ok((output, Ledger::new(commits)))
+        Ok((output, Ledger::new(survey)))
     }
 
     /// The run that holds the output.
@@ -98,20 +130,62 @@ impl Output {
         self.shared.run_id
     }
 
-    /// Ends the run after a stream without a fault: sweeps what this run and dead ones left, and releases the hold.
-    /// From then on the tables' folders hold exactly the committed rows, and what runs that are still alive write.
+    /// Ends the run, however its stream has ended: waits for the step at hand, sweeps what this run and dead ones left,
+    /// and releases the hold. From then on the tables' folders hold exactly the committed rows, and what runs that are
+    /// still alive write.
     ///
-    /// After a fault drop the output instead: the next run sweeps.
+    /// A run whose last step does not end, or whose marker may still come into force, leaves its own parts to the next.
     ///
     /// # Errors
     /// If something uncommitted stays.
-    pub async fn finish(self) -> Result<Swept, Error> {
-        let (swept, _) = sweep::sweep(&self, Some(self.run_id())).await?;
+    pub async fn finish(self) -> Result<Finished, Error> {
+        if !self.is_quiet().await {
+            tracing::warn!("the output is slow to answer; the next run removes what this one leaves");
+            return Ok(Finished::default());
+        }
+        let done = (!self.shared.in_doubt.load(Ordering::Acquire)).then_some(self.run_id());
+        let (swept, survey) = sweep::sweep(&self, done).await?;
         let hold = self.shared.hold.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(hold) = hold {
             hold.release().await?;
         }
-        Ok(swept)
+        Ok(Finished { swept, broken: survey.broken })
+    }
+
+    /// Runs a step of the writer to its end, even if its caller is dropped: what the store has been asked to do happens
+    /// whether anyone waits for it or not, so that nobody may sweep before it has. The run stays alive until then.
+    ///
+    /// # Errors
+    /// If the step panics, or the run has already ended.
+    pub(crate) async fn uninterrupted<T: Send + 'static>(
+        &self,
+        step: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let held = self.clone();
+        let task = {
+            let closed = self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner);
+            if *closed {
+                return Err(Fault::new(STAGE, FaultKind::Internal, "the run has ended"));
+            }
+            self.shared.steps.spawn(async move {
+                let done = step.await;
+                drop(held);
+                done
+            })
+        };
+        task.await.map_err(|error| join_fault(STAGE, error))
+    }
+
+    /// Lets no further step begin and waits for the one that is under way; false if it takes too long.
+    async fn is_quiet(&self) -> bool {
+        *self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.shared.steps.close();
+        tokio::time::timeout(LAST_STEP, self.shared.steps.wait()).await.is_ok()
+    }
+
+    /// Notes that a marker of this run may come into force later than anyone can tell.
+    pub(crate) fn doubt(&self) {
+        self.shared.in_doubt.store(true, Ordering::Release);
     }
 
     /// Names a new attempt.
@@ -137,6 +211,16 @@ impl Output {
         let Some((bytes, version)) = self.shared.read(path).await? else { return Ok(None) };
         let commit = parse_commit(&bytes, || self.full_name(path))?;
         Ok(Some(Marker { commit, version }))
+    }
+
+    /// Removes the marker of a commit, unless another commit has taken its place. Only for who holds the lock on
+    /// replacing.
+    pub(crate) async fn remove_marker(&self, commit: &Commit) -> Result<(), Error> {
+        let path = layout::marker(commit.input.key());
+        match self.read_marker(&path).await? {
+            Some(found) if found.commit.attempt_id == commit.attempt_id => self.delete(vec![path]).await,
+            _ => Ok(()),
+        }
     }
 
     /// Deletes objects; those that are gone already count as deleted.

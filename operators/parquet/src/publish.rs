@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use object_store::path::Path;
 use object_store::{PutMode, UpdateVersion};
+use pubtag_schemas::InputUnit;
 
 use crate::output::Marker;
-use crate::{Commit, Conflict, Error, Output, Recipe, layout};
+use crate::{Commit, Conflict, Error, Ledger, Output, Recipe, layout};
 
 /// How often a marker is put before the store's failure is taken for one.
 const ATTEMPTS: usize = 3;
@@ -20,84 +21,158 @@ pub(crate) enum Published {
     Identical(Arc<Commit>),
 }
 
+/// What a commit may replace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms<'a> {
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) recipe: &'a Recipe,
+    /// Whether it may replace what another recipe made of the same input, and what an earlier content of its URI became.
+    pub(crate) overwrite: bool,
+}
+
 /// Commits: creates the marker, or finds out who did.
 ///
-/// `replaced` are the commits of the same URI with another content; they and a commit of the same content with another
-/// recipe are superseded if `overwrite` says so. What the marker replaces is removed once it stands.
+/// A commit that replaces others does so under a lock that one run has at a time. Its marker names what it supersedes, so
+/// that these count for nothing from the commit point on; their markers and parts are removed behind it.
 ///
 /// # Errors
-/// A [`Conflict`], or the store's failure. After the latter the marker may stand or not: the parts must stay until the
-/// next sweep has looked.
+/// A [`Conflict`], or the store's failure. After the latter the marker may be there or not, and the output is told to
+/// leave the parts to the next run.
 pub(crate) async fn publish(
     output: &Output,
-    mut commit: Commit,
-    recipe: &Recipe,
-    mut replaced: Vec<Arc<Commit>>,
-    overwrite: bool,
+    unit: &InputUnit,
+    commit: Commit,
+    terms: Terms<'_>,
 ) -> Result<Published, Error> {
-    let path = layout::marker(&commit.input.sha256);
-    if let Some(earlier) = replaced.first().filter(|_| !overwrite) {
-        return Err(Conflict::other_content(earlier, &commit.input.sha256).into());
+    let earlier = terms.ledger.earlier_contents(unit, commit.input.key());
+    if let Some(earlier) = earlier.first().filter(|_| !terms.overwrite) {
+        return Err(Conflict::other_content(unit, earlier, terms.recipe).into());
     }
-    commit.supersedes = replaced.iter().map(|old| old.attempt_id.clone()).collect();
-    match put(output, &path, &commit, PutMode::Create).await? {
-        Found::Ours => {}
-        Found::Other(found) if found.commit.fingerprint == commit.fingerprint => {
-            return Ok(Published::Identical(Arc::new(found.commit)));
-        }
-        Found::Other(found) if overwrite => {
-            commit.supersedes.push(found.commit.attempt_id.clone());
-            replaced.push(Arc::new(found.commit));
-            replace(output, &path, &commit, found.version).await?;
-        }
-        Found::Other(found) => {
-            return Err(Conflict::other_recipe(&commit.input.uri, &found.commit, recipe).into());
+    if earlier.is_empty() {
+        match put(output, &commit, PutMode::Create).await? {
+            Put::Done => return Ok(Published::Ours(Arc::new(commit))),
+            Put::Found(found) => {
+                if let Some(identical) = judge(&found.commit, &commit, terms)? {
+                    return Ok(identical);
+                }
+            }
+            Put::Changed => (),
         }
     }
-    remove_replaced(output, &path, &replaced).await;
-    Ok(Published::Ours(Arc::new(commit)))
+    let replacing = output.liveness().exclusive().await?;
+    let published = replace(output, commit, earlier, terms).await?;
+    replacing.release().await?;
+    Ok(published)
 }
 
-/// The marker that stands after a put.
-enum Found {
-    Ours,
-    Other(Box<Marker>),
+/// Whether a commit of the same key is the same work, or `None` if it is to be replaced.
+fn judge(found: &Commit, ours: &Commit, terms: Terms<'_>) -> Result<Option<Published>, Error> {
+    let same = found.fingerprint == ours.fingerprint;
+    match () {
+        () if same && !terms.ledger.is_broken(found) => Ok(Some(Published::Identical(Arc::new(found.clone())))),
+        () if same || terms.overwrite => Ok(None),
+        () => Err(Conflict::other_recipe(&ours.input.uri, found, terms.recipe).into()),
+    }
 }
 
-/// Puts a marker; on any failure, the marker that stands decides. A put that may still be under way is put again, so
+/// Commits in place of others: of the marker of the same key, if there is one, and of `replaced`.
+async fn replace(
+    output: &Output,
+    mut commit: Commit,
+    mut replaced: Vec<Arc<Commit>>,
+    terms: Terms<'_>,
+) -> Result<Published, Error> {
+    let path = layout::marker(commit.input.key());
+    let others = replaced.len();
+    loop {
+        let found = output.read_marker(&path).await?;
+        replaced.truncate(others);
+        let mode = match found {
+            None => PutMode::Create,
+            Some(Marker { commit: found, version }) => {
+                if let Some(identical) = judge(&found, &commit, terms)? {
+                    return Ok(identical);
+                }
+                replaced.push(Arc::new(found));
+                PutMode::Update(version)
+            }
+        };
+        commit.supersedes = replaced.iter().flat_map(|old| terms.ledger.superseded_with(old)).collect();
+        if let Put::Done = put(output, &commit, mode).await? {
+            remove(output, &path, &replaced).await;
+            return Ok(Published::Ours(Arc::new(commit)));
+        }
+    }
+}
+
+/// What a put has come to.
+enum Put {
+    /// The marker is there.
+    Done,
+    /// Another marker was there already.
+    Found(Box<Marker>),
+    /// The marker to be replaced has changed meanwhile.
+    Changed,
+}
+
+/// Puts a marker; on any failure, the marker that is there decides. A put that may still be under way is put again, so
 /// that it cannot come into force behind our back.
-async fn put(output: &Output, path: &Path, commit: &Commit, mode: PutMode) -> Result<Found, Error> {
+async fn put(output: &Output, commit: &Commit, mode: PutMode) -> Result<Put, Error> {
+    let path = layout::marker(commit.input.key());
+    let put = put_until_known(output, &path, commit, mode).await;
+    if let Err(Error::Store { .. } | Error::NoRoom { .. } | Error::Denied { .. }) = &put {
+        output.doubt();
+    }
+    put
+}
+
+async fn put_until_known(output: &Output, path: &Path, commit: &Commit, mut mode: PutMode) -> Result<Put, Error> {
+    use object_store::Error::{NotImplemented, Precondition};
     let json = serde_json::to_vec_pretty(commit).expect("a struct of strings, numbers and string maps is valid JSON");
     let mut attempt = 1;
     loop {
         let put = output.store().put_opts(path, json.clone().into(), mode.clone().into()).await;
-        let Err(failure) = put else { return Ok(Found::Ours) };
+        let failure = match put {
+            Ok(_) => return Ok(Put::Done),
+            // The lock on replacing stands in for a store that cannot compare.
+            Err(NotImplemented { .. }) if matches!(mode, PutMode::Update(_)) => {
+                mode = PutMode::Overwrite;
+                continue;
+            }
+            Err(failure) => failure,
+        };
         match output.read_marker(path).await? {
-            Some(found) if found.commit.attempt_id == commit.attempt_id => return Ok(Found::Ours),
-            Some(found) if mode == PutMode::Create => return Ok(Found::Other(found.into())),
+            Some(found) if found.commit.attempt_id == commit.attempt_id => return Ok(Put::Done),
+            Some(found) if mode == PutMode::Create => return Ok(Put::Found(found.into())),
+            found if is_changed(&mode, found.as_ref()) || matches!(failure, Precondition { .. }) => {
+                return Ok(Put::Changed);
+            }
             _ if attempt == ATTEMPTS => return Err(output.failed("commit", path)(failure)),
             _ => attempt += 1,
         }
     }
 }
 
-/// Replaces the marker that stands: only that one where the store can say so, else the last of two runs that replace
-/// the same marker at the same moment wins, and the other's parts are swept.
-async fn replace(output: &Output, path: &Path, commit: &Commit, version: UpdateVersion) -> Result<(), Error> {
-    let result = match put(output, path, commit, PutMode::Update(version)).await {
-        Err(Error::Store { source: object_store::Error::NotImplemented { .. }, .. }) => {
-            put(output, path, commit, PutMode::Overwrite).await
+/// Whether the marker to be replaced is no longer the one that was read.
+fn is_changed(mode: &PutMode, found: Option<&Marker>) -> bool {
+    match (mode, found) {
+        (PutMode::Update(UpdateVersion { e_tag, version }), Some(found)) => {
+            (e_tag, version) != (&found.version.e_tag, &found.version.version)
         }
-        result => result,
-    };
-    result.map(drop)
+        (PutMode::Update(_), None) => true,
+        _ => false,
+    }
 }
 
 /// Removes superseded markers, then their parts. A failure is left to the sweep that ends the run.
-async fn remove_replaced(output: &Output, marker: &Path, replaced: &[Arc<Commit>]) {
-    let markers = replaced.iter().map(|old| layout::marker(&old.input.sha256)).filter(|old| old != marker);
+async fn remove(output: &Output, marker: &Path, replaced: &[Arc<Commit>]) {
+    for old in replaced.iter().filter(|old| layout::marker(old.input.key()) != *marker) {
+        if let Err(error) = output.remove_marker(old).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a superseded commit stays for now");
+        }
+    }
     let parts = replaced.iter().flat_map(|old| &old.parts).map(|part| Path::from(part.path.as_str()));
-    if let Err(error) = output.delete(markers.chain(parts).collect()).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "a superseded file stays for now");
+    if let Err(error) = output.delete(parts.collect()).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "a superseded part stays for now");
     }
 }

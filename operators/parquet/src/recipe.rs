@@ -1,8 +1,9 @@
 //! What decides a result besides the input, and the fingerprint of both.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use pubtag_schemas::OUTPUT_VERSION;
+use pubtag_schemas::{InputUnit, OUTPUT_VERSION};
 
 use crate::digest;
 
@@ -17,14 +18,25 @@ pub struct Recipe {
     pub model_sha256: String,
     /// Every setting that changes the rows (text policy, stride, limit, …), by name.
     pub settings: BTreeMap<String, String>,
+    /// Whether documents are named after their file, as lines of plain text are: then the name decides the rows, too.
+    pub named_after_file: bool,
 }
 
 impl Recipe {
-    /// The fingerprint of an input's result: SHA-256 over the input's SHA-256, the model's, the settings and
-    /// [`OUTPUT_VERSION`], lower-case hex.
-    pub fn fingerprint(&self, input_sha256: &str) -> String {
+    /// What tells an input from every other: the SHA-256 of its content, or of content and file name where documents are
+    /// named after their file. An output holds one result per key.
+    pub fn key<'a>(&self, unit: &InputUnit, sha256: &'a str) -> Cow<'a, str> {
+        match self.named_after_file {
+            true => digest::of_fields([sha256.as_bytes(), unit.file_name().as_bytes()]).into(),
+            false => sha256.into(),
+        }
+    }
+
+    /// The fingerprint of an input's result: SHA-256 over the input's [key](Self::key), the model's SHA-256, the
+    /// settings and [`OUTPUT_VERSION`], lower-case hex.
+    pub fn fingerprint(&self, key: &str) -> String {
         let version = OUTPUT_VERSION.to_string();
-        let head = [input_sha256, &self.model_sha256, &version];
+        let head = [key, &self.model_sha256, &version];
         let settings = self.settings.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
         digest::of_fields(head.into_iter().chain(settings).map(str::as_bytes))
     }
@@ -36,7 +48,7 @@ mod tests {
 
     fn recipe(settings: &[(&str, &str)]) -> Recipe {
         let settings = settings.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
-        Recipe { model_id: "m-0".into(), model_sha256: "aa".into(), settings }
+        Recipe { model_id: "m-0".into(), model_sha256: "aa".into(), settings, named_after_file: false }
     }
 
     #[test]

@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, Result};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, Result as StoreResult};
+use pubtag_stream::{Fault, Meter, spawn_blocking};
+use sha2::{Digest, Sha256};
+
+use crate::commit::Part;
+use crate::{Error, Output, digest};
 
 /// Pieces of a multipart upload; stores want at least 5 MiB, and all of one size.
 const PIECE_BYTES: usize = 8 * 1024 * 1024;
@@ -35,7 +40,7 @@ impl Upload {
     }
 
     /// Appends bytes.
-    pub(crate) async fn put(&mut self, bytes: Bytes) -> Result<()> {
+    pub(crate) async fn put(&mut self, bytes: Bytes) -> StoreResult<()> {
         self.buffer.extend_from_slice(&bytes);
         while self.buffer.len() >= PIECE_BYTES {
             let piece = self.buffer.split_to(PIECE_BYTES).freeze();
@@ -50,7 +55,7 @@ impl Upload {
     }
 
     /// Makes the object appear; on return it outlives a power cut.
-    pub(crate) async fn complete(mut self) -> Result<()> {
+    pub(crate) async fn complete(mut self) -> StoreResult<()> {
         let rest = self.buffer.freeze();
         match &mut self.multipart {
             None => self.store.put(&self.path, rest.into()).await.map(drop),
@@ -64,10 +69,38 @@ impl Upload {
     }
 
     /// Gives up; nothing appears.
-    pub(crate) async fn abort(mut self) -> Result<()> {
+    pub(crate) async fn abort(mut self) -> StoreResult<()> {
         match &mut self.multipart {
             None => Ok(()),
             Some(multipart) => multipart.abort().await,
         }
+    }
+}
+
+/// Reads a part back and holds length and SHA-256 against what was sent.
+///
+/// # Memory
+/// One piece.
+pub(crate) async fn check(output: &Output, part: &Part, meter: &Meter) -> Result<(), Fault> {
+    let path = Path::from(part.path.as_str());
+    let found = output.store().head(&path).await.map_err(output.failed("look at", &path))?;
+    let altered = |found: String| Error::Altered {
+        path: output.full_name(&path),
+        expected: format!("{} bytes with SHA-256 {}", part.bytes, part.sha256),
+        found,
+    };
+    if found.size != part.bytes {
+        return Err(altered(format!("{} bytes", found.size)).into());
+    }
+    let (mut hasher, mut start) = (Sha256::new(), 0);
+    while start < part.bytes {
+        let end = part.bytes.min(start + PIECE_BYTES as u64);
+        let piece = output.store().get_range(&path, start..end).await.map_err(output.failed("read back", &path))?;
+        hasher = spawn_blocking(meter, move || hasher.chain_update(&piece)).await?;
+        start = end;
+    }
+    match digest::finish(hasher) {
+        sha256 if sha256 == part.sha256 => Ok(()),
+        sha256 => Err(altered(format!("bytes with SHA-256 {sha256}")).into()),
     }
 }

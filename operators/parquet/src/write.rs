@@ -12,7 +12,7 @@ use crate::attempt::{Attempt, remove_parts};
 use crate::commit::CommitOutcome;
 use crate::encode::Bounds;
 use crate::error::STAGE;
-use crate::publish::{Published, publish};
+use crate::publish::{Published, Terms, publish};
 use crate::{Commit, Error, Ledger, Output, Recipe, TextPolicy};
 
 /// How units are written.
@@ -87,7 +87,8 @@ pub enum Ending {
 /// - *Ordering*: rows are written in the order of the input; reports come in the order of the units.
 /// - *Memory*: for each table, one row group (encoded, at most `row_group_bytes` of rows) and one piece of an upload
 ///   (8 MiB); besides, the rows of the packet at hand.
-/// - *Cancellation*: dropping the stream leaves at most parts that no marker names; the next run sweeps them.
+/// - *Cancellation*: a step that has begun (a part that is sent, a marker that is put) goes on to its end when the
+///   stream is dropped; [`Output::finish`] waits for it, and sweeps what no marker names.
 /// - *Rejects*: become rows of `rejects`. A record that breaks a rule of the stages before is a fault.
 #[derive(Debug)]
 pub struct Write {
@@ -97,7 +98,7 @@ pub struct Write {
 }
 
 impl Write {
-    /// A writer to an output, which knows what was committed when it was opened.
+    /// A writer to an output, which knows what was committed when it was opened and what the run's inputs hold.
     pub fn new(output: &Output, ledger: &Ledger, config: WriteConfig) -> Self {
         Self { output: output.clone(), ledger: ledger.clone(), config }
     }
@@ -124,8 +125,8 @@ impl Write {
         let Self { output, ledger, config } = self;
         let commit = attempt.finish(output, close, sha256, outcome, config, meter).await?;
         let parts = commit.parts.clone();
-        let replaced = ledger.earlier_contents(&close.unit, &commit.input.sha256);
-        match publish(output, commit, &config.recipe, replaced, config.overwrite).await? {
+        let terms = Terms { ledger, recipe: &config.recipe, overwrite: config.overwrite };
+        match publish(output, &close.unit, commit, terms).await? {
             Published::Ours(commit) => Ok(Ending::Committed(commit)),
             Published::Identical(commit) => {
                 remove_parts(output, &parts).await;
@@ -143,14 +144,17 @@ impl Operator<Packet<TaggedRecord>> for Write {
     }
 
     fn apply(self, mut input: Flow<Packet<TaggedRecord>>, meter: Meter) -> Flow<UnitReport> {
+        let output = self.output.clone();
         let mut writer = Writer { sink: self, meter, open: None };
         Box::pin(try_stream! {
             while let Some(packet) = input.try_next().await? {
-                if let Some(report) = writer.step(packet).await? {
+                let report;
+                (writer, report) = output.uninterrupted(writer.step(packet)).await??;
+                if let Some(report) = report {
                     yield report;
                 }
             }
-            if let Some(report) = writer.end().await {
+            if let Some(report) = output.uninterrupted(writer.end()).await? {
                 yield report;
             }
         })
@@ -164,7 +168,12 @@ struct Writer {
 }
 
 impl Writer {
-    async fn step(&mut self, packet: Packet<TaggedRecord>) -> Result<Option<UnitReport>, Fault> {
+    async fn step(mut self, packet: Packet<TaggedRecord>) -> Result<(Self, Option<UnitReport>), Fault> {
+        let report = self.take(packet).await?;
+        Ok((self, report))
+    }
+
+    async fn take(&mut self, packet: Packet<TaggedRecord>) -> Result<Option<UnitReport>, Fault> {
         let Write { output, config, .. } = &self.sink;
         match (packet, &mut self.open) {
             (Packet::Open(unit), open @ None) => *open = Some(Attempt::begin(output, unit, config)?),
@@ -187,7 +196,7 @@ impl Writer {
     }
 
     /// Ends the stream; a unit that is still open was abandoned by the source.
-    async fn end(&mut self) -> Option<UnitReport> {
+    async fn end(mut self) -> Option<UnitReport> {
         let attempt = self.open.take()?;
         let unit = attempt.unit.clone();
         attempt.abandon(&self.sink.output).await;
@@ -199,12 +208,9 @@ impl Writer {
 fn judge(close: &Close) -> Result<(String, CommitOutcome), String> {
     let outcome = CommitOutcome::of(close.outcome.clone())?;
     match &close.unit.sha256 {
-        // A unit that was not read to its end is known by the hash of the whole file, where there is one.
-        Some(known) if outcome == CommitOutcome::Complete && *known != close.sha256 => {
-            Err("the file changed while it was read".to_owned())
-        }
-        Some(known) => Ok((known.clone(), outcome)),
-        None => Ok((close.sha256.clone(), outcome)),
+        // The source reads every file to its end for its hash, even where records are read from a part of it only.
+        Some(known) if *known != close.sha256 => Err("the file changed while it was read".to_owned()),
+        _ => Ok((close.sha256.clone(), outcome)),
     }
 }
 

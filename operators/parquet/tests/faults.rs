@@ -36,6 +36,10 @@ enum Trouble {
     AnswerLost,
     /// It takes a fifth of a second.
     Slow,
+    /// It succeeds without the last byte.
+    Truncates,
+    /// It succeeds with another last byte.
+    Flips,
 }
 
 /// A store in which the first few puts under a prefix go wrong.
@@ -74,6 +78,12 @@ impl<S: ObjectStore> ObjectStore for Flaky<S> {
             (true, Trouble::AnswerLost) => {
                 self.inner.put_opts(location, payload, opts).await?;
                 Err(timed_out())
+            }
+            (true, Trouble::Truncates | Trouble::Flips) => {
+                let mut bytes = payload.iter().flatten().copied().collect::<Vec<u8>>();
+                let last = bytes.pop().expect("nothing that is put is empty");
+                bytes.extend(matches!(self.trouble, Trouble::Flips).then_some(!last));
+                self.inner.put_opts(location, bytes.into(), opts).await
             }
         }
     }
@@ -247,19 +257,40 @@ async fn a_read_only_disk_is_a_matter_of_setup() {
 }
 
 #[tokio::test]
-async fn a_slow_disk_delays_a_commit_and_a_run_that_gives_up_on_it_leaves_none() {
-    let folder = tempfile::tempdir().unwrap();
-    let unit = unit(0, "/in/a.xml", "a");
-    // Four puts, three parts and the marker, take 0.8 s: this run is dropped between them.
-    let (output, ledger) = open_flaky(folder.path(), "", Trouble::Slow, usize::MAX).await;
-    let given_up = write_one(&output, &ledger, config(), packets(&unit));
-    tokio::time::timeout(Duration::from_millis(500), given_up).await.unwrap_err();
-    drop((output, ledger));
-    assert!(markers(folder.path()).is_empty());
+async fn a_run_that_is_dropped_at_any_moment_of_a_commit_leaves_all_of_it_or_nothing() {
+    // Four puts, three parts and the marker, take 0.8 s: this run is dropped in each of them and between them.
+    for moment in (0..=10).map(|step| Duration::from_millis(step * 90)) {
+        let folder = tempfile::tempdir().unwrap();
+        let unit = unit(0, "/in/a.xml", "a");
+        let (output, ledger) = open_flaky(folder.path(), "", Trouble::Slow, usize::MAX).await;
+        let given_up = write_one(&output, &ledger, config(), packets(&unit));
+        let whole = tokio::time::timeout(moment, given_up).await.is_ok();
+        output.finish().await.unwrap();
+        assert!(!whole || !markers(folder.path()).is_empty());
 
-    let (output, ledger) = open_flaky(folder.path(), "", Trouble::Slow, usize::MAX).await;
-    let commit = committed(write_one(&output, &ledger, config(), packets(&unit)).await);
-    output.finish().await.unwrap();
-    assert_eq!(parts(folder.path()), commit.parts.iter().map(|part| part.path.clone()).collect::<Vec<_>>());
-    assert_eq!(markers(folder.path()).len(), 1);
+        let (output, ledger) = open(folder.path()).await.unwrap();
+        assert_eq!(ledger.broken().count(), 0, "dropped after {moment:?}");
+        let named: usize = ledger.commits().map(|commit| commit.parts.len()).sum();
+        assert_eq!((parts(folder.path()).len(), named), (named, 3 * markers(folder.path()).len()));
+        output.finish().await.unwrap();
+        run_one(folder.path(), config(), &unit).await;
+        assert_eq!(read::<DocumentRow>(folder.path()).num_rows(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_the_store_does_not_hold_as_it_was_sent_is_never_committed() {
+    for trouble in [Trouble::Truncates, Trouble::Flips] {
+        for table in ["annotations", "documents", "rejects"] {
+            let folder = tempfile::tempdir().unwrap();
+            let (output, ledger) = open_flaky(folder.path(), table, trouble, 1).await;
+            let unit = unit(0, "/in/a.xml", "a");
+            let fault = write(&output, &ledger, config(), packets(&unit)).await.remove(0).unwrap_err();
+            assert_eq!(fault.kind(), FaultKind::Transient);
+            let cause = std::error::Error::source(&fault).unwrap().to_string();
+            assert!(cause.contains(&format!("test-store/{table}/a-")) && cause.contains("holds"), "{cause}");
+            output.finish().await.unwrap();
+            assert_eq!((parts(folder.path()).len(), markers(folder.path()).len()), (0, 0));
+        }
+    }
 }

@@ -187,7 +187,7 @@ async fn dropping_the_stream_in_the_middle_of_a_unit_commits_nothing() {
     drop(reports);
     assert!(markers(folder.path()).is_empty());
     // The same run can sweep its own leftovers.
-    let swept = output.finish().await.unwrap();
+    let swept = output.finish().await.unwrap().swept;
     assert!(swept.parts > 0 && swept.bytes > 0, "{swept:?}");
     assert_eq!(parts(folder.path()), [""; 0]);
 }

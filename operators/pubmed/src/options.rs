@@ -49,6 +49,13 @@ pub enum InputFormat {
     Text,
 }
 
+impl InputFormat {
+    /// Whether the ids of its documents come from the name of the file.
+    pub fn names_after_file(self) -> bool {
+        matches!(self, Self::Lines | Self::Text)
+    }
+}
+
 const NAMES: [(InputFormat, &str); 8] = [
     (InputFormat::Xml, "xml"),
     (InputFormat::Jsonl, "jsonl"),

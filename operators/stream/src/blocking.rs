@@ -38,7 +38,7 @@ impl<T> Future for Blocking<T> {
 }
 
 /// What a task's failure to end means for the stream.
-pub(crate) fn join_fault(stage: &'static str, error: tokio::task::JoinError) -> Fault {
+pub fn join_fault(stage: &'static str, error: tokio::task::JoinError) -> Fault {
     match error.try_into_panic() {
         Ok(payload) => Fault::panic(stage, payload.as_ref()),
         Err(error) => Fault::new(stage, crate::FaultKind::Internal, error),

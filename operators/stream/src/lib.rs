@@ -20,7 +20,7 @@ mod operator;
 mod panic;
 mod stage;
 
-pub use blocking::{Blocking, spawn_blocking};
+pub use blocking::{Blocking, join_fault, spawn_blocking};
 pub use fault::{Fault, FaultKind};
 pub use meter::{Busy, Meter, Snapshot};
 pub use operator::{Flow, Operator};

@@ -12,7 +12,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use futures::StreamExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pubtag_parquet::{Ending, Error, Ledger, Output, Recipe, UnitReport, Write, WriteConfig};
+use pubtag_parquet::{Ending, Error, Ledger, Output, Recipe, Standing, UnitReport, Write, WriteConfig};
 use pubtag_schemas::table::Table;
 use pubtag_schemas::{
     AbstractSegment, Annotation, Citation, CitationText, CivilDate, Close, Deletion, InputUnit, Outcome, Packet, Place,
@@ -44,7 +44,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 
 pub(crate) fn recipe() -> Recipe {
     let settings = BTreeMap::from([("text".to_owned(), "keep".to_owned())]);
-    Recipe { model_id: "tiny-0123456789ab".into(), model_sha256: "ab".repeat(32), settings }
+    Recipe { model_id: "tiny-0123456789ab".into(), model_sha256: "ab".repeat(32), settings, named_after_file: false }
 }
 
 pub(crate) fn other_model() -> Recipe {
@@ -154,6 +154,11 @@ pub(crate) async fn run_one(folder: &Path, config: WriteConfig, unit: &Arc<Input
 
 pub(crate) async fn open(folder: &Path) -> Result<(Output, Ledger), Error> {
     Output::open_local(folder, Uuid::now_v7()).await
+}
+
+/// What a run over one unit would do.
+pub(crate) fn plan_one(ledger: &mut Ledger, unit: &Arc<InputUnit>, recipe: &Recipe) -> Standing {
+    ledger.plan(std::slice::from_ref(unit), recipe).remove(0)
 }
 
 /// The committed commit.

@@ -1,0 +1,91 @@
+//! A look at what is committed: markers are believed only if their parts are there.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt};
+
+use crate::commit::{Commit, split_superseded};
+use crate::{Error, Output, layout};
+
+/// The commits of an output, sorted by whether they can be believed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Survey {
+    /// All of their parts are there, as long as their markers say.
+    pub(crate) whole: Vec<Commit>,
+    /// Some of their parts are not.
+    pub(crate) broken: Vec<Broken>,
+    /// Attempts that another commit has superseded, and whose markers are still there.
+    pub(crate) superseded: HashSet<String>,
+}
+
+/// A commit whose rows are not all there any more.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// The commit.
+    pub commit: Arc<Commit>,
+    /// The first part that is missing or changed, and how.
+    pub defect: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: committed on {}, but {}", self.commit.input.uri, self.commit.committed_at, self.defect)
+    }
+}
+
+/// Reads all markers and holds them against the parts that were listed before.
+///
+/// Returns the superseded commits, too.
+pub(crate) async fn survey(output: &Output, parts: &[ObjectMeta]) -> Result<(Survey, Vec<Commit>), Error> {
+    let (standing, superseded) = split_superseded(output.commits().await?);
+    let listed: HashMap<&str, u64> = parts.iter().map(|part| (part.location.as_ref(), part.size)).collect();
+    let attempts = superseded.iter().map(|commit| commit.attempt_id.clone()).collect();
+    let mut survey = Survey { superseded: attempts, ..Survey::default() };
+    for commit in standing {
+        if commit.parts.iter().all(|part| listed.get(&*part.path) == Some(&part.bytes)) {
+            survey.whole.push(commit);
+            continue;
+        }
+        // The listing is older than the marker, whose parts may be newer.
+        match look_again(output, commit).await? {
+            Some(Ok(commit)) => survey.whole.push(commit),
+            Some(Err(broken)) => survey.broken.push(broken),
+            None => (),
+        }
+    }
+    Ok((survey, superseded))
+}
+
+/// Asks the store for each part. A commit that has been replaced meanwhile gives way to the one that is there now, or to
+/// none.
+async fn look_again(output: &Output, mut commit: Commit) -> Result<Option<Result<Commit, Broken>>, Error> {
+    loop {
+        let Some(defect) = defect(output, &commit).await? else { return Ok(Some(Ok(commit))) };
+        match output.read_marker(&layout::marker(commit.input.key())).await? {
+            None => return Ok(None),
+            Some(now) if now.commit.attempt_id == commit.attempt_id => {
+                return Ok(Some(Err(Broken { commit: commit.into(), defect })));
+            }
+            Some(now) => commit = now.commit,
+        }
+    }
+}
+
+/// What is wrong with the first part that is not as its marker says.
+async fn defect(output: &Output, commit: &Commit) -> Result<Option<String>, Error> {
+    for part in &commit.parts {
+        let path = Path::from(part.path.as_str());
+        match output.store().head(&path).await {
+            Ok(found) if found.size == part.bytes => (),
+            Ok(found) => {
+                return Ok(Some(format!("its part {} has {} bytes instead of {}", part.path, found.size, part.bytes)));
+            }
+            Err(object_store::Error::NotFound { .. }) => return Ok(Some(format!("its part {} is missing", part.path))),
+            Err(error) => return Err(output.failed("look at", &path)(error)),
+        }
+    }
+    Ok(None)
+}

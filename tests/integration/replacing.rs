@@ -1,0 +1,152 @@
+//! Files that are renamed, swapped, edited and damaged between two nights.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pubtag_tests::{PubTag, read_table, report};
+use tempfile::{TempDir, tempdir};
+
+use crate::PROGRAM;
+use crate::kill::{commits, run, tables};
+
+/// A folder of inputs, and the output beside it.
+struct Night {
+    dir: TempDir,
+}
+
+impl Night {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let night = Self { dir: tempdir().unwrap() };
+        fs::create_dir(night.input("")).unwrap();
+        for (name, id) in files {
+            night.write(name, id);
+        }
+        night
+    }
+
+    fn input(&self, name: &str) -> PathBuf {
+        self.dir.path().join("in").join(name)
+    }
+
+    fn output(&self) -> PathBuf {
+        self.dir.path().join("out")
+    }
+
+    fn write(&self, name: &str, id: &str) {
+        let line = format!(r#"{{"id": "{id}", "title": "Ataxia in {id}", "abstract": "About ALS."}}"#);
+        fs::write(self.input(name), line + "\n").unwrap();
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.input(from), self.input(to)).unwrap();
+    }
+
+    fn run(&self) -> PubTag {
+        run(&[self.input("")], &self.output())
+    }
+
+    /// The documents that the tables hold.
+    fn documents(&self) -> Vec<String> {
+        documents(&self.output())
+    }
+}
+
+fn documents(output: &Path) -> Vec<String> {
+    let id = |row: &String| row.split('\u{1f}').find_map(|cell| cell.strip_prefix("doc_id=")).unwrap().to_owned();
+    let mut ids: Vec<String> = read_table(output, "documents").iter().map(id).collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn an_archived_file_and_its_successor_are_both_there_after_other_settings_overwrote_them() {
+    let night = Night::new(&[("current.jsonl", "old")]);
+    night.run().succeed();
+    night.rename("current.jsonl", "archive.jsonl");
+    night.write("current.jsonl", "new");
+    night.run().arg("--overwrite").arg("--decode").arg("argmax").succeed();
+    assert_eq!((night.documents(), commits(&night.output())), (vec!["new".to_owned(), "old".to_owned()], 2));
+}
+
+#[test]
+fn an_archived_file_keeps_its_rows_when_its_successor_is_tagged() {
+    for archive in ["archive.jsonl", "zarchive.jsonl"] {
+        let night = Night::new(&[("current.jsonl", "old")]);
+        night.run().succeed();
+        night.rename("current.jsonl", archive);
+        night.write("current.jsonl", "new");
+        night.run().succeed();
+        assert_eq!(night.documents(), ["new", "old"]);
+    }
+}
+
+#[test]
+fn files_that_swap_their_names_keep_their_rows() {
+    let night = Night::new(&[("a.jsonl", "A"), ("b.jsonl", "B")]);
+    night.run().succeed();
+    night.rename("a.jsonl", "c.jsonl");
+    night.rename("b.jsonl", "a.jsonl");
+    night.rename("c.jsonl", "b.jsonl");
+    for decode in ["constrained", "argmax"] {
+        night.run().arg("--overwrite").arg("--decode").arg(decode).succeed();
+        assert_eq!(night.documents(), ["A", "B"], "{decode}");
+    }
+}
+
+#[test]
+fn an_edited_file_is_refused_and_replaced_only_on_demand() {
+    let night = Night::new(&[("a.jsonl", "A"), ("b.jsonl", "B")]);
+    night.run().succeed();
+    night.write("a.jsonl", "C");
+    night.run().end().assert_fails(78, &["a.jsonl", "--overwrite"]);
+    assert_eq!(night.documents(), ["A", "B"]);
+    night.run().arg("--overwrite").succeed();
+    assert_eq!(night.documents(), ["B", "C"]);
+}
+
+#[test]
+fn text_files_of_the_same_content_are_documents_of_their_own() {
+    let dir = tempdir().unwrap();
+    let (input, output) = (dir.path().join("in"), dir.path().join("out"));
+    fs::create_dir(&input).unwrap();
+    for name in ["a.txt", "b.txt"] {
+        fs::write(input.join(name), "Ataxia is not ALS.\nALS is not ataxia.\n").unwrap();
+    }
+    for (format, ids) in [("text", vec!["a", "b"]), ("lines", vec!["a.txt:1", "a.txt:2", "b.txt:1", "b.txt:2"])] {
+        let output = output.with_extension(format);
+        for _ in 0..2 {
+            run(&[input.clone()], &output).arg("--input-format").arg(format).succeed();
+            assert_eq!(documents(&output), ids);
+        }
+        assert_eq!(report(&output)["identity"]["citations"], 0, "the second run reads nothing");
+    }
+}
+
+#[test]
+fn what_is_committed_but_gone_is_tagged_again_or_fails_the_run() {
+    for damage in [remove as fn(&Path), truncate] {
+        let night = Night::new(&[("a.jsonl", "A"), ("b.jsonl", "B")]);
+        night.run().succeed();
+        let unbroken = tables(&night.output());
+        let part = fs::read_dir(night.output().join("documents")).unwrap().next().unwrap().unwrap().path();
+        let (of, other) = if part.to_string_lossy().contains("/a-") { ("a", "b") } else { ("b", "a") };
+        damage(&part);
+
+        let without = run(&[night.input(&format!("{other}.jsonl"))], &night.output()).end();
+        without.assert_fails(65, &[&format!("{of}.jsonl"), "documents/", "run again with this input"]);
+        assert_eq!(report(&night.output())["exit_code"], 65);
+
+        night.run().succeed();
+        assert_eq!(tables(&night.output()), unbroken);
+        assert_eq!(commits(&night.output()), 2);
+    }
+}
+
+fn remove(part: &Path) {
+    fs::remove_file(part).unwrap();
+}
+
+fn truncate(part: &Path) {
+    let file = fs::File::options().write(true).open(part).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 1).unwrap();
+}
