@@ -79,7 +79,12 @@ async fn most_under_way(slow: &str, input: &Path, output: &Path, watch: Duration
     let tag = Tag::start(&checkpoint, &TagConfig::on(Device::Cpu)).unwrap();
     let (output, ledger) = Output::open_local(output, Uuid::now_v7()).await.unwrap();
     let settings = [("text".to_owned(), "keep".to_owned())].into();
-    let recipe = Recipe { model_id: "tiny".into(), model_sha256: checkpoint.fingerprint().to_owned(), settings };
+    let recipe = Recipe {
+        model_id: "tiny".into(),
+        model_sha256: checkpoint.fingerprint().to_owned(),
+        settings,
+        named_after_file: false,
+    };
     let write = Write::new(&output, &ledger, WriteConfig::new(recipe, "backpressure"));
 
     let source = Source::new(units, ReadOptions::default(), CancellationToken::new()).flow(read.clone());

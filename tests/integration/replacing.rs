@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use pubtag_tests::{PubTag, read_table, report};
 use tempfile::{TempDir, tempdir};
 
-use crate::PROGRAM;
 use crate::kill::{commits, run, tables};
 
 /// A folder of inputs, and the output beside it.
@@ -115,7 +114,7 @@ fn text_files_of_the_same_content_are_documents_of_their_own() {
     for (format, ids) in [("text", vec!["a", "b"]), ("lines", vec!["a.txt:1", "a.txt:2", "b.txt:1", "b.txt:2"])] {
         let output = output.with_extension(format);
         for _ in 0..2 {
-            run(&[input.clone()], &output).arg("--input-format").arg(format).succeed();
+            run(std::slice::from_ref(&input), &output).arg("--input-format").arg(format).succeed();
             assert_eq!(documents(&output), ids);
         }
         assert_eq!(report(&output)["identity"]["citations"], 0, "the second run reads nothing");
