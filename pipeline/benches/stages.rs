@@ -198,8 +198,12 @@ async fn write_all(folder: &Path, packets: Vec<Packet<TaggedRecord>>) {
     let (output, ledger) = Output::open_local(folder, Uuid::now_v7()).await.unwrap();
     let settings = [("text".to_owned(), "keep".to_owned())].into();
     let checkpoint = &FIXTURE.checkpoint;
-    let recipe =
-        Recipe { model_id: checkpoint.name().to_owned(), model_sha256: checkpoint.fingerprint().to_owned(), settings };
+    let recipe = Recipe {
+        model_id: checkpoint.name().to_owned(),
+        model_sha256: checkpoint.fingerprint().to_owned(),
+        settings,
+        named_after_file: false,
+    };
     let flow = Box::pin(futures::stream::iter(packets.into_iter().map(Ok)));
     let write = Write::new(&output, &ledger, WriteConfig::new(recipe, "bench"));
     let reports: Vec<_> = write.apply(flow, Meter::new("bench")).collect().await;
