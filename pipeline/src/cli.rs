@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use pubtag_corpus::Format;
 use pubtag_pubmed::InputFormat;
+use pubtag_tokenize::Context;
 use serde::Serialize;
 
 use crate::config::{Bytes, Grace, MaxRejects};
@@ -281,6 +282,11 @@ pub struct RunArgs {
     /// How the tags of a word's sub-tokens become the word's tag, with the meaning that `transformers` gives these.
     #[arg(long, default_value_t, value_name = "first|simple|average|max")]
     pub aggregation: pubtag_ner::Aggregation,
+
+    /// Words of consecutive sentences that the model reads at a time, or `document` for all at once [default: what the
+    /// model was trained with; `document` where its config.json does not say].
+    #[arg(long, value_name = "WORDS|document")]
+    pub context: Option<Context>,
 
     /// Whether `documents` carries titles and abstracts, or only a hash of them.
     #[arg(long, default_value = "keep", value_name = "keep|hash")]

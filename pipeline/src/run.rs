@@ -75,7 +75,8 @@ fn tagging(
     shutdown: &Shutdown,
 ) -> Result<Flow<pubtag_schemas::Packet<pubtag_schemas::TaggedRecord>>, Failure> {
     let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), WindowSize::of_model(checkpoint.max_tokens()))
-        .map_err(|error| Failure::new(error.kind(), error))?;
+        .map_err(|error| Failure::new(error.kind(), error))?
+        .with_context(config.context(checkpoint));
 
     let source = Source::new(units, config.read.clone(), shutdown.drain.clone()).flow(meters.source.clone());
     let flow = stage_from(Source::NAME, source, QUEUE_CAPACITY, meters.source.clone());
@@ -86,7 +87,7 @@ fn tagging(
 fn recipe(config: &RunConfig, checkpoint: &Checkpoint) -> Recipe {
     let sha256 = checkpoint.fingerprint().to_owned();
     let model_id = format!("{}@{}", checkpoint.name(), &sha256[..12]);
-    Recipe { model_id, model_sha256: sha256, settings: config.decisive_settings() }
+    Recipe { model_id, model_sha256: sha256, settings: config.decisive_settings(checkpoint) }
 }
 
 fn write_config(config: &RunConfig, recipe: Recipe) -> WriteConfig {

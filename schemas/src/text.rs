@@ -114,6 +114,11 @@ impl CitationText {
         &self.sections
     }
 
+    /// Where sections begin and end, in bytes and in rising order: no sentence crosses one of these.
+    pub fn borders(&self) -> Vec<usize> {
+        self.sections.iter().flat_map(|section| [section.bytes.start, section.bytes.end]).collect()
+    }
+
     /// The section that holds a byte of the text; for the space between two sections, the one before it.
     pub fn section_at(&self, byte: usize) -> Option<&Section> {
         self.sections.iter().rev().find(|section| section.bytes.start <= byte)

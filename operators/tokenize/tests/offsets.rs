@@ -50,7 +50,7 @@ fn bytewise(max_tokens: usize, stride: usize) -> WindowTokenizer {
 
 /// The text of each token of all windows, each token once.
 fn pieces(tokenizer: &WindowTokenizer, text: &str) -> Vec<String> {
-    let Windows { windows, token_count } = tokenizer.tokenize(text).unwrap();
+    let Windows { windows, token_count } = tokenizer.tokenize(text, &[]).unwrap();
     let tokens = tokens(&windows);
     assert_eq!(tokens.len(), token_count as usize);
     tokens.values().map(|(_, span)| text[span.bytes()].to_owned()).collect()
@@ -71,7 +71,7 @@ fn tokens(windows: &[TokenWindow]) -> BTreeMap<u32, (u32, TokenSpan)> {
 
 #[test]
 fn every_window_is_wrapped_in_special_tokens() {
-    let Windows { windows, token_count } = bert(10, 2).tokenize(&"gene ".repeat(20)).unwrap();
+    let Windows { windows, token_count } = bert(10, 2).tokenize(&"gene ".repeat(20), &[]).unwrap();
     assert_eq!((windows.len(), token_count), (3, 20));
     assert_eq!(windows.iter().map(|window| window.first_token).collect::<Vec<_>>(), [0, 6, 12]);
     for window in &windows {
@@ -92,13 +92,13 @@ fn truncation_and_padding_in_the_file_are_switched_off() {
         "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"});
     std::fs::write(folder.path().join("tokenizer.json"), value.to_string()).unwrap();
     let tokenizer = WindowTokenizer::open(folder.path(), size(64, 16)).unwrap();
-    assert_eq!(tokenizer.tokenize(&"gene ".repeat(20)).unwrap(), bert(64, 16).tokenize(&"gene ".repeat(20)).unwrap());
+    assert_eq!(tokenizer.tokenize(&"gene ".repeat(20), &[]).unwrap(), bert(64, 16).tokenize(&"gene ".repeat(20), &[]).unwrap());
 }
 
 #[test]
 fn a_text_without_tokens_has_no_windows() {
     for text in ["", " ", "\u{a0}\r\n\u{2009}"] {
-        assert_eq!(bert(64, 16).tokenize(text).unwrap(), Windows { windows: vec![], token_count: 0 }, "{text:?}");
+        assert_eq!(bert(64, 16).tokenize(text, &[]).unwrap(), Windows { windows: vec![], token_count: 0 }, "{text:?}");
     }
 }
 
@@ -137,7 +137,7 @@ fn byte_level_spans_are_whole_characters_without_the_space_before() {
 
 #[test]
 fn words_are_numbered_through_the_document() {
-    let Windows { windows, .. } = bert(8, 2).tokenize("Familial (de-ficiency) tumors, tumors").unwrap();
+    let Windows { windows, .. } = bert(8, 2).tokenize("Familial (de-ficiency) tumors, tumors", &[]).unwrap();
     let words: Vec<_> = tokens(&windows).values().map(|(_, span)| span.word).collect();
     // famil ##ial | ( | de | - | f ##i ##c … | ) | tumor ##s | , | tumor ##s
     assert_eq!(words.first_chunk(), Some(&[0, 0, 1, 2, 3, 4, 4]));
@@ -146,7 +146,7 @@ fn words_are_numbered_through_the_document() {
 
 #[test]
 fn a_special_token_spelled_out_is_that_token_as_in_transformers() {
-    let Windows { windows, .. } = bert(64, 16).tokenize("a [SEP] b").unwrap();
+    let Windows { windows, .. } = bert(64, 16).tokenize("a [SEP] b", &[]).unwrap();
     assert_eq!(windows[0].ids[2], SEP);
     assert_eq!(windows[0].spans[2].unwrap().bytes(), 2..7);
 }
@@ -159,7 +159,7 @@ fn a_vocabulary_alone_gives_the_same_windows() {
     }
     let from_vocabulary = WindowTokenizer::open(folder.path(), size(64, 16)).unwrap();
     for text in ["Hereditary Colon Cancer; café, 癌症 [SEP] 𝛽 (BRCA-1)", "x", "", "naïve [MASK] ß"] {
-        assert_eq!(from_vocabulary.tokenize(text).unwrap(), bert(64, 16).tokenize(text).unwrap(), "{text:?}");
+        assert_eq!(from_vocabulary.tokenize(text, &[]).unwrap(), bert(64, 16).tokenize(text, &[]).unwrap(), "{text:?}");
     }
 }
 
@@ -169,7 +169,7 @@ fn a_cased_vocabulary_stays_cased() {
     std::fs::write(folder.path().join("vocab.txt"), "[UNK]\n[CLS]\n[SEP]\nGene\ngene\n").unwrap();
     std::fs::write(folder.path().join("tokenizer_config.json"), r#"{"do_lower_case": false}"#).unwrap();
     let tokenizer = WindowTokenizer::open(folder.path(), size(64, 16)).unwrap();
-    assert_eq!(tokenizer.tokenize("Gene gene").unwrap().windows[0].ids, [1, 3, 4, 2]);
+    assert_eq!(tokenizer.tokenize("Gene gene", &[]).unwrap().windows[0].ids, [1, 3, 4, 2]);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn texts() -> impl Strategy<Value = String> {
 }
 
 fn check(tokenizer: &WindowTokenizer, text: &str, max_tokens: usize, stride: usize) {
-    let Windows { windows, token_count } = tokenizer.tokenize(text).unwrap();
+    let Windows { windows, token_count } = tokenizer.tokenize(text, &[]).unwrap();
     let tokens = tokens(&windows);
     assert!(tokens.keys().copied().eq(0..token_count), "every token is in some window");
     let mut last = TokenSpan { start_byte: 0, end_byte: 0, word: 0 };

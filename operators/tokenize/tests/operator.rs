@@ -62,6 +62,7 @@ fn short(packet: Packet<TokenizedRecord>) -> String {
             let ids: usize = document.windows.iter().map(|window| window.ids.len()).sum();
             format!("{}:{}/{ids}", document.citation.doc_id.as_str(), document.token_count)
         }
+        TokenizedRecord::Windows(windows) => format!("+{}", windows.len()),
         TokenizedRecord::Deletion(_) => "-".to_owned(),
         TokenizedRecord::Reject(_) => "!".to_owned(),
     };

@@ -21,7 +21,7 @@ pub(crate) struct Tokenized {
 impl Tokenized {
     /// Tokenizes passages.
     pub(crate) fn new(passages: Vec<Passage>, tokenizer: &WindowTokenizer) -> Result<Self, TokenizeError> {
-        let windows = passages.iter().map(|passage| Ok(tokenizer.tokenize(&passage.text)?.windows));
+        let windows = passages.iter().map(|passage| Ok(tokenizer.tokenize(&passage.text, &[])?.windows));
         Ok(Self { windows: windows.collect::<Result<_, TokenizeError>>()?, passages })
     }
 
