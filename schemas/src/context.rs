@@ -8,24 +8,18 @@ use crate::Sentences;
 /// Packs consecutive sentences into contexts of at most so many words; a longer sentence is a context of its own.
 ///
 /// Words are what white space separates. The rule is the same for training, evaluation and a run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Packing {
-    words: usize,
     /// Words that the open context has room for; `None` if the next sentence begins one whatever its length.
     room: Option<usize>,
 }
 
 impl Packing {
-    /// Contexts of at most so many words.
-    pub fn new(words: NonZeroUsize) -> Self {
-        Self { words: words.get(), room: None }
-    }
-
-    /// Takes the next sentence; true if it begins a context.
-    pub fn begins(&mut self, sentence: &str) -> bool {
+    /// Takes the next sentence; true if it begins a context, which is to have at most so many words.
+    pub fn begins(&mut self, sentence: &str, words: impl FnOnce() -> usize) -> bool {
         let count = sentence.split_whitespace().count();
         let left = self.room.and_then(|room| room.checked_sub(count));
-        self.room = Some(left.unwrap_or(self.words.saturating_sub(count)));
+        self.room = Some(left.unwrap_or_else(|| words().saturating_sub(count)));
         left.is_none()
     }
 
@@ -49,11 +43,12 @@ impl Packing {
 /// # Ok::<(), std::num::TryFromIntError>(())
 /// ```
 pub fn context_after(text: &str, borders: &[usize], after: usize, words: NonZeroUsize) -> Option<Range<usize>> {
-    let mut packing = Packing::new(words);
+    let mut packing = Packing::default();
+    let mut begins = |sentence: &Range<usize>| packing.begins(&text[sentence.clone()], || words.get());
     let mut sentences = Sentences::new(text, borders).after(after);
     let first = sentences.next()?;
-    packing.begins(&text[first.clone()]);
-    let last = sentences.take_while(|sentence| !packing.begins(&text[sentence.clone()])).last();
+    begins(&first);
+    let last = sentences.take_while(|sentence| !begins(sentence)).last();
     Some(first.start..last.map_or(first.end, |last| last.end))
 }
 

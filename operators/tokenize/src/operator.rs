@@ -106,18 +106,15 @@ impl Work {
     fn step(&mut self) -> Result<Vec<TokenizedRecord>, TokenizeError> {
         let (mut records, mut tokens) = (Vec::with_capacity(self.records.len()), 0);
         while tokens < PIECE_TOKENS {
-            if let Some(open) = self.open.take() {
-                let (windows, open) = open.step(&self.tokenizer)?;
-                tokens += window_tokens(&windows);
-                records.push(match open {
-                    Ok(open) => {
-                        self.open = Some(open);
-                        TokenizedRecord::Windows(windows)
-                    }
-                    Err((citation, token_count)) => {
-                        TokenizedRecord::Document(TokenizedDocument { citation, windows, token_count })
-                    }
-                });
+            if let Some(mut open) = self.open.take() {
+                let (windows, ended) = open.step(&self.tokenizer)?;
+                tokens += token_count(&windows);
+                if ended {
+                    records.push(open.ended(windows));
+                } else {
+                    records.push(TokenizedRecord::Windows(windows));
+                    self.open = Some(open);
+                }
                 continue;
             }
             match self.records.next() {
@@ -131,30 +128,32 @@ impl Work {
     }
 }
 
-/// A citation that has been read to its end, and its number of tokens.
-type Done = (Box<Citation>, u32);
-
 impl Open {
     fn new(citation: Box<Citation>) -> Result<Self, TokenizeError> {
         let (borders, reading) = (citation.text.borders(), Reading::of(citation.text.as_str())?);
         Ok(Self { citation, borders, reading })
     }
 
-    /// The windows of the next piece: by the text alone, so that neighbours in the packet change nothing.
-    fn step(mut self, tokenizer: &WindowTokenizer) -> Result<(Vec<TokenWindow>, Result<Self, Done>), TokenizeError> {
-        let mut windows = Vec::new();
-        let mut tokens = 0;
+    /// The windows of the next piece, and whether it is the last: by the text alone, so that neighbours in the packet
+    /// change nothing.
+    fn step(&mut self, tokenizer: &WindowTokenizer) -> Result<(Vec<TokenWindow>, bool), TokenizeError> {
+        let (mut windows, mut tokens) = (Vec::new(), 0);
         while tokens < PIECE_TOKENS {
             let counted = windows.len();
             if !self.reading.step(&tokenizer.inner, self.citation.text.as_str(), &self.borders, &mut windows)? {
-                return Ok((windows, Err((self.citation, self.reading.token_count()))));
+                return Ok((windows, true));
             }
-            tokens += window_tokens(&windows[counted..]);
+            tokens += token_count(&windows[counted..]);
         }
-        Ok((windows, Ok(self)))
+        Ok((windows, false))
+    }
+
+    fn ended(self, windows: Vec<TokenWindow>) -> TokenizedRecord {
+        let token_count = self.reading.token_count();
+        TokenizedRecord::Document(TokenizedDocument { citation: self.citation, windows, token_count })
     }
 }
 
-fn window_tokens(windows: &[TokenWindow]) -> usize {
+fn token_count(windows: &[TokenWindow]) -> usize {
     windows.iter().map(|window| window.ids.len()).sum()
 }

@@ -74,7 +74,7 @@ impl Reading {
         self.first_token + count(self.tokens.ids.len())
     }
 
-    fn add(&mut self, piece: &Piece) {
+    fn add(&mut self, piece: &Piece<'_>) {
         let words = self.next_word;
         self.tokens.ids.extend_from_slice(piece.ids());
         self.tokens.spans.extend(piece.spans(words));
