@@ -3,10 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use arrow::array::{RecordBatch, StringArray};
-use parquet::arrow::ArrowWriter;
 use pubtag_tests::{PubTag, Rows, read_table, report, tiny_model};
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -103,7 +100,8 @@ fn evaluate_finds_in_documents_what_a_run_writes() {
         for (id, (title, of_abstract)) in (1..).zip(texts()) {
             let _ = writeln!(text, "{id}|t|{title}\n{id}|a|{of_abstract}");
             for row in rows.iter().filter(|row| field(row, "doc_id") == id.to_string()) {
-                let [start, end, mention, label] = ["start_char", "end_char", "mention", "label"].map(|name| field(row, name));
+                let [start, end, mention, label] =
+                    ["start_char", "end_char", "mention", "label"].map(|name| field(row, name));
                 let _ = writeln!(text, "{id}\t{start}\t{end}\t{mention}\t{label}\tD1");
             }
             text.push('\n');
@@ -128,17 +126,34 @@ fn evaluate_finds_in_documents_what_a_run_writes() {
     }
 }
 
-/// Peak resident set, in MiB, of a run on one document of one-letter words, and its numbers of tokens and windows.
+/// The largest resident set, in MiB, of a run on one document of so many bytes, and its row of `documents`. One-letter
+/// words have the most tokens that a text of its length can have.
 #[cfg(target_os = "linux")]
-fn peak_of_one_document(bytes: usize, options: &[&str]) -> (f64, u64, u64) {
+fn one_document(bytes: usize, options: &[&str]) -> (f64, String) {
     let dir = tempdir().unwrap();
     let (input, output) = (dir.path().join("one.jsonl"), dir.path().join("out"));
-    let text: String = "ab cdef g h ij. k ".chars().filter(|char| char.is_alphabetic()).cycle().take(bytes / 2).flat_map(|letter| [letter, ' ']).collect();
+    let text: String = ('a'..='z').cycle().flat_map(|letter| [letter, ' ']).take(bytes).collect();
     fs::write(&input, format!("{}\n", json!({"id": "1", "text": text}))).unwrap();
     let call = PubTag::run(PROGRAM, &[&input], &output).arg("--quiet").arg("--threads=2").arg("--text=hash");
     let peak = options.iter().fold(call, PubTag::arg).peak_mebibytes();
     let documents = read_table(&output, "documents");
-    let number = |name| field(&documents[0], name).parse::<u64>().unwrap();
-    assert_eq!(number("char_count") as usize, bytes / 2 * 2 + 1);
-    (peak, number("token_count"), number("window_count"))
+    assert_eq!(field(&documents[0], "token_count"), (bytes / 2).to_string());
+    (peak, documents[0].clone())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_long_document_takes_a_small_multiple_of_its_text() {
+    const MIB: usize = 1 << 20;
+    let (small, _) = one_document(2_000, &[]);
+    for options in [&[][..], &["--context", "100"]] {
+        for (mebibytes, times) in [(2, 24), (15, 12)] {
+            let (peak, row) = one_document(mebibytes * MIB, options);
+            let windows: usize = field(&row, "window_count").parse().unwrap();
+            assert!(windows > mebibytes * MIB / 2 / 64, "all of it was read");
+            let more = peak - small;
+            eprintln!("{mebibytes} MiB {options:?}: {peak:.0} MiB, {small:.0} MiB for a short text");
+            assert!(more < (times * mebibytes) as f64, "{mebibytes} MiB of text took {more:.0} MiB {options:?}");
+        }
+    }
 }

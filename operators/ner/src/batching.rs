@@ -158,7 +158,10 @@ mod tests {
         let runs: Vec<_> = given.into_iter().flat_map(|record| open.push(record)).collect();
         let pieces = [Run::Piece(windows()), Run::Piece(windows()), Run::LastPiece(last)];
         assert_eq!(runs[1..], pieces);
-        assert_eq!((records_of(&runs[0]), open.finish()), (&[document(&[3])][..], Some(Run::Records(vec![document(&[2])]))));
+        assert_eq!(
+            (records_of(&runs[0]), open.finish()),
+            (&[document(&[3])][..], Some(Run::Records(vec![document(&[2])])))
+        );
     }
 
     #[test]

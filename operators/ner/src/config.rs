@@ -303,7 +303,8 @@ mod tests {
 
     #[test]
     fn the_context_that_a_model_learnt_with_is_read_and_what_else_pubtag_adds_is_passed_over() {
-        let context = |pubtag| with(json!({"pubtag": pubtag})).map(|config| config.context_words.map(NonZeroUsize::get));
+        let context =
+            |pubtag| with(json!({"pubtag": pubtag})).map(|config| config.context_words.map(NonZeroUsize::get));
         assert_eq!(context(json!({"context_words": 80, "version": 3})).unwrap(), Some(80));
         assert_eq!(context(json!({})).unwrap(), None);
         assert_eq!(with(json!({})).unwrap().context_words, None);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use async_stream::try_stream;
 use futures::StreamExt;
-use pubtag_schemas::{Annotation, Citation, Packet, TaggedDocument, TaggedRecord, TokenWindow, TokenizedDocument, TokenizedRecord};
+use pubtag_schemas::{
+    Annotation, Citation, Packet, TaggedDocument, TaggedRecord, TokenWindow, TokenizedDocument, TokenizedRecord,
+};
 use pubtag_stream::{Fault, Flow, Meter, Operator, spawn_blocking};
 use tracing::debug;
 

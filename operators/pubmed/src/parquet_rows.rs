@@ -9,7 +9,6 @@ use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use pubtag_schemas::{Pmid, RejectReason};
 use pubtag_stream::without_panic;
 
@@ -17,18 +16,16 @@ use crate::collector::{Collector, Flaw};
 use crate::fields::Fields;
 use crate::options::TextColumns;
 use crate::parquet_claims;
-use crate::reader::{End, MAX_RECORD_BYTES, Step, Steps};
+use crate::reader::{End, Step, Steps};
 use crate::table::ColumnPlaces;
 use crate::window::Window;
 
-/// Rows that are decoded at once: as many as have about so many bytes, but not more.
+/// Rows that are decoded at once.
 const BATCH_ROWS: usize = 256;
-const BATCH_BYTES: i64 = 4 << 20;
 
 /// Reads a file, a row at a time.
 ///
-/// *Memory*: a page of each needed column, and 256 rows or 4 MiB of them. A record larger than those of other formats may
-/// be is a reject. A row has no place in bytes: its number stands for it.
+/// *Memory*: the needed columns' pages of one row group, and 256 rows. A row has no place in bytes: its number stands for it.
 pub(crate) struct ParquetReader {
     batches: ParquetRecordBatchReader,
     columns: ColumnPlaces,
@@ -79,8 +76,7 @@ impl ParquetReader {
                 parquet_claims::check_pages(&mut pages, start, end).map_err(|error| damaged(&error))?;
             }
         }
-        let rows_at_once = batch_rows(builder.metadata(), &mask);
-        let batches = builder.with_projection(mask).with_batch_size(rows_at_once).build();
+        let batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
         let within = |place: Option<usize>| place.and_then(|place| needed.iter().position(|at| *at == place));
         let columns = ColumnPlaces {
             id: within(places.id),
@@ -113,8 +109,7 @@ impl ParquetReader {
         if out.at_limit() {
             return Step::End(End::Limited);
         }
-        let fields = fields_of(&self.columns, batch, self.row).and_then(within_bounds);
-        match fields.and_then(|fields| fields.into_record(out.place(self.number))) {
+        match fields_of(&self.columns, batch, self.row).and_then(|fields| fields.into_record(out.place(self.number))) {
             Ok(record) => out.push(record),
             Err(flaw) => out.reject(self.number, flaw, None, &[]),
         }
@@ -132,28 +127,6 @@ impl Steps for ParquetReader {
     fn salvage_pmid(&self, _: &[u8]) -> Option<Pmid> {
         None
     }
-}
-
-/// How many rows to decode at once, by what the row groups say of their size.
-fn batch_rows(metadata: &ParquetMetaData, mask: &ProjectionMask) -> usize {
-    let fitting = |group: &RowGroupMetaData| {
-        let columns = group.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
-        let bytes: i64 = columns.map(|(_, column)| column.uncompressed_size().max(0)).fold(0, i64::saturating_add);
-        BATCH_BYTES.saturating_mul(group.num_rows().max(1)) / bytes.max(1)
-    };
-    let fewest = metadata.row_groups().iter().map(fitting).min().unwrap_or(1);
-    usize::try_from(fewest).unwrap_or(1).clamp(1, BATCH_ROWS)
-}
-
-/// The fields of a record that is not too large.
-fn within_bounds(fields: Fields) -> Result<Fields, Flaw> {
-    let texts = [&fields.id, &fields.pmid, &fields.title, &fields.text];
-    let bytes: usize = texts.into_iter().flatten().map(String::len).sum();
-    if bytes > MAX_RECORD_BYTES {
-        let detail = format!("the row is longer than {} MiB", MAX_RECORD_BYTES >> 20);
-        return Err(Flaw::new(RejectReason::TooLarge, detail));
-    }
-    Ok(fields)
 }
 
 fn damaged(error: &dyn std::fmt::Display) -> String {

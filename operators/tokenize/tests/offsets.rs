@@ -105,7 +105,10 @@ fn truncation_and_padding_in_the_file_are_switched_off() {
         "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"});
     std::fs::write(folder.path().join("tokenizer.json"), value.to_string()).unwrap();
     let tokenizer = WindowTokenizer::open(folder.path(), size(64, 16)).unwrap();
-    assert_eq!(tokenizer.tokenize(&"gene ".repeat(20), &[]).unwrap(), bert(64, 16).tokenize(&"gene ".repeat(20), &[]).unwrap());
+    assert_eq!(
+        tokenizer.tokenize(&"gene ".repeat(20), &[]).unwrap(),
+        bert(64, 16).tokenize(&"gene ".repeat(20), &[]).unwrap()
+    );
 }
 
 #[test]
@@ -223,7 +226,8 @@ fn texts() -> impl Strategy<Value = String> {
 fn each_context_is_tokenized_by_itself_and_windows_stay_in_text_order() {
     let text = "Familial gout is. Colon cancer (e.g. a tumor) in many families of patients with it. Gene. No";
     let context = Context::Words(NonZeroUsize::new(4).unwrap());
-    let contexts = ["Familial gout is.", "Colon cancer (e.g. a tumor) in many families of patients with it.", "Gene. No"];
+    let contexts =
+        ["Familial gout is.", "Colon cancer (e.g. a tumor) in many families of patients with it.", "Gene. No"];
     for tokenizer in [bert(10, 2), bytewise(10, 2)] {
         let Windows { windows, token_count } = tokenizer.clone().with_context(context).tokenize(text, &[]).unwrap();
         let mut expected = Vec::new();
@@ -242,7 +246,12 @@ fn each_context_is_tokenized_by_itself_and_windows_stay_in_text_order() {
                 first_token: window.first_token + first_token,
                 context,
             });
-            word = of_context.iter().flat_map(|window| window.spans.iter().flatten()).map(|span| span.word + 1).max().unwrap();
+            word = of_context
+                .iter()
+                .flat_map(|window| window.spans.iter().flatten())
+                .map(|span| span.word + 1)
+                .max()
+                .unwrap();
             first_token += alone.token_count;
             expected.extend(of_context);
         }

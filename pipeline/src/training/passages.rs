@@ -176,7 +176,8 @@ mod tests {
     fn a_passage_of_a_document_with_a_text_of_its_own_is_what_a_run_reads() {
         let text = "One two.  Three four.\nFive six. Seven.";
         let sentences: Vec<_> = pubtag_schemas::Sentences::new(text, &[]).collect();
-        let document = AnnotatedDocument { id: Some(DocId::new("1")), text: text.into(), sentences, ..Default::default() };
+        let document =
+            AnnotatedDocument { id: Some(DocId::new("1")), text: text.into(), sentences, ..Default::default() };
         let passages = by_sentences(std::slice::from_ref(&document), || 4);
         let texts: Vec<&str> = passages.iter().map(|passage| passage.text.as_str()).collect();
         let next = |before: &Range<usize>| pubtag_schemas::context_after(text, &[], before.end, 4.try_into().unwrap());

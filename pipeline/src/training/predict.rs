@@ -91,10 +91,16 @@ pub(crate) fn tagged(
 
 /// Texts as a source would read them from one file.
 fn packets(texts: impl Iterator<Item = CitationText>) -> impl Iterator<Item = Packet<Record>> {
-    let uri = "corpus".to_owned();
-    let unit =
-        InputUnit { index: 0, uri, sha256: None, size: None, modified_us: None, generation: None, file_seq: None };
-    let unit = Arc::new(unit);
+    let unit = Arc::new(InputUnit {
+        index: 0,
+        uri: "corpus".to_owned(),
+        read_once: true,
+        sha256: None,
+        size: None,
+        modified_us: None,
+        generation: None,
+        file_seq: None,
+    });
     let place = Place { unit: unit.clone(), ordinal: 0, byte_offset: 0 };
     let mut records = texts.map(move |text| {
         Record::Citation(Box::new(Citation {

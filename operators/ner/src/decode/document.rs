@@ -35,7 +35,12 @@ impl DocumentDecoder {
     }
 
     /// Takes the next window; `rows` yields the logits of each of its tokens.
-    pub(crate) fn push<'a>(&mut self, decoder: &Decoder, window: &TokenWindow, rows: &mut impl Iterator<Item = &'a [f32]>) {
+    pub(crate) fn push<'a>(
+        &mut self,
+        decoder: &Decoder,
+        window: &TokenWindow,
+        rows: &mut impl Iterator<Item = &'a [f32]>,
+    ) {
         if window.context != self.context {
             self.end_context(decoder);
             self.context = window.context;

@@ -61,7 +61,9 @@ impl Tokens {
     /// Makes probabilities of the logits of the first so many tokens, which no further window has.
     pub(super) fn settle(&mut self, tokens: usize) {
         if tokens > self.settled {
-            self.values[self.settled * self.labels..tokens * self.labels].chunks_exact_mut(self.labels).for_each(softmax);
+            self.values[self.settled * self.labels..tokens * self.labels]
+                .chunks_exact_mut(self.labels)
+                .for_each(softmax);
             self.settled = tokens;
         }
     }

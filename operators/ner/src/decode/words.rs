@@ -94,7 +94,8 @@ mod tests {
         let span = |start_byte, end_byte, word| Some(TokenSpan { start_byte, end_byte, word });
         let spans = vec![span(0, 2, 0), span(2, 4, 0), span(4, 6, 0), span(7, 9, 1)];
         let window = TokenWindow { ids: vec![0; 4], spans, first_token: 0, context: 0 };
-        let rows: [[f32; 2]; 4] = [[0.5, 0.5], [0.1, 0.9], [0.9, 0.1], [1.0, 0.0]].map(|row: [f32; 2]| row.map(f32::ln));
+        let rows: [[f32; 2]; 4] =
+            [[0.5, 0.5], [0.1, 0.9], [0.9, 0.1], [1.0, 0.0]].map(|row: [f32; 2]| row.map(f32::ln));
         let mut tokens = Tokens::new(2);
         tokens.merge(&window, &mut rows.iter().map(<[f32; 2]>::as_slice));
         tokens.settle(4);
