@@ -51,7 +51,7 @@ fn tokenize(bencher: Bencher<'_, '_>) {
     let tokens: u64 = FIXTURE.documents.iter().map(|document| u64::from(document.token_count)).sum();
     bencher.counter(ItemsCount::new(tokens)).bench(|| {
         for document in &FIXTURE.documents {
-            divan::black_box(FIXTURE.tokenizer.tokenize(document.citation.text.as_str()).unwrap());
+            divan::black_box(FIXTURE.tokenizer.tokenize(document.citation.text.as_str(), &[]).unwrap());
         }
     });
 }
@@ -160,7 +160,7 @@ fn documents(packet: &Packet<TokenizedRecord>) -> impl Iterator<Item = &Tokenize
     };
     records.iter().filter_map(|record| match record {
         TokenizedRecord::Document(document) => Some(document),
-        TokenizedRecord::Deletion(_) | TokenizedRecord::Reject(_) => None,
+        TokenizedRecord::Windows(_) | TokenizedRecord::Deletion(_) | TokenizedRecord::Reject(_) => None,
     })
 }
 

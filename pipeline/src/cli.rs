@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use pubtag_corpus::Format;
 use pubtag_pubmed::InputFormat;
+use pubtag_tokenize::Context;
 use serde::Serialize;
 
 use crate::config::{Bytes, Grace, MaxRejects};
@@ -282,6 +283,11 @@ pub struct RunArgs {
     #[arg(long, default_value_t, value_name = "first|simple|average|max")]
     pub aggregation: pubtag_ner::Aggregation,
 
+    /// Words of consecutive sentences that the model reads at a time, or `document` for all at once [default: what the
+    /// model was trained with; `document` where its config.json does not say].
+    #[arg(long, value_name = "WORDS|document")]
+    pub context: Option<Context>,
+
     /// Whether `documents` carries titles and abstracts, or only a hash of them.
     #[arg(long, default_value = "keep", value_name = "keep|hash")]
     pub text: pubtag_parquet::TextPolicy,
@@ -478,10 +484,11 @@ pub struct EvaluateArgs {
     #[arg(long, value_enum, default_value_t)]
     pub labels: Labels,
 
-    /// Tokens of consecutive sentences that the model reads at a time, where the corpus has only tokens; documents with
-    /// a text of their own are read as `pubtag run` reads them.
-    #[arg(long, default_value_t = 100, value_name = "TOKENS")]
-    pub context_words: usize,
+    /// Words of consecutive sentences that the model reads at a time, or `document` for all at once, as in `pubtag run`
+    /// [default: what the model was trained with; where its config.json does not say, `document`, or 100 for a corpus
+    /// of tokens without text].
+    #[arg(long, alias = "context-words", value_name = "WORDS|document")]
+    pub context: Option<Context>,
 
     /// How tags are chosen: the best sequence that obeys IOB2, or each word's best tag by itself.
     #[arg(long, default_value = "constrained", value_name = "constrained|argmax")]

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use pubtag_ner::{Aggregation, Decoding, Precision};
+use pubtag_ner::{Aggregation, Checkpoint, Decoding, Precision};
 use pubtag_parquet::TextPolicy;
 use pubtag_pubmed::{ReadOptions, TextColumns};
 use pubtag_schemas::ModelFiles;
+use pubtag_tokenize::Context;
 
 use crate::bundled::named_or_bundled;
 use crate::cli::RunArgs;
@@ -31,6 +32,8 @@ pub struct RunConfig {
     pub decode: Decoding,
     /// How sub-tokens become words.
     pub aggregation: Aggregation,
+    /// How much of a document the model reads at a time; `None` leaves it to the model.
+    pub context: Option<Context>,
     /// What `documents` carries of the text.
     pub text: TextPolicy,
     /// When rejects fail the run.
@@ -56,6 +59,7 @@ impl RunConfig {
             device: DeviceConfig::check(args.device),
             decode: args.decode,
             aggregation: args.aggregation,
+            context: args.context,
             text: args.text,
             max_rejects: args.max_rejects,
             read: ReadOptions {
@@ -69,10 +73,15 @@ impl RunConfig {
         })
     }
 
+    /// How much of a document the model reads at a time: what the user says, else what the model was trained with.
+    pub fn context(&self, checkpoint: &Checkpoint) -> Context {
+        self.context.unwrap_or_else(|| checkpoint.context_words().into())
+    }
+
     /// The settings that change what is written for the same input and model: they go into every fingerprint.
     ///
     /// Device, threads and token budget do not: they change results by no more than rounding does.
-    pub fn decisive_settings(&self) -> BTreeMap<String, String> {
+    pub fn decisive_settings(&self, checkpoint: &Checkpoint) -> BTreeMap<String, String> {
         let mut settings = BTreeMap::from([
             ("aggregation".to_owned(), self.aggregation.to_string()),
             ("decode".to_owned(), self.decode.to_string()),
@@ -80,7 +89,9 @@ impl RunConfig {
         ]);
         // Absent unless set, so that a full run does not differ from one before these existed.
         let ReadOptions { accept_partial, limit, format, columns } = &self.read;
+        let context = Some(self.context(checkpoint)).filter(|context| *context != Context::Document);
         let given = [
+            ("context", context.map(|context| context.to_string())),
             ("limit", limit.map(|limit| limit.to_string())),
             ("input_format", format.map(|format| format.to_string())),
             ("id_column", columns.id.clone()),

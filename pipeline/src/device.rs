@@ -5,11 +5,11 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use pubtag_ner::{
-    Checkpoint, ClassifierSetup, CudaSettings, Device, NerError, Precision, Tag, TagConfig, cuda_devices,
+    Aggregation, Checkpoint, ClassifierSetup, CudaSettings, Decoding, Device, NerError, Precision, Tag, TagConfig,
+    cuda_devices,
 };
 
 use crate::cli::DeviceArgs;
-use crate::config::RunConfig;
 use crate::exit::Failure;
 use crate::processors::physical_cores;
 
@@ -135,11 +135,15 @@ impl DeviceConfig {
 ///
 /// # Errors
 /// A device asked for is not there, or the model cannot be loaded on it.
-pub(crate) fn start(config: &RunConfig, checkpoint: &Checkpoint) -> Result<(TagConfig, Tag), Failure> {
-    let devices = config.device.choice.choose().map_err(of_model)?;
-    let setup = config.device.setup(devices[0]);
-    let tag_config = TagConfig { devices, setup, aggregation: config.aggregation, decoding: config.decode };
-    use_threads(config.device.threads)?;
+pub(crate) fn start(
+    device: &DeviceConfig,
+    checkpoint: &Checkpoint,
+    aggregation: Aggregation,
+    decoding: Decoding,
+) -> Result<(TagConfig, Tag), Failure> {
+    let devices = device.choice.choose().map_err(of_model)?;
+    let setup = device.setup(devices[0]);
+    let tag_config = TagConfig { devices, setup, aggregation, decoding };
     let tag = Tag::start(checkpoint, &tag_config).map_err(of_model)?;
     Ok((tag_config, tag))
 }

@@ -54,7 +54,7 @@ impl RunRecord {
             model,
             device: None,
             threads: config.device.threads.get(),
-            settings: config.decisive_settings(),
+            settings: config.decisive_settings(checkpoint),
             inputs: settled,
             identity: Identity::default(),
             statuses: BTreeMap::new(),

@@ -10,7 +10,7 @@ use pubtag_parquet::{Ledger, Output, Recipe, Standing, UnitReport, Write, WriteC
 use pubtag_pubmed::{InputFormat, Inputs, Source};
 use pubtag_schemas::InputUnit;
 use pubtag_stream::{Fault, Flow, Meter, stage, stage_from};
-use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
+use pubtag_tokenize::Tokenize;
 use uuid::Uuid;
 
 use crate::config::RunConfig;
@@ -20,6 +20,7 @@ use crate::progress::{Position, Progress};
 use crate::record::RunRecord;
 use crate::report::{InputLine, InputStatus, Report};
 use crate::signals::Shutdown;
+use crate::training::predict::tokenizer;
 
 /// What writes the output, as provenance.
 pub const PROGRAM: &str = concat!("pubtag ", env!("CARGO_PKG_VERSION"));
@@ -50,7 +51,8 @@ pub async fn run(config: &RunConfig, shutdown: &Shutdown, quiet: bool) -> Result
 
     let mut record = RunRecord::new(started, run_id, config, &checkpoint, recipe.model_id.clone(), plan.settled);
     if !plan.units.is_empty() {
-        let (tag_config, tag) = device::start(config, &checkpoint)?;
+        device::use_threads(config.device.threads)?;
+        let (tag_config, tag) = device::start(&config.device, &checkpoint, config.aggregation, config.decode)?;
         record.runs_on(&tag_config);
         let stats = tag.stats();
         let meters = Meters::new();
@@ -78,9 +80,7 @@ fn tagging(
     meters: &Meters,
     shutdown: &Shutdown,
 ) -> Result<Flow<pubtag_schemas::Packet<pubtag_schemas::TaggedRecord>>, Failure> {
-    let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), WindowSize::of_model(checkpoint.max_tokens()))
-        .map_err(|error| Failure::new(error.kind(), error))?;
-
+    let tokenizer = tokenizer(checkpoint)?.with_context(config.context(checkpoint));
     let source = Source::new(units, config.read.clone(), shutdown.drain.clone()).flow(meters.source.clone());
     let flow = stage_from(Source::NAME, source, QUEUE_CAPACITY, meters.source.clone());
     let flow = stage(Tokenize::new(tokenizer, config.device.threads), flow, QUEUE_CAPACITY, meters.tokenize.clone());
@@ -91,7 +91,7 @@ fn recipe(config: &RunConfig, checkpoint: &Checkpoint) -> Recipe {
     let sha256 = checkpoint.fingerprint().to_owned();
     let model_id = format!("{}@{}", checkpoint.name(), &sha256[..12]);
     let named_after_file = config.read.format.is_some_and(InputFormat::names_after_file);
-    Recipe { model_id, model_sha256: sha256, settings: config.decisive_settings(), named_after_file }
+    Recipe { model_id, model_sha256: sha256, settings: config.decisive_settings(checkpoint), named_after_file }
 }
 
 fn write_config(config: &RunConfig, recipe: Recipe) -> WriteConfig {

@@ -9,12 +9,14 @@
 
 mod annotation;
 mod citation;
+mod context;
 mod corpus;
 mod date;
 mod hex;
 mod model_files;
 mod packet;
 mod reject;
+mod sentences;
 pub mod table;
 pub mod tables;
 mod text;
@@ -23,12 +25,14 @@ mod window;
 
 pub use annotation::{Annotation, TaggedDocument, TaggedRecord};
 pub use citation::{Citation, Deletion, DocId, Pmid, PmidError, Record};
+pub use context::{Packing, context_after};
 pub use corpus::{AnnotatedDocument, ConceptIds, Layout, Mention, Passage, Token};
 pub use date::{CivilDate, PubDate};
 pub use hex::hex;
 pub use model_files::ModelFiles;
 pub use packet::{Close, Outcome, Packet, Tally};
 pub use reject::{MAX_RAW_BYTES, Reject, RejectReason};
+pub use sentences::{Sentences, trimmed};
 pub use text::{AbstractSegment, CharOffsets, CitationText, Section, SectionKind};
 pub use unit::{InputUnit, Place};
 pub use window::{TokenSpan, TokenWindow, TokenizedDocument, TokenizedRecord};
@@ -39,4 +43,4 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// Version of what the program computes from the same input, model and settings; part of every fingerprint.
 ///
 /// It changes only when a release would annotate the same citation differently, so that an upgrade re-tags nothing.
-pub const OUTPUT_VERSION: u32 = 1;
+pub const OUTPUT_VERSION: u32 = 2;

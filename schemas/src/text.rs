@@ -63,7 +63,9 @@ impl Section {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CitationText {
     text: String,
-    title_bytes: usize,
+    title: Range<usize>,
+    /// Labels included.
+    abstract_bytes: Range<usize>,
     sections: Vec<Section>,
 }
 
@@ -91,7 +93,16 @@ impl CitationText {
             let kind = SectionKind::Abstract { label: segment.label, nlm_category: segment.nlm_category };
             sections.push(Section { kind, bytes: start..text.len() });
         }
-        Self { text, title_bytes: title.len(), sections }
+        let abstract_bytes = title.len() + 1..text.len();
+        Self { text, title: 0..title.len(), abstract_bytes, sections }
+    }
+
+    /// A text as it is, of a document that is not a citation: offsets count in it. Its parts, in rising order and on
+    /// character boundaries, are sections of an abstract.
+    pub fn of_parts(text: &str, parts: impl IntoIterator<Item = Range<usize>>) -> Self {
+        let kind = SectionKind::Abstract { label: None, nlm_category: None };
+        let sections = parts.into_iter().map(|bytes| Section { kind: kind.clone(), bytes }).collect();
+        Self { text: text.to_owned(), title: 0..0, abstract_bytes: 0..text.len(), sections }
     }
 
     /// The whole text.
@@ -101,17 +112,22 @@ impl CitationText {
 
     /// The title.
     pub fn title(&self) -> &str {
-        &self.text[..self.title_bytes]
+        &self.text[self.title.clone()]
     }
 
     /// The abstract, labels included; empty where the citation has none.
     pub fn abstract_text(&self) -> &str {
-        &self.text[self.title_bytes + 1..]
+        &self.text[self.abstract_bytes.clone()]
     }
 
     /// The sections in text order: the title first, then the segments of the abstract.
     pub fn sections(&self) -> &[Section] {
         &self.sections
+    }
+
+    /// Where sections begin and end, in bytes and in rising order: no sentence crosses one of these.
+    pub fn borders(&self) -> Vec<usize> {
+        self.sections.iter().flat_map(|section| [section.bytes.start, section.bytes.end]).collect()
     }
 
     /// The section that holds a byte of the text; for the space between two sections, the one before it.

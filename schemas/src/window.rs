@@ -13,6 +13,9 @@ pub struct TokenWindow {
     pub spans: Vec<Option<TokenSpan>>,
     /// Number, in the whole document and from 0, of the first token of the window that is not special.
     pub first_token: u32,
+    /// Number of the context that the window is of, in the document and from 0: windows of different contexts share no
+    /// token, and nothing reaches from one into the next.
+    pub context: u32,
 }
 
 /// Where a token stands in its document.
@@ -33,12 +36,13 @@ impl TokenSpan {
     }
 }
 
-/// A citation and its windows, in text order; none if its text holds no token.
+/// A citation and its windows, in text order; none if its text holds no token. Of a long text these are the last: those
+/// before came as [`TokenizedRecord::Windows`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenizedDocument {
     /// The citation.
     pub citation: Box<Citation>,
-    /// Its windows. Neighbours overlap by the stride; together they hold every token of the text.
+    /// Its windows. Those of one context overlap by the stride; together they hold every token of the text.
     pub windows: Vec<TokenWindow>,
     /// Tokens of the whole text, special tokens not counted.
     pub token_count: u32,
@@ -47,6 +51,8 @@ pub struct TokenizedDocument {
 /// A [`Record`](crate::Record) after tokenization.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TokenizedRecord {
+    /// Windows of a long text, whose citation comes after them.
+    Windows(Vec<TokenWindow>),
     /// A citation, ready for the model.
     Document(TokenizedDocument),
     /// A deletion, passed on.

@@ -11,6 +11,7 @@ mod kill;
 mod looking;
 mod main_job;
 mod readers;
+mod reading;
 mod real_input;
 mod replacing;
 mod training;

@@ -77,6 +77,27 @@ impl PubTag {
         Outcome::of(&output)
     }
 
+    /// Runs the program to its end, which must be exit code 0; its largest resident set in MiB.
+    #[cfg(target_os = "linux")]
+    pub fn peak_mebibytes(mut self) -> f64 {
+        self.command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = self.start();
+        let status_file = format!("/proc/{}/status", child.id());
+        let mut peak = 0.0;
+        loop {
+            // A process that has just ended has no memory any more.
+            let text = std::fs::read_to_string(&status_file).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
+            peak = kilobytes.map_or(peak, |kilobytes| kilobytes / 1024.0);
+            if let Some(status) = child.try_wait().expect("the program can be waited for") {
+                assert!(status.success(), "the program ended with {status}");
+                return peak;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
     /// Runs the program to its end, which must be exit code 0.
     pub fn succeed(self) -> Outcome {
         let outcome = self.end();

@@ -29,7 +29,6 @@ mod reader;
 mod remark;
 pub mod score;
 mod segment;
-pub mod sentences;
 mod stats;
 mod tagged;
 mod tagging;

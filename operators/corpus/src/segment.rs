@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use pubtag_schemas::{AnnotatedDocument, Token};
+use pubtag_schemas::{AnnotatedDocument, Sentences, Token, trimmed};
 
 use crate::remark::{Notes, RemarkKind};
-use crate::sentences::{sentences, trim};
 use crate::words::words;
 
 /// The document with sentences and tokens: its own where it has them, else those of
-/// [`sentences`](crate::sentences::sentences) and [`words`](crate::words::words).
+/// [`Sentences`] and [`words`](crate::words::words).
 ///
 /// No mention is lost to a border: tokens begin and end where mentions do, and no sentence ends inside one. Every
 /// character that is not white space belongs to a token.
@@ -35,7 +34,7 @@ fn cut(document: &AnnotatedDocument) -> (AnnotatedDocument, usize) {
     document.sentences = if document.sentences.is_empty() {
         let borders: Vec<usize> =
             document.passages.iter().flat_map(|passage| [passage.bytes.start, passage.bytes.end]).collect();
-        sentences(&document.text, &borders, &whole)
+        Sentences::new(&document.text, &borders).keeping(whole).collect()
     } else {
         let covering = cover(&document.text, &document.sentences);
         let all = covering.len();
@@ -68,7 +67,7 @@ fn cover(text: &str, sentences: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut all = Vec::with_capacity(sentences.len());
     let mut end = 0;
     for sentence in sentences.iter().cloned().chain(std::iter::once(text.len()..text.len())) {
-        let between = trim(text, end..sentence.start.max(end));
+        let between = trimmed(text, end..sentence.start.max(end));
         all.extend((!between.is_empty()).then_some(between));
         end = sentence.end.max(end);
         all.extend((!sentence.is_empty()).then_some(sentence));

@@ -2,46 +2,66 @@
 
 use std::num::NonZeroUsize;
 
-use pubtag_schemas::TokenizedRecord;
+use pubtag_schemas::{TokenWindow, TokenizedDocument, TokenizedRecord};
 
 use crate::MicroBatch;
 
 /// At most this many records wait in a run, so that records without tokens (deletions, rejects) do not pile up.
 const MAX_RECORDS: usize = 1024;
 
-/// Whole records in input order, at most a token budget of them; a single document may be larger.
-#[derive(Debug, Default)]
-pub(crate) struct Run {
-    pub(crate) records: Vec<TokenizedRecord>,
-    tokens: usize,
+/// What is tagged together.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Run {
+    /// Whole records in input order, at most a token budget of them; a single document may be larger.
+    Records(Vec<TokenizedRecord>),
+    /// Windows of a long document, of which more are to come.
+    Piece(Vec<TokenWindow>),
+    /// A long document with its last windows.
+    LastPiece(TokenizedDocument),
 }
 
 /// Collects records into runs.
 #[derive(Debug)]
 pub(crate) struct Runs {
     budget: usize,
-    open: Run,
+    records: Vec<TokenizedRecord>,
+    tokens: usize,
+    /// The next document has come in part.
+    in_pieces: bool,
 }
 
 impl Runs {
     pub(crate) fn new(token_budget: NonZeroUsize) -> Self {
-        Self { budget: token_budget.get(), open: Run::default() }
+        Self { budget: token_budget.get(), records: Vec::new(), tokens: 0, in_pieces: false }
     }
 
-    /// Takes a record; gives back the run that is full without it.
-    pub(crate) fn push(&mut self, record: TokenizedRecord) -> Option<Run> {
-        let tokens = model_tokens(&record);
-        let full = self.open.tokens > 0 && self.open.tokens + tokens > self.budget;
-        let finished = if full || self.open.records.len() >= MAX_RECORDS { self.finish() } else { None };
-        self.open.records.push(record);
-        self.open.tokens += tokens;
+    /// Takes a record; gives back the runs that are full without it or made of it alone.
+    pub(crate) fn push(&mut self, record: TokenizedRecord) -> impl Iterator<Item = Run> + use<> {
+        let piece = match record {
+            TokenizedRecord::Windows(windows) => {
+                self.in_pieces = true;
+                Run::Piece(windows)
+            }
+            TokenizedRecord::Document(document) if std::mem::take(&mut self.in_pieces) => Run::LastPiece(document),
+            record => return self.push_whole(record).into_iter().chain(None),
+        };
+        self.finish().into_iter().chain(Some(piece))
+    }
+
+    fn push_whole(&mut self, record: TokenizedRecord) -> Option<Run> {
+        let tokens: usize = windows(&record).iter().map(|window| window.ids.len()).sum();
+        let full = self.tokens > 0 && self.tokens + tokens > self.budget;
+        let finished = if full || self.records.len() >= MAX_RECORDS { self.finish() } else { None };
+        self.records.push(record);
+        self.tokens += tokens;
         finished
     }
 
     /// Gives back what is left: at the end of a commit unit.
     pub(crate) fn finish(&mut self) -> Option<Run> {
-        let run = std::mem::take(&mut self.open);
-        (!run.records.is_empty()).then_some(run)
+        self.tokens = 0;
+        let records = std::mem::take(&mut self.records);
+        (!records.is_empty()).then_some(Run::Records(records))
     }
 }
 
@@ -49,19 +69,21 @@ impl Run {
     /// The run's windows as micro-batches within the budget: one, unless a single document exceeds it.
     pub(crate) fn micro_batches(&self, token_budget: NonZeroUsize) -> Vec<MicroBatch> {
         let mut all = MicroBatch::default();
-        self.records.iter().flat_map(windows).for_each(|window| all.push(&window.ids));
+        let mut add = |windows: &[TokenWindow]| windows.iter().for_each(|window| all.push(&window.ids));
+        match self {
+            Self::Records(records) => records.iter().for_each(|record| add(windows(record))),
+            Self::Piece(windows) => add(windows),
+            Self::LastPiece(document) => add(&document.windows),
+        }
         all.split(token_budget.get())
     }
 }
 
-/// What the model has to read of a record, special tokens and overlaps included.
-fn model_tokens(record: &TokenizedRecord) -> usize {
-    windows(record).iter().map(|window| window.ids.len()).sum()
-}
-
-fn windows(record: &TokenizedRecord) -> &[pubtag_schemas::TokenWindow] {
+/// What the model has to read of a record.
+fn windows(record: &TokenizedRecord) -> &[TokenWindow] {
     match record {
         TokenizedRecord::Document(document) => &document.windows,
+        TokenizedRecord::Windows(windows) => windows,
         TokenizedRecord::Deletion(_) | TokenizedRecord::Reject(_) => &[],
     }
 }
@@ -71,7 +93,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{deletion, document};
+    use crate::testing::{deletion, document, document_of};
 
     fn budget(tokens: usize) -> NonZeroUsize {
         NonZeroUsize::new(tokens).unwrap()
@@ -84,14 +106,23 @@ mod tests {
 
     fn runs(lengths: &[Vec<usize>], tokens: usize) -> Vec<Run> {
         let mut open = Runs::new(budget(tokens));
-        let mut runs: Vec<_> = records(lengths).into_iter().filter_map(|record| open.push(record)).collect();
+        let mut runs: Vec<_> = records(lengths).into_iter().flat_map(|record| open.push(record)).collect();
         runs.extend(open.finish());
         assert!(open.finish().is_none());
         runs
     }
 
+    fn records_of(run: &Run) -> &[TokenizedRecord] {
+        let Run::Records(records) = run else { panic!("no document came in pieces") };
+        records
+    }
+
+    fn size(run: &Run) -> usize {
+        run.micro_batches(budget(usize::MAX)).iter().map(MicroBatch::token_count).sum()
+    }
+
     fn sizes(lengths: &[Vec<usize>], tokens: usize) -> Vec<usize> {
-        runs(lengths, tokens).iter().map(|run| run.tokens).collect()
+        runs(lengths, tokens).iter().map(size).collect()
     }
 
     #[test]
@@ -103,7 +134,7 @@ mod tests {
     #[test]
     fn a_document_above_the_budget_is_a_run_of_several_micro_batches() {
         let runs = runs(&[vec![3], vec![6, 6, 6, 2], vec![1]], 10);
-        assert_eq!(runs.iter().map(|run| run.tokens).collect::<Vec<_>>(), [3, 20, 1]);
+        assert_eq!(runs.iter().map(size).collect::<Vec<_>>(), [3, 20, 1]);
         let batches = runs[1].micro_batches(budget(10));
         assert_eq!(batches.iter().map(MicroBatch::token_count).collect::<Vec<_>>(), [6, 6, 8]);
     }
@@ -114,8 +145,28 @@ mod tests {
     }
 
     #[test]
+    fn a_document_in_pieces_is_a_run_for_each_piece() {
+        let (windows, last) = (|| document_of(&[9, 9]).windows, document_of(&[2]));
+        let given = [
+            document(&[3]),
+            TokenizedRecord::Windows(windows()),
+            TokenizedRecord::Windows(windows()),
+            TokenizedRecord::Document(last.clone()),
+            document(&[2]),
+        ];
+        let mut open = Runs::new(budget(10));
+        let runs: Vec<_> = given.into_iter().flat_map(|record| open.push(record)).collect();
+        let pieces = [Run::Piece(windows()), Run::Piece(windows()), Run::LastPiece(last)];
+        assert_eq!(runs[1..], pieces);
+        assert_eq!(
+            (records_of(&runs[0]), open.finish()),
+            (&[document(&[3])][..], Some(Run::Records(vec![document(&[2])])))
+        );
+    }
+
+    #[test]
     fn records_without_tokens_do_not_pile_up() {
-        let sizes: Vec<_> = runs(&vec![vec![]; 2500], 10).iter().map(|run| run.records.len()).collect();
+        let sizes: Vec<_> = runs(&vec![vec![]; 2500], 10).iter().map(|run| records_of(run).len()).collect();
         assert_eq!(sizes, [1024, 1024, 452]);
     }
 
@@ -126,13 +177,13 @@ mod tests {
             tokens in 1_usize..40,
         ) {
             let runs = runs(&lengths, tokens);
-            let all: Vec<_> = runs.iter().flat_map(|run| run.records.clone()).collect();
+            let all: Vec<_> = runs.iter().flat_map(|run| records_of(run).to_vec()).collect();
             prop_assert_eq!(all, records(&lengths));
             for run in &runs {
-                let with_tokens = run.records.iter().filter(|record| !windows(record).is_empty()).count();
-                prop_assert!(run.tokens <= tokens || with_tokens == 1);
+                let with_tokens = records_of(run).iter().filter(|record| !windows(record).is_empty()).count();
+                prop_assert!(size(run) <= tokens || with_tokens == 1);
                 let read: usize = run.micro_batches(budget(tokens)).iter().map(MicroBatch::token_count).sum();
-                prop_assert_eq!(read, run.tokens);
+                prop_assert_eq!(read, size(run));
                 for batch in run.micro_batches(budget(tokens)) {
                     prop_assert!(batch.token_count() <= tokens || batch.sequences().len() == 1);
                 }

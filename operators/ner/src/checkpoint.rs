@@ -68,6 +68,11 @@ impl Checkpoint {
         self.config.max_tokens()
     }
 
+    /// Words of consecutive sentences that the model learnt to read at a time; `None` where its directory says nothing.
+    pub fn context_words(&self) -> Option<NonZeroUsize> {
+        self.config.context_words
+    }
+
     /// What the model looks like.
     pub fn config(&self) -> &ModelConfig {
         &self.config

@@ -71,6 +71,9 @@ pub struct ModelConfig {
     pub attention_dropout: f64,
     /// Dropout before the classifier while training.
     pub classifier_dropout: f64,
+    /// Words of consecutive sentences that the model learnt to read at a time (`pubtag.context_words`); `None` for a
+    /// model that says nothing of it.
+    pub context_words: Option<NonZeroUsize>,
 }
 
 /// `config.json` as it stands, DistilBERT's names beside BERT's.
@@ -102,6 +105,14 @@ struct RawConfig {
     #[serde(alias = "attention_dropout")]
     attention_probs_dropout_prob: Option<f64>,
     classifier_dropout: Option<f64>,
+    #[serde(default)]
+    pubtag: RawPubtag,
+}
+
+/// What `pubtag train` adds.
+#[derive(Default, Deserialize)]
+struct RawPubtag {
+    context_words: Option<NonZeroUsize>,
 }
 
 impl ModelConfig {
@@ -179,6 +190,7 @@ impl Checker {
             hidden_dropout,
             attention_dropout: raw.attention_probs_dropout_prob.unwrap_or(0.1),
             classifier_dropout: raw.classifier_dropout.unwrap_or(hidden_dropout),
+            context_words: raw.pubtag.context_words,
         })
     }
 
@@ -287,6 +299,17 @@ mod tests {
         let config = with(json!({})).unwrap();
         assert_eq!((config.layer_norm_eps, config.activation), (1e-12, Activation::Gelu));
         assert_eq!((config.token_types, config.max_tokens().get()), (2, 64));
+    }
+
+    #[test]
+    fn the_context_that_a_model_learnt_with_is_read_and_what_else_pubtag_adds_is_passed_over() {
+        let context =
+            |pubtag| with(json!({"pubtag": pubtag})).map(|config| config.context_words.map(NonZeroUsize::get));
+        assert_eq!(context(json!({"context_words": 80, "version": 3})).unwrap(), Some(80));
+        assert_eq!(context(json!({})).unwrap(), None);
+        assert_eq!(with(json!({})).unwrap().context_words, None);
+        let error = context(json!({"context_words": 0})).unwrap_err();
+        assert!(matches!(&error, NerError::ConfigSyntax { .. }), "{error}");
     }
 
     #[test]

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use async_stream::try_stream;
 use futures::StreamExt;
-use pubtag_schemas::{Packet, TaggedDocument, TaggedRecord, TokenizedRecord};
+use pubtag_schemas::{
+    Annotation, Citation, Packet, TaggedDocument, TaggedRecord, TokenWindow, TokenizedDocument, TokenizedRecord,
+};
 use pubtag_stream::{Fault, Flow, Meter, Operator, spawn_blocking};
 use tracing::debug;
 
 use crate::batching::{Run, Runs};
+use crate::decode::DocumentDecoder;
 use crate::stats::{Size, TagStats};
 use crate::thread::ModelThreads;
 use crate::{
@@ -51,8 +54,8 @@ impl TagConfig {
 ///
 /// - *Ordering*: records keep their order, and so do the frames of their units. Micro-batches are cut in that order by
 ///   token budget, never across the end of a unit and never by timing.
-/// - *Memory*: two runs and one for each model, of at most a token budget (or one longer document) and 1024 records
-///   each, and the models: one on the CPU, two on each CUDA card.
+/// - *Memory*: two runs and one for each model, of at most a token budget (or one longer document, or a piece of a long
+///   one) and 1024 records each, the annotations of a long document, and the models: one on the CPU, two on each CUDA card.
 /// - *Cancellation*: dropping the output closes the model threads' channel; the micro-batches at hand end first.
 /// - *Rejects*: rejects and deletions pass through. A failing or panicking model is a fault.
 #[derive(Debug)]
@@ -112,28 +115,33 @@ impl Operator<Packet<TokenizedRecord>> for Tag {
     fn apply(self, input: Flow<Packet<TokenizedRecord>>, meter: Meter) -> Flow<Self::Output> {
         let steps = steps(input, Runs::new(self.token_budget));
         let in_flight = IN_FLIGHT + self.threads.count();
+        let mut pieces = Pieces { decoder: self.decoder.clone(), meter: meter.clone(), open: None };
         let tagger = Arc::new((self, meter));
         let mut tagged = steps
             .map(move |step| {
                 let tagger = tagger.clone();
                 async move {
                     match step? {
-                        Step::Frame(frame) => Ok(frame),
-                        Step::Run(run) => tagger.0.tag(run, &tagger.1).await.map(Packet::Items),
+                        Step::Frame(frame) => Ok(Tagged::Packet(frame)),
+                        Step::Run(run) => tagger.0.tag(run, &tagger.1).await,
                     }
                 }
             })
             .buffered(in_flight);
         Box::pin(try_stream! {
-            while let Some(packet) = tagged.next().await {
-                yield packet?;
+            while let Some(tagged) = tagged.next().await {
+                match tagged? {
+                    Tagged::Packet(packet) => yield packet,
+                    Tagged::Piece(windows, logits) => pieces.push(windows, logits).await?,
+                    Tagged::LastPiece(document, logits) => yield pieces.finish(document, logits).await?,
+                }
             }
         })
     }
 }
 
 impl Tag {
-    async fn tag(&self, run: Run, meter: &Meter) -> Result<Vec<TaggedRecord>, Fault> {
+    async fn tag(&self, run: Run, meter: &Meter) -> Result<Tagged, Fault> {
         let mut logits = Vec::new();
         for batch in run.micro_batches(self.token_budget) {
             let size = Size::of(&batch);
@@ -144,9 +152,57 @@ impl Tag {
             meter.add_busy(scored.took);
             logits.push(scored.logits);
         }
-        meter.add_items(run.records.len());
+        match run {
+            Run::Piece(windows) => Ok(Tagged::Piece(windows, logits)),
+            Run::LastPiece(document) => Ok(Tagged::LastPiece(document, logits)),
+            Run::Records(records) => {
+                meter.add_items(records.len());
+                let decoder = self.decoder.clone();
+                let decoded = spawn_blocking(meter, move || decode(&decoder, records, &logits)).await?;
+                Ok(Tagged::Packet(Packet::Items(decoded)))
+            }
+        }
+    }
+}
+
+/// What comes of a step.
+enum Tagged {
+    /// A frame, or records with their annotations.
+    Packet(Packet<TaggedRecord>),
+    /// A piece of a long document: decoded once all before it are.
+    Piece(Vec<TokenWindow>, Vec<Logits>),
+    /// The last of its pieces.
+    LastPiece(TokenizedDocument, Vec<Logits>),
+}
+
+/// A long document, decoded piece by piece.
+struct Pieces {
+    decoder: Arc<Decoder>,
+    meter: Meter,
+    /// What has been decoded, and the windows so far.
+    open: Option<(DocumentDecoder, usize)>,
+}
+
+impl Pieces {
+    async fn push(&mut self, windows: Vec<TokenWindow>, logits: Vec<Logits>) -> Result<(), Fault> {
         let decoder = self.decoder.clone();
-        spawn_blocking(meter, move || decode(&decoder, run.records, &logits)).await
+        let (mut document, count) = self.open.take().unwrap_or_else(|| (DocumentDecoder::new(&decoder), 0));
+        let decode = move || {
+            let mut rows = logits.iter().flat_map(Logits::rows);
+            windows.iter().for_each(|window| document.push(&decoder, window, &mut rows));
+            (document, count + windows.len())
+        };
+        self.open = Some(spawn_blocking(&self.meter, decode).await?);
+        Ok(())
+    }
+
+    async fn finish(&mut self, last: TokenizedDocument, logits: Vec<Logits>) -> Result<Packet<TaggedRecord>, Fault> {
+        self.push(last.windows, logits).await?;
+        let decoder = &self.decoder;
+        let (document, count) = self.open.take().unwrap_or_else(|| (DocumentDecoder::new(decoder), 0));
+        self.meter.add_items(1);
+        let document = tagged(last.citation, document.finish(decoder), last.token_count, count);
+        Ok(Packet::Items(vec![TaggedRecord::Document(document)]))
     }
 }
 
@@ -166,7 +222,7 @@ fn steps(mut input: Flow<Packet<TokenizedRecord>>, mut runs: Runs) -> Flow<Step>
                 Packet::Open(unit) => yield Step::Frame(Packet::Open(unit)),
                 Packet::Items(records) => {
                     for record in records {
-                        if let Some(run) = runs.push(record) {
+                        for run in runs.push(record) {
                             yield Step::Run(run);
                         }
                     }
@@ -185,17 +241,21 @@ fn steps(mut input: Flow<Packet<TokenizedRecord>>, mut runs: Runs) -> Flow<Step>
 /// Turns the logits of a run into the annotations of its documents.
 fn decode(decoder: &Decoder, records: Vec<TokenizedRecord>, logits: &[Logits]) -> Vec<TaggedRecord> {
     let mut rows = logits.iter().flat_map(Logits::rows);
-    let mut tag = |record| match record {
-        TokenizedRecord::Document(document) => TaggedRecord::Document(TaggedDocument {
-            annotations: decoder.decode(&document.windows, &mut rows),
-            token_count: document.token_count,
-            window_count: u32::try_from(document.windows.len()).unwrap_or(u32::MAX),
-            citation: document.citation,
-        }),
-        TokenizedRecord::Deletion(deletion) => TaggedRecord::Deletion(deletion),
-        TokenizedRecord::Reject(reject) => TaggedRecord::Reject(reject),
+    let tag = |record| match record {
+        TokenizedRecord::Document(TokenizedDocument { citation, windows, token_count }) => {
+            let annotations = decoder.decode(&windows, &mut rows);
+            Some(TaggedRecord::Document(tagged(citation, annotations, token_count, windows.len())))
+        }
+        TokenizedRecord::Deletion(deletion) => Some(TaggedRecord::Deletion(deletion)),
+        TokenizedRecord::Reject(reject) => Some(TaggedRecord::Reject(reject)),
+        // Runs keep these apart.
+        TokenizedRecord::Windows(_) => None,
     };
-    records.into_iter().map(&mut tag).collect()
+    records.into_iter().filter_map(tag).collect()
+}
+
+fn tagged(citation: Box<Citation>, annotations: Vec<Annotation>, token_count: u32, windows: usize) -> TaggedDocument {
+    TaggedDocument { citation, annotations, token_count, window_count: u32::try_from(windows).unwrap_or(u32::MAX) }
 }
 
 #[cfg(test)]

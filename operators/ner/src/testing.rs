@@ -49,6 +49,11 @@ pub(crate) fn deletion() -> TokenizedRecord {
 
 /// A document whose windows have these many tokens, one word of one letter each; neighbours do not overlap.
 pub(crate) fn document(lengths: &[usize]) -> TokenizedRecord {
+    TokenizedRecord::Document(document_of(lengths))
+}
+
+/// The same, not yet a record.
+pub(crate) fn document_of(lengths: &[usize]) -> TokenizedDocument {
     let count: usize = lengths.iter().sum();
     let mut first = 0;
     let windows = lengths.iter().map(|&length| {
@@ -58,10 +63,11 @@ pub(crate) fn document(lengths: &[usize]) -> TokenizedRecord {
             ids: (first..end).map(|token| token % 7).collect(),
             spans: (first..end).map(|token| Some(span(token))).collect(),
             first_token: first,
+            context: 0,
         };
         first = end;
         window
     });
     let (windows, token_count) = (windows.collect(), u32::try_from(count).expect("short"));
-    TokenizedRecord::Document(TokenizedDocument { citation: citation(&"a ".repeat(count)), windows, token_count })
+    TokenizedDocument { citation: citation(&"a ".repeat(count)), windows, token_count }
 }

@@ -51,7 +51,7 @@ fn every_entity_of_the_reference_is_found_with_its_score_and_no_other() {
     let (mut compared, mut worst) = (0, 0.0_f32);
     for line in text.lines() {
         let row: Row = serde_json::from_str(line).unwrap();
-        let windows = tokenizer.tokenize(&row.text).unwrap().windows;
+        let windows = tokenizer.tokenize(&row.text, &[]).unwrap().windows;
         let logits = classify(&mut *model, &windows);
         for aggregation in [Aggregation::Simple, Aggregation::First, Aggregation::Average, Aggregation::Max] {
             let expected: Vec<Entity> =
@@ -91,7 +91,7 @@ fn viterbi_gives_valid_entities_and_mostly_those_of_argmax() {
     let (mut same, mut all) = (0, 0);
     for line in text.lines().take(20) {
         let row: Row = serde_json::from_str(line).unwrap();
-        let windows = tokenizer.tokenize(&row.text).unwrap().windows;
+        let windows = tokenizer.tokenize(&row.text, &[]).unwrap().windows;
         let logits = classify(&mut *model, &windows);
         let spans = |decoder: &Decoder| {
             decoder.decode(&windows, &mut logits.rows()).into_iter().map(|one| one.bytes).collect::<Vec<_>>()

@@ -69,9 +69,9 @@ mod tests {
     }
 
     #[test]
-    fn the_fingerprint_of_version_1_never_changes() {
-        // Computed with Python's hashlib: sha256 of u64-LE length + bytes for "ff", "aa", "1", "text", "keep".
-        let expected = "6afacf3c4a3a1b603aa112e9d6d8b6276f1cd8539cba466e4331a85f4bda7ecf";
+    fn the_fingerprint_of_version_2_never_changes() {
+        // Computed with Python's hashlib: sha256 of u64-LE length + bytes for "ff", "aa", "2", "text", "keep".
+        let expected = "5138faa018413896ab7f23839a750910295541b2bf73e3f4351071818b1c58a7";
         assert_eq!(recipe(&[("text", "keep")]).fingerprint("ff"), expected);
     }
 }

@@ -2,16 +2,20 @@
 //!
 //! ```text
 //! Packet<Record> ─► Tokenize ─► Packet<TokenizedRecord>
-//!                      └ WindowTokenizer: the checkpoint's own tokenizer, then windows over its tokens
+//!                      └ Reading: contexts ─► the checkpoint's own tokenizer ─► windows over its tokens
 //! ```
 
+mod context;
 mod error;
 mod load;
 mod operator;
+mod reading;
+mod segment;
 mod tokenizer;
 mod windows;
 
+pub use context::{Context, ContextError};
 pub use error::TokenizeError;
 pub use operator::Tokenize;
 pub use tokenizer::{WindowTokenizer, Windows};
-pub use windows::{WindowSize, windows};
+pub use windows::WindowSize;

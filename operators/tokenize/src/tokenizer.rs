@@ -1,5 +1,6 @@
-//! One text into its windows.
+//! A model's tokenizer, and how it is read with.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use pubtag_schemas::{ModelFiles, TokenSpan, TokenWindow};
@@ -7,24 +8,26 @@ use pubtag_stream::without_panic;
 use tokenizers::{Encoding, Tokenizer};
 
 use crate::load::load;
-use crate::{TokenizeError, WindowSize, windows};
+use crate::reading::Reading;
+use crate::{Context, TokenizeError, WindowSize};
 
 /// A checkpoint's tokenizer that cuts its tokens into windows; clones share it.
 #[derive(Clone, Debug)]
 pub struct WindowTokenizer {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
-struct Inner {
+#[derive(Clone, Debug)]
+pub(crate) struct Inner {
     tokenizer: Tokenizer,
     /// Special tokens in front of every window.
-    prefix: Vec<u32>,
+    pub(crate) prefix: Vec<u32>,
     /// Special tokens behind every window.
-    suffix: Vec<u32>,
+    pub(crate) suffix: Vec<u32>,
     /// Tokens of the text in a full window.
-    length: usize,
-    stride: usize,
+    pub(crate) length: usize,
+    pub(crate) stride: usize,
+    pub(crate) context: Context,
 }
 
 /// The windows of a text.
@@ -37,7 +40,7 @@ pub struct Windows {
 }
 
 impl WindowTokenizer {
-    /// Opens a model's tokenizer.
+    /// Opens a model's tokenizer, to read whole documents.
     ///
     /// # Errors
     /// If there is none, it is not usable, or its special tokens and the stride leave no room in a window.
@@ -49,38 +52,71 @@ impl WindowTokenizer {
         if length <= stride {
             return Err(TokenizeError::NoRoom { max_tokens, special, stride });
         }
-        Ok(Self { inner: Arc::new(Inner { tokenizer, prefix, suffix, length, stride }) })
+        let context = Context::Document;
+        Ok(Self { inner: Arc::new(Inner { tokenizer, prefix, suffix, length, stride, context }) })
     }
 
-    /// Tokenizes a text.
+    /// The same tokenizer, reading so much of a document at a time.
+    #[must_use]
+    pub fn with_context(mut self, context: Context) -> Self {
+        Arc::make_mut(&mut self.inner).context = context;
+        self
+    }
+
+    /// Tokenizes a text. `borders` are the starts and ends of its sections, which no sentence crosses.
     ///
     /// Spans are bytes of the text as it was given, on character boundaries, without the white space around them, and
-    /// in order; words are numbered as the tokenizer splits them.
+    /// in order; words are numbered as the tokenizer splits them. Each context is tokenized by itself.
+    ///
+    /// *Memory*: all windows. The operator hands those of a long text on while it reads.
     ///
     /// # Errors
     /// If the tokenizer refuses the text, or it has more than 4 GiB.
-    pub fn tokenize(&self, text: &str) -> Result<Windows, TokenizeError> {
-        let Inner { tokenizer, length, stride, .. } = &*self.inner;
-        if u32::try_from(text.len()).is_err() {
-            return Err(TokenizeError::TooLong { bytes: text.len() });
-        }
-        let encoding = encode(tokenizer, text, false)?;
-        let words = words(&encoding);
-        let cut = windows(&words, *length, *stride);
-        let windows = cut.into_iter().map(|range| self.window(text, &encoding, &words, range)).collect();
-        Ok(Windows { windows, token_count: offset(encoding.len()) })
+    pub fn tokenize(&self, text: &str, borders: &[usize]) -> Result<Windows, TokenizeError> {
+        let (mut reading, mut windows) = (Reading::of(text)?, Vec::new());
+        while reading.step(&self.inner, text, borders, &mut windows)? {}
+        Ok(Windows { windows, token_count: reading.token_count() })
+    }
+}
+
+impl Inner {
+    /// Tokenizes a stretch of a text.
+    pub(crate) fn encode<'a>(&self, text: &'a str, bytes: Range<usize>) -> Result<Piece<'a>, TokenizeError> {
+        let text = &text[bytes.clone()];
+        Ok(Piece { text, start: bytes.start, encoding: encode(&self.tokenizer, text, false)? })
+    }
+}
+
+/// The tokens of a stretch of a text.
+pub(crate) struct Piece<'a> {
+    text: &'a str,
+    /// Where it begins.
+    start: usize,
+    encoding: Encoding,
+}
+
+impl Piece<'_> {
+    pub(crate) fn ids(&self) -> &[u32] {
+        self.encoding.get_ids()
     }
 
-    fn window(&self, text: &str, encoding: &Encoding, words: &[u32], range: std::ops::Range<usize>) -> TokenWindow {
-        let Inner { prefix, suffix, .. } = &*self.inner;
-        let ids = [prefix, &encoding.get_ids()[range.clone()], suffix].concat();
-        let mut spans = Vec::with_capacity(ids.len());
-        spans.resize(prefix.len(), None);
-        let offsets = &encoding.get_offsets()[range.clone()];
-        spans
-            .extend(offsets.iter().zip(&words[range.clone()]).map(|(&offsets, &word)| Some(span(text, offsets, word))));
-        spans.resize(ids.len(), None);
-        TokenWindow { ids, spans, first_token: offset(range.start) }
+    /// Where each token stands, by bytes of the whole text; words are numbered from `first_word` without gaps.
+    pub(crate) fn spans(&self, first_word: u32) -> impl Iterator<Item = TokenSpan> {
+        let (mut word, mut last) = (first_word, None);
+        self.encoding.get_offsets().iter().zip(self.encoding.get_word_ids()).map(move |(&offsets, id)| {
+            word += u32::from(last.is_some_and(|last| last != *id));
+            last = Some(*id);
+            self.span(offsets, word)
+        })
+    }
+
+    /// Byte-level tokenizers count the space before a word in, and cut inside characters; a span does neither.
+    fn span(&self, (start, end): (usize, usize), word: u32) -> TokenSpan {
+        let (start, end) = (self.text.floor_char_boundary(start), self.text.ceil_char_boundary(end));
+        let token = &self.text[start..end];
+        let start = start + (token.len() - token.trim_start().len());
+        let end = start.max(end - (token.len() - token.trim_end().len()));
+        TokenSpan { start_byte: offset(self.start + start), end_byte: offset(self.start + end), word }
     }
 }
 
@@ -98,29 +134,6 @@ fn special_tokens(tokenizer: &Tokenizer) -> Result<(Vec<u32>, Vec<u32>), Tokeniz
 fn encode(tokenizer: &Tokenizer, text: &str, special_tokens: bool) -> Result<Encoding, TokenizeError> {
     let encoded = without_panic(|| tokenizer.encode(text, special_tokens).map_err(|error| error.to_string()));
     encoded.flatten().map_err(|problem| TokenizeError::Encode { problem })
-}
-
-/// The word of each token, from 0 without gaps.
-fn words(encoding: &Encoding) -> Vec<u32> {
-    let mut word = 0;
-    let mut last = None;
-    let number = |id: &Option<u32>| {
-        if last.is_some_and(|last| last != *id) {
-            word += 1;
-        }
-        last = Some(*id);
-        word
-    };
-    encoding.get_word_ids().iter().map(number).collect()
-}
-
-/// Byte-level tokenizers count the space before a word in, and cut inside characters; a span does neither.
-fn span(text: &str, (start, end): (usize, usize), word: u32) -> TokenSpan {
-    let (start, end) = (text.floor_char_boundary(start), text.ceil_char_boundary(end));
-    let token = &text[start..end];
-    let start = start + (token.len() - token.trim_start().len());
-    let end = start.max(end - (token.len() - token.trim_end().len()));
-    TokenSpan { start_byte: offset(start), end_byte: offset(end), word }
 }
 
 fn offset(value: usize) -> u32 {

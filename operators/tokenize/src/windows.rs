@@ -22,28 +22,21 @@ impl WindowSize {
     }
 }
 
-/// Cuts tokens, given by the word that each belongs to, into windows of at most `length` that share at least `stride`.
+/// Where the window after a full one begins, of tokens that are given by the word that each belongs to. `None` if the
+/// range is no longer than a window.
 ///
-/// A window begins where a word begins, unless a single word fills the window before. The windows are in order and
-/// together hold every token; each but the last is full. `stride` must be less than `length`.
-pub fn windows(words: &[u32], length: usize, stride: usize) -> Vec<Range<usize>> {
-    let mut cut = Vec::with_capacity(words.len() / length + 1);
-    let mut start = 0;
-    while start < words.len() {
-        let end = words.len().min(start + length);
-        cut.push(start..end);
-        if end == words.len() {
-            break;
-        }
-        start = word_start(words, start + 1..end - stride + 1);
-    }
-    cut
-}
-
-/// The last place of a range at which a word begins; the last place of all if there is none.
-fn word_start(words: &[u32], range: Range<usize>) -> usize {
-    let last = range.end - 1;
-    range.rev().find(|&token| words[token] != words[token - 1]).unwrap_or(last)
+/// Windows have `length` tokens and share at least `stride`, which must be less. A window begins where a word begins,
+/// unless a single word fills the window before.
+pub(crate) fn next_window(
+    word: impl Fn(usize) -> u32,
+    tokens: Range<usize>,
+    length: usize,
+    stride: usize,
+) -> Option<usize> {
+    let places = tokens.start + 1..tokens.start + length - stride + 1;
+    let last = places.end - 1;
+    let word_start = |places: Range<usize>| places.rev().find(|&token| word(token) != word(token - 1));
+    (tokens.len() > length).then(|| word_start(places).unwrap_or(last))
 }
 
 #[cfg(test)]
@@ -51,6 +44,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// All windows of a run of tokens.
+    fn windows(words: &[u32], length: usize, stride: usize) -> Vec<Range<usize>> {
+        let next = |start: usize| next_window(|token| words[token], start..words.len(), length, stride);
+        let starts = std::iter::successors((!words.is_empty()).then_some(0), |&start| next(start));
+        starts.map(|start| start..words.len().min(start + length)).collect()
+    }
 
     /// The words of tokens, from the number of tokens of each word.
     fn words(lengths: &[usize]) -> Vec<u32> {

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use pubtag_schemas::{TokenSpan, TokenWindow};
-use pubtag_tokenize::{TokenizeError, WindowSize, WindowTokenizer, Windows};
+use pubtag_tokenize::{Context, TokenizeError, WindowSize, WindowTokenizer, Windows};
 use tokenizers::Tokenizer;
-use tokenizers::models::bpe::BPE;
+use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::processors::roberta::RobertaProcessing;
 
@@ -32,25 +32,38 @@ fn bert(max_tokens: usize, stride: usize) -> WindowTokenizer {
 
 /// Byte-level BPE as RoBERTa's, without merges: a token for every byte.
 fn bytewise(max_tokens: usize, stride: usize) -> WindowTokenizer {
+    byte_level(&[], max_tokens, stride)
+}
+
+/// Byte-level BPE with merges, of which the first that applies wins.
+fn byte_level(merges: &[(&str, &str)], max_tokens: usize, stride: usize) -> WindowTokenizer {
+    let folder = tempfile::tempdir().unwrap();
+    byte_level_tokenizer(merges, folder.path());
+    WindowTokenizer::open(folder.path(), size(max_tokens, stride)).unwrap()
+}
+
+/// The same as the library has it; it is saved in a folder.
+fn byte_level_tokenizer(merges: &[(&str, &str)], folder: &Path) -> Tokenizer {
     let mut alphabet: Vec<_> = ByteLevel::alphabet().into_iter().collect();
     alphabet.sort_unstable();
     let letters = alphabet.iter().map(char::to_string);
-    let tokens: Vec<_> = ["<s>".to_owned(), "</s>".to_owned()].into_iter().chain(letters).zip(0_u32..).collect();
-    let vocabulary: [_; 258] = tokens.try_into().unwrap();
-    let model = BPE::builder().vocab_and_merges(vocabulary, vec![]);
+    let merged = merges.iter().map(|(one, other)| format!("{one}{other}"));
+    let tokens = ["<s>".to_owned(), "</s>".to_owned()].into_iter().chain(letters).chain(merged).zip(0_u32..);
+    let vocabulary: Vocab = tokens.collect();
+    let merges: Vec<_> = merges.iter().map(|(one, other)| ((*one).to_owned(), (*other).to_owned())).collect();
+    let model = BPE::builder().vocab_and_merges(vocabulary, merges);
     let mut tokenizer = Tokenizer::new(model.build().unwrap());
     tokenizer.with_pre_tokenizer(Some(ByteLevel::new(false, true, true)));
     // Offsets that include the space before a word: they must not reach a span.
     let processor = RobertaProcessing::new(("</s>".into(), 1), ("<s>".into(), 0)).trim_offsets(false);
     tokenizer.with_post_processor(Some(processor));
-    let folder = tempfile::tempdir().unwrap();
-    tokenizer.save(folder.path().join("tokenizer.json"), false).unwrap();
-    WindowTokenizer::open(folder.path(), size(max_tokens, stride)).unwrap()
+    tokenizer.save(folder.join("tokenizer.json"), false).unwrap();
+    tokenizer
 }
 
 /// The text of each token of all windows, each token once.
 fn pieces(tokenizer: &WindowTokenizer, text: &str) -> Vec<String> {
-    let Windows { windows, token_count } = tokenizer.tokenize(text).unwrap();
+    let Windows { windows, token_count } = tokenizer.tokenize(text, &[]).unwrap();
     let tokens = tokens(&windows);
     assert_eq!(tokens.len(), token_count as usize);
     tokens.values().map(|(_, span)| text[span.bytes()].to_owned()).collect()
@@ -71,7 +84,7 @@ fn tokens(windows: &[TokenWindow]) -> BTreeMap<u32, (u32, TokenSpan)> {
 
 #[test]
 fn every_window_is_wrapped_in_special_tokens() {
-    let Windows { windows, token_count } = bert(10, 2).tokenize(&"gene ".repeat(20)).unwrap();
+    let Windows { windows, token_count } = bert(10, 2).tokenize(&"gene ".repeat(20), &[]).unwrap();
     assert_eq!((windows.len(), token_count), (3, 20));
     assert_eq!(windows.iter().map(|window| window.first_token).collect::<Vec<_>>(), [0, 6, 12]);
     for window in &windows {
@@ -92,13 +105,16 @@ fn truncation_and_padding_in_the_file_are_switched_off() {
         "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"});
     std::fs::write(folder.path().join("tokenizer.json"), value.to_string()).unwrap();
     let tokenizer = WindowTokenizer::open(folder.path(), size(64, 16)).unwrap();
-    assert_eq!(tokenizer.tokenize(&"gene ".repeat(20)).unwrap(), bert(64, 16).tokenize(&"gene ".repeat(20)).unwrap());
+    assert_eq!(
+        tokenizer.tokenize(&"gene ".repeat(20), &[]).unwrap(),
+        bert(64, 16).tokenize(&"gene ".repeat(20), &[]).unwrap()
+    );
 }
 
 #[test]
 fn a_text_without_tokens_has_no_windows() {
     for text in ["", " ", "\u{a0}\r\n\u{2009}"] {
-        assert_eq!(bert(64, 16).tokenize(text).unwrap(), Windows { windows: vec![], token_count: 0 }, "{text:?}");
+        assert_eq!(bert(64, 16).tokenize(text, &[]).unwrap(), Windows { windows: vec![], token_count: 0 }, "{text:?}");
     }
 }
 
@@ -137,7 +153,7 @@ fn byte_level_spans_are_whole_characters_without_the_space_before() {
 
 #[test]
 fn words_are_numbered_through_the_document() {
-    let Windows { windows, .. } = bert(8, 2).tokenize("Familial (de-ficiency) tumors, tumors").unwrap();
+    let Windows { windows, .. } = bert(8, 2).tokenize("Familial (de-ficiency) tumors, tumors", &[]).unwrap();
     let words: Vec<_> = tokens(&windows).values().map(|(_, span)| span.word).collect();
     // famil ##ial | ( | de | - | f ##i ##c … | ) | tumor ##s | , | tumor ##s
     assert_eq!(words.first_chunk(), Some(&[0, 0, 1, 2, 3, 4, 4]));
@@ -146,7 +162,7 @@ fn words_are_numbered_through_the_document() {
 
 #[test]
 fn a_special_token_spelled_out_is_that_token_as_in_transformers() {
-    let Windows { windows, .. } = bert(64, 16).tokenize("a [SEP] b").unwrap();
+    let Windows { windows, .. } = bert(64, 16).tokenize("a [SEP] b", &[]).unwrap();
     assert_eq!(windows[0].ids[2], SEP);
     assert_eq!(windows[0].spans[2].unwrap().bytes(), 2..7);
 }
@@ -159,7 +175,7 @@ fn a_vocabulary_alone_gives_the_same_windows() {
     }
     let from_vocabulary = WindowTokenizer::open(folder.path(), size(64, 16)).unwrap();
     for text in ["Hereditary Colon Cancer; café, 癌症 [SEP] 𝛽 (BRCA-1)", "x", "", "naïve [MASK] ß"] {
-        assert_eq!(from_vocabulary.tokenize(text).unwrap(), bert(64, 16).tokenize(text).unwrap(), "{text:?}");
+        assert_eq!(from_vocabulary.tokenize(text, &[]).unwrap(), bert(64, 16).tokenize(text, &[]).unwrap(), "{text:?}");
     }
 }
 
@@ -169,7 +185,7 @@ fn a_cased_vocabulary_stays_cased() {
     std::fs::write(folder.path().join("vocab.txt"), "[UNK]\n[CLS]\n[SEP]\nGene\ngene\n").unwrap();
     std::fs::write(folder.path().join("tokenizer_config.json"), r#"{"do_lower_case": false}"#).unwrap();
     let tokenizer = WindowTokenizer::open(folder.path(), size(64, 16)).unwrap();
-    assert_eq!(tokenizer.tokenize("Gene gene").unwrap().windows[0].ids, [1, 3, 4, 2]);
+    assert_eq!(tokenizer.tokenize("Gene gene", &[]).unwrap().windows[0].ids, [1, 3, 4, 2]);
 }
 
 #[test]
@@ -206,8 +222,104 @@ fn texts() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
 }
 
+#[test]
+fn each_context_is_tokenized_by_itself_and_windows_stay_in_text_order() {
+    let text = "Familial gout is. Colon cancer (e.g. a tumor) in many families of patients with it. Gene. No";
+    let context = Context::Words(NonZeroUsize::new(4).unwrap());
+    let contexts =
+        ["Familial gout is.", "Colon cancer (e.g. a tumor) in many families of patients with it.", "Gene. No"];
+    for tokenizer in [bert(10, 2), bytewise(10, 2)] {
+        let Windows { windows, token_count } = tokenizer.clone().with_context(context).tokenize(text, &[]).unwrap();
+        let mut expected = Vec::new();
+        let (mut first_token, mut word) = (0, 0);
+        for (context, part) in (0..).zip(contexts) {
+            let start = u32::try_from(text.find(part).unwrap()).unwrap();
+            let alone = tokenizer.tokenize(part, &[]).unwrap();
+            let moved = |span: TokenSpan| TokenSpan {
+                start_byte: span.start_byte + start,
+                end_byte: span.end_byte + start,
+                word: span.word + word,
+            };
+            let of_context: Vec<_> = alone.windows.into_iter().map(|window| TokenWindow {
+                ids: window.ids,
+                spans: window.spans.into_iter().map(|span| span.map(moved)).collect(),
+                first_token: window.first_token + first_token,
+                context,
+            });
+            word = of_context
+                .iter()
+                .flat_map(|window| window.spans.iter().flatten())
+                .map(|span| span.word + 1)
+                .max()
+                .unwrap();
+            first_token += alone.token_count;
+            expected.extend(of_context);
+        }
+        assert_eq!((windows, token_count), (expected, first_token));
+    }
+}
+
+#[test]
+fn a_border_ends_a_sentence_and_with_it_may_end_a_context() {
+    let tokenizer = bert(64, 16).with_context(Context::Words(NonZeroUsize::new(2).unwrap()));
+    let contexts = |borders: &[usize]| {
+        let windows = tokenizer.tokenize("Colon cancer gene cell", borders).unwrap().windows;
+        windows.iter().map(|window| window.context).collect::<Vec<_>>()
+    };
+    assert_eq!(contexts(&[]), [0]);
+    assert_eq!(contexts(&[0, 12, 13, 22]), [0, 1]);
+}
+
+/// A text too long to be tokenized at once, of words, marks and numbers.
+fn long_texts() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        6 => "[a-z]{1,9}", 2 => "[A-Z][a-z]{0,9}", 1 => "[0-9]{1,4}(\\.[0-9]{1,2})?",
+        1 => prop::sample::select(vec!["é", "İ", "癌症", "𝛽", "e\u{301}", "don't", "(-)-x", "a,b", "[SEP]", "…", "p<0.05"]).prop_map(str::to_owned),
+    ];
+    let gap = prop_oneof![20 => Just(" "), 2 => Just(", "), 1 => Just("  "), 1 => Just(" \n"), 1 => Just(" (")];
+    prop::collection::vec((word, gap), 300..400).prop_map(|words| {
+        let once: String = words.into_iter().flat_map(|(word, gap)| [word, gap.to_owned()]).collect();
+        once.repeat(150_000 / once.len() + 1)
+    })
+}
+
+/// The ids and, without the white space around them, the places of all tokens of a text that is tokenized as a whole.
+fn at_once(tokenizer: &Tokenizer, text: &str) -> Vec<(u32, usize, usize)> {
+    let encoding = tokenizer.encode(text, false).unwrap();
+    let token = |(&id, &(start, end)): (&u32, &(usize, usize))| {
+        let (start, end) = (text.floor_char_boundary(start), text.ceil_char_boundary(end));
+        let token = &text[start..end];
+        let start = start + token.len() - token.trim_start().len();
+        (id, start, start + token.trim().len())
+    };
+    encoding.get_ids().iter().zip(encoding.get_offsets()).map(token).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn a_long_text_has_the_tokens_and_words_that_it_has_as_a_whole(text in long_texts()) {
+        const MERGES: [(&str, &str); 8] =
+            [("Ġ", "a"), ("Ġ", "t"), ("e", "r"), ("Ġt", "h"), ("i", "n"), ("Ġa", "n"), ("o", "n"), ("Ċ", "Ġ")];
+        let folder = tempfile::tempdir().unwrap();
+        for (ours, theirs) in [
+            (bert(64, 16), Tokenizer::from_file(fixture().join("tokenizer.json")).unwrap()),
+            (byte_level(&MERGES, 64, 16), byte_level_tokenizer(&MERGES, folder.path())),
+        ] {
+            let Windows { windows, token_count } = ours.tokenize(&text, &[]).unwrap();
+            let found = tokens(&windows);
+            prop_assert_eq!(found.len(), token_count as usize);
+            let expected = at_once(&theirs, &text);
+            let found: Vec<_> =
+                found.values().map(|(id, span)| (*id, span.start_byte as usize, span.end_byte as usize)).collect();
+            prop_assert!(found == expected, "the first that differs: {:?}", found.iter().zip(&expected).find(|(one, other)| one != other));
+            check(&ours, &text, 64, 16);
+        }
+    }
+}
+
 fn check(tokenizer: &WindowTokenizer, text: &str, max_tokens: usize, stride: usize) {
-    let Windows { windows, token_count } = tokenizer.tokenize(text).unwrap();
+    let Windows { windows, token_count } = tokenizer.tokenize(text, &[]).unwrap();
     let tokens = tokens(&windows);
     assert!(tokens.keys().copied().eq(0..token_count), "every token is in some window");
     let mut last = TokenSpan { start_byte: 0, end_byte: 0, word: 0 };

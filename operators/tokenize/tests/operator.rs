@@ -12,7 +12,7 @@ use pubtag_schemas::{
     TokenizedRecord,
 };
 use pubtag_stream::{Flow, Meter, Operator};
-use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
+use pubtag_tokenize::{Context, Tokenize, WindowSize, WindowTokenizer};
 
 fn unit() -> Arc<InputUnit> {
     let uri = "/in/a.xml".to_owned();
@@ -62,6 +62,7 @@ fn short(packet: Packet<TokenizedRecord>) -> String {
             let ids: usize = document.windows.iter().map(|window| window.ids.len()).sum();
             format!("{}:{}/{ids}", document.citation.doc_id.as_str(), document.token_count)
         }
+        TokenizedRecord::Windows(windows) => format!("+{}", windows.len()),
         TokenizedRecord::Deletion(_) => "-".to_owned(),
         TokenizedRecord::Reject(_) => "!".to_owned(),
     };
@@ -94,5 +95,45 @@ async fn records_and_frames_keep_their_order_on_any_number_of_threads() {
         assert!(output[1].ends_with("gene cell:2/4"));
         assert_eq!((&*output[0], &output[2..]), ("(", &["- :0/0".to_owned(), "x:1/3".into(), ")".into()][..]));
         assert_eq!(meter.snapshot().items, 5);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_text_comes_in_pieces_that_together_are_its_windows() {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/tiny-bert");
+    let whole = WindowTokenizer::open(&model, WindowSize::of_model(NonZeroUsize::new(64).unwrap())).unwrap();
+    let title = "Gene cell. Of gout and so on ".repeat(20_000);
+    for context in [Context::Document, Context::Words(NonZeroUsize::new(100).unwrap())] {
+        let tokenizer = whole.clone().with_context(context);
+        let records = vec![citation("x"), citation(&title), deletion(), citation("gene")];
+        let packets = [Packet::Open(unit()), Packet::Items(records), close()].into_iter().map(Ok);
+        let operator = Tokenize::new(tokenizer.clone(), NonZeroUsize::MIN);
+        let output = operator.apply(Box::pin(futures::stream::iter(packets)), Meter::new("tokenize"));
+        let output: Vec<_> = output.map(Result::unwrap).collect().await;
+        let (mut windows, mut pieces) = (Vec::new(), 0);
+        for packet in &output {
+            let Packet::Items(records) = packet else { continue };
+            for record in records {
+                match record {
+                    TokenizedRecord::Windows(more) => windows.extend(more.iter().cloned()),
+                    TokenizedRecord::Document(document) if document.citation.text.title() == title => {
+                        windows.extend(document.windows.iter().cloned());
+                    }
+                    _ => continue,
+                }
+                pieces += 1;
+            }
+            let tokens = |record: &TokenizedRecord| match record {
+                TokenizedRecord::Windows(windows) => windows.iter().map(|window| window.ids.len()).sum(),
+                TokenizedRecord::Document(document) => document.windows.iter().map(|window| window.ids.len()).sum(),
+                _ => 0_usize,
+            };
+            assert!(records.iter().map(tokens).sum::<usize>() < 100_000);
+        }
+        let text = format!("{title} ");
+        let expected = tokenizer.tokenize(&text, &[0, title.len(), title.len() + 1]).unwrap();
+        assert_eq!(windows, expected.windows);
+        assert!(pieces > 3, "{pieces}");
+        assert_eq!(short(output.into_iter().rev().nth(1).unwrap()).split(' ').next_back(), Some("gene:1/3"));
     }
 }

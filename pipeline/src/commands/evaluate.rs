@@ -1,26 +1,28 @@
 //! `pubtag evaluate`.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
 
 use pubtag_corpus::score::bootstrap::{Bootstrap, Interval};
 use pubtag_corpus::score::errors::{ErrorList, Side, SpanError};
 use pubtag_corpus::score::spans::{self, Match};
 use pubtag_corpus::score::tags::{self, Mode, TokenTable};
 use pubtag_corpus::score::{Score, ScoreError, Scores, errors};
-use pubtag_ner::{Checkpoint, Decoder, Logits, classifier};
-use pubtag_schemas::{AnnotatedDocument, Layout};
+use pubtag_ner::Checkpoint;
+use pubtag_schemas::{AnnotatedDocument, Annotation, CitationText, Layout, Mention};
+use pubtag_tokenize::Context;
 use serde::Serialize;
 
 use crate::bundled::named_or_bundled;
 use crate::cli::EvaluateArgs;
-use crate::device::{DeviceConfig, of_model, use_threads};
+use crate::device::{self, DeviceConfig, of_model, use_threads};
 use crate::exit::{Exit, Failure};
 use crate::training::card::Seen;
 use crate::training::gold::{Gold, Labels, categories, is_ncbi};
-use crate::training::passages;
-use crate::training::predict::{Tokenized, tokenizer};
+use crate::training::passages::{self, Passage};
+use crate::training::predict::{returned, tagged, tokenizer};
 
 /// All figures of one model on one corpus.
 #[derive(Debug, Serialize)]
@@ -100,19 +102,73 @@ fn warn_of_unknown(gold: &Gold, checkpoint: &Checkpoint, labels: Labels) {
     }
 }
 
-/// The documents with what the model finds in them.
+/// The documents with what the model finds in them: read and tagged by the stages of a run.
 fn predict(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Result<Vec<AnnotatedDocument>, Failure> {
+    let device = DeviceConfig::check(args.device.clone());
+    let (_, tag) = device::start(&device, checkpoint, args.aggregation, args.decode)?;
     let tokenizer = tokenizer(checkpoint)?;
-    let passages = passages::as_tagged(&gold.documents, args.context_words);
-    let tokenized = Tokenized::new(passages, &tokenizer).map_err(|error| Failure::new(error.kind(), error))?;
-    let (device, setup) = DeviceConfig::check(args.device.clone()).first()?;
-    let mut model = classifier(checkpoint, device, setup).and_then(|open| open()).map_err(of_model)?;
-    let logits = tokenized.classify(&mut *model).map_err(of_model)?;
-    let decoder = Decoder::new(checkpoint.labels().clone(), args.aggregation, args.decode);
-    let mut found = tokenized.decode(&gold.documents, &decoder, &mut logits.iter().flat_map(Logits::rows));
+    let mut found = match reading(args, gold, checkpoint) {
+        Reading::Run(context) => {
+            let of_parts = |document: &AnnotatedDocument| {
+                CitationText::of_parts(&document.text, document.passages.iter().map(|passage| passage.bytes.clone()))
+            };
+            let texts: Vec<CitationText> = gold.documents.iter().map(of_parts).collect();
+            let found = tagged(texts.into_iter(), tokenizer.with_context(context), tag, device.threads)?;
+            gold.documents.iter().zip(found).map(|(document, found)| with_found(document, found)).collect()
+        }
+        Reading::Tokens(words) => {
+            let passages = passages::by_sentences(&gold.documents, || words.get());
+            let whole = |passage: &Passage| CitationText::of_parts(&passage.text, []);
+            let texts: Vec<CitationText> = passages.iter().map(whole).collect();
+            returned(&passages, tagged(texts.into_iter(), tokenizer, tag, device.threads)?, &gold.documents)
+        }
+    };
     // A model of four categories can be measured on one.
     found.iter_mut().for_each(|document| args.labels.apply(document));
     Ok(found)
+}
+
+/// A document with these annotations in place of its own mentions.
+fn with_found(document: &AnnotatedDocument, found: Vec<Annotation>) -> AnnotatedDocument {
+    let mention = |Annotation { bytes, label, .. }: Annotation| Mention::new(&document.text, bytes, &label);
+    AnnotatedDocument { mentions: found.into_iter().map(mention).collect(), ..document.clone() }
+}
+
+/// How the model reads a corpus.
+enum Reading {
+    /// As `pubtag run` reads the same texts.
+    Run(Context),
+    /// So many words of consecutive sentences, of a corpus that has only tokens.
+    Tokens(NonZeroUsize),
+}
+
+/// What is read together of tokens without text where neither the user nor the model says.
+const DEFAULT_WORDS: NonZeroUsize = NonZeroUsize::new(100).expect("100 is not 0");
+
+fn reading(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Reading {
+    let context = args.context.unwrap_or_else(|| checkpoint.context_words().into());
+    match context {
+        context if has_own_text(gold) => Reading::Run(context),
+        Context::Words(words) => Reading::Tokens(words),
+        Context::Document => Reading::Tokens(DEFAULT_WORDS),
+    }
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run(Context::Document) => f.write_str("each document whole, as `pubtag run` reads it"),
+            Self::Run(Context::Words(words)) => {
+                write!(f, "consecutive sentences of up to {words} words, as `pubtag run` reads them")
+            }
+            Self::Tokens(words) => write!(f, "consecutive sentences of up to {words} tokens; the corpus has no text"),
+        }
+    }
+}
+
+/// Whether the corpus has the text of its documents, not only tokens.
+fn has_own_text(gold: &Gold) -> bool {
+    gold.documents.iter().all(|document| document.layout == Layout::Source)
 }
 
 fn evaluate(
@@ -130,7 +186,7 @@ fn evaluate(
     };
     let has_parts = categories(&gold.documents).iter().any(|category| is_ncbi(category));
     let as_one = has_parts.then(|| tags::score(&merged(&gold.documents), &merged(found), Mode::Default)).transpose()?;
-    let own_text = gold.documents.iter().all(|document| document.layout == Layout::Source);
+    let own_text = has_own_text(gold);
     let spans = |by| own_text.then(|| spans::score(&gold.documents, found, by)).transpose();
     Ok(Evaluation {
         model: checkpoint.name(),
@@ -144,11 +200,7 @@ fn evaluate(
         decode: args.decode.to_string(),
         aggregation: args.aggregation.to_string(),
         precision: args.device.precision.to_string(),
-        reading: if own_text {
-            "each document whole, as `pubtag run` reads it".to_owned()
-        } else {
-            format!("consecutive sentences of up to {} tokens together", args.context_words)
-        },
+        reading: reading(args, gold, checkpoint).to_string(),
         entities: tags::score(&expected_tags, &found_tags, Mode::Default)?,
         entities_interval: Bootstrap::default().interval(&counts),
         entities_strict_iob2: tags::score(&expected_tags, &found_tags, Mode::Strict)?,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use arrow::array::AsArray;
@@ -66,6 +67,8 @@ struct ModelPage {
     intermediate_size: usize,
     vocab_size: usize,
     max_tokens: usize,
+    /// Words of consecutive sentences that it reads at a time; absent for a model that reads whole documents.
+    context_words: Option<usize>,
     /// SHA-256 over every file that changes what the model says.
     fingerprint: String,
     /// What `training.json` says, where `pubtag train` made the model.
@@ -90,6 +93,7 @@ impl ModelPage {
             intermediate_size: config.intermediate_size,
             vocab_size: config.vocab_size,
             max_tokens: checkpoint.max_tokens().get(),
+            context_words: checkpoint.context_words().map(NonZeroUsize::get),
             fingerprint: checkpoint.fingerprint().to_owned(),
             training,
         })
@@ -102,7 +106,9 @@ impl ModelPage {
         line(&mut text, "architecture", format_args!("{}, {shape}", self.architecture));
         line(&mut text, "parameters", grouped(self.parameters as u64));
         line(&mut text, "vocabulary", grouped(self.vocab_size as u64));
-        line(&mut text, "reads", format_args!("{} tokens at a time", self.max_tokens));
+        let context =
+            self.context_words.map_or_else(String::new, |words| format!(", sentences of up to {words} words"));
+        line(&mut text, "reads", format_args!("{} tokens at a time{context}", self.max_tokens));
         line(&mut text, "labels", self.labels.join(", "));
         line(&mut text, "fingerprint", &self.fingerprint);
         if let Some(command) = self.training.as_ref().and_then(|training| training["command"].as_str()) {

@@ -36,7 +36,7 @@ pub fn execute(args: RunArgs, quiet: bool) -> Result<u8, Failure> {
 }
 
 /// What the stream runs on.
-fn runtime(threads: NonZeroUsize) -> io::Result<Runtime> {
+pub(crate) fn runtime(threads: NonZeroUsize) -> io::Result<Runtime> {
     let blocking = threads.get() + SPARE;
     Builder::new_multi_thread().enable_all().worker_threads(WORKERS).max_blocking_threads(blocking).build()
 }

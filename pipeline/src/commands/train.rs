@@ -88,7 +88,7 @@ fn learn(
     watch: &mut Watch,
 ) -> Result<Vec<u8>, Failure> {
     let documents: Vec<AnnotatedDocument> = train.iter().flat_map(|gold| gold.documents.clone()).collect();
-    let set = TrainingSet::new(&by_sentences(&documents, args.context_words), &documents);
+    let set = TrainingSet::new(&by_sentences(&documents, || args.context_words), &documents);
     let labels = checkpoint.labels();
     let examples = |epoch: usize| {
         let seed = args.seed.wrapping_mul(1_000_003).wrapping_add(epoch as u64);
@@ -156,7 +156,7 @@ fn development(
     tokenizer: &WindowTokenizer,
 ) -> Result<Development, Failure> {
     let documents: Vec<AnnotatedDocument> = dev.iter().flat_map(|gold| gold.documents.clone()).collect();
-    let passages = by_sentences(&documents, args.context_words);
+    let passages = by_sentences(&documents, || args.context_words);
     let tokenized = Tokenized::new(passages, tokenizer).map_err(|error| Failure::new(error.kind(), error))?;
     let decoder = Decoder::new(checkpoint.labels().clone(), Aggregation::First, Decoding::Viterbi);
     Ok(Development { documents, tokenized, decoder })

@@ -65,7 +65,7 @@ impl TrainingSet {
         for (text, mentions) in &self.passages {
             let varied = (replaced > 0.0).then(|| self.vary(text, mentions, replaced, &mut random));
             let (text, mentions) = varied.as_ref().map_or((text, mentions), |(text, mentions)| (text, mentions));
-            let windows = tokenizer.tokenize(text)?.windows;
+            let windows = tokenizer.tokenize(text, &[])?.windows;
             examples.extend(windows.into_iter().map(|window| example(window, mentions, labels, label_tokens)));
         }
         Ok(examples)

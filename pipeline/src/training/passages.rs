@@ -1,13 +1,13 @@
-//! What a model reads at a time: some consecutive sentences, or a whole document.
+//! What a model reads at a time in training, and of corpora that have only tokens: some consecutive sentences.
 
 use std::ops::Range;
 
-use pubtag_schemas::{AnnotatedDocument, Annotation, Layout, Mention};
+use pubtag_schemas::{AnnotatedDocument, Annotation, Layout, Mention, Packing};
 
 /// A text for the model and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Passage {
-    /// The text of its parts, joined by one space.
+    /// Its document's own text, or that of its parts, joined by one space.
     pub(crate) text: String,
     /// In text order.
     parts: Vec<Part>,
@@ -30,52 +30,51 @@ impl Part {
     }
 }
 
-/// Joins consecutive sentences of a document while they have no more than so many tokens together; a longer sentence
-/// stands alone. Sentences without a document's mark go on from one to the next.
-pub(crate) fn by_sentences(documents: &[AnnotatedDocument], words: usize) -> Vec<Passage> {
+/// Packs consecutive sentences of a document into passages of at most as many words as `words` says of each, as a run
+/// does. Sentences without a document's mark go on from one to the next.
+pub(crate) fn by_sentences(documents: &[AnnotatedDocument], mut words: impl FnMut() -> usize) -> Vec<Passage> {
     let mut passages: Vec<Passage> = Vec::new();
-    let (mut room, mut goes_on) = (0, false);
+    let mut packing = Packing::default();
     for (number, document) in documents.iter().enumerate() {
-        goes_on &= document.id.is_none();
-        for sentence in &document.sentences {
-            let first = document.tokens.partition_point(|token| token.bytes.start < sentence.start);
-            let tokens = document.tokens[first..].iter().take_while(|token| token.bytes.end <= sentence.end).count();
-            let text = &document.text[sentence.clone()];
-            match passages.last_mut().filter(|_| goes_on && tokens <= room) {
-                Some(passage) => {
-                    passage.text.push(' ');
-                    let start = passage.text.len();
-                    passage.text.push_str(text);
-                    passage.parts.push(Part { document: number, bytes: sentence.clone(), start });
-                    room -= tokens;
-                }
-                None => {
-                    let part = Part { document: number, bytes: sentence.clone(), start: 0 };
-                    passages.push(Passage { text: text.to_owned(), parts: vec![part] });
-                    room = words.saturating_sub(tokens);
-                }
-            }
-            goes_on = true;
+        if document.id.is_some() {
+            packing.end();
         }
-        goes_on = document.id.is_none();
+        for sentence in &document.sentences {
+            let begins = packing.begins(&document.text[sentence.clone()], &mut words);
+            match passages.last_mut().filter(|_| !begins) {
+                Some(passage) => passage.go_on(number, document, sentence),
+                None => passages.push(Passage::of(number, document, sentence.clone())),
+            }
+        }
+        if document.id.is_some() {
+            packing.end();
+        }
     }
     passages
 }
 
-/// One passage for each document that has its own text; where the corpus has only tokens, those of
-/// [`by_sentences`].
-pub(crate) fn as_tagged(documents: &[AnnotatedDocument], words: usize) -> Vec<Passage> {
-    if documents.iter().any(|document| document.layout == Layout::Joined) {
-        return by_sentences(documents, words);
-    }
-    let whole = |(number, document): (usize, &AnnotatedDocument)| Passage {
-        text: document.text.clone(),
-        parts: vec![Part { document: number, bytes: 0..document.text.len(), start: 0 }],
-    };
-    documents.iter().enumerate().map(whole).collect()
-}
-
 impl Passage {
+    /// A stretch of a document.
+    fn of(number: usize, document: &AnnotatedDocument, bytes: Range<usize>) -> Self {
+        let text = document.text[bytes.clone()].to_owned();
+        Self { text, parts: vec![Part { document: number, bytes, start: 0 }] }
+    }
+
+    /// Adds the next sentence: with the text before it where that is the document's own, otherwise after a space.
+    fn go_on(&mut self, number: usize, document: &AnnotatedDocument, sentence: &Range<usize>) {
+        match self.parts.last_mut().filter(|part| part.document == number && document.layout == Layout::Source) {
+            Some(part) => {
+                self.text.push_str(&document.text[part.bytes.end..sentence.end]);
+                part.bytes.end = sentence.end;
+            }
+            None => {
+                self.text.push(' ');
+                self.parts.push(Part { document: number, bytes: sentence.clone(), start: self.text.len() });
+                self.text.push_str(&document.text[sentence.clone()]);
+            }
+        }
+    }
+
     /// The mentions inside it, as places in its text with their categories, in order; of those that overlap, the first.
     pub(crate) fn mentions(&self, documents: &[AnnotatedDocument]) -> Vec<(Range<usize>, String)> {
         let mut found: Vec<(Range<usize>, String)> = Vec::new();
@@ -166,17 +165,31 @@ mod tests {
     #[test]
     fn sentences_are_joined_within_documents_up_to_the_limit() {
         let documents = [document(Some("1"), &["a B c", "d e", "f"]), document(Some("2"), &["g H"])];
-        let texts: Vec<String> = by_sentences(&documents, 5).into_iter().map(|passage| passage.text).collect();
+        let texts: Vec<String> = by_sentences(&documents, || 5).into_iter().map(|passage| passage.text).collect();
         assert_eq!(texts, ["a B c d e", "f", "g H"]);
         let unmarked = [document(None, &["a B c"]), document(None, &["d e"]), document(None, &["f g h i j k l"])];
-        let texts: Vec<String> = by_sentences(&unmarked, 5).into_iter().map(|passage| passage.text).collect();
+        let texts: Vec<String> = by_sentences(&unmarked, || 5).into_iter().map(|passage| passage.text).collect();
         assert_eq!(texts, ["a B c d e", "f g h i j k l"]);
+    }
+
+    #[test]
+    fn a_passage_of_a_document_with_a_text_of_its_own_is_what_a_run_reads() {
+        let text = "One two.  Three four.\nFive six. Seven.";
+        let sentences: Vec<_> = pubtag_schemas::Sentences::new(text, &[]).collect();
+        let document =
+            AnnotatedDocument { id: Some(DocId::new("1")), text: text.into(), sentences, ..Default::default() };
+        let passages = by_sentences(std::slice::from_ref(&document), || 4);
+        let texts: Vec<&str> = passages.iter().map(|passage| passage.text.as_str()).collect();
+        let next = |before: &Range<usize>| pubtag_schemas::context_after(text, &[], before.end, 4.try_into().unwrap());
+        let read: Vec<&str> = std::iter::successors(next(&(0..0)), next).map(|bytes| &text[bytes]).collect();
+        assert_eq!(texts, ["One two.  Three four.", "Five six. Seven."]);
+        assert_eq!(texts, read);
     }
 
     #[test]
     fn what_is_found_in_a_passage_returns_to_its_documents_as_the_same_tags() {
         let documents = [document(None, &["a B c"]), document(None, &["D e F"])];
-        let passages = by_sentences(&documents, 100);
+        let passages = by_sentences(&documents, || 100);
         let [passage] = &passages[..] else { panic!("one passage") };
         let mentions = passage.mentions(&documents);
         assert_eq!(mentions.iter().map(|(bytes, _)| &passage.text[bytes.clone()]).collect::<Vec<_>>(), ["B", "D", "F"]);

@@ -1,14 +1,23 @@
-//! Passages through a model.
+//! What a model says of passages: while it is trained, and as `pubtag run` would find it.
 
-use pubtag_ner::{Checkpoint, Decoder, Logits, MicroBatch, NerError, TokenClassifier};
-use pubtag_schemas::{AnnotatedDocument, TokenWindow};
-use pubtag_tokenize::{TokenizeError, WindowTokenizer};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use pubtag_ner::{Checkpoint, Decoder, Tag};
+use pubtag_schemas::{
+    AnnotatedDocument, Annotation, Citation, CitationText, Close, DocId, InputUnit, Outcome, Packet, Place, PubDate,
+    Record, TaggedRecord, Tally, TokenWindow,
+};
+use pubtag_stream::{Fault, Flow, Meter, Operator};
+use pubtag_tokenize::{Tokenize, TokenizeError, WindowTokenizer};
 
 use super::passages::Passage;
-use crate::exit::Failure;
+use crate::commands::run::runtime;
+use crate::exit::{Exit, Failure};
 
-/// Tokens of a micro-batch.
-const TOKEN_BUDGET: usize = 4096;
+/// Texts of a packet.
+const PACKET: usize = 64;
 
 /// Passages and their windows.
 #[derive(Debug)]
@@ -21,7 +30,7 @@ pub(crate) struct Tokenized {
 impl Tokenized {
     /// Tokenizes passages.
     pub(crate) fn new(passages: Vec<Passage>, tokenizer: &WindowTokenizer) -> Result<Self, TokenizeError> {
-        let windows = passages.iter().map(|passage| Ok(tokenizer.tokenize(&passage.text)?.windows));
+        let windows = passages.iter().map(|passage| Ok(tokenizer.tokenize(&passage.text, &[])?.windows));
         Ok(Self { windows: windows.collect::<Result<_, TokenizeError>>()?, passages })
     }
 
@@ -33,29 +42,86 @@ impl Tokenized {
         decoder: &Decoder,
         rows: &mut impl Iterator<Item = &'a [f32]>,
     ) -> Vec<AnnotatedDocument> {
-        let without = |document: &AnnotatedDocument| AnnotatedDocument { mentions: Vec::new(), ..document.clone() };
-        let mut found: Vec<AnnotatedDocument> = documents.iter().map(without).collect();
-        for (passage, windows) in self.passages.iter().zip(&self.windows) {
-            passage.give_back(decoder.decode(windows, rows), &mut found);
-        }
-        found
+        let annotations = self.windows.iter().map(|windows| decoder.decode(windows, rows)).collect();
+        returned(&self.passages, annotations, documents)
     }
+}
 
-    /// The logits of every window, in order.
-    pub(crate) fn classify(&self, model: &mut dyn TokenClassifier) -> Result<Vec<Logits>, NerError> {
-        let mut logits = Vec::new();
-        let mut batch = MicroBatch::default();
-        for window in self.windows.iter().flatten() {
-            if !batch.is_empty() && batch.token_count() + window.ids.len() > TOKEN_BUDGET {
-                logits.push(model.classify(&std::mem::take(&mut batch))?);
-            }
-            batch.push(&window.ids);
-        }
-        if !batch.is_empty() {
-            logits.push(model.classify(&batch)?);
-        }
-        Ok(logits)
+/// The documents with what was found in their passages in place of their own mentions.
+pub(crate) fn returned(
+    passages: &[Passage],
+    annotations: Vec<Vec<Annotation>>,
+    documents: &[AnnotatedDocument],
+) -> Vec<AnnotatedDocument> {
+    let without = |document: &AnnotatedDocument| AnnotatedDocument { mentions: Vec::new(), ..document.clone() };
+    let mut found: Vec<AnnotatedDocument> = documents.iter().map(without).collect();
+    for (passage, annotations) in passages.iter().zip(annotations) {
+        passage.give_back(annotations, &mut found);
     }
+    found
+}
+
+/// What `pubtag run` finds in texts: by the operators that it tags with.
+///
+/// # Errors
+/// If the tokenizer or the model fails.
+pub(crate) fn tagged(
+    texts: impl Iterator<Item = CitationText> + Send + 'static,
+    tokenizer: WindowTokenizer,
+    tag: Tag,
+    threads: NonZeroUsize,
+) -> Result<Vec<Vec<Annotation>>, Failure> {
+    let runtime = runtime(threads).map_err(|error| Failure::new(Exit::Internal, error))?;
+    runtime.block_on(async {
+        let packets: Flow<_> = Box::pin(futures::stream::iter(packets(texts).map(Ok)));
+        let tokenized = Tokenize::new(tokenizer, threads).apply(packets, Meter::new("tokenize"));
+        let mut packets = tag.apply(tokenized, Meter::new("tag"));
+        let mut found = Vec::new();
+        while let Some(packet) = packets.next().await {
+            let packet = packet.map_err(|fault: Fault| Failure::new(fault.kind(), fault))?;
+            let Packet::Items(records) = packet else { continue };
+            found.extend(records.into_iter().filter_map(|record| match record {
+                TaggedRecord::Document(document) => Some(document.annotations),
+                TaggedRecord::Deletion(_) | TaggedRecord::Reject(_) => None,
+            }));
+        }
+        Ok(found)
+    })
+}
+
+/// Texts as a source would read them from one file.
+fn packets(texts: impl Iterator<Item = CitationText>) -> impl Iterator<Item = Packet<Record>> {
+    let unit = Arc::new(InputUnit {
+        index: 0,
+        uri: "corpus".to_owned(),
+        read_once: true,
+        sha256: None,
+        size: None,
+        modified_us: None,
+        generation: None,
+        file_seq: None,
+    });
+    let place = Place { unit: unit.clone(), ordinal: 0, byte_offset: 0 };
+    let mut records = texts.map(move |text| {
+        Record::Citation(Box::new(Citation {
+            doc_id: DocId::new(""),
+            pmid: None,
+            version: 1,
+            text,
+            pub_date: PubDate::default(),
+            date_revised: None,
+            journal: None,
+            language: None,
+            place: place.clone(),
+        }))
+    });
+    let items = std::iter::from_fn(move || {
+        let packet: Vec<_> = records.by_ref().take(PACKET).collect();
+        (!packet.is_empty()).then_some(Packet::Items(packet))
+    });
+    let (tally, outcome) = (Tally::default(), Outcome::Complete);
+    let close = Packet::Close(Close { unit: unit.clone(), tally, bytes: 0, sha256: String::new(), outcome });
+    std::iter::once(Packet::Open(unit)).chain(items).chain(std::iter::once(close))
 }
 
 /// The tokenizer of a checkpoint.

@@ -18,7 +18,7 @@ static MODEL: LazyLock<(WindowTokenizer, LabelSet)> = LazyLock::new(|| {
 fuzz_target!(|data: (&str, &[u8])| {
     let (text, bytes) = data;
     let (tokenizer, labels) = &*MODEL;
-    let windows = tokenizer.tokenize(text).expect("any text can be tokenized").windows;
+    let windows = tokenizer.tokenize(text, &[]).expect("any text can be tokenized").windows;
     let tokens: usize = windows.iter().map(|window| window.ids.len()).sum();
     let values: Vec<f32> = bytes.iter().cycle().take(if bytes.is_empty() { 0 } else { tokens * labels.count() })
         .map(|byte| f32::from(*byte) / 8.0 - 16.0).collect();

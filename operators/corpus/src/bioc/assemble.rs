@@ -74,7 +74,7 @@ fn build(bioc: &BiocDocument, unit: Unit) -> Result<Built, String> {
         text.push(passage.text.as_deref().unwrap_or_default());
         for sentence in &passage.sentences {
             let from = text.place(sentence.offset, start, sentence.text.as_deref().unwrap_or_default())?;
-            let range = crate::sentences::trim(&text.text, from);
+            let range = pubtag_schemas::trimmed(&text.text, from);
             sentences.extend((!range.is_empty()).then_some(range));
         }
         let mut infons = pairs(&passage.infons);

@@ -4,6 +4,7 @@
 //! windows ─► tokens (overlaps merged) ─► words (aggregation) ─► tags (Viterbi or argmax) ─► annotations
 //! ```
 
+mod document;
 mod options;
 mod spans;
 mod tagging;
@@ -14,6 +15,7 @@ use pubtag_schemas::{Annotation, TokenWindow};
 
 use crate::LabelSet;
 
+pub(crate) use document::DocumentDecoder;
 pub use options::{Aggregation, Decoding, OptionError};
 
 /// Turns a document's logits into annotations.
@@ -32,14 +34,10 @@ impl Decoder {
 
     /// Decodes a document's windows, in text order. `rows` yields the logits of every token of every window, in order.
     ///
-    /// The annotations stand in text order and do not overlap.
+    /// The annotations stand in text order and do not overlap; none reaches from one context into the next.
     pub fn decode<'a>(&self, windows: &[TokenWindow], rows: &mut impl Iterator<Item = &'a [f32]>) -> Vec<Annotation> {
-        let tokens = tokens::merge(windows, self.labels.count(), rows);
-        let words = words::aggregate(&tokens, self.aggregation);
-        let chosen = match self.decoding {
-            Decoding::Argmax => tagging::argmax(&words),
-            Decoding::Viterbi => tagging::viterbi(&words, self.labels.tags()),
-        };
-        spans::annotations(&words, &chosen, &self.labels)
+        let mut document = DocumentDecoder::new(self);
+        windows.iter().for_each(|window| document.push(self, window, rows));
+        document.finish(self)
     }
 }

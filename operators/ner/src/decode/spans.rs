@@ -7,29 +7,56 @@ use pubtag_schemas::Annotation;
 use super::words::Words;
 use crate::labels::{LabelSet, Tag};
 
-/// Joins the words of each entity. An inside tag that follows nothing of its type begins an entity.
-pub(super) fn annotations(words: &Words, chosen: &[usize], labels: &LabelSet) -> Vec<Annotation> {
-    let mut found = Vec::new();
-    let mut word = 0;
-    while word < chosen.len() {
-        let (Tag::Begin(kind) | Tag::Inside(kind)) = labels.tags()[chosen[word]] else {
-            word += 1;
-            continue;
-        };
-        let more = chosen[word + 1..].iter().take_while(|&&label| labels.tags()[label] == Tag::Inside(kind)).count();
-        let entity = word..word + 1 + more;
-        word = entity.end;
-        found.extend(annotation(words, chosen, entity, &labels.entity_types()[kind]));
-    }
-    found
+/// The entities of a document, word by word.
+#[derive(Debug, Default)]
+pub(super) struct Entities {
+    found: Vec<Annotation>,
+    open: Option<Entity>,
 }
 
-/// The annotation of an entity; none if its tokens stand for no text (a lone white-space token).
-fn annotation(words: &Words, chosen: &[usize], entity: Range<usize>, label: &str) -> Option<Annotation> {
-    let bytes = words.bytes[entity.start].start..words.bytes[entity.end - 1].end;
-    let count = entity.len() as f32;
-    let score = entity.map(|word| words.probability(word, chosen[word])).sum::<f32>() / count;
-    (!bytes.is_empty()).then(|| Annotation { bytes, label: label.to_owned(), score })
+/// An entity that the next word may belong to.
+#[derive(Debug)]
+struct Entity {
+    kind: usize,
+    bytes: Range<usize>,
+    words: usize,
+    /// Of the probabilities of its words' tags.
+    sum: f32,
+}
+
+impl Entities {
+    /// Takes the first words with the labels that were chosen for them. An inside tag that follows nothing of its type
+    /// begins an entity.
+    pub(super) fn add(&mut self, words: &Words, chosen: &[usize], labels: &LabelSet) {
+        for (word, &label) in chosen.iter().enumerate() {
+            let (bytes, probability) = (&words.bytes[word], words.probability(word, label));
+            let tag = labels.tags()[label];
+            if let Some(open) = self.open.as_mut().filter(|open| tag == Tag::Inside(open.kind)) {
+                open.bytes.end = bytes.end;
+                open.words += 1;
+                open.sum += probability;
+                continue;
+            }
+            self.close(labels);
+            if let Tag::Begin(kind) | Tag::Inside(kind) = tag {
+                self.open = Some(Entity { kind, bytes: bytes.clone(), words: 1, sum: probability });
+            }
+        }
+    }
+
+    /// Ends the entity at hand; it is none if its tokens stand for no text (a lone white-space token).
+    pub(super) fn close(&mut self, labels: &LabelSet) {
+        let Some(Entity { kind, bytes, words, sum }) = self.open.take() else { return };
+        if !bytes.is_empty() {
+            let label = labels.entity_types()[kind].clone();
+            self.found.push(Annotation { bytes, label, score: sum / words as f32 });
+        }
+    }
+
+    /// All entities, in text order.
+    pub(super) fn into_annotations(self) -> Vec<Annotation> {
+        self.found
+    }
 }
 
 #[cfg(test)]
@@ -49,7 +76,10 @@ mod tests {
         let words = Words { bytes, probabilities, labels: 5 };
         let flat =
             |found: Annotation| (found.bytes.start, found.bytes.end, found.label, (found.score * 100.0).round() as u32);
-        annotations(&words, &chosen, &labels).into_iter().map(flat).collect()
+        let mut entities = Entities::default();
+        entities.add(&words, &chosen, &labels);
+        entities.close(&labels);
+        entities.into_annotations().into_iter().map(flat).collect()
     }
 
     #[test]

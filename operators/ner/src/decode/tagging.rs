@@ -9,27 +9,90 @@ pub(super) fn argmax(words: &Words) -> Vec<usize> {
     words.rows().map(best).collect()
 }
 
-/// The most probable sequence of labels that is valid IOB2 (Viterbi, 1967; a transition is allowed or not).
-pub(super) fn viterbi(words: &Words, tags: &[Tag]) -> Vec<usize> {
-    let labels = tags.len();
-    let mut scores = vec![0.0_f64; labels]; // of the best valid sequence that ends in each label
-    let mut before: Vec<usize> = Vec::with_capacity(words.bytes.len() * labels); // the label before, on that sequence
-    for (word, row) in words.rows().enumerate() {
+/// How many words wait at least before it is looked which tags are settled.
+const WAITING: usize = 256;
+
+/// The most probable sequence of labels that is valid IOB2 (Viterbi, 1967; a transition is allowed or not), word by word.
+#[derive(Debug)]
+pub(super) struct Viterbi {
+    /// Of the best valid sequence that ends in each label; empty before the first word.
+    scores: Vec<f64>,
+    /// `[words, labels]` of the words that are not settled: the label before, on that sequence.
+    before: Vec<usize>,
+    labels: usize,
+    /// Words after which it is looked again what is settled.
+    look_at: usize,
+}
+
+impl Viterbi {
+    pub(super) fn new(labels: usize) -> Self {
+        Self { scores: Vec::new(), before: Vec::new(), labels, look_at: WAITING }
+    }
+
+    /// Takes those of the words that it has not seen; gives the labels of the first of them: all if the sequence ends
+    /// with them, otherwise those that no further word can change. The words without a label must be given again.
+    pub(super) fn choose(&mut self, words: &Words, tags: &[Tag], last: bool) -> Vec<usize> {
+        for row in words.rows().skip(self.before.len() / self.labels) {
+            self.step(row, tags);
+        }
+        if last {
+            let chosen = self.best().map_or_else(Vec::new, |best| self.trace_back(best));
+            (self.scores, self.before, self.look_at) = (Vec::new(), Vec::new(), WAITING);
+            return chosen;
+        }
+        if words.count() < self.look_at {
+            return Vec::new();
+        }
+        let settled = self.settled();
+        self.before.drain(..settled.len() * self.labels);
+        self.look_at = WAITING + 2 * (words.count() - settled.len());
+        settled
+    }
+
+    fn step(&mut self, row: &[f32], tags: &[Tag]) {
+        let (scores, labels) = (&self.scores, self.labels);
         let best = |label: usize| {
             let reachable = (0..labels).filter(|&last| follows(tags[last], tags[label]));
             reachable.max_by(|&a, &b| scores[a].total_cmp(&scores[b]).then(b.cmp(&a)))
         };
         let start = |label: usize| (!matches!(tags[label], Tag::Inside(_))).then_some(label);
         let step = |label: usize| {
-            let last = if word == 0 { start(label) } else { best(label) };
-            let so_far = last.map_or(f64::NEG_INFINITY, |last| scores[last]);
+            let first = scores.is_empty();
+            let last = if first { start(label) } else { best(label) };
+            let so_far = last.map_or(f64::NEG_INFINITY, |last| if first { 0.0 } else { scores[last] });
             (last.unwrap_or(label), so_far + f64::from(row[label].max(f32::MIN_POSITIVE)).ln())
         };
         let steps: Vec<_> = (0..labels).map(step).collect();
-        before.extend(steps.iter().map(|(last, _)| last));
-        scores = steps.into_iter().map(|(_, score)| score).collect();
+        self.before.extend(steps.iter().map(|(last, _)| last));
+        self.scores = steps.into_iter().map(|(_, score)| score).collect();
     }
-    trace_back(&scores, &before)
+
+    /// The label that the best sequence ends in; the first of equals.
+    fn best(&self) -> Option<usize> {
+        let scores = &self.scores;
+        (0..scores.len()).reduce(|best, label| if scores[label] > scores[best] { label } else { best })
+    }
+
+    /// The labels of the words so far, on the best sequence that ends in a label.
+    fn trace_back(&self, mut label: usize) -> Vec<usize> {
+        let mut chosen = vec![0; self.before.len() / self.labels];
+        for (word, place) in chosen.iter_mut().enumerate().rev() {
+            *place = label;
+            label = self.before[word * self.labels + label];
+        }
+        chosen
+    }
+
+    /// The beginning that all sequences have in common which may still be the best.
+    fn settled(&self) -> Vec<usize> {
+        let possible = (0..self.labels).filter(|&label| self.scores[label] > f64::NEG_INFINITY);
+        let mut sequences = possible.map(|label| self.trace_back(label));
+        let mut common = sequences.next().unwrap_or_default();
+        for sequence in sequences {
+            common.truncate(common.iter().zip(&sequence).take_while(|(one, other)| one == other).count());
+        }
+        common
+    }
 }
 
 /// Whether IOB2 allows `next` after `last`: an inside tag only within an entity of its type.
@@ -39,17 +102,6 @@ fn follows(last: Tag, next: Tag) -> bool {
         Tag::Inside(kind) => last == Tag::Begin(kind),
         Tag::Outside | Tag::Begin(_) => true,
     }
-}
-
-fn trace_back(scores: &[f64], before: &[usize]) -> Vec<usize> {
-    let labels = scores.len();
-    let mut label = (1..labels).fold(0, |best, label| if scores[label] > scores[best] { label } else { best });
-    let mut chosen = vec![0; before.len() / labels];
-    for (word, place) in chosen.iter_mut().enumerate().rev() {
-        *place = label;
-        label = before[word * labels + label];
-    }
-    chosen
 }
 
 #[cfg(test)]
@@ -62,6 +114,10 @@ mod tests {
 
     fn words(rows: &[[f32; 5]]) -> Words {
         Words { bytes: vec![0..1; rows.len()], probabilities: rows.concat(), labels: 5 }
+    }
+
+    fn viterbi(words: &Words, tags: &[Tag]) -> Vec<usize> {
+        Viterbi::new(words.labels).choose(words, tags, true)
     }
 
     fn is_valid(chosen: &[usize]) -> bool {

@@ -2,45 +2,79 @@
 
 use pubtag_schemas::{TokenSpan, TokenWindow};
 
-/// The tokens of a document in text order, special tokens left out.
+/// Some consecutive tokens of a document in text order, special tokens left out.
 #[derive(Debug)]
 pub(super) struct Tokens {
+    /// Number of the first of them in the document.
+    first: usize,
     /// Where each token stands.
     pub(super) spans: Vec<TokenSpan>,
-    /// `[tokens, labels]`
-    pub(super) probabilities: Vec<f32>,
-    /// Length of a row of `probabilities`.
+    /// `[tokens, labels]`: probabilities of the tokens that are settled, logits of the others.
+    values: Vec<f32>,
+    /// How many are settled.
+    settled: usize,
+    /// Length of a row of `values`.
     pub(super) labels: usize,
 }
 
 impl Tokens {
-    /// The probabilities of one token.
-    pub(super) fn row(&self, token: usize) -> &[f32] {
-        &self.probabilities[token * self.labels..(token + 1) * self.labels]
+    /// No tokens yet.
+    pub(super) fn new(labels: usize) -> Self {
+        Self { first: 0, spans: Vec::new(), values: Vec::new(), settled: 0, labels }
     }
-}
 
-/// Takes every token from the window in which it is furthest from a cut, where the model has seen most of its context.
-///
-/// `rows` yields the logits of every token of every window, special tokens included. The ends of the text are no cuts.
-pub(super) fn merge<'a>(windows: &[TokenWindow], labels: usize, rows: &mut impl Iterator<Item = &'a [f32]>) -> Tokens {
-    let mut tokens = Tokens { spans: Vec::new(), probabilities: Vec::new(), labels };
-    for window in windows {
-        let first = window.first_token as usize;
-        let previous_end = tokens.spans.len();
-        let of_text = window.spans.iter().zip(&mut *rows).filter_map(|(span, row)| span.map(|span| (span, row)));
+    pub(super) fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// The probabilities of one token, which must be settled.
+    pub(super) fn row(&self, token: usize) -> &[f32] {
+        &self.values[token * self.labels..(token + 1) * self.labels]
+    }
+
+    /// How many of them stand before a window.
+    pub(super) fn before(&self, window: &TokenWindow) -> usize {
+        (window.first_token as usize).saturating_sub(self.first).min(self.len())
+    }
+
+    /// Takes every token from the window in which it is furthest from a cut, where the model has seen most of its context.
+    ///
+    /// `rows` yields the logits of every token of the window, special tokens included. The ends of the text are no cuts.
+    pub(super) fn merge<'a>(&mut self, window: &TokenWindow, rows: &mut impl Iterator<Item = &'a [f32]>) {
+        if self.spans.is_empty() {
+            self.first = window.first_token as usize;
+        }
+        let (first, end) = (window.first_token as usize, self.first + self.len());
+        let of_text = window.spans.iter().zip(rows).filter_map(|(span, row)| span.map(|span| (span, row)));
         for (token, (span, row)) in (first..).zip(of_text) {
-            if token >= previous_end {
-                tokens.spans.push(span);
-                tokens.probabilities.extend_from_slice(row);
-            } else if token - first > previous_end - 1 - token {
+            if token >= end {
+                self.spans.push(span);
+                self.values.extend_from_slice(row);
+            } else if token - first > end - 1 - token {
                 // Further from the cut in front of this window than from the cut behind the one before.
-                tokens.probabilities[token * labels..(token + 1) * labels].copy_from_slice(row);
+                let at = (token - self.first) * self.labels;
+                self.values[at..at + self.labels].copy_from_slice(row);
             }
         }
     }
-    tokens.probabilities.chunks_exact_mut(labels).for_each(softmax);
-    tokens
+
+    /// Makes probabilities of the logits of the first so many tokens, which no further window has.
+    pub(super) fn settle(&mut self, tokens: usize) {
+        if tokens > self.settled {
+            self.values[self.settled * self.labels..tokens * self.labels]
+                .chunks_exact_mut(self.labels)
+                .for_each(softmax);
+            self.settled = tokens;
+        }
+    }
+
+    /// Forgets the first so many tokens, which must be settled.
+    pub(super) fn drop_front(&mut self, tokens: usize) {
+        self.spans.drain(..tokens);
+        self.values.drain(..tokens * self.labels);
+        self.first += tokens;
+        self.settled -= tokens;
+    }
 }
 
 /// Logits into probabilities, in place.
@@ -53,15 +87,13 @@ fn softmax(row: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
-    use pubtag_schemas::TokenWindow;
-
     use super::*;
 
     /// A window of tokens `first..end` between two special tokens.
     fn window(first: u32, end: u32) -> TokenWindow {
         let span = |token| Some(TokenSpan { start_byte: token, end_byte: token + 1, word: token });
         let spans: Vec<_> = [None].into_iter().chain((first..end).map(span)).chain([None]).collect();
-        TokenWindow { ids: vec![0; spans.len()], spans, first_token: first }
+        TokenWindow { ids: vec![0; spans.len()], spans, first_token: first, context: 0 }
     }
 
     #[test]
@@ -73,7 +105,9 @@ mod tests {
             .zip([1.0, 2.0, 3.0])
             .flat_map(|(window, said)| vec![[said, 0.0]; window.ids.len()])
             .collect();
-        let tokens = merge(&windows, 2, &mut rows.iter().map(<[f32; 2]>::as_slice));
+        let (mut tokens, mut rows) = (Tokens::new(2), rows.iter().map(<[f32; 2]>::as_slice));
+        windows.iter().for_each(|window| tokens.merge(window, &mut rows));
+        tokens.settle(20);
         let said = |token: usize| (tokens.row(token)[0] / tokens.row(token)[1]).ln().round() as u32;
         let sources: Vec<_> = (0..20).map(said).collect();
         assert_eq!(sources, [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3]);

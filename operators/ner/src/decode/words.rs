@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::options::Aggregation;
 use super::tokens::Tokens;
 
-/// The units of a document in text order.
+/// Some consecutive units of a document in text order.
 #[derive(Debug)]
 pub(super) struct Words {
     /// Where each stands, in bytes.
@@ -17,6 +17,15 @@ pub(super) struct Words {
 }
 
 impl Words {
+    /// No words yet.
+    pub(super) fn new(labels: usize) -> Self {
+        Self { bytes: Vec::new(), probabilities: Vec::new(), labels }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The probabilities of each word.
     pub(super) fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.probabilities.chunks_exact(self.labels)
@@ -26,26 +35,35 @@ impl Words {
     pub(super) fn probability(&self, word: usize, label: usize) -> f32 {
         self.probabilities[word * self.labels + label]
     }
-}
 
-/// Joins the tokens of each word.
-pub(super) fn aggregate(tokens: &Tokens, aggregation: Aggregation) -> Words {
-    let mut words = Words { bytes: Vec::new(), probabilities: Vec::new(), labels: tokens.labels };
-    let mut start = 0;
-    while start < tokens.spans.len() {
-        let end = match aggregation {
-            Aggregation::Simple => start + 1,
-            _ => end_of_word(tokens, start),
-        };
-        words.bytes.push(tokens.spans[start].bytes().start..tokens.spans[end - 1].bytes().end);
-        match aggregation {
-            Aggregation::Simple | Aggregation::First => words.probabilities.extend_from_slice(tokens.row(start)),
-            Aggregation::Max => words.probabilities.extend_from_slice(most_confident(tokens, start..end)),
-            Aggregation::Average => words.probabilities.extend(mean(tokens, start..end)),
+    /// Adds the words of the first `settled` tokens, and says how many tokens those have: not those of the last word,
+    /// which may go on, unless these are the `last` tokens.
+    pub(super) fn join(&mut self, tokens: &Tokens, settled: usize, aggregation: Aggregation, last: bool) -> usize {
+        let mut start = 0;
+        while start < settled {
+            let end = match aggregation {
+                Aggregation::Simple => start + 1,
+                _ => end_of_word(tokens, start),
+            };
+            if end > settled || (end == tokens.len() && !last && aggregation != Aggregation::Simple) {
+                break;
+            }
+            self.bytes.push(tokens.spans[start].bytes().start..tokens.spans[end - 1].bytes().end);
+            match aggregation {
+                Aggregation::Simple | Aggregation::First => self.probabilities.extend_from_slice(tokens.row(start)),
+                Aggregation::Max => self.probabilities.extend_from_slice(most_confident(tokens, start..end)),
+                Aggregation::Average => self.probabilities.extend(mean(tokens, start..end)),
+            }
+            start = end;
         }
-        start = end;
+        start
     }
-    words
+
+    /// Forgets the first so many words.
+    pub(super) fn drop_front(&mut self, words: usize) {
+        self.bytes.drain(..words);
+        self.probabilities.drain(..words * self.labels);
+    }
 }
 
 fn end_of_word(tokens: &Tokens, start: usize) -> usize {
@@ -67,18 +85,21 @@ fn mean(tokens: &Tokens, range: Range<usize>) -> impl Iterator<Item = f32> {
 
 #[cfg(test)]
 mod tests {
-    use pubtag_schemas::TokenSpan;
+    use pubtag_schemas::{TokenSpan, TokenWindow};
 
     use super::*;
 
-    /// Two words: one of three tokens, one of one.
+    /// Two words: one of three tokens, one of one, in a window of their own.
     fn tokens() -> Tokens {
-        let span = |start_byte, end_byte, word| TokenSpan { start_byte, end_byte, word };
-        Tokens {
-            spans: vec![span(0, 2, 0), span(2, 4, 0), span(4, 6, 0), span(7, 9, 1)],
-            probabilities: vec![0.5, 0.5, 0.1, 0.9, 0.9, 0.1, 1.0, 0.0],
-            labels: 2,
-        }
+        let span = |start_byte, end_byte, word| Some(TokenSpan { start_byte, end_byte, word });
+        let spans = vec![span(0, 2, 0), span(2, 4, 0), span(4, 6, 0), span(7, 9, 1)];
+        let window = TokenWindow { ids: vec![0; 4], spans, first_token: 0, context: 0 };
+        let rows: [[f32; 2]; 4] =
+            [[0.5, 0.5], [0.1, 0.9], [0.9, 0.1], [1.0, 0.0]].map(|row: [f32; 2]| row.map(f32::ln));
+        let mut tokens = Tokens::new(2);
+        tokens.merge(&window, &mut rows.iter().map(<[f32; 2]>::as_slice));
+        tokens.settle(4);
+        tokens
     }
 
     #[test]
@@ -89,9 +110,19 @@ mod tests {
             (Aggregation::Average, vec![0..6, 7..9], vec![0.5, 0.5, 1.0, 0.0]),
             (Aggregation::Max, vec![0..6, 7..9], vec![0.1, 0.9, 1.0, 0.0]),
         ] {
-            let words = aggregate(&tokens(), aggregation);
+            let mut words = Words::new(2);
+            assert_eq!(words.join(&tokens(), 4, aggregation, true), 4);
             assert_eq!(words.bytes, bytes, "{aggregation}");
-            assert_eq!(words.probabilities, probabilities, "{aggregation}");
+            let close = |(one, other): (&f32, &f32)| (one - other).abs() < 1e-6;
+            assert!(words.probabilities.iter().zip(&probabilities).all(close), "{aggregation}: {words:?}");
         }
+    }
+    #[test]
+    fn a_word_that_may_go_on_waits() {
+        let mut words = Words::new(2);
+        // The third token is still in a window to come, or the last word may go on in one.
+        assert_eq!(words.join(&tokens(), 2, Aggregation::First, false), 0);
+        assert_eq!(words.join(&tokens(), 4, Aggregation::First, false), 3);
+        assert_eq!(words.count(), 1);
     }
 }

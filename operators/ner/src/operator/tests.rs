@@ -91,6 +91,23 @@ async fn micro_batches_fill_the_budget_and_never_cross_a_unit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_document_in_pieces_is_tagged_as_it_is_whole() {
+    let document_of = || crate::testing::document_of(&[9, 3, 9, 9]);
+    let (whole, _sizes) = tag(16);
+    let expected = packets(0, vec![document(&[2]), TokenizedRecord::Document(document_of()), document(&[5])]);
+    let (in_pieces, _sizes) = tag(16);
+    let mut last = document_of();
+    let mut windows = std::mem::take(&mut last.windows).into_iter();
+    let pieces = [windows.by_ref().take(2).collect(), windows.by_ref().take(1).collect()];
+    last.windows = windows.collect();
+    let [first, second] = pieces.map(TokenizedRecord::Windows);
+    let given = packets(0, vec![document(&[2]), first, second, TokenizedRecord::Document(last), document(&[5])]);
+    let expected = run(whole, expected).await;
+    assert!(expected[2].parse::<u32>().unwrap() > 2, "{expected:?}");
+    assert_eq!(run(in_pieces, given).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_same_records_in_other_packets_give_the_same_micro_batches() {
     let records = || (1..20).map(|length| document(&[length])).collect::<Vec<_>>();
     let (one_by_one, sizes) = tag(32);

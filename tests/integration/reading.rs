@@ -1,0 +1,159 @@
+//! How much of a text the model reads at a time: in a run, in an evaluation, and however long the text is.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pubtag_tests::{PubTag, Rows, read_table, report, tiny_model};
+use serde_json::{Value, json};
+use tempfile::tempdir;
+
+use crate::PROGRAM;
+
+/// Titles and abstracts of several sentences each; the numbers of words differ, so that contexts do.
+fn texts() -> Vec<(String, String)> {
+    const SENTENCES: [&str; 6] = [
+        "Hereditary ataxia was seen in 12 patients (of St. Mary; ref. 3) with colon cancer.",
+        "No tumor was found.",
+        "Does familial gout, e.g. of the liver, cause myopia in mice of both sexes at the age of 3.5 months?",
+        "It does",
+        "β-thalassemia and breast cancer in E. coli!",
+        "The gene is new and expressed in families with deficiency.",
+    ];
+    let text = |number: usize, count: usize| -> String {
+        let sentence = |at: usize| SENTENCES[(number * 5 + at * at + at) % SENTENCES.len()];
+        (0..count).map(sentence).collect::<Vec<_>>().join(if number % 3 == 0 { "  " } else { " " })
+    };
+    (0..12).map(|number| (text(number, 1), text(number + 7, 3 + number % 5))).collect()
+}
+
+fn write_jsonl(path: &Path) {
+    let lines = texts().into_iter().enumerate().map(|(id, (title, text))| {
+        format!("{}\n", json!({"id": (id + 1).to_string(), "title": title, "abstract": text}))
+    });
+    fs::write(path, lines.collect::<String>()).unwrap();
+}
+
+fn field<'a>(row: &'a str, name: &str) -> &'a str {
+    let of = |field: &'a str| field.strip_prefix(name)?.strip_prefix('=');
+    row.split('\u{1f}').find_map(of).unwrap_or_else(|| panic!("{row} has no {name}"))
+}
+
+/// Document, first and last character, and type of each annotation.
+fn places(rows: &Rows) -> Vec<[&str; 4]> {
+    rows.iter().map(|row| ["doc_id", "start_char", "end_char", "label"].map(|name| field(row, name))).collect()
+}
+
+/// The tiny model, whose directory says with how many words it was trained.
+fn trained_with(words: usize, folder: &Path) -> PathBuf {
+    for file in ["tokenizer.json", "model.safetensors"] {
+        fs::copy(tiny_model().join(file), folder.join(file)).unwrap();
+    }
+    let mut config: Value = serde_json::from_slice(&fs::read(tiny_model().join("config.json")).unwrap()).unwrap();
+    config["pubtag"] = json!({"context_words": words, "and": "more"});
+    fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    folder.to_owned()
+}
+
+fn run(model: &Path, input: &Path, output: &Path, options: &[&str]) -> Rows {
+    let call = PubTag::new(PROGRAM, ["run"]).on_cpu(output).arg(input).arg("--model").arg(model);
+    options.iter().fold(call, PubTag::arg).succeed();
+    read_table(output, "annotations")
+}
+
+#[test]
+fn a_run_reads_as_much_at_a_time_as_the_models_directory_or_the_user_says() {
+    let dir = tempdir().unwrap();
+    let (input, trained) = (dir.path().join("in.jsonl"), tempdir().unwrap());
+    write_jsonl(&input);
+    let trained = trained_with(12, trained.path());
+    let of = |name: &str, model: &Path, options: &[&str]| run(model, &input, &dir.path().join(name), options);
+
+    let as_trained = of("as-trained", &trained, &[]);
+    let asked = of("asked", &tiny_model(), &["--context", "12"]);
+    assert!(!asked.is_empty(), "the tiny model finds something in these texts");
+    assert_eq!(places(&as_trained), places(&asked));
+
+    let whole = of("whole", &tiny_model(), &[]);
+    assert_eq!(places(&of("whole-asked", &trained, &["--context", "document"])), places(&whole));
+    assert_ne!(places(&whole), places(&asked), "the context matters");
+
+    let setting = |name: &str| report(&dir.path().join(name))["settings"]["context"].clone();
+    assert_eq!([setting("as-trained"), setting("asked")], ["12", "12"]);
+    assert_eq!([setting("whole"), setting("whole-asked")], [Value::Null, Value::Null], "as before there was a choice");
+    // Another context is other work.
+    let again = PubTag::new(PROGRAM, ["run"]).on_cpu(&dir.path().join("whole")).arg(&input).arg("--model");
+    again.arg(tiny_model()).arg("--context=12").end().assert_fails(78, &["--overwrite"]);
+}
+
+#[test]
+fn evaluate_finds_in_documents_what_a_run_writes() {
+    let dir = tempdir().unwrap();
+    let (input, gold) = (dir.path().join("in.jsonl"), dir.path().join("gold.txt"));
+    write_jsonl(&input);
+    for context in ["8", "20", "document"] {
+        let rows = run(&tiny_model(), &input, &dir.path().join(context), &["--context", context]);
+        let windows: u64 = report(&dir.path().join(context))["packing"]["windows"].as_u64().unwrap();
+        assert!(context == "document" || windows > 24, "several contexts per document, {windows} in all");
+        // A corpus whose mentions are what the run found.
+        let mut text = String::new();
+        for (id, (title, of_abstract)) in (1..).zip(texts()) {
+            let _ = writeln!(text, "{id}|t|{title}\n{id}|a|{of_abstract}");
+            for row in rows.iter().filter(|row| field(row, "doc_id") == id.to_string()) {
+                let [start, end, mention, label] =
+                    ["start_char", "end_char", "mention", "label"].map(|name| field(row, name));
+                let _ = writeln!(text, "{id}\t{start}\t{end}\t{mention}\t{label}\tD1");
+            }
+            text.push('\n');
+        }
+        fs::write(&gold, text).unwrap();
+        let evaluate = |options: &[&str]| -> Value {
+            let call = PubTag::new(PROGRAM, ["evaluate", "--device=cpu", "--json", "--labels=category", "--model"]);
+            let call = options.iter().fold(call.arg(tiny_model()).arg("--gold").arg(&gold), PubTag::arg);
+            serde_json::from_str(&call.succeed().stdout).unwrap()
+        };
+        let same = evaluate(&["--context", context]);
+        let counts = |found: &Value| -> u64 {
+            let all = found["spans_strict"]["counts"].as_object().unwrap();
+            all.values().map(|one| one["found"].as_u64().unwrap()).sum()
+        };
+        assert_eq!(same["spans_strict"]["micro"]["f1"], 1.0, "{context}");
+        assert_eq!(counts(&same), rows.len() as u64, "{context}: neither more nor fewer");
+        assert_eq!(evaluate(&["--context", context, "--token-budget=70"])["spans_strict"], same["spans_strict"]);
+        assert_eq!(evaluate(&["--context-words", context])["spans_strict"], same["spans_strict"], "the name it had");
+        let said = same["reading"].as_str().unwrap();
+        assert!(said.contains("as `pubtag run` reads") && (context == "document" || said.contains(context)), "{said}");
+    }
+}
+
+/// The largest resident set, in MiB, of a run on one document of so many bytes, and its row of `documents`. One-letter
+/// words have the most tokens that a text of its length can have.
+#[cfg(target_os = "linux")]
+fn one_document(bytes: usize, options: &[&str]) -> (f64, String) {
+    let dir = tempdir().unwrap();
+    let (input, output) = (dir.path().join("one.jsonl"), dir.path().join("out"));
+    let text: String = ('a'..='z').cycle().flat_map(|letter| [letter, ' ']).take(bytes).collect();
+    fs::write(&input, format!("{}\n", json!({"id": "1", "text": text}))).unwrap();
+    let call = PubTag::run(PROGRAM, &[&input], &output).arg("--quiet").arg("--threads=2").arg("--text=hash");
+    let peak = options.iter().fold(call, PubTag::arg).peak_mebibytes();
+    let documents = read_table(&output, "documents");
+    assert_eq!(field(&documents[0], "token_count"), (bytes / 2).to_string());
+    (peak, documents[0].clone())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_long_document_takes_a_small_multiple_of_its_text() {
+    const MIB: usize = 1 << 20;
+    let (small, _) = one_document(2_000, &[]);
+    for options in [&[][..], &["--context", "100"]] {
+        for (mebibytes, times) in [(2, 24), (15, 12)] {
+            let (peak, row) = one_document(mebibytes * MIB, options);
+            let windows: usize = field(&row, "window_count").parse().unwrap();
+            assert!(windows > mebibytes * MIB / 2 / 64, "all of it was read");
+            let more = peak - small;
+            eprintln!("{mebibytes} MiB {options:?}: {peak:.0} MiB, {small:.0} MiB for a short text");
+            assert!(more < (times * mebibytes) as f64, "{mebibytes} MiB of text took {more:.0} MiB {options:?}");
+        }
+    }
+}
