@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use pubtag_corpus::Format;
+use pubtag_ner::Checkpoint;
 use pubtag_pubmed::InputFormat;
 use pubtag_tokenize::Context;
 use serde::Serialize;
@@ -288,6 +289,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "WORDS|document")]
     pub context: Option<Context>,
 
+    /// Tag abbreviations by their definitions: where the text says "Huntington disease (HD)", every HD is tagged as
+    /// Huntington disease is, or not at all [auto: on for models made by `pubtag train`].
+    #[arg(long, value_enum, default_value_t, value_name = "auto|on|off")]
+    pub abbreviations: Abbreviations,
+
     /// Whether `documents` carries titles and abstracts, or only a hash of them.
     #[arg(long, default_value = "keep", value_name = "keep|hash")]
     pub text: pubtag_parquet::TextPolicy,
@@ -328,6 +334,29 @@ pub struct RunArgs {
     /// After Ctrl-C or SIGTERM, how many seconds the file at hand has to finish.
     #[arg(long, default_value_t, value_name = "SECONDS")]
     pub grace: Grace,
+}
+
+/// Whether abbreviations are tagged by their definitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Abbreviations {
+    /// For models made by `pubtag train`; the output of any other stays what `transformers` says.
+    #[default]
+    Auto,
+    /// For any model.
+    On,
+    /// Never.
+    Off,
+}
+
+impl Abbreviations {
+    /// Whether they are for a model.
+    pub fn is_on(self, checkpoint: &Checkpoint) -> bool {
+        match self {
+            Self::Auto => checkpoint.context_words().is_some(),
+            Self::On => true,
+            Self::Off => false,
+        }
+    }
 }
 
 /// Arguments of `pubtag train`.
@@ -497,6 +526,11 @@ pub struct EvaluateArgs {
     /// How the tags of a word's sub-tokens become the word's tag.
     #[arg(long, default_value_t, value_name = "first|simple|average|max")]
     pub aggregation: pubtag_ner::Aggregation,
+
+    /// Tag abbreviations by their definitions, as `pubtag run` does, in documents with a text of their own [auto: on for
+    /// models made by `pubtag train`].
+    #[arg(long, value_enum, default_value_t, value_name = "auto|on|off")]
+    pub abbreviations: Abbreviations,
 
     /// Where and how the model runs.
     #[command(flatten)]

@@ -13,7 +13,7 @@ use pubtag_schemas::ModelFiles;
 use pubtag_tokenize::Context;
 
 use crate::bundled::named_or_bundled;
-use crate::cli::RunArgs;
+use crate::cli::{Abbreviations, RunArgs};
 use crate::device::DeviceConfig;
 use crate::exit::Failure;
 
@@ -34,6 +34,8 @@ pub struct RunConfig {
     pub aggregation: Aggregation,
     /// How much of a document the model reads at a time; `None` leaves it to the model.
     pub context: Option<Context>,
+    /// Whether abbreviations are tagged by their definitions.
+    pub abbreviations: Abbreviations,
     /// What `documents` carries of the text.
     pub text: TextPolicy,
     /// When rejects fail the run.
@@ -60,6 +62,7 @@ impl RunConfig {
             decode: args.decode,
             aggregation: args.aggregation,
             context: args.context,
+            abbreviations: args.abbreviations,
             text: args.text,
             max_rejects: args.max_rejects,
             read: ReadOptions {
@@ -78,6 +81,11 @@ impl RunConfig {
         self.context.unwrap_or_else(|| checkpoint.context_words().into())
     }
 
+    /// Whether abbreviations are tagged by their definitions.
+    pub fn abbreviations(&self, checkpoint: &Checkpoint) -> bool {
+        self.abbreviations.is_on(checkpoint)
+    }
+
     /// The settings that change what is written for the same input and model: they go into every fingerprint.
     ///
     /// Device, threads and token budget do not: they change results by no more than rounding does.
@@ -92,6 +100,7 @@ impl RunConfig {
         let context = Some(self.context(checkpoint)).filter(|context| *context != Context::Document);
         let given = [
             ("context", context.map(|context| context.to_string())),
+            ("abbreviations", self.abbreviations(checkpoint).then(|| "on".to_owned())),
             ("limit", limit.map(|limit| limit.to_string())),
             ("input_format", format.map(|format| format.to_string())),
             ("id_column", columns.id.clone()),

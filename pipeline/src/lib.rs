@@ -1,7 +1,7 @@
 //! pubtag: reads PubMed citations, finds entities with a transformer model, writes Parquet.
 //!
 //! ```text
-//! source ─► tokenize ─► tag ─► write          run::run() is this line, top to bottom
+//! source ─► tokenize ─► tag ─► abbreviations ─► write          run::run() is this line, top to bottom
 //! ```
 //!
 //! The command line is in [`cli`], its checked form in [`config`]; [`run`] wires the operators, [`device`] chooses where

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use pubtag_abbreviations::Changes;
 use pubtag_ner::{Checkpoint, TagConfig, TagStats};
 use pubtag_parquet::{Finished, UnitReport};
 use pubtag_schemas::InputUnit;
@@ -14,7 +15,8 @@ use crate::config::{MaxRejects, RunConfig};
 use crate::device::names;
 use crate::exit::Exit;
 use crate::report::{
-    Identity, InputLine, InputStatus, ModelSummary, Packing, Report, RunEnding, StageLine, Throughput, committed,
+    AbbreviationSummary, Identity, InputLine, InputStatus, ModelSummary, Packing, Report, RunEnding, StageLine,
+    Throughput, committed,
 };
 use crate::run::{PROGRAM, StreamEnd};
 
@@ -59,6 +61,7 @@ impl RunRecord {
             identity: Identity::default(),
             statuses: BTreeMap::new(),
             annotations: 0,
+            abbreviations: None,
             throughput: Throughput::default(),
             packing: Packing::default(),
             stages: Vec::new(),
@@ -128,7 +131,12 @@ impl RunRecord {
     }
 
     /// Takes the readings of the stream's meters.
-    pub(crate) fn measured(&mut self, stats: &TagStats, stages: impl Iterator<Item = Snapshot>) {
+    pub(crate) fn measured(
+        &mut self,
+        stats: &TagStats,
+        abbreviations: Option<Changes>,
+        stages: impl Iterator<Item = Snapshot>,
+    ) {
         let first = stats.first_micro_batch().map(|first| first.duration_since(self.started).as_secs_f64());
         self.report.first_micro_batch_seconds = first;
         self.report.packing = Packing {
@@ -139,6 +147,8 @@ impl RunRecord {
             empty_places: stats.empty_places(),
             ..self.report.packing
         };
+        self.report.abbreviations =
+            abbreviations.map(|Changes { added, removed }| AbbreviationSummary { added, removed });
         self.report.stages = stages.map(StageLine::from).collect();
     }
 

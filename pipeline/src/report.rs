@@ -49,12 +49,24 @@ pub struct Report {
     pub statuses: BTreeMap<String, u64>,
     /// Annotations written by this run.
     pub annotations: u64,
+    /// What definitions of abbreviations changed in all that was tagged; null if they were left alone or there was
+    /// nothing to tag.
+    pub abbreviations: Option<AbbreviationSummary>,
     /// How fast it went.
     pub throughput: Throughput,
     /// How well micro-batches were filled.
     pub packing: Packing,
     /// Where time went, in stream order.
     pub stages: Vec<StageLine>,
+}
+
+/// What definitions of abbreviations changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AbbreviationSummary {
+    /// Annotations that were added.
+    pub added: u64,
+    /// Annotations of the model's that were removed.
+    pub removed: u64,
 }
 
 /// How a run ended.

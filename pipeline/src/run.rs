@@ -1,14 +1,15 @@
-//! The main job: source → tokenize → tag → write, read from top to bottom.
+//! The main job: source → tokenize → tag → abbreviations → write, read from top to bottom.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use pubtag_abbreviations::Abbreviations;
 use pubtag_ner::{Checkpoint, Tag, TagStats};
 use pubtag_parquet::{Ledger, Output, Recipe, Standing, UnitReport, Write, WriteConfig};
 use pubtag_pubmed::{InputFormat, Inputs, Source};
-use pubtag_schemas::InputUnit;
+use pubtag_schemas::{InputUnit, Packet, TaggedRecord};
 use pubtag_stream::{Fault, Flow, Meter, stage, stage_from};
 use pubtag_tokenize::Tokenize;
 use uuid::Uuid;
@@ -55,14 +56,17 @@ pub async fn run(config: &RunConfig, shutdown: &Shutdown, quiet: bool) -> Result
         let (tag_config, tag) = device::start(&config.device, &checkpoint, config.aggregation, config.decode)?;
         record.runs_on(&tag_config);
         let stats = tag.stats();
-        let meters = Meters::new();
+        let abbreviations = config.abbreviations(&checkpoint).then(Abbreviations::default);
+        let changes = abbreviations.as_ref().map(Abbreviations::stats);
+        let meters = Meters::new(abbreviations.is_some());
         let flow = tagging(config, plan.units.clone(), &checkpoint, tag, &meters, shutdown)?;
+        let flow = completing(abbreviations, flow, &meters);
         let write = Write::new(&output, &ledger, write_config(config, recipe));
         let reports = stage(write, flow, QUEUE_CAPACITY, meters.write.clone());
         let progress = Progress::start(plan.units.iter().filter_map(|unit| unit.size).sum(), quiet);
         let ending = drain(reports, &plan.units, &mut record, progress, &meters, &stats, shutdown).await;
         record.ended(ending, shutdown.signal());
-        record.measured(&stats, meters.all().map(Meter::snapshot));
+        record.measured(&stats, changes.map(|changes| changes.changes()), meters.all().map(Meter::snapshot));
     }
     match output.finish().await {
         Ok(finished) => record.finished(&finished),
@@ -71,7 +75,7 @@ pub async fn run(config: &RunConfig, shutdown: &Shutdown, quiet: bool) -> Result
     Ok(record.into_report(config.max_rejects))
 }
 
-/// The stream up to the writer.
+/// The stream up to the model.
 fn tagging(
     config: &RunConfig,
     units: Vec<Arc<InputUnit>>,
@@ -79,12 +83,24 @@ fn tagging(
     tag: Tag,
     meters: &Meters,
     shutdown: &Shutdown,
-) -> Result<Flow<pubtag_schemas::Packet<pubtag_schemas::TaggedRecord>>, Failure> {
+) -> Result<Flow<Packet<TaggedRecord>>, Failure> {
     let tokenizer = tokenizer(checkpoint)?.with_context(config.context(checkpoint));
     let source = Source::new(units, config.read.clone(), shutdown.drain.clone()).flow(meters.source.clone());
     let flow = stage_from(Source::NAME, source, QUEUE_CAPACITY, meters.source.clone());
     let flow = stage(Tokenize::new(tokenizer, config.device.threads), flow, QUEUE_CAPACITY, meters.tokenize.clone());
     Ok(stage(tag, flow, QUEUE_CAPACITY, meters.tag.clone()))
+}
+
+/// The stream behind the model, with abbreviations if they are to be tagged.
+fn completing(
+    abbreviations: Option<Abbreviations>,
+    flow: Flow<Packet<TaggedRecord>>,
+    meters: &Meters,
+) -> Flow<Packet<TaggedRecord>> {
+    match abbreviations.zip(meters.abbreviations.clone()) {
+        Some((abbreviations, meter)) => stage(abbreviations, flow, QUEUE_CAPACITY, meter),
+        None => flow,
+    }
 }
 
 fn recipe(config: &RunConfig, checkpoint: &Checkpoint) -> Recipe {
@@ -183,21 +199,22 @@ async fn drain(
     end
 }
 
-/// One meter a stage.
+/// One meter per stage.
 struct Meters {
     source: Meter,
     tokenize: Meter,
     tag: Meter,
+    abbreviations: Option<Meter>,
     write: Meter,
 }
 
 impl Meters {
-    fn new() -> Self {
+    fn new(abbreviations: bool) -> Self {
         let [source, tokenize, tag, write] = [Source::NAME, "tokenize", "tag", "write"].map(Meter::new);
-        Self { source, tokenize, tag, write }
+        Self { source, tokenize, tag, abbreviations: abbreviations.then(|| Meter::new("abbreviations")), write }
     }
 
     fn all(&self) -> impl Iterator<Item = &Meter> {
-        [&self.source, &self.tokenize, &self.tag, &self.write].into_iter()
+        [&self.source, &self.tokenize, &self.tag].into_iter().chain(&self.abbreviations).chain([&self.write])
     }
 }

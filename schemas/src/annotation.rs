@@ -11,8 +11,31 @@ pub struct Annotation {
     pub bytes: Range<usize>,
     /// The entity type without its `B-`/`I-` prefix (`Disease`).
     pub label: String,
-    /// Confidence from 0 to 1: the mean, over the mention's words, of the probability of the chosen tag.
+    /// Confidence from 0 to 1: the mean, over the mention's words, of the probability of the chosen tag. Of an
+    /// annotation that the model did not make, that of the annotation it follows from.
     pub score: f32,
+    /// What found it.
+    pub source: AnnotationSource,
+}
+
+/// What found an [`Annotation`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AnnotationSource {
+    /// The model.
+    #[default]
+    Model,
+    /// An abbreviation that the text defines: the other form has an annotation of the model's.
+    Abbreviation,
+}
+
+impl AnnotationSource {
+    /// The name that the table carries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Abbreviation => "abbreviation",
+        }
+    }
 }
 
 /// A citation with its annotations in text order.

@@ -23,7 +23,7 @@ mod text;
 mod unit;
 mod window;
 
-pub use annotation::{Annotation, TaggedDocument, TaggedRecord};
+pub use annotation::{Annotation, AnnotationSource, TaggedDocument, TaggedRecord};
 pub use citation::{Citation, Deletion, DocId, Pmid, PmidError, Record};
 pub use context::{Packing, context_after};
 pub use corpus::{AnnotatedDocument, ConceptIds, Layout, Mention, Passage, Token};

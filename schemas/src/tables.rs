@@ -25,7 +25,7 @@ table! {
         9 => end_byte: i32, "One past the mention's last byte.";
         10 => mention: String, "The mention as it stands in the text.";
         11 => label: String, "Entity type (`Disease`).";
-        12 => score: f32, "Mean probability, over the mention's words, of the chosen tag.";
+        12 => score: f32, "Mean probability, over the mention's words, of the chosen tag; with the source `abbreviation`, that of the mention it was derived from.";
         13 => concept_ids: Option<Vec<String>>, "Identifiers of the concept; null until a linker fills it.";
         14 => model_id: String, "Name of the model and the first 12 hex digits of its SHA-256.";
         15 => run_id: String, "The run that wrote the row (UUIDv7: sorts by time).";
@@ -33,6 +33,7 @@ table! {
         17 => file_seq: Option<i32>, "Number of the input file within its baseline year; null where its name does not say.";
         18 => ordinal: i32, "Number of the record in its input file, from 0.";
         19 => source_file: String, "Name of the input file.";
+        20 => source: Option<String>, "What found the mention: `model`, or `abbreviation` where the text defines it as the other form of a mention; null only in files written before this column existed.";
     }
 }
 

@@ -164,14 +164,14 @@ mod tests {
         fn annotation()(
             text in vec(any::<String>(), 6), numbers in any::<[i32; 6]>(), pmid in any::<Option<i64>>(),
             score in any::<f32>(), concept_ids in option::of(vec(any::<String>(), 0..3)),
-            generation in any::<Option<i32>>(), file_seq in any::<Option<i32>>(),
+            generation in any::<Option<i32>>(), file_seq in any::<Option<i32>>(), source in any::<Option<String>>(),
         ) -> AnnotationRow {
             let [annotation_id, doc_id, section, mention, label, model_id] = text.try_into().expect("six were asked for");
             let [pmid_version, start_char, end_char, start_byte, end_byte, ordinal] = numbers;
             AnnotationRow {
                 annotation_id, doc_id: doc_id.clone(), pmid, pmid_version, section, start_char, end_char, start_byte,
                 end_byte, mention, label, score, concept_ids, model_id, run_id: doc_id.clone(), generation, file_seq,
-                ordinal, source_file: doc_id,
+                ordinal, source_file: doc_id, source,
             }
         }
     }

@@ -177,7 +177,7 @@ fn annotation_row(
     offsets: &mut CharOffsets<'_>,
     by: &Provenance,
 ) -> Result<AnnotationRow, String> {
-    let Annotation { bytes, label, score } = annotation;
+    let Annotation { bytes, label, score, source } = annotation;
     let mention = citation.text.as_str().get(bytes.clone()).filter(|mention| !mention.is_empty());
     let mention = mention.ok_or_else(|| format!("annotation at bytes {bytes:?} is not on characters of the text"))?;
     let mut chars = |byte| offsets.at(byte).ok_or_else(|| format!("byte {byte} is inside a character"));
@@ -202,6 +202,7 @@ fn annotation_row(
         file_seq: citation.place.unit.file_seq,
         ordinal: int(citation.place.ordinal, "ordinal")?,
         source_file: citation.place.unit.file_name().to_owned(),
+        source: Some(source.as_str().to_owned()),
     })
 }
 

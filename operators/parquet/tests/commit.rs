@@ -92,6 +92,7 @@ async fn offsets_mentions_and_sections_are_those_of_the_text() {
     let expected = ["Ataxia", "ALS", "𝛽-Zerfälle"].map(|mention| Some(mention.to_owned()));
     assert_eq!(strings(&rows, "mention"), expected);
     assert_eq!(strings(&rows, "section"), ["title", "title", "METHODS"].map(|name| Some(name.to_owned())));
+    assert_eq!(strings(&rows, "source"), ["model", "model", "abbreviation"].map(|name| Some(name.to_owned())));
 }
 
 #[tokio::test]

@@ -41,6 +41,8 @@ struct Evaluation {
     precision: String,
     /// How the model read the corpus.
     reading: String,
+    /// Whether abbreviations were tagged by their definitions.
+    abbreviations: bool,
     /// Whole entities on the corpus's tokens, as conlleval and seqeval's default count them.
     entities: Scores,
     /// The 95% interval of its micro F1, from 1000 samples of sentences.
@@ -113,7 +115,12 @@ fn predict(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Result<
                 CitationText::of_parts(&document.text, document.passages.iter().map(|passage| passage.bytes.clone()))
             };
             let texts: Vec<CitationText> = gold.documents.iter().map(of_parts).collect();
-            let found = tagged(texts.into_iter(), tokenizer.with_context(context), tag, device.threads)?;
+            let mut found = tagged(texts.into_iter(), tokenizer.with_context(context), tag, device.threads)?;
+            if tags_abbreviations(args, gold, checkpoint) {
+                for (document, found) in gold.documents.iter().zip(&mut found) {
+                    pubtag_abbreviations::complete(&document.text, found);
+                }
+            }
             gold.documents.iter().zip(found).map(|(document, found)| with_found(document, found)).collect()
         }
         Reading::Tokens(words) => {
@@ -171,6 +178,11 @@ fn has_own_text(gold: &Gold) -> bool {
     gold.documents.iter().all(|document| document.layout == Layout::Source)
 }
 
+/// Whether abbreviations are tagged by their definitions; tokens without a text have lost what defines them.
+fn tags_abbreviations(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> bool {
+    args.abbreviations.is_on(checkpoint) && has_own_text(gold)
+}
+
 fn evaluate(
     args: &EvaluateArgs,
     gold: &Gold,
@@ -201,6 +213,7 @@ fn evaluate(
         aggregation: args.aggregation.to_string(),
         precision: args.device.precision.to_string(),
         reading: reading(args, gold, checkpoint).to_string(),
+        abbreviations: tags_abbreviations(args, gold, checkpoint),
         entities: tags::score(&expected_tags, &found_tags, Mode::Default)?,
         entities_interval: Bootstrap::default().interval(&counts),
         entities_strict_iob2: tags::score(&expected_tags, &found_tags, Mode::Strict)?,
@@ -232,8 +245,12 @@ fn page(evaluation: &Evaluation, shown: usize) -> String {
     let Evaluation { model, gold, documents, sentences, tokens, mentions, .. } = evaluation;
     let mut text = format!(
         "{model} on {gold}: {documents} documents, {sentences} sentences, {tokens} tokens, {mentions} mentions\n\
-         read as {}; decoded {}, sub-tokens {}, arithmetic {}\n\n",
-        evaluation.reading, evaluation.decode, evaluation.aggregation, evaluation.precision
+         read as {}; decoded {}, sub-tokens {}, arithmetic {}, abbreviations {}\n\n",
+        evaluation.reading,
+        evaluation.decode,
+        evaluation.aggregation,
+        evaluation.precision,
+        if evaluation.abbreviations { "by their definitions" } else { "as the model has them" },
     );
     table(&mut text, "entities, strict (conlleval, seqeval's default)", &evaluation.entities);
     let Interval { low, high, .. } = evaluation.entities_interval;

@@ -136,6 +136,7 @@ mod tests {
             identity: Identity { citations: 1, document_rows: 1, ..Identity::default() },
             statuses: BTreeMap::new(),
             annotations: 0,
+            abbreviations: None,
             throughput: Throughput::default(),
             packing: Packing::default(),
             stages: vec![StageLine {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{InputStatus, Report, RunEnding, StageLine, Throughput, share};
+use super::{AbbreviationSummary, InputStatus, Report, RunEnding, StageLine, Throughput, share};
 use crate::figures::{counted, grouped, human_time, plural};
 
 impl Report {
@@ -53,7 +53,15 @@ impl Report {
 
     fn found_line(&self) -> String {
         let statuses = self.statuses.iter().map(|(status, count)| format!("{} {status}", grouped(*count)));
-        format!("{} · documents: {}", counted(self.annotations, "annotation"), statuses.collect::<Vec<_>>().join(", "))
+        let abbreviations = self.abbreviations.map(|AbbreviationSummary { added, removed }| {
+            format!(" · abbreviations: {} added, {} removed", grouped(added), grouped(removed))
+        });
+        format!(
+            "{}{} · documents: {}",
+            counted(self.annotations, "annotation"),
+            abbreviations.unwrap_or_default(),
+            statuses.collect::<Vec<_>>().join(", ")
+        )
     }
 
     fn speed_line(&self) -> String {

@@ -141,7 +141,7 @@ pub(crate) fn tags(document: &AnnotatedDocument, mentions: &[Mention]) -> Vec<Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pubtag_schemas::{DocId, Token};
+    use pubtag_schemas::{AnnotationSource, DocId, Token};
 
     /// A document of sentences of words, with a mention over each word that begins with a capital.
     fn document(id: Option<&str>, sentences: &[&str]) -> AnnotatedDocument {
@@ -193,7 +193,10 @@ mod tests {
         let [passage] = &passages[..] else { panic!("one passage") };
         let mentions = passage.mentions(&documents);
         assert_eq!(mentions.iter().map(|(bytes, _)| &passage.text[bytes.clone()]).collect::<Vec<_>>(), ["B", "D", "F"]);
-        let annotations = mentions.into_iter().map(|(bytes, label)| Annotation { bytes, label, score: 1.0 }).collect();
+        let annotations = mentions
+            .into_iter()
+            .map(|(bytes, label)| Annotation { bytes, label, score: 1.0, source: AnnotationSource::Model })
+            .collect();
         let mut found = documents.clone();
         found.iter_mut().for_each(|document| document.mentions.clear());
         passage.give_back(annotations, &mut found);

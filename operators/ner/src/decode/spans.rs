@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pubtag_schemas::Annotation;
+use pubtag_schemas::{Annotation, AnnotationSource};
 
 use super::words::Words;
 use crate::labels::{LabelSet, Tag};
@@ -49,7 +49,8 @@ impl Entities {
         let Some(Entity { kind, bytes, words, sum }) = self.open.take() else { return };
         if !bytes.is_empty() {
             let label = labels.entity_types()[kind].clone();
-            self.found.push(Annotation { bytes, label, score: sum / words as f32 });
+            let (score, source) = (sum / words as f32, AnnotationSource::Model);
+            self.found.push(Annotation { bytes, label, score, source });
         }
     }
 

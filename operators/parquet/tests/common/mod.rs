@@ -15,8 +15,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pubtag_parquet::{Ending, Error, Ledger, Output, Recipe, Standing, UnitReport, Write, WriteConfig};
 use pubtag_schemas::table::Table;
 use pubtag_schemas::{
-    AbstractSegment, Annotation, Citation, CitationText, CivilDate, Close, Deletion, InputUnit, Outcome, Packet, Place,
-    PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally,
+    AbstractSegment, Annotation, AnnotationSource, Citation, CitationText, CivilDate, Close, Deletion, InputUnit,
+    Outcome, Packet, Place, PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally,
 };
 use pubtag_stream::{Fault, Flow, Meter, Operator};
 use uuid::Uuid;
@@ -66,7 +66,10 @@ pub(crate) fn document(unit: &Arc<InputUnit>, ordinal: u32, title: &str, mention
     let text = CitationText::new(title, vec![segment]);
     let annotations = mentions.iter().map(|mention| {
         let start = text.as_str().find(mention).expect("the mention stands in the text");
-        Annotation { bytes: start..start + mention.len(), label: "Disease".into(), score: 0.75 }
+        // Those with a capital are the model's.
+        let by_model = mention.starts_with(char::is_uppercase);
+        let source = if by_model { AnnotationSource::Model } else { AnnotationSource::Abbreviation };
+        Annotation { bytes: start..start + mention.len(), label: "Disease".into(), score: 0.75, source }
     });
     let pmid = (1000 + ordinal).try_into().expect("not zero");
     let annotations = annotations.collect();

@@ -1,0 +1,105 @@
+//! The operator completes documents and passes on everything else.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use pubtag_abbreviations::{Abbreviations, Changes};
+use pubtag_schemas::{
+    Annotation, AnnotationSource, Citation, CitationText, Close, Deletion, DocId, InputUnit, Outcome, Packet, Place,
+    PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally,
+};
+use pubtag_stream::{Fault, FaultKind, Flow, Meter, Operator};
+
+fn unit() -> Arc<InputUnit> {
+    let uri = "/in/a.xml".to_owned();
+    Arc::new(InputUnit {
+        index: 0,
+        uri,
+        read_once: false,
+        sha256: None,
+        size: None,
+        modified_us: None,
+        generation: None,
+        file_seq: None,
+    })
+}
+
+fn place() -> Place {
+    Place { unit: unit(), ordinal: 0, byte_offset: 0 }
+}
+
+/// A document in which the model found the first word alone or, of two, both.
+fn document(title: &str, found: &str) -> TaggedRecord {
+    let citation = Citation {
+        doc_id: DocId::new(title),
+        pmid: None,
+        version: 1,
+        text: CitationText::new(title, vec![]),
+        pub_date: PubDate::default(),
+        date_revised: None,
+        journal: None,
+        language: None,
+        place: place(),
+    };
+    let start = title.find(found).unwrap();
+    let annotation = Annotation {
+        bytes: start..start + found.len(),
+        label: "Disease".into(),
+        score: 0.5,
+        source: AnnotationSource::Model,
+    };
+    let annotations = vec![annotation];
+    TaggedRecord::Document(TaggedDocument { citation: citation.into(), annotations, token_count: 9, window_count: 1 })
+}
+
+/// The output in short: a document's mentions, `-` for a deletion, `!` for a reject, brackets for frames.
+fn short(packet: &Packet<TaggedRecord>) -> String {
+    let record = |record: &TaggedRecord| match record {
+        TaggedRecord::Document(document) => {
+            let text = document.citation.text.as_str();
+            document.annotations.iter().map(|found| &text[found.bytes.clone()]).collect::<Vec<_>>().join("+")
+        }
+        TaggedRecord::Deletion(_) => "-".to_owned(),
+        TaggedRecord::Reject(_) => "!".to_owned(),
+    };
+    match packet {
+        Packet::Open(_) => "(".to_owned(),
+        Packet::Items(records) => records.iter().map(record).collect::<Vec<_>>().join(" "),
+        Packet::Close(_) => ")".to_owned(),
+    }
+}
+
+fn applied(packets: Vec<Result<Packet<TaggedRecord>, Fault>>) -> (Flow<Packet<TaggedRecord>>, Meter, Abbreviations) {
+    let (operator, meter) = (Abbreviations::default(), Meter::new("abbreviations"));
+    let input: Flow<_> = Box::pin(futures::stream::iter(packets));
+    (operator.clone().apply(input, meter.clone()), meter, operator)
+}
+
+#[tokio::test]
+async fn documents_are_completed_and_all_else_passes_in_order() {
+    let deletion = TaggedRecord::Deletion(Deletion { pmid: 7.try_into().unwrap(), version: 1, place: place() });
+    let (detail, raw) = (String::new(), Vec::new());
+    let reject = Reject { place: place(), reason: RejectReason::Malformed, detail, pmid: None, raw };
+    let (tally, outcome) = (Tally::default(), Outcome::Complete);
+    let (flow, meter, operator) = applied(vec![
+        Ok(Packet::Open(unit())),
+        Ok(Packet::Items(vec![document("Wilson disease (WD), WD", "Wilson disease"), deletion])),
+        Ok(Packet::Items(vec![TaggedRecord::Reject(reject), document("Wilson disease", "Wilson disease")])),
+        Ok(Packet::Items(vec![document("west door (WD)", "WD")])),
+        Ok(Packet::Close(Close { unit: unit(), tally, bytes: 0, sha256: String::new(), outcome })),
+    ]);
+    let found: Vec<_> = flow.map(|packet| short(&packet.unwrap())).collect().await;
+    assert_eq!(found, ["(", "Wilson disease+WD+WD -", "! Wilson disease", "", ")"]);
+    assert_eq!(operator.stats().changes(), Changes { added: 2, removed: 1 });
+    assert_eq!(meter.snapshot().items, 5);
+}
+
+#[tokio::test]
+async fn a_fault_is_the_last_item() {
+    let fault = Fault::new("tag", FaultKind::Internal, std::io::Error::other("the model failed"));
+    let (flow, ..) = applied(vec![Ok(Packet::Open(unit())), Err(fault), Ok(Packet::Items(vec![]))]);
+    let found: Vec<_> = flow.map(|packet| packet.as_ref().map_or("fault".to_owned(), short)).collect().await;
+    assert_eq!(found, ["(", "fault"]);
+}
