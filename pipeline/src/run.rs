@@ -2,24 +2,25 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use pubtag_ner::{Checkpoint, Tag, TagStats};
 use pubtag_parquet::{Ledger, Output, Recipe, Standing, UnitReport, Write, WriteConfig};
 use pubtag_pubmed::{Inputs, Source};
 use pubtag_schemas::InputUnit;
-use pubtag_stream::{Fault, Flow, Meter, stage, stage_from};
-use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
-use uuid::Uuid;
+use pubtag_stream::{CancellationToken, Fault, Flow, Meter, stage, stage_from};
+use pubtag_tokenize::{Tokenize, WindowTokenizer};
 
+use crate::bundled::named_or_bundled;
 use crate::config::RunConfig;
 use crate::device;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::progress::{Position, Progress};
 use crate::record::RunRecord;
-use crate::report::{InputLine, InputStatus, Report};
+use crate::report::{InputLine, InputStatus};
 use crate::signals::Shutdown;
+use crate::training::predict::tokenizer as open_tokenizer;
 
 /// What writes the output, as provenance.
 pub const PROGRAM: &str = concat!("pubtag ", env!("CARGO_PKG_VERSION"));
@@ -30,57 +31,92 @@ const QUEUE_CAPACITY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
 /// How often progress is shown.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Tags all inputs that are not committed yet, and says what became of each.
+/// Tags all inputs that are not committed yet, and notes what became of each.
 ///
 /// # Errors
-/// What keeps a run from starting: unusable inputs, model, device or output folder, or work that is already there with
-/// other settings. Once the stream flows, a failure is part of the [`Report`]: everything committed before it stands.
-pub async fn run(config: &RunConfig, shutdown: &Shutdown, quiet: bool) -> Result<Report, Failure> {
-    let (started, run_id) = (Instant::now(), Uuid::now_v7());
-    let inputs =
-        pubtag_pubmed::discover(&config.inputs, &config.read).map_err(|error| Failure::new(error.kind(), error))?;
-    let checkpoint = Checkpoint::open(config.model.clone()).map_err(|error| Failure::new(error.kind(), error))?;
-    let recipe = recipe(config, &checkpoint);
-    let (output, mut ledger) =
-        Output::open_local(&config.output, run_id).await.map_err(|error| Failure::new(error.kind(), error))?;
-    let plan = plan(inputs, &mut ledger, &recipe, config.overwrite).await?;
+/// What keeps a run from starting: unusable inputs, model, device or output folder, work that is already there with
+/// other settings, or a signal. Once the stream flows, a failure is in the notes: everything committed before it stands.
+pub(crate) async fn run(
+    config: &RunConfig,
+    record: &mut RunRecord,
+    shutdown: &Shutdown,
+    quiet: bool,
+) -> Result<(), Failure> {
+    let (output, work) = shutdown.unless_signalled(start_up(config, record, &shutdown.drain)).await?;
 
-    let mut record = RunRecord::new(started, run_id, config, &checkpoint, recipe.model_id.clone(), plan.settled);
-    if !plan.units.is_empty() {
-        let (tag_config, tag) = device::start(config, &checkpoint)?;
-        record.runs_on(&tag_config);
-        let stats = tag.stats();
-        let meters = Meters::new();
-        let flow = tagging(config, plan.units.clone(), &checkpoint, tag, &meters, shutdown)?;
+    if let Some(Work { units, ledger, recipe, tokenizer, tag }) = work {
+        let (stats, meters) = (tag.stats(), Meters::new());
+        let source = Source::new(units.clone(), config.read.clone(), shutdown.drain.clone());
+        let flow = stage_from(Source::NAME, source.flow(meters.source.clone()), QUEUE_CAPACITY, meters.source.clone());
+        let tokenize = Tokenize::new(tokenizer, config.device.threads);
+        let flow = stage(tokenize, flow, QUEUE_CAPACITY, meters.tokenize.clone());
+        let flow = stage(tag, flow, QUEUE_CAPACITY, meters.tag.clone());
         let write = Write::new(&output, &ledger, write_config(config, recipe));
         let reports = stage(write, flow, QUEUE_CAPACITY, meters.write.clone());
-        let progress = Progress::start(plan.units.iter().filter_map(|unit| unit.size).sum(), quiet);
-        let ending = drain(reports, &plan.units, &mut record, progress, &meters, &stats, shutdown).await;
+
+        let progress = Progress::start(units.iter().filter_map(|unit| unit.size).sum(), quiet);
+        let ending = drain(reports, &units, record, progress, &meters, &stats, shutdown).await;
         record.ended(ending, shutdown.signal());
         record.measured(&stats, meters.all().map(Meter::snapshot));
     }
     if let Err(error) = output.finish().await {
         record.failed(error.kind(), &error);
     }
-    Ok(record.into_report(config.max_rejects))
+    Ok(())
 }
 
-/// The stream up to the writer.
-fn tagging(
-    config: &RunConfig,
+/// What there is to tag, and what to tag it with.
+struct Work {
     units: Vec<Arc<InputUnit>>,
-    checkpoint: &Checkpoint,
+    ledger: Ledger,
+    recipe: Recipe,
+    tokenizer: WindowTokenizer,
     tag: Tag,
-    meters: &Meters,
-    shutdown: &Shutdown,
-) -> Result<Flow<pubtag_schemas::Packet<pubtag_schemas::TaggedRecord>>, Failure> {
-    let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), WindowSize::of_model(checkpoint.max_tokens()))
-        .map_err(|error| Failure::new(error.kind(), error))?;
+}
 
-    let source = Source::new(units, config.read.clone(), shutdown.drain.clone()).flow(meters.source.clone());
-    let flow = stage_from(Source::NAME, source, QUEUE_CAPACITY, meters.source.clone());
-    let flow = stage(Tokenize::new(tokenizer, config.device.threads), flow, QUEUE_CAPACITY, meters.tokenize.clone());
-    Ok(stage(tag, flow, QUEUE_CAPACITY, meters.tag.clone()))
+/// Everything before the first citation; no work if all inputs are settled.
+async fn start_up(
+    config: &RunConfig,
+    record: &mut RunRecord,
+    stop: &CancellationToken,
+) -> Result<(Output, Option<Work>), Failure> {
+    let arguments = config.clone();
+    let (inputs, checkpoint) = off_thread(move || {
+        let inputs = pubtag_pubmed::discover(&arguments.inputs, &arguments.read)
+            .map_err(|error| Failure::new(error.kind(), error))?;
+        let checkpoint = Checkpoint::open(named_or_bundled(arguments.model)?).map_err(device::of_model)?;
+        Ok((inputs, checkpoint))
+    })
+    .await?;
+    let recipe = recipe(config, &checkpoint);
+    record.tags_with(&checkpoint, &recipe.model_id);
+
+    let (output, mut ledger) = Output::open_local(&config.output, record.run_id())
+        .await
+        .map_err(|error| Failure::new(error.kind(), error))?;
+    record.announce(&config.output);
+    let Plan { units, settled } = plan(inputs, &mut ledger, &recipe, config.overwrite, stop).await?;
+    record.settled(settled);
+    if units.is_empty() {
+        return Ok((output, None));
+    }
+
+    let arguments = config.clone();
+    let (tokenizer, tag_config, tag) = off_thread(move || {
+        let tokenizer = open_tokenizer(&checkpoint)?;
+        let (tag_config, tag) = device::start(&arguments, &checkpoint)?;
+        Ok((tokenizer, tag_config, tag))
+    })
+    .await?;
+    record.runs_on(&tag_config);
+    Ok((output, Some(Work { units, ledger, recipe, tokenizer, tag })))
+}
+
+/// Does what keeps a thread busy where it holds up nothing else.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Failure::new(Exit::Internal, error))?
 }
 
 fn recipe(config: &RunConfig, checkpoint: &Checkpoint) -> Recipe {
@@ -100,12 +136,18 @@ struct Plan {
 }
 
 /// Holds the inputs against what is committed. A file is hashed only if its size and time do not tell.
-async fn plan(inputs: Inputs, ledger: &mut Ledger, recipe: &Recipe, overwrite: bool) -> Result<Plan, Failure> {
+async fn plan(
+    inputs: Inputs,
+    ledger: &mut Ledger,
+    recipe: &Recipe,
+    overwrite: bool,
+    stop: &CancellationToken,
+) -> Result<Plan, Failure> {
     let skipped =
         inputs.skipped.into_iter().map(|file| InputLine::unread(file.path, InputStatus::Skipped, Some(file.reason)));
     let mut plan = Plan { units: Vec::new(), settled: skipped.collect() };
     for unit in inputs.units {
-        let (unit, standing) = standing(unit, ledger, recipe).await?;
+        let (unit, standing) = standing(unit, ledger, recipe, stop).await?;
         match standing {
             Standing::Committed(_) => {
                 plan.settled.push(InputLine::unread(&unit.uri, InputStatus::AlreadyCommitted, None));
@@ -125,14 +167,15 @@ async fn standing(
     unit: Arc<InputUnit>,
     ledger: &mut Ledger,
     recipe: &Recipe,
+    stop: &CancellationToken,
 ) -> Result<(Arc<InputUnit>, Standing), Failure> {
     let standing = ledger.plan(&unit, recipe);
     if !matches!(standing, Standing::Unhashed) {
         return Ok((unit, standing));
     }
-    let hashing = tokio::task::spawn_blocking(move || pubtag_pubmed::hashed(&unit)).await;
-    let hashed = hashing.map_err(|error| Failure::new(crate::exit::Exit::Internal, error))?;
-    let unit = Arc::new(hashed.map_err(|error| Failure::new(error.kind(), error))?);
+    let stop = stop.clone();
+    let hashed = move || pubtag_pubmed::hashed(&unit, &stop).map_err(|error| Failure::new(error.kind(), error));
+    let unit = Arc::new(off_thread(hashed).await?);
     let standing = ledger.plan(&unit, recipe);
     Ok((unit, standing))
 }

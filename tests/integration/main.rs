@@ -12,6 +12,7 @@ mod looking;
 mod main_job;
 mod readers;
 mod real_input;
+mod reports;
 mod training;
 
 /// The program under test.
