@@ -194,6 +194,10 @@ pub struct ConvertArgs {
     /// The longest sentence of a NeMo corpus, in words; longer ones are cut where no mention stands.
     #[arg(long, value_name = "WORDS")]
     pub max_length: Option<NonZeroUsize>,
+
+    /// Replace files that exist.
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 /// The subcommands of `pubtag corpus`.
@@ -502,6 +506,10 @@ pub struct EvaluateArgs {
     /// Write every token with its expected and its found tag to a file: what conlleval reads.
     #[arg(long, value_name = "FILE")]
     pub predictions: Option<PathBuf>,
+
+    /// Replace the file of predictions if it exists.
+    #[arg(long, requires = "predictions")]
+    pub overwrite: bool,
 
     /// Measure on a file that the model was trained on.
     #[arg(long)]

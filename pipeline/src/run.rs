@@ -91,9 +91,8 @@ async fn start_up(
     let recipe = recipe(config, &checkpoint);
     record.tags_with(&checkpoint, &recipe.model_id);
 
-    let (output, mut ledger) = Output::open_local(&config.output, record.run_id())
-        .await
-        .map_err(|error| Failure::new(error.kind(), error))?;
+    let (output, mut ledger) =
+        Output::open_local(&config.output, record.run_id()).await.map_err(|error| Failure::new(error.kind(), error))?;
     record.announce(&config.output);
     let Plan { units, settled } = plan(inputs, &mut ledger, &recipe, config.overwrite, stop).await?;
     record.settled(settled);

@@ -10,6 +10,7 @@ mod faults;
 mod kill;
 mod looking;
 mod main_job;
+mod overwrite;
 mod readers;
 mod real_input;
 mod reports;

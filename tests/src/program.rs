@@ -58,6 +58,13 @@ impl PubTag {
         self
     }
 
+    /// The directory that the program works in.
+    #[must_use]
+    pub fn within(mut self, directory: &Path) -> Self {
+        self.command.current_dir(directory);
+        self
+    }
+
     /// What the program finds on its standard input.
     #[must_use]
     pub fn stdin(mut self, file: &Path) -> Self {

@@ -59,7 +59,8 @@ impl WholeFile {
     /// # Errors
     /// If it cannot be given, because another file has taken it meanwhile say. Nothing is left then.
     pub fn finish(self) -> io::Result<()> {
-        let named = if self.replaces { self.draft.persist(&self.path) } else { self.draft.persist_noclobber(&self.path) };
+        let named =
+            if self.replaces { self.draft.persist(&self.path) } else { self.draft.persist_noclobber(&self.path) };
         named.map(drop).map_err(|error| error.error)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use pubtag_corpus::{ConversionReport, ConvertOptions, convert};
+use pubtag_corpus::{ConversionReport, ConvertOptions, CorpusError, convert};
 
 use crate::cli::ConvertArgs;
 use crate::commands::corpus::log_remarks;
@@ -15,7 +15,8 @@ use crate::exit::{Exit, Failure};
 pub fn execute(args: &ConvertArgs) -> Result<io::Result<()>, Failure> {
     let mut options = ConvertOptions { from: args.from, ..ConvertOptions::to(args.to) };
     options.write.max_length = args.max_length;
-    let report = convert(&args.input, &args.output, &options).map_err(|error| Failure::new(Exit::Data, error))?;
+    options.write.overwrite = args.overwrite;
+    let report = convert(&args.input, &args.output, &options).map_err(|error| Failure::new(exit(&error), error))?;
     let ConversionReport { from, to, documents_read, documents_written, mentions_read, mentions_written, .. } = report;
     tracing::info!(
         "{from} to {to}: {documents_written} of {documents_read} documents, {mentions_written} of {mentions_read} mentions"
@@ -23,4 +24,11 @@ pub fn execute(args: &ConvertArgs) -> Result<io::Result<()>, Failure> {
     log_remarks(&report.remarks);
     let files: String = report.files.iter().map(|file| format!("{}\n", file.display())).collect();
     Ok(io::stdout().lock().write_all(files.as_bytes()))
+}
+
+fn exit(error: &CorpusError) -> Exit {
+    match error {
+        CorpusError::Exists { .. } | CorpusError::InPlace { .. } => Exit::Configuration,
+        _ => Exit::Data,
+    }
 }

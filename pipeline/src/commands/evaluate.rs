@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::path::Path;
 
+use pubtag_corpus::WholeFile;
 use pubtag_corpus::score::bootstrap::{Bootstrap, Interval};
 use pubtag_corpus::score::errors::{ErrorList, Side, SpanError};
 use pubtag_corpus::score::spans::{self, Match};
@@ -78,11 +80,13 @@ pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
         )));
     }
     warn_of_unknown(&gold, &checkpoint, args.labels);
+    let predictions =
+        args.predictions.as_deref().map(|path| begin_predictions(path, args).map(|file| (path, file))).transpose()?;
     let found = predict(args, &gold, &checkpoint)?;
-    if let Some(path) = &args.predictions {
-        std::fs::write(path, columns(&gold.documents, &found)).map_err(|error| {
-            Failure::new(Exit::Transient, anyhow::Error::new(error).context(format!("cannot write {}", path.display())))
-        })?;
+    if let Some((path, mut file)) = predictions {
+        let text = columns(&gold.documents, &found);
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.finish());
+        written.map_err(|error| write_failure(path, error))?;
     }
     let evaluation = evaluate(args, &gold, &checkpoint, &found).map_err(|error| Failure::new(Exit::Internal, error))?;
     let text = if args.json {
@@ -91,6 +95,32 @@ pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
         page(&evaluation, args.errors)
     };
     Ok(io::stdout().lock().write_all(text.as_bytes()))
+}
+
+/// A file for the predictions, in place of nothing that it was not told to replace, and never of what is read.
+fn begin_predictions(path: &Path, args: &EvaluateArgs) -> Result<WholeFile, Failure> {
+    let within = |read: &Path| match (path.canonicalize(), read.canonicalize()) {
+        (Ok(path), Ok(read)) => path.starts_with(read),
+        _ => false,
+    };
+    if within(&args.gold) || args.model.as_deref().is_some_and(within) {
+        return Err(Failure::configuration(format!(
+            "{}: is read by this command; choose another file",
+            path.display()
+        )));
+    }
+    let file = if args.overwrite { WholeFile::replacing(path) } else { WholeFile::new(path) };
+    file.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::configuration(format!(
+            "{}: already exists; choose another file, or replace it with --overwrite",
+            path.display()
+        )),
+        _ => write_failure(path, error),
+    })
+}
+
+fn write_failure(path: &Path, error: io::Error) -> Failure {
+    Failure::new(Exit::Transient, anyhow::Error::new(error).context(format!("cannot write {}", path.display())))
 }
 
 fn warn_of_unknown(gold: &Gold, checkpoint: &Checkpoint, labels: Labels) {

@@ -38,7 +38,8 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     refuse_shared(&train, &dev)?;
     let names = categories(train.iter().flat_map(|gold| &gold.documents));
 
-    let draft = Draft::begin(&args.output, args.overwrite)?;
+    let read = args.train.iter().chain(&args.dev).chain([&args.base]).map(PathBuf::as_path);
+    let draft = Draft::begin(&args.output, args.overwrite, &read.collect::<Vec<_>>())?;
     let base_weights = args.base.join("model.safetensors");
     let base_sha256 = sha256(&std::fs::read(&base_weights).map_err(|error| {
         let error = anyhow::Error::new(error).context(format!("cannot read {}", base_weights.display()));
