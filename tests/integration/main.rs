@@ -14,6 +14,7 @@ mod overwrite;
 mod readers;
 mod real_input;
 mod reports;
+mod terminal;
 mod training;
 
 /// The program under test.

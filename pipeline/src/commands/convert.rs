@@ -1,12 +1,13 @@
 //! `pubtag convert`.
 
-use std::io::{self, Write};
+use std::io;
 
 use pubtag_corpus::{ConversionReport, ConvertOptions, CorpusError, convert};
 
 use crate::cli::ConvertArgs;
 use crate::commands::corpus::log_remarks;
 use crate::exit::{Exit, Failure};
+use crate::terminal;
 
 /// Converts a corpus and prints the files written; what the target cannot express goes to the log.
 ///
@@ -23,7 +24,7 @@ pub fn execute(args: &ConvertArgs) -> Result<io::Result<()>, Failure> {
     );
     log_remarks(&report.remarks);
     let files: String = report.files.iter().map(|file| format!("{}\n", file.display())).collect();
-    Ok(io::stdout().lock().write_all(files.as_bytes()))
+    Ok(terminal::print(&files))
 }
 
 fn exit(error: &CorpusError) -> Exit {

@@ -19,6 +19,7 @@ use crate::bundled::named_or_bundled;
 use crate::cli::EvaluateArgs;
 use crate::device::{DeviceConfig, of_model, use_threads};
 use crate::exit::{Exit, Failure};
+use crate::terminal;
 use crate::training::card::Seen;
 use crate::training::gold::{Gold, Labels, categories, is_ncbi};
 use crate::training::passages;
@@ -94,7 +95,7 @@ pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
     } else {
         page(&evaluation, args.errors)
     };
-    Ok(io::stdout().lock().write_all(text.as_bytes()))
+    Ok(terminal::print(&text))
 }
 
 /// A file for the predictions, in place of nothing that it was not told to replace, and never of what is read.

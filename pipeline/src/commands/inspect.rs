@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use arrow::array::AsArray;
@@ -18,6 +18,7 @@ use crate::cli::InspectArgs;
 use crate::exit::{Exit, Failure};
 use crate::figures::grouped;
 use crate::tables::{Tables, failure};
+use crate::terminal;
 
 /// Prints what a path holds; the model inside the program without one.
 ///
@@ -38,7 +39,7 @@ pub fn execute(args: &InspectArgs) -> Result<io::Result<()>, Failure> {
             printed(&ModelPage::of(files)?, args.json, ModelPage::page)?
         }
     };
-    Ok(io::stdout().lock().write_all(text.as_bytes()))
+    Ok(terminal::print(&text))
 }
 
 fn printed<T: Serialize>(summary: &T, json: bool, page: fn(&T) -> String) -> Result<String, Failure> {

@@ -1,6 +1,6 @@
 //! `pubtag run`.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use crate::record::RunRecord;
 use crate::report::Report;
 use crate::run;
 use crate::signals::Shutdown;
+use crate::terminal;
 
 /// Threads of the stages themselves, which only hand things on.
 const WORKERS: usize = 2;
@@ -72,7 +73,6 @@ fn show(report: &Report, quiet: bool) {
         tracing::error!("{error}");
     }
     if !quiet {
-        // A closed stderr must not fail a run that is committed.
-        let _ = io::stderr().write_all(report.summary().as_bytes());
+        terminal::eprint(&report.summary());
     }
 }

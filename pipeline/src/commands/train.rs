@@ -1,7 +1,7 @@
 //! `pubtag train`.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 
 use pubtag_corpus::Format;
@@ -16,6 +16,7 @@ use crate::digest::sha256;
 use crate::exit::{Exit, Failure};
 use crate::figures::grouped;
 use crate::processors::physical_cores;
+use crate::terminal;
 use crate::training::card::{DataFile, RECORD, Record, command_line, program};
 use crate::training::examples::{TrainingSet, unlabelled};
 use crate::training::gold::{Gold, Labels, categories};
@@ -77,7 +78,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     let json = serde_json::to_vec_pretty(&record).map_err(|error| Failure::new(Exit::Internal, error))?;
     draft.write(RECORD, &json)?;
     draft.finish(&weights, args.dtype)?;
-    Ok(writeln!(io::stdout(), "{}", args.output.display()))
+    Ok(terminal::print(&format!("{}\n", args.output.display())))
 }
 
 fn learn(
