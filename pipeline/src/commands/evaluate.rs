@@ -72,7 +72,7 @@ pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
     use_threads(device.threads)?;
     let gold = Gold::read(&args.gold, args.from, args.labels)?;
     let checkpoint = Checkpoint::open(named_or_bundled(args.model.clone())?).map_err(of_model)?;
-    if !args.allow_training_data && Seen::by(checkpoint.files()).contains(&gold) {
+    if !args.allow_training_data && Seen::by(checkpoint.origin()).contains(&gold) {
         return Err(Failure::configuration(format!(
             "{} was trained on {}: its score there says nothing; measure on another file, or insist with \
              --allow-training-data",

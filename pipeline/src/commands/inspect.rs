@@ -77,7 +77,7 @@ impl ModelPage {
     fn of(files: ModelFiles) -> Result<Self, Failure> {
         let checkpoint = Checkpoint::open(files).map_err(|error| Failure::new(error.kind(), error))?;
         let config: &ModelConfig = checkpoint.config();
-        let files = checkpoint.files();
+        let files = checkpoint.origin();
         let training = files.read("training.json").ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Ok(Self {
             name: checkpoint.name(),
