@@ -137,8 +137,9 @@ fn predict(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Result<
     let passages = passages::as_tagged(&gold.documents, args.context_words);
     let tokenized = Tokenized::new(passages, &tokenizer).map_err(|error| Failure::new(error.kind(), error))?;
     let (device, setup) = DeviceConfig::check(args.device.clone()).first()?;
+    let token_budget = setup.token_budget;
     let mut model = classifier(checkpoint, device, setup).and_then(|open| open()).map_err(of_model)?;
-    let logits = tokenized.classify(&mut *model).map_err(of_model)?;
+    let logits = tokenized.classify(&mut *model, token_budget).map_err(of_model)?;
     let decoder = Decoder::new(checkpoint.labels().clone(), args.aggregation, args.decode);
     let mut found = tokenized.decode(&gold.documents, &decoder, &mut logits.iter().flat_map(Logits::rows));
     // A model of four categories can be measured on one.
