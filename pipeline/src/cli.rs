@@ -1,6 +1,6 @@
 //! The command line: raw arguments as clap reads them. Checked settings are in [`config`](crate::config).
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -225,6 +225,10 @@ pub struct DownloadArgs {
     /// Where its archives are, instead of its publisher's site: a mirror, say.
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
+
+    /// How long the server may be silent before the transfer is broken off and tried again.
+    #[arg(long, value_name = "SECONDS", default_value = "30")]
+    pub timeout: NonZeroU32,
 }
 
 /// Arguments of `pubtag corpus stats`.

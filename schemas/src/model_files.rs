@@ -45,7 +45,9 @@ impl ModelFiles {
     pub fn read(&self, file: &str) -> io::Result<Cow<'static, [u8]>> {
         match self {
             Self::Directory(directory) => std::fs::read(directory.join(file)).map(Cow::Owned),
-            Self::Held { files, .. } => files.get(file).cloned().map(Cow::Owned).ok_or_else(|| io::ErrorKind::NotFound.into()),
+            Self::Held { files, .. } => {
+                files.get(file).cloned().map(Cow::Owned).ok_or_else(|| io::ErrorKind::NotFound.into())
+            }
             Self::BuiltIn { files, .. } => {
                 let found = files.iter().find(|(name, _)| *name == file);
                 found.map(|(_, bytes)| Cow::Borrowed(*bytes)).ok_or_else(|| io::ErrorKind::NotFound.into())

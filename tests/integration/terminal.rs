@@ -17,7 +17,8 @@ const SHOWN: &str = "\\u001b]0;owned\\u0007\\u009b2J\\u202e";
 fn tagged() -> (TempDir, PathBuf, PathBuf) {
     let dir = tempdir().unwrap();
     let input = dir.path().join(format!("in{HOSTILE}.jsonl"));
-    let line = serde_json::json!({"id": format!("7{HOSTILE}"), "title": format!("Gout{HOSTILE}."), "abstract": "Ataxia."});
+    let line =
+        serde_json::json!({"id": format!("7{HOSTILE}"), "title": format!("Gout{HOSTILE}."), "abstract": "Ataxia."});
     fs::write(&input, format!("{line}\n")).unwrap();
     let output = dir.path().join("out");
     PubTag::run(PROGRAM, &[&input], &output).succeed();

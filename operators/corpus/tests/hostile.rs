@@ -72,8 +72,7 @@ fn survive(items: impl Iterator<Item = Result<Item, pubtag_corpus::CorpusError>>
             assert!(document.is_sound(), "{document:?}");
             for &format in Format::ALL {
                 let options = WriteOptions { overwrite: true, ..WriteOptions::default() };
-                let mut writer =
-                    CorpusWriter::create(&folder.path().join(format.as_str()), format, options).unwrap();
+                let mut writer = CorpusWriter::create(&folder.path().join(format.as_str()), format, options).unwrap();
                 writer.write(&spot, &document, &mut Vec::new()).unwrap();
             }
         }

@@ -184,7 +184,9 @@ impl NerError {
     /// What a caller can do about it.
     pub fn kind(&self) -> FaultKind {
         match self {
-            Self::Read { source, .. } if !matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge) => {
+            Self::Read { source, .. }
+                if !matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge) =>
+            {
                 FaultKind::Transient
             }
             Self::Spawn(_) | Self::Write { .. } | Self::Changed { .. } => FaultKind::Transient,

@@ -206,7 +206,8 @@ fn a_small_file_that_is_huge_is_refused_unread() {
 fn what_is_loaded_is_what_was_hashed() {
     let copy = copy_of("tiny-bert");
     let path = |name: &str| copy.path().join(name);
-    let load = |checkpoint: &Checkpoint| classifier(checkpoint, Device::Cpu, ClassifierSetup::on(Device::Cpu)).unwrap()();
+    let load =
+        |checkpoint: &Checkpoint| classifier(checkpoint, Device::Cpu, ClassifierSetup::on(Device::Cpu)).unwrap()();
     let mut batch = MicroBatch::default();
     batch.push(&[2, 9, 17, 3]);
     let expected = load(&Checkpoint::open(copy.path()).unwrap()).unwrap().classify(&batch).unwrap();

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use pubtag_corpus::{
@@ -34,7 +35,8 @@ fn download(args: &DownloadArgs) -> Result<io::Result<()>, Failure> {
     let name = args.release.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
     let folder = args.output.clone().unwrap_or_else(|| name.into());
     let base_url = args.base_url.as_deref().unwrap_or_else(|| args.release.base_url());
-    let files = fetch(args.release, base_url, &folder).map_err(|error| Failure::new(error.exit(), error))?;
+    let timeout = Duration::from_secs(args.timeout.get().into());
+    let files = fetch(args.release, base_url, &folder, timeout).map_err(|error| Failure::new(error.exit(), error))?;
     let mut out = terminal::stdout();
     Ok(files.iter().try_for_each(|file| writeln!(out, "{}", file.display())))
 }

@@ -133,7 +133,8 @@ mod tests {
         let mut state = TrainState { weights: vec![1, 2, 3], ..TrainState::default() };
         state.optimizer.moments = vec![None; 3];
         assert!(TrainState::from_bytes(&state.to_bytes("a").unwrap(), "a").is_some());
-        let metadata = [("label", "a"), ("epochs", "1"), ("step", "1"), ("time", "1"), ("parameters", "99999999999999")];
+        let metadata =
+            [("label", "a"), ("epochs", "1"), ("step", "1"), ("time", "1"), ("parameters", "99999999999999")];
         let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         let weights = TensorView::new(Dtype::U8, vec![3], &[1, 2, 3]).unwrap();
         let hostile = safetensors::serialize([("weights", weights)], Some(metadata)).unwrap();
