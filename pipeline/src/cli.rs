@@ -1,6 +1,6 @@
 //! The command line: raw arguments as clap reads them. Checked settings are in [`config`](crate::config).
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -196,6 +196,10 @@ pub struct ConvertArgs {
     /// The longest sentence of a NeMo corpus, in words; longer ones are cut where no mention stands.
     #[arg(long, value_name = "WORDS")]
     pub max_length: Option<NonZeroUsize>,
+
+    /// Replace files that exist.
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 /// The subcommands of `pubtag corpus`.
@@ -223,6 +227,10 @@ pub struct DownloadArgs {
     /// Where its archives are, instead of its publisher's site: a mirror, say.
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
+
+    /// How long the server may be silent before the transfer is broken off and tried again.
+    #[arg(long, value_name = "SECONDS", default_value = "30")]
+    pub timeout: NonZeroU32,
 }
 
 /// Arguments of `pubtag corpus stats`.
@@ -543,6 +551,10 @@ pub struct EvaluateArgs {
     /// Write every token with its expected and its found tag to a file: what conlleval reads.
     #[arg(long, value_name = "FILE")]
     pub predictions: Option<PathBuf>,
+
+    /// Replace the file of predictions if it exists.
+    #[arg(long, requires = "predictions")]
+    pub overwrite: bool,
 
     /// Measure on a file that the model was trained on.
     #[arg(long)]

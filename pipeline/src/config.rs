@@ -9,13 +9,10 @@ use std::time::Duration;
 use pubtag_ner::{Aggregation, Checkpoint, Decoding, Precision};
 use pubtag_parquet::TextPolicy;
 use pubtag_pubmed::{ReadOptions, TextColumns};
-use pubtag_schemas::ModelFiles;
 use pubtag_tokenize::Context;
 
-use crate::bundled::named_or_bundled;
 use crate::cli::{Abbreviations, RunArgs};
 use crate::device::DeviceConfig;
-use crate::exit::Failure;
 
 /// Settings of `pubtag run`.
 #[derive(Clone, Debug)]
@@ -24,8 +21,8 @@ pub struct RunConfig {
     pub inputs: Vec<String>,
     /// The folder to write to.
     pub output: PathBuf,
-    /// The model.
-    pub model: ModelFiles,
+    /// The directory of the model; `None` is the one inside the program.
+    pub model: Option<PathBuf>,
     /// Where and how the model is to run.
     pub device: DeviceConfig,
     /// How tags are chosen.
@@ -49,15 +46,12 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
-    /// Checks the arguments of `pubtag run`.
-    ///
-    /// # Errors
-    /// No model is named, and none is inside the program.
-    pub fn check(args: RunArgs) -> Result<Self, Failure> {
-        Ok(Self {
+    /// Takes what the command line says.
+    pub fn check(args: RunArgs) -> Self {
+        Self {
             inputs: args.inputs,
             output: args.output,
-            model: named_or_bundled(args.model)?,
+            model: args.model,
             device: DeviceConfig::check(args.device),
             decode: args.decode,
             aggregation: args.aggregation,
@@ -73,7 +67,7 @@ impl RunConfig {
             },
             overwrite: args.overwrite,
             grace: args.grace.0,
-        })
+        }
     }
 
     /// How much of a document the model reads at a time: what the user says, else what the model was trained with.

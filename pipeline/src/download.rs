@@ -5,8 +5,10 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pubtag_corpus::WholeFile;
 use thiserror::Error;
 use ureq::Agent;
+use ureq::config::RedirectAuthHeaders;
 use ureq::http::{StatusCode, header};
 use zip::ZipArchive;
 
@@ -25,6 +27,7 @@ pub enum Release {
 struct Part {
     archive: &'static str,
     file: &'static str,
+    bytes: u64,
     /// Of the file, not of the archive: a packer's date changes no text.
     sha256: &'static str,
 }
@@ -33,16 +36,19 @@ const NCBI_DISEASE: [Part; 3] = [
     Part {
         archive: "NCBItrainset_corpus.zip",
         file: "NCBItrainset_corpus.txt",
+        bytes: 1_045_967,
         sha256: "f311381b28a6d0f641f57f4a963bb83619c2bdec5cd9caabb1381f894d5db817",
     },
     Part {
         archive: "NCBIdevelopset_corpus.zip",
         file: "NCBIdevelopset_corpus.txt",
+        bytes: 178_373,
         sha256: "02db559974624ae9cbe6cd95d64d953e6926bb63afb6b25b63e53bd8b41a4b55",
     },
     Part {
         archive: "NCBItestset_corpus.zip",
         file: "NCBItestset_corpus.txt",
+        bytes: 189_219,
         sha256: "61c8050bf6979ef7b943ec1158dfc03b651ea3367d4c37356f9de4841e85c9a3",
     },
 ];
@@ -71,8 +77,16 @@ pub(crate) enum DownloadError {
     Fetch { url: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("{url} answers {status}; name where the corpus is now with --base-url")]
     Status { url: String, status: StatusCode },
+    #[error("{path}: exists and is not the file of the release; move it away, or choose another --output")]
+    Exists { path: PathBuf },
+    #[error("{url}: not a URL that can be fetched")]
+    Url { url: String },
+    #[error("{url} is larger than {limit} bytes, the most that it can be; the download is removed")]
+    TooLarge { url: String, limit: u64 },
     #[error("{url} is no archive with {file} in it; the download is removed")]
     Archive { url: String, file: &'static str, source: zip::result::ZipError },
+    #[error("{file} from {url} has more than the expected {expected} bytes; the download is removed")]
+    FileTooLarge { url: String, file: &'static str, expected: u64 },
     #[error(
         "{file} from {url} has the SHA-256 {found}, expected {expected}: the release has changed or the download is \
          damaged; it is removed"
@@ -85,104 +99,199 @@ impl DownloadError {
         match self {
             Self::Write { .. } | Self::Fetch { .. } => Exit::Transient,
             Self::Status { status, .. } if status.is_server_error() => Exit::Transient,
-            Self::Status { .. } => Exit::Configuration,
-            Self::Archive { .. } | Self::Checksum { .. } => Exit::Data,
+            Self::Status { .. } | Self::Exists { .. } | Self::Url { .. } => Exit::Configuration,
+            Self::TooLarge { .. } | Self::Archive { .. } | Self::FileTooLarge { .. } | Self::Checksum { .. } => {
+                Exit::Data
+            }
         }
     }
 }
 
-/// How often a broken transfer is taken up again.
+/// Tries in a row that bring nothing on before a transfer is given up.
 const TRIES: u32 = 4;
 
-/// Fetches what is not yet there, and yields the files.
+/// Bytes that bring a transfer on: so many in two time limits, or the try counts as one that did not.
+const PROGRESS: u64 = 64 * 1024;
+
+/// Bytes that an archive may have beside its file.
+const PACKING: u64 = 1 << 20;
+
+/// Fetches what is not yet there, and yields the files. `timeout` is how long a server may be silent; a try ends after
+/// twice that, and the next one goes on from where it was.
 ///
 /// # Errors
 /// See [`DownloadError`]. A file is in the folder whole and verified, or not at all.
-pub(crate) fn fetch(release: Release, base_url: &str, folder: &Path) -> Result<Vec<PathBuf>, DownloadError> {
+pub(crate) fn fetch(
+    release: Release,
+    base_url: &str,
+    folder: &Path,
+    timeout: Duration,
+) -> Result<Vec<PathBuf>, DownloadError> {
     let agent: Agent = Agent::config_builder()
-        .timeout_connect(Some(Duration::from_secs(20)))
-        .timeout_recv_response(Some(Duration::from_secs(60)))
+        .timeout_resolve(Some(timeout))
+        .timeout_connect(Some(timeout))
+        .timeout_recv_response(Some(timeout))
+        .timeout_per_read(Some(timeout))
+        .timeout_recv_body(Some(2 * timeout))
+        .redirect_auth_headers(RedirectAuthHeaders::Never)
+        .https_only(base_url.starts_with("https://"))
         .http_status_as_error(false)
         .build()
         .into();
     fs::create_dir_all(folder).map_err(|source| DownloadError::Write { path: folder.to_owned(), source })?;
     let one = |part: &Part| {
         let target = folder.join(part.file);
-        if fs::read(&target).is_ok_and(|bytes| sha256(&bytes) == part.sha256) {
+        if target.exists() {
+            if !part.is(&target) {
+                return Err(DownloadError::Exists { path: target });
+            }
             tracing::info!("{} is there already", target.display());
             return Ok(target);
         }
-        let url = format!("{}/{}", base_url.trim_end_matches('/'), part.archive);
-        let partial = folder.join(format!("{}.partial", part.archive));
-        transfer_with_patience(&agent, &url, &partial)?;
-        let unpacked = unpack(part, &url, &partial, &target);
-        // A download that is damaged must not be gone on from; one that found no room may.
-        if !matches!(unpacked, Err(DownloadError::Write { .. })) {
-            let _ = fs::remove_file(&partial);
+        let transfer = Transfer {
+            agent: &agent,
+            url: format!("{}/{}", base_url.trim_end_matches('/'), part.archive),
+            partial: folder.join(format!("{}.partial", part.archive)),
+            limit: part.bytes + PACKING,
+        };
+        let fetched = transfer.with_patience().and_then(|()| unpack(part, &transfer, &target));
+        // A download that is damaged must not be gone on from; one that broke off or found no room may.
+        if fetched.as_ref().err().is_none_or(|error| error.exit() == Exit::Data) {
+            let _ = fs::remove_file(&transfer.partial);
         }
-        unpacked.map(|()| target)
+        fetched.map(|()| target)
     };
     release.parts().iter().map(one).collect()
 }
 
-/// Transfers, and takes a broken transfer up again after a pause that doubles.
-fn transfer_with_patience(agent: &Agent, url: &str, partial: &Path) -> Result<(), DownloadError> {
-    let mut tried = 1;
-    loop {
-        match transfer(agent, url, partial) {
-            Err(error) if error.exit() == Exit::Transient && tried < TRIES => {
-                let pause = Duration::from_millis(250 << tried);
-                tracing::warn!("{error}; again in {} ms", pause.as_millis());
-                std::thread::sleep(pause);
-                tried += 1;
-            }
-            ended => return ended,
-        }
+impl Part {
+    /// Whether a file is this one.
+    fn is(&self, path: &Path) -> bool {
+        let same_size = fs::metadata(path).is_ok_and(|found| found.len() == self.bytes);
+        same_size && fs::read(path).is_ok_and(|bytes| sha256(&bytes) == self.sha256)
     }
 }
 
-/// Fetches the rest of a file that has come in part, or all of it where the server cannot give parts.
-fn transfer(agent: &Agent, url: &str, partial: &Path) -> Result<(), DownloadError> {
-    let write_error = |source| DownloadError::Write { path: partial.to_owned(), source };
-    let mut file = OpenOptions::new().create(true).append(true).open(partial).map_err(write_error)?;
-    let have = file.seek(SeekFrom::End(0)).map_err(write_error)?;
-    let fetch_error =
-        |source: Box<dyn std::error::Error + Send + Sync>| DownloadError::Fetch { url: url.to_owned(), source };
-    let request = agent.get(url).header(header::RANGE, format!("bytes={have}-"));
-    let response = request.call().map_err(|error| fetch_error(error.into()))?;
-    match response.status() {
-        StatusCode::PARTIAL_CONTENT => tracing::info!("fetching {url} from byte {have} on"),
-        StatusCode::OK => {
-            tracing::info!("fetching {url}");
-            file.set_len(0).map_err(write_error)?;
+/// The way of an archive to a file.
+struct Transfer<'a> {
+    agent: &'a Agent,
+    url: String,
+    partial: PathBuf,
+    /// The most bytes that it can have.
+    limit: u64,
+}
+
+impl Transfer<'_> {
+    /// Transfers, and takes a broken transfer up again after a pause that doubles.
+    fn with_patience(&self) -> Result<(), DownloadError> {
+        let so_far = || fs::metadata(&self.partial).map_or(0, |found| found.len());
+        let mut tried = 0;
+        loop {
+            let before = so_far();
+            match self.attempt() {
+                Err(error) if error.exit() == Exit::Transient => {
+                    tried = if so_far() >= before + PROGRESS { 1 } else { tried + 1 };
+                    if tried == TRIES {
+                        return Err(error);
+                    }
+                    let pause = Duration::from_millis(250 << tried);
+                    tracing::warn!("{error}; again in {} ms", pause.as_millis());
+                    std::thread::sleep(pause);
+                }
+                ended => return ended,
+            }
         }
-        // Nothing after what is there: it is whole, and its checksum will tell.
-        StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => return Ok(()),
-        status => return Err(DownloadError::Status { url: url.to_owned(), status }),
     }
-    let mut body = response.into_body().into_reader();
-    let mut buffer = [0; 64 * 1024];
-    loop {
-        match body.read(&mut buffer).map_err(|error| fetch_error(error.into()))? {
-            0 => return file.sync_all().map_err(write_error),
-            got => file.write_all(&buffer[..got]).map_err(write_error)?,
+
+    /// Fetches the rest of a file that has come in part, or all of it where the server cannot give parts.
+    fn attempt(&self) -> Result<(), DownloadError> {
+        let Self { agent, url, partial, limit } = self;
+        if fs::symlink_metadata(partial).is_ok_and(|found| !found.is_file()) {
+            return Err(DownloadError::Exists { path: partial.clone() });
         }
+        let write_error = |source| DownloadError::Write { path: partial.clone(), source };
+        let mut file = OpenOptions::new().create(true).append(true).open(partial).map_err(write_error)?;
+        let mut have = file.seek(SeekFrom::End(0)).map_err(write_error)?;
+        let request = agent.get(url).header(header::RANGE, format!("bytes={have}-"));
+        let response = request.call().map_err(|error| match error {
+            // It would be named in full.
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => DownloadError::Url { url: shown(url) },
+            error => self.broken(error),
+        })?;
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT => tracing::info!("fetching {} from byte {have} on", shown(url)),
+            StatusCode::OK => {
+                tracing::info!("fetching {}", shown(url));
+                file.set_len(0).map_err(write_error)?;
+                have = 0;
+            }
+            // Nothing after what is there: it is whole, and its checksum will tell.
+            StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => return Ok(()),
+            status => return Err(DownloadError::Status { url: shown(url), status }),
+        }
+        let mut body = response.into_body().into_reader();
+        let mut buffer = [0; 64 * 1024];
+        loop {
+            let got = body.read(&mut buffer).map_err(|error| self.broken(error))?;
+            have += got as u64;
+            match got {
+                0 => return file.sync_all().map_err(write_error),
+                _ if have > *limit => return Err(DownloadError::TooLarge { url: shown(url), limit: *limit }),
+                _ => file.write_all(&buffer[..got]).map_err(write_error)?,
+            }
+        }
+    }
+
+    fn broken(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DownloadError {
+        DownloadError::Fetch { url: shown(&self.url), source: source.into() }
     }
 }
 
 /// Takes the file out of its archive, verifies it and puts it in its place.
-fn unpack(part: &Part, url: &str, archive: &Path, target: &Path) -> Result<(), DownloadError> {
-    let archive_error = |source| DownloadError::Archive { url: url.to_owned(), file: part.file, source };
-    let opened = File::open(archive).map_err(|source| DownloadError::Write { path: archive.to_owned(), source })?;
-    let mut archive = ZipArchive::new(opened).map_err(archive_error)?;
+fn unpack(part: &Part, transfer: &Transfer<'_>, target: &Path) -> Result<(), DownloadError> {
+    let Part { file, bytes: expected, .. } = *part;
+    let url = || shown(&transfer.url);
+    let archive_error = |source| DownloadError::Archive { url: url(), file, source };
+    let archive = File::open(&transfer.partial);
+    let archive = archive.map_err(|source| DownloadError::Write { path: transfer.partial.clone(), source })?;
+    let mut archive = ZipArchive::new(archive).map_err(archive_error)?;
     let mut bytes = Vec::new();
-    let mut entry = archive.by_name(part.file).map_err(archive_error)?;
-    entry.read_to_end(&mut bytes).map_err(|error| archive_error(error.into()))?;
+    let entry = archive.by_name(file).map_err(archive_error)?;
+    // A small archive may hold an endless file.
+    entry.take(expected + 1).read_to_end(&mut bytes).map_err(|error| archive_error(error.into()))?;
+    if bytes.len() as u64 > expected {
+        return Err(DownloadError::FileTooLarge { url: url(), file, expected });
+    }
     let found = sha256(&bytes);
     if found != part.sha256 {
-        return Err(DownloadError::Checksum { url: url.to_owned(), file: part.file, found, expected: part.sha256 });
+        return Err(DownloadError::Checksum { url: url(), file, found, expected: part.sha256 });
     }
-    let draft = target.with_extension("draft");
-    let written = fs::write(&draft, &bytes).and_then(|()| fs::rename(&draft, target));
+    let written = WholeFile::new(target).and_then(|mut file| file.write_all(&bytes).and_then(|()| file.finish()));
     written.map_err(|source| DownloadError::Write { path: target.to_owned(), source })
+}
+
+/// A URL as others may see it: without user, password and query.
+fn shown(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    let rest = rest.split(['?', '#']).next().unwrap_or(rest);
+    if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_its_secrets() {
+        for (url, seen) in [
+            ("https://mirror.org/corpora/a.zip", "https://mirror.org/corpora/a.zip"),
+            ("http://ann:secret@mirror.org:8080/a.zip", "http://mirror.org:8080/a.zip"),
+            ("http://ann:se/cr?e#t@mirror.org/a.zip", "http://mirror.org/a.zip"),
+            ("https://mirror.org/a.zip?token=secret#secret", "https://mirror.org/a.zip"),
+            ("ann:secret@mirror.org", "mirror.org"),
+        ] {
+            assert_eq!(shown(url), seen, "{url}");
+        }
+    }
 }

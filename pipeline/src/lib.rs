@@ -28,6 +28,7 @@ mod settings_file;
 pub mod signals;
 mod tables;
 pub mod telemetry;
+mod terminal;
 mod training;
 
 pub use program::main;

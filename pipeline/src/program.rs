@@ -1,5 +1,6 @@
 //! From the command line to an exit code.
 
+use std::borrow::Cow;
 use std::io;
 use std::process::ExitCode;
 
@@ -8,7 +9,7 @@ use clap::{CommandFactory, Parser};
 use crate::cli::{Cli, Command};
 use crate::commands;
 use crate::exit::{Exit, Failure};
-use crate::{allocator, settings_file, telemetry};
+use crate::{allocator, settings_file, telemetry, terminal};
 
 /// The program: reads the command line, does what it says, ends with an [`Exit`] code.
 pub fn main() -> ExitCode {
@@ -30,8 +31,18 @@ fn parse() -> Cli {
     let train = command.find_subcommand("train").into_iter().flat_map(clap::Command::get_arguments);
     let options: Vec<String> = train.filter_map(|arg| arg.get_long().map(str::to_owned)).collect();
     let args = settings_file::expand(std::env::args_os().collect(), &options)
-        .unwrap_or_else(|error| command.error(clap::error::ErrorKind::Io, format!("{error:#}")).exit());
-    Cli::parse_from(args)
+        .unwrap_or_else(|error| exit(&command.error(clap::error::ErrorKind::Io, format!("{error:#}"))));
+    Cli::try_parse_from(args).unwrap_or_else(|error| exit(&error))
+}
+
+/// Ends the program with what is to be said of its command line.
+fn exit(error: &clap::Error) -> ! {
+    let text = error.render().to_string();
+    if let Cow::Owned(safe) = terminal::page(&text) {
+        terminal::eprint(&safe);
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
 }
 
 fn execute(cli: Cli) -> Result<u8, Failure> {

@@ -1,11 +1,11 @@
 //! What a person sees while a run goes on: a bar on a terminal, a log line now and then elsewhere.
 
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::figures::{grouped, human_time};
+use crate::terminal;
 
 /// Where there is no terminal, at most one line in this time.
 const LOG_EVERY: Duration = Duration::from_secs(30);
@@ -34,7 +34,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// Begins; `total_bytes` is the size of all inputs to read, 0 if it is not known.
     pub(crate) fn start(total_bytes: u64, quiet: bool) -> Self {
-        let on_terminal = std::io::stderr().is_terminal() && !quiet;
+        let on_terminal = terminal::stderr_is_terminal() && !quiet;
         let target = if on_terminal { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target((total_bytes > 0).then_some(total_bytes), target);
         let template = match total_bytes {

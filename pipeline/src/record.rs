@@ -1,19 +1,20 @@
-//! What a run notes of itself while it goes on, until it becomes a report.
+//! What a run notes of itself while it goes on: its report in the making.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use pubtag_abbreviations::Changes;
 use pubtag_ner::{Checkpoint, TagConfig, TagStats};
-use pubtag_parquet::{Finished, UnitReport};
+use pubtag_parquet::{Finished, Recipe, UnitReport};
 use pubtag_schemas::InputUnit;
 use pubtag_stream::{FaultKind, Snapshot};
 use uuid::Uuid;
 
 use crate::config::{MaxRejects, RunConfig};
 use crate::device::names;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::report::{
     AbbreviationSummary, Identity, InputLine, InputStatus, ModelSummary, Packing, Report, RunEnding, StageLine,
     Throughput, committed,
@@ -30,34 +31,22 @@ pub(crate) struct RunRecord {
 }
 
 impl RunRecord {
-    /// Begins with what planning has settled already.
-    pub(crate) fn new(
-        started: Instant,
-        run_id: Uuid,
-        config: &RunConfig,
-        checkpoint: &Checkpoint,
-        model_id: String,
-        settled: Vec<InputLine>,
-    ) -> Self {
-        let model = ModelSummary {
-            id: model_id,
-            sha256: checkpoint.fingerprint().to_owned(),
-            entity_types: checkpoint.labels().entity_types().to_vec(),
-        };
+    /// Begins the notes of a new run.
+    pub(crate) fn new(config: &RunConfig) -> Self {
         let report = Report {
-            run_id,
+            run_id: Uuid::now_v7(),
             program: PROGRAM.to_owned(),
             started_at: jiff::Timestamp::now().to_string(),
             seconds: 0.0,
             first_micro_batch_seconds: None,
-            ending: RunEnding::Done,
-            exit_code: 0,
+            ending: RunEnding::Running,
+            exit_code: None,
             errors: Vec::new(),
-            model,
+            model: None,
             device: None,
             threads: config.device.threads.get(),
-            settings: config.decisive_settings(checkpoint),
-            inputs: settled,
+            settings: BTreeMap::new(),
+            inputs: Vec::new(),
             identity: Identity::default(),
             statuses: BTreeMap::new(),
             annotations: 0,
@@ -66,7 +55,47 @@ impl RunRecord {
             packing: Packing::default(),
             stages: Vec::new(),
         };
-        Self { started, report, exit: Exit::Done }
+        Self { started: Instant::now(), report, exit: Exit::Done }
+    }
+
+    /// The run.
+    pub(crate) fn run_id(&self) -> Uuid {
+        self.report.run_id
+    }
+
+    /// The report as far as it is known.
+    pub(crate) fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Says in an output directory that a run is going on. That it cannot be said keeps no run from its work.
+    pub(crate) fn announce(&self, output: &Path) {
+        if let Err(Failure { error, .. }) = self.report.leave(output) {
+            tracing::warn!("{error:#}");
+        }
+    }
+
+    /// Notes the model, and the settings that decide the rows with it.
+    pub(crate) fn tags_with(&mut self, checkpoint: &Checkpoint, recipe: &Recipe) {
+        self.report.settings = recipe.settings.clone();
+        self.report.model = Some(ModelSummary {
+            id: recipe.model_id.clone(),
+            sha256: checkpoint.fingerprint().to_owned(),
+            entity_types: checkpoint.labels().entity_types().to_vec(),
+        });
+    }
+
+    /// Notes the inputs that planning has settled already.
+    pub(crate) fn settled(&mut self, inputs: Vec<InputLine>) {
+        self.report.inputs = inputs;
+    }
+
+    /// Notes what kept the run from starting.
+    pub(crate) fn not_started(&mut self, failure: &Failure) {
+        let interrupted = matches!(failure.exit, Exit::Signal(_));
+        self.report.ending = if interrupted { RunEnding::Interrupted } else { RunEnding::Failed };
+        self.report.errors.extend(failure.error.chain().map(ToString::to_string));
+        self.worsen(failure.exit);
     }
 
     /// Notes the device that was chosen.
@@ -152,8 +181,11 @@ impl RunRecord {
         self.report.stages = stages.map(StageLine::from).collect();
     }
 
-    /// Closes the notes.
-    pub(crate) fn into_report(mut self, max_rejects: MaxRejects) -> Report {
+    /// Closes the notes: from here on the report says how the run ended.
+    pub(crate) fn close(&mut self, max_rejects: MaxRejects) -> Exit {
+        if self.report.ending == RunEnding::Running {
+            self.report.ending = RunEnding::Done;
+        }
         let Identity { rejects, .. } = self.report.identity;
         if max_rejects.exceeded_by(rejects, self.report.identity.records()) {
             self.report.errors.push(format!("{rejects} rejects are more than --max-rejects {max_rejects} allows"));
@@ -170,8 +202,8 @@ impl RunRecord {
             citations_per_second: per_second(self.report.identity.citations),
             tokens_per_second: per_second(self.report.packing.tokens),
         };
-        self.report.exit_code = self.exit.code();
-        self.report
+        self.report.exit_code = Some(self.exit.code());
+        self.exit
     }
 
     /// The gravest exit wins: a signal above all, then the order in which [`Exit`] is declared.

@@ -1,5 +1,6 @@
 //! What a run says of itself: `report.json`, `report.html`, and the summary on the terminal.
 
+mod files;
 mod page;
 mod summary;
 
@@ -14,7 +15,12 @@ use uuid::Uuid;
 
 use crate::figures::counted;
 
-/// Everything that is known of a run at its end. Serialised as `report.json`; fields are only ever added.
+/// Everything that is known of a run. Serialised as `report.json`; fields are only ever added.
+///
+/// A run leaves its report in the output directory twice: when it starts, with the ending [`RunEnding::Running`], and
+/// when it ends, whatever the ending is. So the report of an earlier run never passes for that of a run that failed to
+/// start or was killed. A directory that is not an output of pubtag gets no report. Of several runs on one output, the
+/// report of the last to end stays.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The run.
@@ -29,12 +35,12 @@ pub struct Report {
     pub first_micro_batch_seconds: Option<f64>,
     /// How it ended.
     pub ending: RunEnding,
-    /// The exit code that goes with it.
-    pub exit_code: u8,
+    /// The exit code that goes with it; null while the run is going on.
+    pub exit_code: Option<u8>,
     /// Why it did not end well; one cause a line, outermost first.
     pub errors: Vec<String>,
-    /// The model.
-    pub model: ModelSummary,
+    /// The model; null until it is opened.
+    pub model: Option<ModelSummary>,
     /// Where the model ran; null if there was nothing to tag.
     pub device: Option<String>,
     /// Threads of the model's arithmetic.
@@ -73,11 +79,13 @@ pub struct AbbreviationSummary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunEnding {
+    /// It has not ended, or it was killed: it is alive as long as `_pubtag/attempts/<run_id>.lock` is locked.
+    Running,
     /// All inputs were dealt with.
     Done,
-    /// A signal ended the run early; what is committed is whole.
+    /// A signal ended the run early, before the first citation perhaps; what is committed is whole.
     Interrupted,
-    /// An error ended the run early; what is committed is whole.
+    /// An error ended the run early or kept it from starting; what is committed is whole.
     Failed,
 }
 

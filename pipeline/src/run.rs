@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use pubtag_abbreviations::Abbreviations;
@@ -10,18 +10,18 @@ use pubtag_ner::{Checkpoint, Tag, TagStats};
 use pubtag_parquet::{Ledger, Output, Recipe, Standing, UnitReport, Write, WriteConfig};
 use pubtag_pubmed::{InputFormat, Inputs, Source};
 use pubtag_schemas::{InputUnit, Packet, TaggedRecord};
-use pubtag_stream::{Fault, Flow, Meter, stage, stage_from};
-use pubtag_tokenize::Tokenize;
-use uuid::Uuid;
+use pubtag_stream::{CancellationToken, Fault, Flow, Meter, stage, stage_from};
+use pubtag_tokenize::{Tokenize, WindowTokenizer};
 
+use crate::bundled::named_or_bundled;
 use crate::config::RunConfig;
 use crate::device;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::progress::{Position, Progress};
 use crate::record::RunRecord;
-use crate::report::{InputLine, InputStatus, Report};
+use crate::report::{InputLine, InputStatus};
 use crate::signals::Shutdown;
-use crate::training::predict::tokenizer;
+use crate::training::predict::tokenizer as open_tokenizer;
 
 /// What writes the output, as provenance.
 pub const PROGRAM: &str = concat!("pubtag ", env!("CARGO_PKG_VERSION"));
@@ -32,39 +32,33 @@ const QUEUE_CAPACITY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
 /// How often progress is shown.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Tags all inputs that are not committed yet, and says what became of each.
+/// Tags all inputs that are not committed yet, and notes what became of each.
 ///
 /// # Errors
-/// What keeps a run from starting: unusable inputs, model, device or output folder, or work that is already there with
-/// other settings. Once the stream flows, a failure is part of the [`Report`]: everything committed before it stands.
-pub async fn run(config: &RunConfig, shutdown: &Shutdown, quiet: bool) -> Result<Report, Failure> {
-    let (started, run_id) = (Instant::now(), Uuid::now_v7());
-    let inputs =
-        pubtag_pubmed::discover(&config.inputs, &config.read).map_err(|error| Failure::new(error.kind(), error))?;
-    let checkpoint = Checkpoint::open(config.model.clone()).map_err(|error| Failure::new(error.kind(), error))?;
-    let recipe = recipe(config, &checkpoint);
-    let (output, mut ledger) =
-        Output::open_local(&config.output, run_id).await.map_err(|error| Failure::new(error.kind(), error))?;
-    for broken in ledger.broken() {
-        tracing::warn!("{broken}");
-    }
-    let plan = plan(inputs, &mut ledger, &recipe, config.overwrite).await?;
+/// What keeps a run from starting: unusable inputs, model, device or output folder, work that is already there with
+/// other settings, or a signal. Once the stream flows, a failure is in the notes: everything committed before it stands.
+pub(crate) async fn run(
+    config: &RunConfig,
+    record: &mut RunRecord,
+    shutdown: &Shutdown,
+    quiet: bool,
+) -> Result<(), Failure> {
+    let (output, work) = shutdown.unless_signalled(start_up(config, record, &shutdown.drain)).await?;
 
-    let mut record = RunRecord::new(started, run_id, config, &checkpoint, recipe.model_id.clone(), plan.settled);
-    if !plan.units.is_empty() {
-        device::use_threads(config.device.threads)?;
-        let (tag_config, tag) = device::start(&config.device, &checkpoint, config.aggregation, config.decode)?;
-        record.runs_on(&tag_config);
-        let stats = tag.stats();
-        let abbreviations = config.abbreviations(&checkpoint).then(Abbreviations::default);
-        let changes = abbreviations.as_ref().map(Abbreviations::stats);
+    if let Some(Work { units, ledger, recipe, tokenizer, tag, abbreviations }) = work {
+        let (stats, changes) = (tag.stats(), abbreviations.as_ref().map(Abbreviations::stats));
         let meters = Meters::new(abbreviations.is_some());
-        let flow = tagging(config, plan.units.clone(), &checkpoint, tag, &meters, shutdown)?;
+        let source = Source::new(units.clone(), config.read.clone(), shutdown.drain.clone());
+        let flow = stage_from(Source::NAME, source.flow(meters.source.clone()), QUEUE_CAPACITY, meters.source.clone());
+        let tokenize = Tokenize::new(tokenizer, config.device.threads);
+        let flow = stage(tokenize, flow, QUEUE_CAPACITY, meters.tokenize.clone());
+        let flow = stage(tag, flow, QUEUE_CAPACITY, meters.tag.clone());
         let flow = completing(abbreviations, flow, &meters);
         let write = Write::new(&output, &ledger, write_config(config, recipe));
         let reports = stage(write, flow, QUEUE_CAPACITY, meters.write.clone());
-        let progress = Progress::start(plan.units.iter().filter_map(|unit| unit.size).sum(), quiet);
-        let ending = drain(reports, &plan.units, &mut record, progress, &meters, &stats, shutdown).await;
+
+        let progress = Progress::start(units.iter().filter_map(|unit| unit.size).sum(), quiet);
+        let ending = drain(reports, &units, record, progress, &meters, &stats, shutdown).await;
         record.ended(ending, shutdown.signal());
         record.measured(&stats, changes.map(|changes| changes.changes()), meters.all().map(Meter::snapshot));
     }
@@ -72,23 +66,67 @@ pub async fn run(config: &RunConfig, shutdown: &Shutdown, quiet: bool) -> Result
         Ok(finished) => record.finished(&finished),
         Err(error) => record.failed(error.kind(), &error),
     }
-    Ok(record.into_report(config.max_rejects))
+    Ok(())
 }
 
-/// The stream up to the model.
-fn tagging(
-    config: &RunConfig,
+/// What there is to tag, and what to tag it with.
+struct Work {
     units: Vec<Arc<InputUnit>>,
-    checkpoint: &Checkpoint,
+    ledger: Ledger,
+    recipe: Recipe,
+    tokenizer: WindowTokenizer,
     tag: Tag,
-    meters: &Meters,
-    shutdown: &Shutdown,
-) -> Result<Flow<Packet<TaggedRecord>>, Failure> {
-    let tokenizer = tokenizer(checkpoint)?.with_context(config.context(checkpoint));
-    let source = Source::new(units, config.read.clone(), shutdown.drain.clone()).flow(meters.source.clone());
-    let flow = stage_from(Source::NAME, source, QUEUE_CAPACITY, meters.source.clone());
-    let flow = stage(Tokenize::new(tokenizer, config.device.threads), flow, QUEUE_CAPACITY, meters.tokenize.clone());
-    Ok(stage(tag, flow, QUEUE_CAPACITY, meters.tag.clone()))
+    abbreviations: Option<Abbreviations>,
+}
+
+/// Everything before the first citation; no work if all inputs are settled.
+async fn start_up(
+    config: &RunConfig,
+    record: &mut RunRecord,
+    stop: &CancellationToken,
+) -> Result<(Output, Option<Work>), Failure> {
+    let arguments = config.clone();
+    let (inputs, checkpoint) = off_thread(move || {
+        let inputs = pubtag_pubmed::discover(&arguments.inputs, &arguments.read)
+            .map_err(|error| Failure::new(error.kind(), error))?;
+        let checkpoint = Checkpoint::open(named_or_bundled(arguments.model)?).map_err(device::of_model)?;
+        Ok((inputs, checkpoint))
+    })
+    .await?;
+    let recipe = recipe(config, &checkpoint);
+    record.tags_with(&checkpoint, &recipe);
+
+    let (output, mut ledger) =
+        Output::open_local(&config.output, record.run_id()).await.map_err(|error| Failure::new(error.kind(), error))?;
+    record.announce(&config.output);
+    for broken in ledger.broken() {
+        tracing::warn!("{broken}");
+    }
+    let Plan { units, settled } = plan(inputs, &mut ledger, &recipe, config.overwrite, stop).await?;
+    record.settled(settled);
+    if units.is_empty() {
+        return Ok((output, None));
+    }
+
+    let arguments = config.clone();
+    let abbreviations = config.abbreviations(&checkpoint).then(Abbreviations::default);
+    let (tokenizer, tag_config, tag) = off_thread(move || {
+        device::use_threads(arguments.device.threads)?;
+        let tokenizer = open_tokenizer(&checkpoint)?.with_context(arguments.context(&checkpoint));
+        let (tag_config, tag) =
+            device::start(&arguments.device, &checkpoint, arguments.aggregation, arguments.decode)?;
+        Ok((tokenizer, tag_config, tag))
+    })
+    .await?;
+    record.runs_on(&tag_config);
+    Ok((output, Some(Work { units, ledger, recipe, tokenizer, tag, abbreviations })))
+}
+
+/// Does what keeps a thread busy where it holds up nothing else.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Failure::new(Exit::Internal, error))?
 }
 
 /// The stream behind the model, with abbreviations if they are to be tagged.
@@ -121,13 +159,19 @@ struct Plan {
 }
 
 /// Compares all inputs with what is committed, once each is known by its SHA-256.
-async fn plan(inputs: Inputs, ledger: &mut Ledger, recipe: &Recipe, overwrite: bool) -> Result<Plan, Failure> {
+async fn plan(
+    inputs: Inputs,
+    ledger: &mut Ledger,
+    recipe: &Recipe,
+    overwrite: bool,
+    stop: &CancellationToken,
+) -> Result<Plan, Failure> {
     let skipped =
         inputs.skipped.into_iter().map(|file| InputLine::unread(file.path, InputStatus::Skipped, Some(file.reason)));
     let mut plan = Plan { units: Vec::new(), settled: skipped.collect() };
     let mut units = Vec::with_capacity(inputs.units.len());
     for unit in inputs.units {
-        units.push(identified(unit, ledger, recipe).await?);
+        units.push(identified(unit, ledger, recipe, stop).await?);
     }
     for (standing, unit) in ledger.plan(&units, recipe).into_iter().zip(units) {
         match standing {
@@ -146,13 +190,18 @@ async fn plan(inputs: Inputs, ledger: &mut Ledger, recipe: &Recipe, overwrite: b
 }
 
 /// The unit with its SHA-256, which only a file that has not been touched since its commit gets without being read.
-async fn identified(unit: Arc<InputUnit>, ledger: &Ledger, recipe: &Recipe) -> Result<Arc<InputUnit>, Failure> {
+async fn identified(
+    unit: Arc<InputUnit>,
+    ledger: &Ledger,
+    recipe: &Recipe,
+    stop: &CancellationToken,
+) -> Result<Arc<InputUnit>, Failure> {
     if let Some(sha256) = ledger.recall(&unit, recipe) {
         return Ok(Arc::new(InputUnit { sha256: Some(sha256), ..InputUnit::clone(&unit) }));
     }
-    let hashing = tokio::task::spawn_blocking(move || pubtag_pubmed::hashed(&unit)).await;
-    let hashed = hashing.map_err(|error| Failure::new(crate::exit::Exit::Internal, error))?;
-    hashed.map(Arc::new).map_err(|error| Failure::new(error.kind(), error))
+    let stop = stop.clone();
+    let hashed = move || pubtag_pubmed::hashed(&unit, &stop).map_err(|error| Failure::new(error.kind(), error));
+    Ok(Arc::new(off_thread(hashed).await?))
 }
 
 /// How the stream came to its end.

@@ -5,6 +5,8 @@
 //! Each setting of the file becomes an argument before the command line is parsed, so that both are checked alike.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
@@ -12,6 +14,8 @@ use serde_json::Value;
 
 /// The subcommands that take a file.
 const COMMANDS: [&str; 1] = ["train"];
+/// The most bytes that a file may have.
+const LIMIT: u64 = 1 << 20;
 /// The option that names it.
 const OPTION: &str = "--config";
 
@@ -89,7 +93,11 @@ fn given(args: &[OsString], key: &str) -> bool {
 
 /// The options of a file with their values; none for a switch that is on.
 fn read(path: &Path) -> anyhow::Result<Vec<(String, Vec<String>)>> {
-    let text = std::fs::read_to_string(path)?;
+    let mut text = String::new();
+    File::open(path)?.take(LIMIT + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LIMIT {
+        bail!("it has more than {LIMIT} bytes");
+    }
     let parsed: Value = match path.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => toml::from_str(&text)?,
         Some("yaml" | "yml") => serde_saphyr::from_str(&text)?,
@@ -159,7 +167,8 @@ fn translate(flat: Vec<(String, Vec<String>)>) -> anyhow::Result<Vec<(String, Ve
     for (_, values) in settings.iter_mut().filter(|(key, _)| accumulated > 1 && key == "batch-size") {
         for value in values.iter_mut() {
             if let Ok(size) = value.parse::<usize>() {
-                *value = (size * accumulated).to_string();
+                let whole = size.checked_mul(accumulated).context("batch size times accumulation is too large")?;
+                *value = whole.to_string();
             }
         }
     }
@@ -228,6 +237,27 @@ mod tests {
         {
             assert!(found.contains(part), "{part} in {found}");
         }
+    }
+
+    #[test]
+    fn a_hostile_file_is_refused_and_takes_no_memory() {
+        let deep = format!("epochs: {}", "[".repeat(500_000));
+        let deep_toml = format!("epochs = {}", "[".repeat(500_000));
+        let laughs: String = std::iter::once("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned())
+            .chain((1..12).map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", "))))
+            .collect();
+        let large = "gradient_accumulation_steps: 18446744073709551615\nbatch_size: 2\n";
+        for (name, text) in [
+            ("deep.yaml", deep.as_str()),
+            ("deep.toml", deep_toml.as_str()),
+            ("laughs.yaml", laughs.as_str()),
+            ("large.yaml", large),
+        ] {
+            assert!(expanded(name, text, "").is_err(), "{name}");
+        }
+        let endless = format!("epochs = 3 # {}", "x".repeat(2 << 20));
+        let refused = expanded("endless.toml", &endless, "").expect_err("it is too large");
+        assert!(format!("{refused:#}").contains("more than 1048576 bytes"), "{refused:#}");
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! Ctrl-C and SIGTERM: the first asks, the second insists.
 
+use std::future::Future;
 use std::time::Duration;
 
 use pubtag_stream::CancellationToken;
 use tokio::sync::watch;
 
+use crate::exit::{Exit, Failure};
+
 /// What the signals so far ask of a run.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
-    /// Cancelled by the first signal: the source opens no further file.
+    /// Cancelled by the first signal: the start-up ends, or the source opens no further file.
     pub drain: CancellationToken,
     /// Cancelled by the second signal, or when the grace period after the first is over: drop everything.
     pub abort: CancellationToken,
@@ -31,7 +34,7 @@ impl Shutdown {
             let _ = sender.send(Some(first));
             tracing::warn!(
                 grace_s = grace.as_secs(),
-                "interrupted: finishing the file at hand; a second signal stops at once"
+                "interrupted: a file that is being tagged may finish; a second signal stops at once"
             );
             to_drain.cancel();
             tokio::select! {
@@ -46,6 +49,24 @@ impl Shutdown {
     /// The signal that came first, if any came.
     pub fn signal(&self) -> Option<i32> {
         *self.signal.borrow()
+    }
+
+    /// Does work that leaves nothing to finish: the first signal ends it at once.
+    ///
+    /// # Errors
+    /// The work's own, or that a signal came.
+    pub(crate) async fn unless_signalled<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            () = self.drain.cancelled() => {
+                let error = anyhow::Error::msg("interrupted before the first citation; nothing was tagged");
+                Err(Failure::new(Exit::Signal(self.signal().unwrap_or_default()), error))
+            }
+            done = work => done,
+        }
     }
 }
 

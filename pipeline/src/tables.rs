@@ -21,7 +21,7 @@ pub(crate) struct Tables {
 impl Tables {
     /// Whether a folder is an output.
     pub(crate) fn are_in(folder: &Path) -> bool {
-        folder.join("_pubtag").is_dir()
+        folder.join("_pubtag/output.json").is_file()
     }
 
     /// Those of a folder.

@@ -1,9 +1,9 @@
 //! What a person or a log collector sees on stderr.
 
-use std::io::IsTerminal;
-
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
+
+use crate::terminal;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -26,11 +26,14 @@ pub fn init(format: LogFormat, quiet: bool, verbose: u8) {
         (false, _) => "trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(terminal::log).with_target(false);
+    let fields = terminal::fields();
     // A second call (tests in one process) keeps the first subscriber.
     let _ = match format {
         LogFormat::Json => subscriber.json().try_init(),
-        LogFormat::Text if std::io::stderr().is_terminal() => subscriber.without_time().compact().try_init(),
-        LogFormat::Text => subscriber.with_ansi(false).try_init(),
+        LogFormat::Text if terminal::stderr_is_terminal() => {
+            subscriber.without_time().compact().fmt_fields(fields).try_init()
+        }
+        LogFormat::Text => subscriber.with_ansi(false).fmt_fields(fields).try_init(),
     };
 }

@@ -1,14 +1,24 @@
 //! Where a model's files are.
 
 use std::borrow::Cow;
-use std::io;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// The files of a model in the Hugging Face layout: a directory, or bytes inside the program.
+/// The files of a model in the Hugging Face layout: a directory, what was read of one, or bytes inside the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelFiles {
     /// A directory.
     Directory(PathBuf),
+    /// Some files of a directory as they were read once; there are no others.
+    Held {
+        /// The directory.
+        directory: PathBuf,
+        /// Names and contents.
+        files: Arc<BTreeMap<String, Vec<u8>>>,
+    },
     /// Files that were built into the program.
     BuiltIn {
         /// What people call the model.
@@ -23,6 +33,7 @@ impl ModelFiles {
     pub fn has(&self, file: &str) -> bool {
         match self {
             Self::Directory(directory) => directory.join(file).is_file(),
+            Self::Held { files, .. } => files.contains_key(file),
             Self::BuiltIn { files, .. } => files.iter().any(|(name, _)| *name == file),
         }
     }
@@ -34,11 +45,29 @@ impl ModelFiles {
     pub fn read(&self, file: &str) -> io::Result<Cow<'static, [u8]>> {
         match self {
             Self::Directory(directory) => std::fs::read(directory.join(file)).map(Cow::Owned),
+            Self::Held { files, .. } => {
+                files.get(file).cloned().map(Cow::Owned).ok_or_else(|| io::ErrorKind::NotFound.into())
+            }
             Self::BuiltIn { files, .. } => {
                 let found = files.iter().find(|(name, _)| *name == file);
                 found.map(|(_, bytes)| Cow::Borrowed(*bytes)).ok_or_else(|| io::ErrorKind::NotFound.into())
             }
         }
+    }
+
+    /// These files, those of them that are there, with the contents that they have now and keep: whoever reads one of
+    /// them reads what everybody else does. A file is held in memory.
+    ///
+    /// # Errors
+    /// The name of a file that cannot be read, or has more than `limit` bytes, and why.
+    pub fn hold(&self, files: &[&str], limit: u64) -> Result<Self, (String, io::Error)> {
+        let Self::Directory(directory) = self else { return Ok(self.clone()) };
+        let mut held = BTreeMap::new();
+        for file in files.iter().filter(|file| self.has(file)) {
+            let contents = read_at_most(&directory.join(file), limit).map_err(|error| ((*file).to_owned(), error))?;
+            held.insert((*file).to_owned(), contents);
+        }
+        Ok(Self::Held { directory: directory.clone(), files: Arc::new(held) })
     }
 
     /// What a file is called in messages; a path that can be opened for a directory alone.
@@ -49,7 +78,7 @@ impl ModelFiles {
     /// What the whole is called in messages.
     pub fn place(&self) -> PathBuf {
         match self {
-            Self::Directory(directory) => directory.clone(),
+            Self::Directory(directory) | Self::Held { directory, .. } => directory.clone(),
             Self::BuiltIn { name, .. } => PathBuf::from(format!("(built in) {name}")),
         }
     }
@@ -57,13 +86,26 @@ impl ModelFiles {
     /// What people call the model: a directory's last component, links and dots resolved.
     pub fn name(&self) -> String {
         match self {
-            Self::Directory(directory) => {
+            Self::Directory(directory) | Self::Held { directory, .. } => {
                 let resolved = directory.canonicalize().unwrap_or_else(|_| directory.clone());
                 resolved.file_name().unwrap_or(resolved.as_os_str()).to_string_lossy().into_owned()
             }
             Self::BuiltIn { name, .. } => (*name).to_owned(),
         }
     }
+}
+
+fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let (file, mut contents) = (File::open(path)?, Vec::new());
+    let is_small = file.metadata()?.len() <= limit;
+    if is_small {
+        file.take(limit.saturating_add(1)).read_to_end(&mut contents)?;
+    }
+    // It may grow while it is read.
+    if !is_small || contents.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {limit} bytes")));
+    }
+    Ok(contents)
 }
 
 impl<P: AsRef<Path>> From<P> for ModelFiles {
@@ -84,6 +126,18 @@ mod tests {
         assert_eq!(*model.read("config.json").unwrap(), *b"{}");
         assert_eq!(model.read("vocab.txt").unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(model.name(), "small");
+    }
+
+    #[test]
+    fn held_files_stay_what_they_were_and_are_all_there_is() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let held = ModelFiles::from(folder).hold(&["Cargo.toml", "vocab.txt"], 1 << 20).unwrap();
+        assert_eq!(held.read("Cargo.toml").unwrap(), std::fs::read(folder.join("Cargo.toml")).unwrap());
+        assert!(!held.has("vocab.txt") && !held.has("src"), "what was not there or not asked for is not there");
+        assert_eq!(held.read("vocab.txt").unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!((held.name(), held.place()), (ModelFiles::from(folder).name(), folder.to_owned()));
+        let (file, error) = ModelFiles::from(folder).hold(&["Cargo.toml"], 10).unwrap_err();
+        assert_eq!((file.as_str(), error.kind()), ("Cargo.toml", io::ErrorKind::FileTooLarge));
     }
 
     #[test]

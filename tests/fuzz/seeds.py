@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Seeds for the fuzz targets, from the reference data: `seeds.py SHARED CORPUS_FOLDER`."""
+import json
 import pathlib
 import sys
 
@@ -58,5 +59,11 @@ for text in ["Naïve 𝛽-thalassemia, gout; e\u0301pile\u0301psie 中文", "a" 
     seed("decoder", text.encode() + bytes(range(0, 256, 5)))
 for name in ["tiny-bert", "tiny-distilbert", "tiny-electra", "tiny-roberta"]:
     files = [(fixtures / name / file) for file in ("config.json", "model.safetensors", "tokenizer.json")]
-    seed("checkpoint", b"\xff\xfe\xff".join(file.read_bytes()[:40000] for file in files if file.exists()))
+    config, *others = [file.read_bytes() for file in files if file.exists()]
+    seed("checkpoint", b"\xff\xfe\xff".join([config, *others]))
+    # Numbers that a program might take at their word.
+    for key in [key for key, value in json.loads(config).items() if type(value) is int]:
+        for number in (0, 2_000_000_000, 2**40, 2**60, 2**64 - 1):
+            hostile = json.dumps(json.loads(config) | {key: number}).encode()
+            seed("checkpoint", b"\xff\xfe\xff".join([hostile, *others]))
 print(count, file=sys.stderr)

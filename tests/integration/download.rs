@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Cursor, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use pubtag_tests::{PubTag, shared};
 use tempfile::tempdir;
@@ -16,48 +17,77 @@ use crate::PROGRAM;
 
 const SETS: [&str; 3] = ["NCBItrainset_corpus", "NCBIdevelopset_corpus", "NCBItestset_corpus"];
 
-/// A server of archives; says what ranges it was asked for.
+/// How a server answers.
+#[derive(Clone, Default)]
+struct Manners {
+    /// The first answer breaks off half way.
+    breaks_off: Arc<AtomicBool>,
+    /// Answers go on without a word after the head, or with so many bytes a second.
+    dawdles: Option<u64>,
+    /// All requests are sent on to here.
+    redirects_to: Option<String>,
+}
+
+/// A server of archives; says what it was asked for.
 struct Server {
     url: String,
-    ranges: Arc<Mutex<Vec<String>>>,
+    /// The heads of all requests.
+    requests: Arc<Mutex<Vec<Vec<String>>>>,
 }
 
 impl Server {
-    /// Serves archives by their names. The first answer breaks off half way if told so.
-    fn start(archives: BTreeMap<String, Vec<u8>>, breaks_off: bool) -> Self {
+    /// Serves archives by their names.
+    fn start(archives: BTreeMap<String, Vec<u8>>, manners: Manners) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let ranges = Arc::new(Mutex::new(Vec::new()));
-        let (seen, breaks_off) = (ranges.clone(), AtomicBool::new(breaks_off));
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = requests.clone();
+        let archives = Arc::new(archives);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                let (archives, seen, manners) = (archives.clone(), seen.clone(), manners.clone());
                 // A client that goes away in the middle is the client's affair.
-                let _ = answer(&stream, &archives, &seen, &breaks_off);
+                std::thread::spawn(move || answer(&stream, &archives, &seen, &manners));
             }
         });
-        Self { url, ranges }
+        Self { url, requests }
+    }
+
+    /// A header of every request, empty where there was none.
+    fn headers(&self, name: &str) -> Vec<String> {
+        let value = |line: &String| line.to_lowercase().strip_prefix(&format!("{name}: ")).map(str::to_owned);
+        let requests = self.requests.lock().unwrap();
+        requests.iter().map(|lines| lines.iter().find_map(value).unwrap_or_default()).collect()
+    }
+
+    /// The byte that every request began with.
+    fn ranges(&self) -> Vec<String> {
+        self.headers("range").iter().map(|range| range.trim_start_matches("bytes=").to_owned()).collect()
     }
 }
 
 fn answer(
     mut stream: &TcpStream,
     archives: &BTreeMap<String, Vec<u8>>,
-    ranges: &Mutex<Vec<String>>,
-    breaks_off: &AtomicBool,
+    requests: &Mutex<Vec<Vec<String>>>,
+    manners: &Manners,
 ) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
     let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;
     let headers: Vec<String> = lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
     let range = headers.iter().find_map(|line| line.to_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
     let from: usize = range.as_deref().and_then(|range| range.strip_suffix('-')?.parse().ok()).unwrap_or(0);
-    ranges.lock().unwrap().push(range.unwrap_or_default());
-    let name = request.split(' ').nth(1).unwrap_or("").trim_start_matches('/');
-    let Some(bytes) = archives.get(name) else {
-        return stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    requests.lock().unwrap().push(headers);
+    let path = request.split(' ').nth(1).unwrap_or("");
+    let empty = |status: &str| format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n");
+    if let Some(place) = &manners.redirects_to {
+        return stream.write_all(format!("{}Location: {place}{path}\r\n\r\n", empty("302 Found")).as_bytes());
+    }
+    let Some(bytes) = archives.get(path.trim_start_matches('/')) else {
+        return stream.write_all(format!("{}\r\n", empty("404 Not Found")).as_bytes());
     };
     if from >= bytes.len() {
-        return stream
-            .write_all(b"HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        return stream.write_all(format!("{}\r\n", empty("416 Range Not Satisfiable")).as_bytes());
     }
     let rest = &bytes[from..];
     let head = format!(
@@ -67,7 +97,15 @@ fn answer(
         bytes.len()
     );
     stream.write_all(head.as_bytes())?;
-    let sent = if breaks_off.swap(false, Ordering::SeqCst) { rest.len() / 2 } else { rest.len() };
+    if let Some(rate) = manners.dawdles {
+        for byte in rest {
+            std::thread::sleep(Duration::from_secs(1) / u32::try_from(rate.max(1)).unwrap());
+            if rate > 0 {
+                stream.write_all(&[*byte])?;
+            }
+        }
+    }
+    let sent = if manners.breaks_off.swap(false, Ordering::SeqCst) { rest.len() / 2 } else { rest.len() };
     stream.write_all(&rest[..sent])
 }
 
@@ -90,7 +128,8 @@ fn download(server: &Server, folder: &std::path::Path) -> PubTag {
 fn a_broken_download_is_taken_up_where_it_broke_off() {
     let Some(shared) = shared("a_broken_download_is_taken_up_where_it_broke_off") else { return };
     let source = |set: &str| fs::read(shared.join(format!("data/ncbi_disease/pubtator/{set}.txt"))).unwrap();
-    let server = Server::start(archives(source), true);
+    let manners = Manners { breaks_off: Arc::new(AtomicBool::new(true)), ..Manners::default() };
+    let server = Server::start(archives(source), manners);
     let dir = tempdir().unwrap();
     let outcome = download(&server, dir.path()).succeed();
     assert_eq!(outcome.stdout.lines().count(), 3);
@@ -98,17 +137,17 @@ fn a_broken_download_is_taken_up_where_it_broke_off() {
         assert_eq!(fs::read(dir.path().join(format!("{set}.txt"))).unwrap(), source(set));
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "nothing but the files is left");
-    let ranges = server.ranges.lock().unwrap().clone();
+    let ranges = server.ranges();
     assert_eq!(ranges.len(), 4, "{ranges:?}");
     assert!(ranges[0] == "0-" && ranges[1] != "0-", "{ranges:?}");
 
     download(&server, dir.path()).succeed();
-    assert_eq!(server.ranges.lock().unwrap().len(), 4, "what is there is not fetched again");
+    assert_eq!(server.ranges().len(), 4, "what is there is not fetched again");
 }
 
 #[test]
 fn a_file_with_another_checksum_is_refused_and_removed() {
-    let server = Server::start(archives(|_| b"something else".to_vec()), false);
+    let server = Server::start(archives(|_| b"something else".to_vec()), Manners::default());
     let dir = tempdir().unwrap();
     download(&server, dir.path()).end().assert_fails(65, &["NCBItrainset_corpus.txt", "SHA-256", &server.url]);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -118,8 +157,97 @@ fn a_file_with_another_checksum_is_refused_and_removed() {
 fn what_is_no_archive_or_not_there_is_refused_by_its_address() {
     let dir = tempdir().unwrap();
     let page = BTreeMap::from([(format!("{}.zip", SETS[0]), b"<html>moved</html>".to_vec())]);
-    let server = Server::start(page, false);
+    let server = Server::start(page, Manners::default());
     download(&server, dir.path()).end().assert_fails(65, &["no archive", &server.url]);
-    let server = Server::start(BTreeMap::new(), false);
+    let server = Server::start(BTreeMap::new(), Manners::default());
     download(&server, dir.path()).end().assert_fails(78, &["404", "--base-url"]);
+}
+
+/// Downloads with a limit of a second from a server that is as slow as this, which is given up and gone on from.
+fn assert_given_up(dawdles: u64) {
+    let server =
+        Server::start(archives(|_| vec![b'x'; 4096]), Manners { dawdles: Some(dawdles), ..Manners::default() });
+    let dir = tempdir().unwrap();
+    download(&server, dir.path())
+        .arg("--timeout=1")
+        .end()
+        .assert_fails(75, &[&server.url, "run the same command again"]);
+    let ranges = server.ranges();
+    assert_eq!(ranges.len(), 4, "{ranges:?}");
+    assert_eq!(ranges.iter().all(|range| range == "0-"), dawdles == 0, "{ranges:?}");
+    assert!(dir.path().join(format!("{}.zip.partial", SETS[0])).exists());
+}
+
+#[test]
+fn a_server_that_falls_silent_is_given_up() {
+    assert_given_up(0);
+}
+
+#[test]
+fn a_server_that_sends_a_byte_now_and_then_is_given_up() {
+    assert_given_up(4);
+}
+
+#[test]
+fn a_file_that_unpacks_to_more_than_it_should_is_not_unpacked_to_its_end() {
+    let server = Server::start(archives(|_| vec![0; 64 << 20]), Manners::default());
+    let dir = tempdir().unwrap();
+    download(&server, dir.path())
+        .end()
+        .assert_fails(65, &["NCBItrainset_corpus.txt", "more than the expected 1045967 bytes"]);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_archive_that_does_not_end_is_not_fetched_to_its_end() {
+    let endless = BTreeMap::from([(format!("{}.zip", SETS[0]), vec![7; 8 << 20])]);
+    let server = Server::start(endless, Manners::default());
+    let dir = tempdir().unwrap();
+    download(&server, dir.path()).end().assert_fails(65, &["larger than", &server.url]);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn credentials_are_used_and_never_shown() {
+    let server = Server::start(archives(|_| b"something else".to_vec()), Manners::default());
+    let url = server.url.replace("http://", "http://ann:hush@");
+    let dir = tempdir().unwrap();
+    let fetch = |url: &str| {
+        PubTag::new(PROGRAM, ["corpus", "download", "ncbi-disease", "--base-url", url, "--output"]).arg(dir.path())
+    };
+    let outcome = fetch(&url).end();
+    outcome.assert_fails(65, &["SHA-256", &server.url]);
+    assert!(!outcome.stderr.contains("hush"), "{}", outcome.stderr);
+    assert!(server.headers("authorization")[0].starts_with("basic "), "{:?}", server.headers("authorization"));
+    for unusable in
+        [format!("{url}/\u{7f} x"), "http://ann:hush@nowhere.invalid".to_owned(), format!("{url}/a?key=hush")]
+    {
+        let outcome = fetch(&unusable).arg("--timeout=5").end();
+        assert_ne!(outcome.code, Some(0));
+        assert!(!outcome.stderr.contains("hush"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn credentials_do_not_follow_a_redirection_to_another_host() {
+    let other = Server::start(archives(|_| b"something else".to_vec()), Manners::default());
+    let manners = Manners { redirects_to: Some(other.url.clone()), ..Manners::default() };
+    let server = Server::start(BTreeMap::new(), manners);
+    let dir = tempdir().unwrap();
+    let url = server.url.replace("http://", "http://ann:hush@");
+    let call = PubTag::new(PROGRAM, ["corpus", "download", "ncbi-disease", "--base-url", &url, "--output"]);
+    call.arg(dir.path()).end().assert_fails(65, &["SHA-256"]);
+    assert_ne!(server.headers("authorization"), [""]);
+    assert_eq!(other.headers("authorization"), [""]);
+}
+
+#[test]
+fn a_file_of_the_same_name_that_is_not_the_release_is_left_alone() {
+    let server = Server::start(BTreeMap::new(), Manners::default());
+    let dir = tempdir().unwrap();
+    let mine = dir.path().join(format!("{}.txt", SETS[0]));
+    fs::write(&mine, "with my own corrections").unwrap();
+    download(&server, dir.path()).end().assert_fails(78, &["NCBItrainset_corpus.txt", "move it away"]);
+    assert_eq!(fs::read_to_string(&mine).unwrap(), "with my own corrections");
+    assert!(server.requests.lock().unwrap().is_empty());
 }

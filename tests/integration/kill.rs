@@ -104,7 +104,7 @@ fn without_grace_the_file_at_hand_is_abandoned_and_leaves_nothing() {
     assert!(tables(&output).iter().all(Vec::is_empty));
 }
 
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_so() {
         assert!(started.elapsed() < Duration::from_secs(60), "waited a minute for {what}");

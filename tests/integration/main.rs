@@ -11,10 +11,13 @@ mod faults;
 mod kill;
 mod looking;
 mod main_job;
+mod overwrite;
 mod readers;
 mod reading;
 mod real_input;
 mod replacing;
+mod reports;
+mod terminal;
 mod training;
 
 /// The program under test.

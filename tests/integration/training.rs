@@ -38,14 +38,14 @@ fn corpus(sentences: usize, salt: usize) -> String {
 }
 
 /// A folder with `train.tsv` and `dev.tsv`.
-fn corpora() -> TempDir {
+pub(crate) fn corpora() -> TempDir {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join("train.tsv"), corpus(600, 1)).unwrap();
     fs::write(dir.path().join("dev.tsv"), corpus(60, 2)).unwrap();
     dir
 }
 
-fn train(dir: &Path, output: &str) -> PubTag {
+pub(crate) fn train(dir: &Path, output: &str) -> PubTag {
     PubTag::new(PROGRAM, ["train", "--device", "cpu", "--threads", "2", "--context-words", "20", "--batch-size", "4"])
         .arg("--epochs=4")
         .arg("--learning-rate=3e-3")
@@ -59,7 +59,7 @@ fn train(dir: &Path, output: &str) -> PubTag {
         .arg(dir.join(output))
 }
 
-fn weights(model: &Path) -> Vec<u8> {
+pub(crate) fn weights(model: &Path) -> Vec<u8> {
     fs::read(model.join("model.safetensors")).unwrap()
 }
 

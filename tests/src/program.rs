@@ -58,6 +58,13 @@ impl PubTag {
         self
     }
 
+    /// The directory that the program works in.
+    #[must_use]
+    pub fn within(mut self, directory: &Path) -> Self {
+        self.command.current_dir(directory);
+        self
+    }
+
     /// What the program finds on its standard input.
     #[must_use]
     pub fn stdin(mut self, file: &Path) -> Self {
@@ -96,6 +103,22 @@ impl PubTag {
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
+    }
+
+    /// Runs the program to its end on a terminal of its own, which `python` makes: what it showed there, on stdout and
+    /// stderr.
+    pub fn on_a_terminal(self, python: &Path) -> String {
+        const PTY: &str = "import pty, sys; pty.spawn(sys.argv[1:])";
+        let mut call = Command::new(python);
+        call.args(["-c", PTY]).arg(self.command.get_program()).args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => call.env(name, value),
+                None => call.env_remove(name),
+            };
+        }
+        let output = call.stdin(Stdio::null()).output().expect("Python starts");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Runs the program to its end, which must be exit code 0.
@@ -163,5 +186,7 @@ fn found(test: &str, is_there: bool, what: &str) -> bool {
 /// Says loudly that a test is skipped for want of something.
 pub fn skipped(test: &str, what: &str) {
     // `cargo test` captures print macros of passing tests; a skip must be seen all the same.
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("SKIPPED {test}: no {what}\n").as_bytes());
+    #[expect(clippy::disallowed_methods, reason = "the rule is the program's")]
+    let mut stderr = std::io::stderr();
+    let _ = std::io::Write::write_all(&mut stderr, format!("SKIPPED {test}: no {what}\n").as_bytes());
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::files::{Corpus, open};
+use crate::files::{Corpus, name_of, open};
 use crate::reader::Item;
 use crate::remark::{Remark, RemarkKind, Remarks};
 use crate::tagged::TagOptions;
@@ -58,8 +58,12 @@ pub struct ConversionReport {
 /// *Rejects:* remarks of the report.
 ///
 /// # Errors
-/// An input that cannot be read as a whole, or an output that cannot be written.
+/// An input that cannot be read as a whole, or an output that cannot be written, or that is there already and is not to
+/// be overwritten.
 pub fn convert(input: &Path, output: &Path, options: &ConvertOptions) -> Result<ConversionReport, CorpusError> {
+    if options.write.overwrite {
+        refuse_in_place(input, output)?;
+    }
     let Corpus { format: from, documents } = open(input, options.from, &options.read)?;
     let mut write = options.write.clone();
     write.stem = stem(input);
@@ -101,6 +105,15 @@ impl ConversionReport {
         self.mentions_written += mentions - lost;
         remarks.into_iter().for_each(|remark| self.remarks.add(remark));
     }
+}
+
+/// An output that may replace files must not be where the input is.
+fn refuse_in_place(input: &Path, output: &Path) -> Result<(), CorpusError> {
+    let (Ok(from), Ok(to)) = (input.canonicalize(), output.canonicalize()) else { return Ok(()) };
+    if from.starts_with(&to) || to.starts_with(&from) {
+        return Err(CorpusError::InPlace { output: name_of(output), input: name_of(input) });
+    }
+    Ok(())
 }
 
 /// The input's name without its extension, and without what NeMo puts before it.

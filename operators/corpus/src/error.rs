@@ -24,6 +24,20 @@ pub enum CorpusError {
         #[source]
         source: io::Error,
     },
+    /// The output is there already, and nobody said that it may be replaced.
+    #[error("{file}: already exists; choose another output, or replace it with --overwrite")]
+    Exists {
+        /// The file.
+        file: Arc<str>,
+    },
+    /// The output is the input, or one lies in the other.
+    #[error("{output}: would overwrite the input {input}; choose another output")]
+    InPlace {
+        /// The output.
+        output: Arc<str>,
+        /// The input.
+        input: Arc<str>,
+    },
     /// The file is not UTF-8.
     #[error("{file}:{line}: not UTF-8; convert the file (`iconv -f latin1 -t utf8`) and read it again")]
     Encoding {

@@ -33,6 +33,7 @@ mod stats;
 mod tagged;
 mod tagging;
 mod two_parts;
+mod whole;
 pub mod words;
 mod writer;
 
@@ -48,4 +49,5 @@ pub use segment::segment;
 pub use stats::{CorpusStats, FileStats, Leakage, StatsBuilder, summarize};
 pub use tagged::TagOptions;
 pub use tagging::Scheme;
+pub use whole::WholeFile;
 pub use writer::{CorpusWriter, WriteOptions};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use crate::files::{escape, name_of};
 use crate::iob::IobColumns;
 use crate::remark::{Notes, Remark, RemarkKind, Spot};
 use crate::segment::segment_noting;
+use crate::whole::WholeFile;
 use crate::{CorpusError, Format, bioc_json, bioc_xml, brat, inline, iob, jsonl, nemo, pubtator};
 
 /// How a corpus is written.
@@ -24,11 +25,13 @@ pub struct WriteOptions {
     pub columns: IobColumns,
     /// The `X` of NeMo's `text_X.txt`.
     pub stem: String,
+    /// Whether files that are there already are replaced.
+    pub overwrite: bool,
 }
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self { max_length: None, columns: IobColumns::default(), stem: "corpus".to_owned() }
+        Self { max_length: None, columns: IobColumns::default(), stem: "corpus".to_owned(), overwrite: false }
     }
 }
 
@@ -55,14 +58,14 @@ impl CorpusWriter {
     /// Begins a corpus at `path`: a file, or for NeMo and brat a directory, which is made if it is not there.
     ///
     /// # Errors
-    /// A path that cannot be written.
+    /// A path that cannot be written, or a file that is there already and is not to be overwritten.
     pub fn create(path: &Path, format: Format, options: WriteOptions) -> Result<Self, CorpusError> {
-        let make =
-            |path: &Path| fs::create_dir_all(path).map_err(|source| CorpusError::Write { file: name_of(path), source });
+        let make = |path: &Path| fs::create_dir_all(path).map_err(|source| write_error(path, source));
         let sink = match format {
             Format::Nemo => {
                 make(path)?;
-                let file = |kind: &str| Output::create(path.join(format!("{kind}_{}.txt", options.stem)));
+                let file =
+                    |kind: &str| Output::create(path.join(format!("{kind}_{}.txt", options.stem)), options.overwrite);
                 Sink::Nemo {
                     directory: path.to_owned(),
                     text: file("text")?,
@@ -75,7 +78,7 @@ impl CorpusWriter {
                 Sink::Brat { directory: path.to_owned(), names: HashSet::new(), files: Vec::new() }
             }
             _ => {
-                let mut out = Output::create(path.to_owned())?;
+                let mut out = Output::create(path.to_owned(), options.overwrite)?;
                 match format {
                     Format::BiocXml => out.write(bioc_xml::write_start)?,
                     Format::BiocJson => out.write(bioc_json::write_start)?,
@@ -123,13 +126,12 @@ impl CorpusWriter {
             }
             Sink::Nemo { text, labels, seen, .. } => {
                 let document = segment_noting(document, &mut notes);
-                text.write(|text| {
-                    labels.write_inner(|labels| {
-                        nemo::write(&document, self.options.max_length, (text, labels), seen, &mut notes)
-                    })
-                })
+                let labels = &mut labels.out;
+                text.write(|text| nemo::write(&document, self.options.max_length, (text, labels), seen, &mut notes))
             }
-            Sink::Brat { directory, names, files } => write_brat(directory, document, names, files, &mut notes),
+            Sink::Brat { directory, names, files } => {
+                write_brat(directory, document, self.options.overwrite, names, files, &mut notes)
+            }
         }
     }
 
@@ -161,7 +163,7 @@ impl CorpusWriter {
                 Ok(vec![out.finish()?])
             }
             Sink::Nemo { directory, text, labels, seen } => {
-                let mut ids = Output::create(directory.join("label_ids.csv"))?;
+                let mut ids = Output::create(directory.join("label_ids.csv"), self.options.overwrite)?;
                 ids.write(|out| nemo::write_label_ids(&seen, out))?;
                 Ok(vec![text.finish()?, labels.finish()?, ids.finish()?])
             }
@@ -173,6 +175,7 @@ impl CorpusWriter {
 fn write_brat(
     directory: &Path,
     document: &AnnotatedDocument,
+    overwrite: bool,
     names: &mut HashSet<String>,
     files: &mut Vec<PathBuf>,
     notes: &mut Notes<'_>,
@@ -187,51 +190,42 @@ fn write_brat(
     }
     let taken = usize::from(name != wanted);
     notes.add(RemarkKind::NameChanged, taken, format!("the name {wanted} is taken: written as {name}"));
-    let mut text = Output::create(directory.join(format!("{name}.txt")))?;
+    let mut text = Output::create(directory.join(format!("{name}.txt")), overwrite)?;
     text.write(|out| out.write_all(document.text.as_bytes()))?;
-    let mut annotations = Output::create(directory.join(format!("{name}.ann")))?;
+    let mut annotations = Output::create(directory.join(format!("{name}.ann")), overwrite)?;
     annotations.write(|out| brat::write(document, out, notes))?;
     files.extend([text.finish()?, annotations.finish()?]);
     Ok(())
 }
 
-/// A file that gets its name when it is whole.
+/// A file of the corpus.
 #[derive(Debug)]
 struct Output {
     path: PathBuf,
-    partial: PathBuf,
-    out: Option<BufWriter<File>>,
+    out: BufWriter<WholeFile>,
 }
 
 impl Output {
-    fn create(path: PathBuf) -> Result<Self, CorpusError> {
-        let mut partial = path.clone().into_os_string();
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
-        let file = File::create(&partial).map_err(|source| CorpusError::Write { file: name_of(&path), source })?;
-        Ok(Self { path, partial, out: Some(BufWriter::new(file)) })
+    fn create(path: PathBuf, overwrite: bool) -> Result<Self, CorpusError> {
+        let file = if overwrite { WholeFile::replacing(&path) } else { WholeFile::new(&path) };
+        let file = file.map_err(|source| write_error(&path, source))?;
+        Ok(Self { path, out: BufWriter::new(file) })
     }
 
-    fn write(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<(), CorpusError> {
-        self.write_inner(write).map_err(|source| CorpusError::Write { file: name_of(&self.path), source })
+    fn write(&mut self, write: impl FnOnce(&mut BufWriter<WholeFile>) -> io::Result<()>) -> Result<(), CorpusError> {
+        write(&mut self.out).map_err(|source| write_error(&self.path, source))
     }
 
-    fn write_inner(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-        write(self.out.as_mut().expect("only `finish` takes it, and it consumes the output"))
-    }
-
-    fn finish(mut self) -> Result<PathBuf, CorpusError> {
-        let failed = |source| CorpusError::Write { file: name_of(&self.path), source };
-        let out = self.out.take().expect("only `finish` takes it, and it consumes the output");
-        out.into_inner().map_err(|error| failed(error.into_error()))?;
-        fs::rename(&self.partial, &self.path).map_err(failed)?;
-        Ok(self.path.clone())
+    fn finish(self) -> Result<PathBuf, CorpusError> {
+        let Self { path, out } = self;
+        let whole = out.into_inner().map_err(io::IntoInnerError::into_error).and_then(WholeFile::finish);
+        whole.map(|()| path.clone()).map_err(|source| write_error(&path, source))
     }
 }
 
-impl Drop for Output {
-    fn drop(&mut self) {
-        // Not finished, or not renamed: what is left is not a corpus. There is nobody to tell if it cannot be removed.
-        let _ = fs::remove_file(&self.partial);
+fn write_error(path: &Path, source: io::Error) -> CorpusError {
+    match source.kind() {
+        io::ErrorKind::AlreadyExists => CorpusError::Exists { file: name_of(path) },
+        _ => CorpusError::Write { file: name_of(path), source },
     }
 }

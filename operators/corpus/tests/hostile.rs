@@ -71,9 +71,8 @@ fn survive(items: impl Iterator<Item = Result<Item, pubtag_corpus::CorpusError>>
         if let Item::Document(spot, document) = item {
             assert!(document.is_sound(), "{document:?}");
             for &format in Format::ALL {
-                let mut writer =
-                    CorpusWriter::create(&folder.path().join(format.as_str()), format, WriteOptions::default())
-                        .unwrap();
+                let options = WriteOptions { overwrite: true, ..WriteOptions::default() };
+                let mut writer = CorpusWriter::create(&folder.path().join(format.as_str()), format, options).unwrap();
                 writer.write(&spot, &document, &mut Vec::new()).unwrap();
             }
         }

@@ -187,7 +187,7 @@ fn joined(sentence: &[(&str, &str, &str)]) -> AnnotatedDocument {
 
 fn write(documents: &[AnnotatedDocument], target: &Path, format: Format, columns: IobColumns) -> Vec<Remark> {
     let mut remarks = Vec::new();
-    let options = WriteOptions { columns, ..Default::default() };
+    let options = WriteOptions { columns, overwrite: true, ..Default::default() };
     let mut writer = CorpusWriter::create(target, format, options).unwrap();
     for (i, document) in documents.iter().enumerate() {
         let spot = Spot { file: "generated".into(), line: i as u64 + 1 };

@@ -90,7 +90,7 @@ impl ClassifierSetup {
 /// Makes a factory for a checkpoint on a device.
 ///
 /// # Errors
-/// If the device cannot be used or lacks the precision. What is wrong with the weights shows when the factory is called.
+/// If the device cannot be used or lacks the precision.
 pub fn classifier(
     checkpoint: &Checkpoint,
     device: Device,

@@ -244,7 +244,7 @@ impl Checker {
         if family != Family::Roberta {
             return Ok(0);
         }
-        let first = self.raw.pad_token_id.unwrap_or(1) + 1;
+        let first = self.raw.pad_token_id.unwrap_or(1).saturating_add(1);
         if first >= self.raw.max_position_embeddings {
             let expected = format!("positions start at pad_token_id + 1, which is {first}");
             return Err(self.bad("max_position_embeddings", self.raw.max_position_embeddings, expected));

@@ -87,6 +87,12 @@ pub enum NerError {
         /// Every difference: missing, unknown, of another shape or type.
         problems: String,
     },
+    /// The weights are no longer those that were hashed.
+    #[error("{path} has changed since it was opened; run again")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// The device has no arithmetic of the precision that is asked for.
     #[error("precision {precision} is not to be had on {device}: {reason}; use --precision f32")]
     Precision {
@@ -178,8 +184,12 @@ impl NerError {
     /// What a caller can do about it.
     pub fn kind(&self) -> FaultKind {
         match self {
-            Self::Read { source, .. } if source.kind() != io::ErrorKind::NotFound => FaultKind::Transient,
-            Self::Spawn(_) | Self::Write { .. } => FaultKind::Transient,
+            Self::Read { source, .. }
+                if !matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge) =>
+            {
+                FaultKind::Transient
+            }
+            Self::Spawn(_) | Self::Write { .. } | Self::Changed { .. } => FaultKind::Transient,
             Self::Panicked { .. }
             | Self::Stopped
             | Self::NotFinite

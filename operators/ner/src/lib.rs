@@ -37,6 +37,8 @@ mod thread;
 mod threads;
 pub mod train;
 mod warm_up;
+#[cfg(any(feature = "cuda", test))]
+mod watch;
 mod weights;
 
 pub use backend::{Moments, NerBackend};

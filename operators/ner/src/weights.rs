@@ -5,7 +5,7 @@
 //! call a LayerNorm's parameters `gamma` and `beta`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use half::{bf16, f16};
 use safetensors::tensor::TensorView;
@@ -30,6 +30,9 @@ const DISTILBERT: [(&str, &str); 8] = [
 const IGNORABLE: [&str; 4] =
     ["pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids", "embeddings.token_type_ids"];
 
+/// The types that weights are stored in.
+const FLOATS: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::BF16];
+
 /// Every parameter of a model, in 32-bit floats on the host, each to be taken once.
 #[derive(Debug)]
 pub(crate) struct Weights {
@@ -37,17 +40,22 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// Reads the parameters of the model that a configuration describes; `path` is where the bytes come from.
+    /// Checks that the tensors of a file are those of the model that a configuration describes, and reads none of them:
+    /// from here on the configuration asks for no more than the file holds. `path` is where the bytes come from.
     ///
     /// # Errors
-    /// If their tensors differ from the model's in any way; the error names every difference.
+    /// If the tensors differ from the model's in any way; the error names every difference.
+    pub(crate) fn check(bytes: &[u8], path: &Path, config: &ModelConfig) -> Result<(), NerError> {
+        tensors(bytes, path, config).map(drop)
+    }
+
+    /// Reads the parameters of a model.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
     pub(crate) fn parse(bytes: &[u8], path: &Path, config: &ModelConfig) -> Result<Self, NerError> {
-        let file = SafeTensors::deserialize(bytes)
-            .map_err(|source| NerError::Safetensors { path: path.to_owned(), source })?;
-        let mut reader = Reader { found: by_modern_name(&file), problems: Vec::new() };
-        let parameters = reader.fill(config);
-        reader.finish(config.family, path)?;
-        Ok(Self { parameters })
+        let parameters = tensors(bytes, path, config)?.into_iter().map(|(name, tensor)| (name, floats(&tensor)));
+        Ok(Self { parameters: parameters.collect() })
     }
 
     /// Takes a parameter by its name.
@@ -56,48 +64,40 @@ impl Weights {
     }
 }
 
-/// Compares what a file holds with what a model needs.
-struct Reader<'a> {
-    found: BTreeMap<String, TensorView<'a>>,
-    problems: Vec<String>,
-}
-
-impl Reader<'_> {
-    fn fill(&mut self, config: &ModelConfig) -> BTreeMap<String, Vec<f32>> {
-        let needed = parameters(config).into_iter();
-        needed.filter_map(|(name, shape)| Some((self.values(config.family, &name, &shape)?, name))).map(swap).collect()
+/// The tensors of a file by the names of the parameters that they are.
+fn tensors<'a>(
+    bytes: &'a [u8],
+    path: &Path,
+    config: &ModelConfig,
+) -> Result<BTreeMap<String, TensorView<'a>>, NerError> {
+    let file =
+        SafeTensors::deserialize(bytes).map_err(|source| NerError::Safetensors { path: path.to_owned(), source })?;
+    let mut found = by_modern_name(&file);
+    let differ = |problems: &[String]| Err(NerError::Tensors { path: path.to_owned(), problems: summary(problems) });
+    // Each layer has tensors of its own. The list of all names is as long as the configuration says.
+    if config.layers > found.len() {
+        return differ(&[format!("it has {} tensors, too few for {} layers", found.len(), config.layers)]);
     }
-
-    fn values(&mut self, family: Family, name: &str, shape: &[usize]) -> Option<Vec<f32>> {
-        let file_name = file_name(family, name);
-        let Some(tensor) = self.found.remove(&file_name) else {
-            self.problems.push(format!("{file_name} is missing"));
-            return None;
-        };
-        if tensor.shape() != shape {
-            self.problems.push(format!("{file_name} has the shape {:?} instead of {shape:?}", tensor.shape()));
-            return None;
+    let (mut tensors, mut problems) = (BTreeMap::new(), Vec::new());
+    for (name, shape) in parameters(config) {
+        let file_name = file_name(config.family, &name);
+        match found.remove(&file_name) {
+            None => problems.push(format!("{file_name} is missing")),
+            Some(tensor) if tensor.shape() != shape => {
+                problems.push(format!("{file_name} has the shape {:?} instead of {shape:?}", tensor.shape()));
+            }
+            Some(tensor) if !FLOATS.contains(&tensor.dtype()) => {
+                problems.push(format!("{file_name} is of type {}, not F32, F16 or BF16", tensor.dtype()));
+            }
+            Some(tensor) => {
+                tensors.insert(name, tensor);
+            }
         }
-        let values = floats(&tensor);
-        if values.is_none() {
-            self.problems.push(format!("{file_name} is of type {}, not F32, F16 or BF16", tensor.dtype()));
-        }
-        values
     }
-
-    fn finish(mut self, family: Family, path: &Path) -> Result<(), NerError> {
-        let ignorable: BTreeSet<String> = IGNORABLE.iter().map(|name| file_name(family, name)).collect();
-        let unknown = self.found.keys().filter(|name| !ignorable.contains(*name));
-        self.problems.extend(unknown.map(|name| format!("{name} is not part of the model")));
-        if self.problems.is_empty() {
-            return Ok(());
-        }
-        Err(NerError::Tensors { path: PathBuf::from(path), problems: summary(&self.problems) })
-    }
-}
-
-fn swap<A, B>((a, b): (A, B)) -> (B, A) {
-    (b, a)
+    let ignorable: BTreeSet<String> = IGNORABLE.iter().map(|name| file_name(config.family, name)).collect();
+    let unknown = found.keys().filter(|name| !ignorable.contains(*name));
+    problems.extend(unknown.map(|name| format!("{name} is not part of the model")));
+    if problems.is_empty() { Ok(tensors) } else { differ(&problems) }
 }
 
 /// The first differences in full, the others as a number: a wrong prefix makes hundreds.
@@ -179,16 +179,15 @@ fn by_modern_name<'a>(file: &SafeTensors<'a>) -> BTreeMap<String, TensorView<'a>
     file.tensors().into_iter().map(|(name, tensor)| (modern(name), tensor)).collect()
 }
 
-/// The values in 32-bit floats; none if the type is not one that weights are stored in.
-fn floats(tensor: &TensorView<'_>) -> Option<Vec<f32>> {
+/// The values of a tensor of one of [`FLOATS`], in 32-bit floats.
+fn floats(tensor: &TensorView<'_>) -> Vec<f32> {
     let data = tensor.data();
     let (words, _) = data.as_chunks::<4>();
     let (halves, _) = data.as_chunks::<2>();
     match tensor.dtype() {
-        Dtype::F32 => Some(words.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()),
-        Dtype::F16 => Some(halves.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect()),
-        Dtype::BF16 => Some(halves.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect()),
-        _ => None,
+        Dtype::F16 => halves.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
+        Dtype::BF16 => halves.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
+        _ => words.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::path::Path;
 
 use common::{copy_of, fixture};
-use pubtag_ner::{Checkpoint, Device, NerError, Tag, TagConfig};
+use pubtag_ner::{Checkpoint, ClassifierSetup, Device, MicroBatch, NerError, Tag, TagConfig, classifier};
 use pubtag_stream::FaultKind;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -156,6 +156,76 @@ fn damaged_weights_are_named() {
         let error = error_of(copy.path());
         assert!(matches!(&error, NerError::Safetensors { path: named, .. } if *named == path), "{error}");
     }
+}
+
+/// Sets a value of the configuration.
+fn set(directory: &Path, key: &str, value: &str) {
+    edit(directory, "config.json", |text| {
+        let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        config[key] = serde_json::from_str(value).unwrap();
+        config.to_string()
+    });
+}
+
+#[test]
+fn a_configuration_cannot_ask_for_more_than_the_weights_hold() {
+    const FIELDS: [&str; 7] = [
+        "num_hidden_layers",
+        "hidden_size",
+        "num_attention_heads",
+        "intermediate_size",
+        "vocab_size",
+        "max_position_embeddings",
+        "type_vocab_size",
+    ];
+    for model in ["tiny-bert", "tiny-roberta"] {
+        for field in FIELDS {
+            for value in ["0", "2000000000", "1099511627776", "1152921504606846976", "18446744073709551615"] {
+                let copy = copy_of(model);
+                set(copy.path(), field, value);
+                let text = error_of(copy.path()).to_string();
+                assert!(text.contains("config.json"), "{field} = {value}: {text}");
+            }
+        }
+    }
+    let copy = copy_of("tiny-roberta");
+    set(copy.path(), "pad_token_id", "18446744073709551615");
+    assert!(error_of(copy.path()).to_string().contains("max_position_embeddings"));
+}
+
+#[test]
+fn a_small_file_that_is_huge_is_refused_unread() {
+    let copy = copy_of("tiny-bert");
+    let tokenizer = std::fs::File::options().write(true).open(copy.path().join("tokenizer.json")).unwrap();
+    tokenizer.set_len(1 << 40).unwrap();
+    let error = error_of(copy.path());
+    assert!(matches!(&error, NerError::Read { path, .. } if path.ends_with("tokenizer.json")), "{error}");
+}
+
+#[test]
+fn what_is_loaded_is_what_was_hashed() {
+    let copy = copy_of("tiny-bert");
+    let path = |name: &str| copy.path().join(name);
+    let load =
+        |checkpoint: &Checkpoint| classifier(checkpoint, Device::Cpu, ClassifierSetup::on(Device::Cpu)).unwrap()();
+    let mut batch = MicroBatch::default();
+    batch.push(&[2, 9, 17, 3]);
+    let expected = load(&Checkpoint::open(copy.path()).unwrap()).unwrap().classify(&batch).unwrap();
+
+    let checkpoint = Checkpoint::open(copy.path()).unwrap();
+    let tokenizer = std::fs::read(path("tokenizer.json")).unwrap();
+    let mut weights = std::fs::read(path("model.safetensors")).unwrap();
+    let half = weights.len() / 2;
+    weights[half..].fill(0);
+    std::fs::write(path("model.safetensors"), weights).unwrap();
+    std::fs::write(path("tokenizer.json"), "something else").unwrap();
+    std::fs::write(path("config.json"), "something else").unwrap();
+
+    assert_eq!(load(&checkpoint).unwrap().classify(&batch).unwrap(), expected);
+    assert_eq!(*checkpoint.files().read("tokenizer.json").unwrap(), tokenizer);
+    // The second time the file is read again, and is another by now.
+    let error = load(&checkpoint).err().unwrap();
+    assert!(matches!(&error, NerError::Changed { .. }) && error.kind() == FaultKind::Transient, "{error}");
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -16,7 +16,7 @@ use flate2::write::GzEncoder;
 use futures::StreamExt;
 use pubtag_pubmed::{ReadOptions, discover, hashed, read_unit};
 use pubtag_schemas::{InputUnit, Packet};
-use pubtag_stream::Meter;
+use pubtag_stream::{CancellationToken, Meter};
 
 const RUNS: usize = 5;
 
@@ -37,7 +37,7 @@ fn main() {
     let mut contenders: Vec<Contender<'_>> = vec![
         ("read", Box::new(|| timed(|| records = count_records(unit.clone())))),
         ("gzip -dc", Box::new(|| timed(|| gunzip(&path)))),
-        ("SHA-256", Box::new(|| timed(|| drop(hashed(&unit).expect("the file is there"))))),
+        ("SHA-256", Box::new(|| timed(|| drop(hashed(&unit, &CancellationToken::new()).expect("the file is there"))))),
     ];
     if let Some(python) = &python {
         contenders.push(("pubmed_parser", Box::new(|| pubmed_parser(python, &path))));

@@ -8,6 +8,7 @@ use std::time::UNIX_EPOCH;
 
 use ::md5::Md5;
 use pubtag_schemas::{InputUnit, hex};
+use pubtag_stream::CancellationToken;
 use sha2::{Digest, Sha256};
 
 use crate::PubmedError;
@@ -66,10 +67,19 @@ impl Disk {
     /// Reads what is left of a file, so that the checksums are those of the whole, and compares it with the unit.
     ///
     /// What can be read only once is left where it is: what is left of it may have no end.
-    pub(crate) fn finish(mut self, unit: &InputUnit) -> Result<Checked, PubmedError> {
+    pub(crate) fn finish(self, unit: &InputUnit) -> Result<Checked, PubmedError> {
+        self.finish_unless(&CancellationToken::new(), unit)
+    }
+
+    /// The same, unless it is cancelled: the token is looked at between two blocks.
+    fn finish_unless(mut self, stop: &CancellationToken, unit: &InputUnit) -> Result<Checked, PubmedError> {
         if !unit.read_once {
             let mut buffer = vec![0; READ_BYTES];
-            while self.read(&mut buffer).map_err(PubmedError::io(&unit.uri, "read it"))? > 0 {}
+            while self.read(&mut buffer).map_err(PubmedError::io(&unit.uri, "read it"))? > 0 {
+                if stop.is_cancelled() {
+                    return Err(PubmedError::io(&unit.uri, "read it")(io::ErrorKind::Interrupted.into()));
+                }
+            }
         }
         self.with(|input| input.check(unit))
     }
@@ -169,12 +179,14 @@ pub(crate) fn modified_us(metadata: &Metadata) -> Option<i64> {
 
 /// The unit with its SHA-256, which takes one read of the whole file. What can be read only once comes back as it is.
 ///
+/// *Cancellation*: between two blocks of the file.
+///
 /// # Errors
-/// [`PubmedError::Io`] if the file cannot be read.
-pub fn hashed(unit: &InputUnit) -> Result<InputUnit, PubmedError> {
+/// [`PubmedError::Io`] if the file cannot be read, or hashing it was cancelled.
+pub fn hashed(unit: &InputUnit, stop: &CancellationToken) -> Result<InputUnit, PubmedError> {
     if unit.read_once {
         return Ok(unit.clone());
     }
-    let checked = Disk::open(unit)?.finish(unit)?;
+    let checked = Disk::open(unit)?.finish_unless(stop, unit)?;
     Ok(InputUnit { sha256: Some(checked.sha256), ..unit.clone() })
 }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::task::JoinHandle;
 
+use crate::panic::with_private_panics;
 use crate::{Fault, Meter};
 
 /// Work on a blocking thread. Dropping it drops the result; the thread ends when the work does.
@@ -23,7 +24,8 @@ pub fn spawn_blocking<T: Send + 'static>(meter: &Meter, work: impl FnOnce() -> T
     let (meter, stage) = (meter.clone(), meter.snapshot().stage);
     let handle = tokio::task::spawn_blocking(move || {
         let _busy = meter.busy();
-        work()
+        // It becomes a fault.
+        with_private_panics(work)
     });
     Blocking { handle, stage }
 }

@@ -24,6 +24,6 @@ pub use blocking::{Blocking, join_fault, spawn_blocking};
 pub use fault::{Fault, FaultKind};
 pub use meter::{Busy, Meter, Snapshot};
 pub use operator::{Flow, Operator};
-pub use panic::{panic_message, without_panic};
+pub use panic::{panic_is_private, panic_message, with_public_panics, without_panic};
 pub use stage::{stage, stage_from};
 pub use tokio_util::sync::CancellationToken;

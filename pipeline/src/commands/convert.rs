@@ -1,12 +1,13 @@
 //! `pubtag convert`.
 
-use std::io::{self, Write};
+use std::io;
 
-use pubtag_corpus::{ConversionReport, ConvertOptions, convert};
+use pubtag_corpus::{ConversionReport, ConvertOptions, CorpusError, convert};
 
 use crate::cli::ConvertArgs;
 use crate::commands::corpus::log_remarks;
 use crate::exit::{Exit, Failure};
+use crate::terminal;
 
 /// Converts a corpus and prints the files written; what the target cannot express goes to the log.
 ///
@@ -15,12 +16,20 @@ use crate::exit::{Exit, Failure};
 pub fn execute(args: &ConvertArgs) -> Result<io::Result<()>, Failure> {
     let mut options = ConvertOptions { from: args.from, ..ConvertOptions::to(args.to) };
     options.write.max_length = args.max_length;
-    let report = convert(&args.input, &args.output, &options).map_err(|error| Failure::new(Exit::Data, error))?;
+    options.write.overwrite = args.overwrite;
+    let report = convert(&args.input, &args.output, &options).map_err(|error| Failure::new(exit(&error), error))?;
     let ConversionReport { from, to, documents_read, documents_written, mentions_read, mentions_written, .. } = report;
     tracing::info!(
         "{from} to {to}: {documents_written} of {documents_read} documents, {mentions_written} of {mentions_read} mentions"
     );
     log_remarks(&report.remarks);
     let files: String = report.files.iter().map(|file| format!("{}\n", file.display())).collect();
-    Ok(io::stdout().lock().write_all(files.as_bytes()))
+    Ok(terminal::print(&files))
+}
+
+fn exit(error: &CorpusError) -> Exit {
+    match error {
+        CorpusError::Exists { .. } | CorpusError::InPlace { .. } => Exit::Configuration,
+        _ => Exit::Data,
+    }
 }

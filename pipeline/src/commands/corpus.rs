@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use pubtag_corpus::{
@@ -12,6 +13,7 @@ use pubtag_corpus::{
 use crate::cli::{CorpusCommand, DownloadArgs, ListArgs, StatsArgs};
 use crate::download::fetch;
 use crate::exit::{Exit, Failure};
+use crate::terminal;
 
 /// Remarks that a page shows with their places; `--json` has them all.
 const SHOWN: usize = 20;
@@ -33,8 +35,9 @@ fn download(args: &DownloadArgs) -> Result<io::Result<()>, Failure> {
     let name = args.release.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
     let folder = args.output.clone().unwrap_or_else(|| name.into());
     let base_url = args.base_url.as_deref().unwrap_or_else(|| args.release.base_url());
-    let files = fetch(args.release, base_url, &folder).map_err(|error| Failure::new(error.exit(), error))?;
-    let mut out = io::stdout().lock();
+    let timeout = Duration::from_secs(args.timeout.get().into());
+    let files = fetch(args.release, base_url, &folder, timeout).map_err(|error| Failure::new(error.exit(), error))?;
+    let mut out = terminal::stdout();
     Ok(files.iter().try_for_each(|file| writeln!(out, "{}", file.display())))
 }
 
@@ -51,12 +54,12 @@ fn stats(args: &StatsArgs) -> Result<io::Result<()>, Failure> {
     } else {
         page(&stats)
     };
-    Ok(io::stdout().lock().write_all(text.as_bytes()))
+    Ok(terminal::print(&text))
 }
 
 /// Prints a line for each mention: document, first character, one past the last, category, mention, concepts.
 fn list(args: &ListArgs) -> Result<io::Result<()>, Failure> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::BufWriter::new(terminal::stdout());
     let mut written = Ok(());
     let mut remarks = Remarks::default();
     for_each(&args.file, args.from, |item| match item {

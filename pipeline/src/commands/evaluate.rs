@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
+use std::path::Path;
 
+use pubtag_corpus::WholeFile;
 use pubtag_corpus::score::bootstrap::{Bootstrap, Interval};
 use pubtag_corpus::score::errors::{ErrorList, Side, SpanError};
 use pubtag_corpus::score::spans::{self, Match};
@@ -19,6 +21,7 @@ use crate::bundled::named_or_bundled;
 use crate::cli::EvaluateArgs;
 use crate::device::{self, DeviceConfig, of_model, use_threads};
 use crate::exit::{Exit, Failure};
+use crate::terminal;
 use crate::training::card::Seen;
 use crate::training::gold::{Gold, Labels, categories, is_ncbi};
 use crate::training::passages::{self, Passage};
@@ -73,7 +76,7 @@ pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
     use_threads(device.threads)?;
     let gold = Gold::read(&args.gold, args.from, args.labels)?;
     let checkpoint = Checkpoint::open(named_or_bundled(args.model.clone())?).map_err(of_model)?;
-    if !args.allow_training_data && Seen::by(checkpoint.files()).contains(&gold) {
+    if !args.allow_training_data && Seen::by(checkpoint.origin()).contains(&gold) {
         return Err(Failure::configuration(format!(
             "{} was trained on {}: its score there says nothing; measure on another file, or insist with \
              --allow-training-data",
@@ -82,11 +85,13 @@ pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
         )));
     }
     warn_of_unknown(&gold, &checkpoint, args.labels);
+    let predictions =
+        args.predictions.as_deref().map(|path| begin_predictions(path, args).map(|file| (path, file))).transpose()?;
     let found = predict(args, &gold, &checkpoint)?;
-    if let Some(path) = &args.predictions {
-        std::fs::write(path, columns(&gold.documents, &found)).map_err(|error| {
-            Failure::new(Exit::Transient, anyhow::Error::new(error).context(format!("cannot write {}", path.display())))
-        })?;
+    if let Some((path, mut file)) = predictions {
+        let text = columns(&gold.documents, &found);
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.finish());
+        written.map_err(|error| write_failure(path, error))?;
     }
     let evaluation = evaluate(args, &gold, &checkpoint, &found).map_err(|error| Failure::new(Exit::Internal, error))?;
     let text = if args.json {
@@ -94,7 +99,33 @@ pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
     } else {
         page(&evaluation, args.errors)
     };
-    Ok(io::stdout().lock().write_all(text.as_bytes()))
+    Ok(terminal::print(&text))
+}
+
+/// A file for the predictions, in place of nothing that it was not told to replace, and never of what is read.
+fn begin_predictions(path: &Path, args: &EvaluateArgs) -> Result<WholeFile, Failure> {
+    let within = |read: &Path| match (path.canonicalize(), read.canonicalize()) {
+        (Ok(path), Ok(read)) => path.starts_with(read),
+        _ => false,
+    };
+    if within(&args.gold) || args.model.as_deref().is_some_and(within) {
+        return Err(Failure::configuration(format!(
+            "{}: is read by this command; choose another file",
+            path.display()
+        )));
+    }
+    let file = if args.overwrite { WholeFile::replacing(path) } else { WholeFile::new(path) };
+    file.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::configuration(format!(
+            "{}: already exists; choose another file, or replace it with --overwrite",
+            path.display()
+        )),
+        _ => write_failure(path, error),
+    })
+}
+
+fn write_failure(path: &Path, error: io::Error) -> Failure {
+    Failure::new(Exit::Transient, anyhow::Error::new(error).context(format!("cannot write {}", path.display())))
 }
 
 fn warn_of_unknown(gold: &Gold, checkpoint: &Checkpoint, labels: Labels) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -19,6 +19,7 @@ use crate::cli::InspectArgs;
 use crate::exit::{Exit, Failure};
 use crate::figures::grouped;
 use crate::tables::{Tables, failure};
+use crate::terminal;
 
 /// Prints what a path holds; the model inside the program without one.
 ///
@@ -39,7 +40,7 @@ pub fn execute(args: &InspectArgs) -> Result<io::Result<()>, Failure> {
             printed(&ModelPage::of(files)?, args.json, ModelPage::page)?
         }
     };
-    Ok(io::stdout().lock().write_all(text.as_bytes()))
+    Ok(terminal::print(&text))
 }
 
 fn printed<T: Serialize>(summary: &T, json: bool, page: fn(&T) -> String) -> Result<String, Failure> {
@@ -79,7 +80,7 @@ impl ModelPage {
     fn of(files: ModelFiles) -> Result<Self, Failure> {
         let checkpoint = Checkpoint::open(files).map_err(|error| Failure::new(error.kind(), error))?;
         let config: &ModelConfig = checkpoint.config();
-        let files = checkpoint.files();
+        let files = checkpoint.origin();
         let training = files.read("training.json").ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Ok(Self {
             name: checkpoint.name(),

@@ -1,9 +1,11 @@
 //! `pubtag schema`.
 
-use std::io::{self, Write};
+use std::io;
 
 use pubtag_schemas::table::markdown;
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow};
+
+use crate::terminal;
 
 /// Prints the documentation of the output tables.
 ///
@@ -11,5 +13,5 @@ use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow};
 /// Standard output cannot be written.
 pub fn execute() -> io::Result<()> {
     let pages = [markdown::<AnnotationRow>(), markdown::<DocumentRow>(), markdown::<RejectRow>()];
-    io::stdout().lock().write_all(pages.join("\n").as_bytes())
+    terminal::print(&pages.join("\n"))
 }

@@ -1,7 +1,7 @@
 //! `pubtag selftest`.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::num::NonZeroUsize;
 use std::process::Command;
 use std::time::Instant;
@@ -14,6 +14,7 @@ use crate::cli::SelfTestArgs;
 use crate::device::{DeviceConfig, of_model, use_threads};
 use crate::exit::{Exit, Failure};
 use crate::run::PROGRAM;
+use crate::terminal;
 
 /// Micro-batches to compare: a name, and the lengths of the sequences.
 const CASES: [(&str, &[usize]); 4] = [
@@ -62,7 +63,7 @@ pub fn execute(args: SelfTestArgs) -> Result<u8, Failure> {
 
 /// A reader that has gone has seen enough; the verdict is in the exit code.
 fn print(text: &str) {
-    let _ = io::stdout().lock().write_all(text.as_bytes());
+    let _ = terminal::print(text);
 }
 
 /// Has this program test a precision and print its lines; whether all of them agree.

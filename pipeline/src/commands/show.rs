@@ -1,6 +1,6 @@
 //! `pubtag show`: an abstract with its mentions.
 
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -12,6 +12,7 @@ use pubtag_schemas::tables::{AnnotationRow, DocumentRow};
 use crate::cli::{Colour, ShowArgs};
 use crate::exit::{Exit, Failure};
 use crate::tables::{Tables, failure};
+use crate::terminal;
 
 /// A row of `documents`.
 #[derive(Debug)]
@@ -46,12 +47,12 @@ pub fn execute(args: &ShowArgs) -> Result<io::Result<()>, Failure> {
     let document = current(&tables, &args.id)?.ok_or_else(|| not_there(&args.id, &args.output))?;
     let mentions = mentions(&tables, &args.id, &document)?;
     let coloured = match args.colour {
-        Colour::Auto => io::stdout().is_terminal(),
+        Colour::Auto => terminal::stdout_is_terminal(),
         Colour::Always => true,
         Colour::Never => false,
     };
     let page = page(&args.id, &document, &mentions, coloured)?;
-    Ok(io::stdout().lock().write_all(page.as_bytes()))
+    Ok(if coloured { terminal::print_coloured(&page) } else { terminal::print(&page) })
 }
 
 fn not_there(id: &str, output: &Path) -> Failure {
@@ -130,8 +131,11 @@ fn number(batch: &RecordBatch, name: &str, row: usize) -> Option<i32> {
     (!column.is_null(row)).then(|| column.value(row))
 }
 
+/// The page; what is coloured is for eyes, and nothing in it but our colours commands a terminal.
 fn page(id: &str, document: &Document, mentions: &[Mention], coloured: bool) -> Result<String, Failure> {
-    let head = format!("{id} · {} · {} · {} mentions", document.source_file, document.model_id, mentions.len());
+    let shown = |text: &str| if coloured { terminal::page(text).into_owned() } else { text.to_owned() };
+    let Document { source_file, model_id, .. } = document;
+    let head = shown(&format!("{id} · {source_file} · {model_id} · {} mentions", mentions.len()));
     if document.status == "deleted" {
         return Ok(format!("{head}\ndeleted\n"));
     }
@@ -146,29 +150,23 @@ fn page(id: &str, document: &Document, mentions: &[Mention], coloured: bool) -> 
     let mut at = 0;
     for Mention { start, end, label } in mentions {
         let (start, end) = ((*start).clamp(at, text.len()), (*end).clamp(at, text.len()));
-        push(&mut page, &text, at..start, title_end);
-        let mut mention = String::new();
-        push(&mut mention, &text, start..end, title_end);
+        page.push_str(&shown(&part(&text, at..start, title_end)));
+        let (mention, name) = (shown(&part(&text, start..end, title_end)), shown(label));
         page.push_str(&if coloured {
-            format!("\x1b[1;{}m{mention}\x1b[0m\x1b[2m {label}\x1b[0m", colour(label))
+            format!("\x1b[1;{}m{mention}\x1b[0m\x1b[2m {name}\x1b[0m", colour(label))
         } else {
-            format!("[{mention}|{label}]")
+            format!("[{mention}|{name}]")
         });
         at = end;
     }
-    push(&mut page, &text, at..text.len(), title_end);
+    page.push_str(&shown(&part(&text, at..text.len(), title_end)));
     page.push('\n');
     Ok(page)
 }
 
 /// A part of the text; the space behind the title becomes an empty line.
-fn push(page: &mut String, text: &[char], range: std::ops::Range<usize>, title_end: usize) {
-    for at in range {
-        match at == title_end {
-            true => page.push_str("\n\n"),
-            false => page.push(text[at]),
-        }
-    }
+fn part(text: &[char], range: std::ops::Range<usize>, title_end: usize) -> String {
+    range.map(|at| if at == title_end { "\n\n".to_owned() } else { text[at].to_string() }).collect()
 }
 
 /// One of the terminal's colours, the same for the same label.
@@ -193,5 +191,24 @@ mod tests {
         let mention = |start, end| Mention { start, end, label: "Disease".into() };
         let page = page("7", &document, &[mention(0, 8), mention(12, 16)], false).expect("the text is there");
         assert_eq!(page, "7 · a.xml · m · 2 mentions\n\n[β-ataxia|Disease]\n\nNo [gout|Disease].\n");
+    }
+
+    #[test]
+    fn on_a_terminal_a_text_has_no_colours_but_ours() {
+        let document = Document {
+            rank: [0; 4],
+            source_file: "a\x1b[2J.xml".into(),
+            title: Some("Gout \u{202e}and".into()),
+            abstract_text: Some("\x1b]0;x\x07".into()),
+            status: "tagged".into(),
+            model_id: "m".into(),
+        };
+        let mention = Mention { start: 0, end: 4, label: "D\x1bX".into() };
+        let seen = page("7\r", &document, std::slice::from_ref(&mention), true).expect("the text is there");
+        let ours = ["\x1b[1;", "\x1b[0m\x1b[2m", "\x1b[0m"];
+        let rest = ours.iter().fold(seen.clone(), |seen, ours| seen.replace(ours, ""));
+        assert!(!rest.contains(|c: char| c.is_control() && c != '\n') && !rest.contains('\u{202e}'), "{seen:?}");
+        let exact = page("7", &document, &[mention], false).expect("the text is there");
+        assert!(exact.contains("a\x1b[2J.xml") && exact.contains("\x1b]0;x\x07"), "{exact:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! `pubtag train`.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 
 use pubtag_corpus::Format;
@@ -16,6 +16,7 @@ use crate::digest::sha256;
 use crate::exit::{Exit, Failure};
 use crate::figures::grouped;
 use crate::processors::physical_cores;
+use crate::terminal;
 use crate::training::card::{DataFile, RECORD, Record, command_line, program};
 use crate::training::examples::{TrainingSet, unlabelled};
 use crate::training::gold::{Gold, Labels, categories};
@@ -38,7 +39,8 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     refuse_shared(&train, &dev)?;
     let names = categories(train.iter().flat_map(|gold| &gold.documents));
 
-    let draft = Draft::begin(&args.output, args.overwrite)?;
+    let read = args.train.iter().chain(&args.dev).chain([&args.base]).map(PathBuf::as_path);
+    let draft = Draft::begin(&args.output, args.overwrite, &read.collect::<Vec<_>>())?;
     let base_weights = args.base.join("model.safetensors");
     let base_sha256 = sha256(&std::fs::read(&base_weights).map_err(|error| {
         let error = anyhow::Error::new(error).context(format!("cannot read {}", base_weights.display()));
@@ -76,7 +78,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     let json = serde_json::to_vec_pretty(&record).map_err(|error| Failure::new(Exit::Internal, error))?;
     draft.write(RECORD, &json)?;
     draft.finish(&weights, args.dtype)?;
-    Ok(writeln!(io::stdout(), "{}", args.output.display()))
+    Ok(terminal::print(&format!("{}\n", args.output.display())))
 }
 
 fn learn(

@@ -8,6 +8,7 @@ use crate::bundled::named_or_bundled;
 use crate::cli::WarmUpArgs;
 use crate::device::{DeviceConfig, of_model, use_threads};
 use crate::exit::Failure;
+use crate::terminal;
 
 /// Warms every device up and prints how long each shape took.
 ///
@@ -17,7 +18,7 @@ pub fn execute(args: WarmUpArgs) -> Result<io::Result<()>, Failure> {
     let checkpoint = Checkpoint::open(named_or_bundled(args.model)?).map_err(of_model)?;
     let config = DeviceConfig::check(args.device);
     use_threads(config.threads)?;
-    let mut out = io::stdout().lock();
+    let mut out = terminal::stdout();
     for device in config.choice.choose().map_err(of_model)? {
         let warmed = warm_up(&checkpoint, device, &config.setup(device)).map_err(of_model)?;
         if let Err(error) = writeln!(out, "{device}\n{}", table(&warmed)) {

@@ -17,14 +17,17 @@ impl Report {
                 pre.bad { @for error in &self.errors { (error) "\n" } }
             }
             (inputs("Inputs that want attention", &troubled))
-            h2 { "What was done" }
-            (pairs(self.lines().iter().map(|(name, value)| (*name, value.as_str()))))
+            @if !self.lines().is_empty() {
+                h2 { "What was done" }
+                (pairs(self.lines().iter().map(|(name, value)| (*name, value.as_str()))))
+            }
             (self.stage_bars())
             (inputs("Inputs", &well))
             h2 { "Made by" }
             (pairs(self.provenance().iter().map(|(name, value)| (name.as_str(), value.as_str()))))
         };
-        page(&format!("pubtag run: {}, exit code {}", self.ended(), self.exit_code), &body)
+        let exit_code = self.exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
+        page(&format!("pubtag run: {}{exit_code}", self.ended()), &body)
     }
 
     fn stage_bars(&self) -> Markup {
@@ -50,19 +53,19 @@ impl Report {
     }
 
     fn provenance(&self) -> Vec<(String, String)> {
-        let types = self.model.entity_types.join(", ");
         let lines = [
             ("program", self.program.clone()),
             ("run", self.run_id.to_string()),
             ("started", self.started_at.clone()),
-            ("model", self.model.id.clone()),
-            ("model SHA-256", self.model.sha256.clone()),
-            ("entity types", types),
             ("device", self.device.clone().unwrap_or_else(|| "none: nothing was tagged".to_owned())),
             ("threads", self.threads.to_string()),
         ];
         let settings = self.settings.iter().map(|(name, value)| (name.clone(), value.clone()));
-        lines.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(settings).collect()
+        let model = self.model.iter().flat_map(|model| {
+            let types = model.entity_types.join(", ");
+            [("model", model.id.clone()), ("model SHA-256", model.sha256.clone()), ("entity types", types)]
+        });
+        lines.into_iter().chain(model).map(|(name, value)| (name.to_owned(), value)).chain(settings).collect()
     }
 }
 
@@ -122,13 +125,13 @@ mod tests {
             seconds: 2.0,
             first_micro_batch_seconds: Some(0.5),
             ending: RunEnding::Failed,
-            exit_code: 65,
+            exit_code: Some(65),
             errors: vec!["the disk is <full>".to_owned()],
-            model: ModelSummary {
+            model: Some(ModelSummary {
                 id: "m@0".to_owned(),
                 sha256: "0".to_owned(),
                 entity_types: vec!["Disease".to_owned()],
-            },
+            }),
             device: None,
             threads: 2,
             settings: BTreeMap::new(),

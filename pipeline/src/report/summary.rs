@@ -21,6 +21,7 @@ impl Report {
     /// How it ended, and after how long.
     pub(super) fn ended(&self) -> String {
         let ending = match self.ending {
+            RunEnding::Running => return format!("running since {}", self.started_at),
             RunEnding::Done => "done",
             RunEnding::Interrupted => "interrupted",
             RunEnding::Failed => "failed",
@@ -30,7 +31,10 @@ impl Report {
 
     /// What came of it, a name and a line each.
     pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
-        let mut lines = vec![("inputs", self.inputs_line())];
+        let mut lines = Vec::new();
+        if !self.inputs.is_empty() {
+            lines.push(("inputs", self.inputs_line()));
+        }
         if self.identity.records() > 0 {
             lines.extend([
                 ("identity", self.identity.to_string()),

@@ -14,4 +14,5 @@ pub(crate) mod monitor;
 pub(crate) mod output;
 pub(crate) mod page;
 pub(crate) mod passages;
+mod place;
 pub(crate) mod predict;

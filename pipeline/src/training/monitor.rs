@@ -1,6 +1,5 @@
 //! Watches a training run: says how it goes, scores each epoch, writes metrics, keeps the state.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use super::metrics::{EpochLine, Line, Metrics, StepLine};
 use super::passages;
 use super::predict::Tokenized;
 use crate::figures::{grouped, human_time};
+use crate::terminal;
 
 /// Where there is no terminal, at most one line in this time.
 const LOG_EVERY: Duration = Duration::from_secs(30);
@@ -56,7 +56,7 @@ impl Watch {
         state: (PathBuf, String),
         quiet: bool,
     ) -> Self {
-        let on_terminal = std::io::stderr().is_terminal() && !quiet;
+        let on_terminal = terminal::stderr_is_terminal() && !quiet;
         let target = if on_terminal { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} steps · {msg} · {eta} left") {

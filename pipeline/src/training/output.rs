@@ -6,41 +6,27 @@ use std::path::{Path, PathBuf};
 use pubtag_ner::train::{TrainState, to_f16, with_head};
 use pubtag_ner::{Checkpoint, LabelTag};
 
+use super::place::{self, CONFIG, FILES, STATE, WEIGHTS, write_failure};
 use crate::cli::SavedType;
 use crate::exit::{Exit, Failure};
-
-/// The weights, in the Hugging Face layout.
-const WEIGHTS: &str = "model.safetensors";
-/// What a run that was interrupted goes on from.
-const STATE: &str = "state.safetensors";
-/// What the model looks like.
-const CONFIG: &str = "config.json";
-/// What makes up a model beside its weights.
-const FILES: [&str; 5] = [CONFIG, "tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"];
 
 /// An output directory under construction.
 #[derive(Debug)]
 pub(crate) struct Draft {
     directory: PathBuf,
     target: PathBuf,
+    overwrite: bool,
 }
 
 impl Draft {
-    /// Begins, or goes on with what an interrupted run left.
+    /// Begins, or goes on with what an interrupted run left; `sources` are what the run reads.
     ///
     /// # Errors
     /// The target is there and may not be replaced, or nothing can be written beside it.
-    pub(crate) fn begin(target: &Path, overwrite: bool) -> Result<Self, Failure> {
-        if target.exists() && !overwrite {
-            return Err(Failure::configuration(format!(
-                "{} is there already; name another --output, or replace it with --overwrite",
-                target.display()
-            )));
-        }
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let directory = target.with_file_name(format!("{name}.partial"));
-        fs::create_dir_all(&directory).map_err(|error| write_failure(&directory, error))?;
-        Ok(Self { directory, target: target.to_owned() })
+    pub(crate) fn begin(target: &Path, overwrite: bool, sources: &[&Path]) -> Result<Self, Failure> {
+        let (target, directory) = place::check(target, overwrite, sources)?;
+        place::begin(&directory)?;
+        Ok(Self { directory, target, overwrite })
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -67,6 +53,7 @@ impl Draft {
 
     /// Puts the base model here, with a new head for these categories unless it has one.
     pub(crate) fn base(&self, base: &Path, categories: &[String], seed: u64) -> Result<Checkpoint, Failure> {
+        place::clear(&self.directory)?;
         let opened = Checkpoint::open(base).ok().filter(|checkpoint| has_labels(checkpoint, categories));
         if opened.is_some() {
             tracing::info!("{} has these labels already: its head is kept", base.display());
@@ -93,11 +80,7 @@ impl Draft {
             }
         };
         self.write(WEIGHTS, rounded.as_deref().unwrap_or(weights))?;
-        let _ = fs::remove_file(self.state_path());
-        if self.target.exists() {
-            fs::remove_dir_all(&self.target).map_err(|error| write_failure(&self.target, error))?;
-        }
-        fs::rename(&self.directory, &self.target).map_err(|error| write_failure(&self.target, error))
+        place::finish(&self.directory, &self.target, self.overwrite)
     }
 
     /// `config.json` names the type of the weights.
@@ -123,8 +106,4 @@ fn has_labels(checkpoint: &Checkpoint, categories: &[String]) -> bool {
     let kinds = (0..categories.len()).flat_map(|kind| [LabelTag::Begin(kind), LabelTag::Inside(kind)]);
     labels.entity_types() == categories
         && labels.tags().iter().copied().eq([LabelTag::Outside].into_iter().chain(kinds))
-}
-
-fn write_failure(path: &Path, error: std::io::Error) -> Failure {
-    Failure::new(Exit::Transient, anyhow::Error::new(error).context(format!("cannot write {}", path.display())))
 }

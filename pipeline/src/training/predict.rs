@@ -129,3 +129,37 @@ pub(crate) fn tokenizer(checkpoint: &Checkpoint) -> Result<WindowTokenizer, Fail
     let size = pubtag_tokenize::WindowSize::of_model(checkpoint.max_tokens());
     WindowTokenizer::open(checkpoint.files().clone(), size).map_err(|error| Failure::new(error.kind(), error))
 }
+
+#[cfg(test)]
+mod tests {
+    use pubtag_ner::Padding;
+
+    use super::*;
+
+    /// Gives back each token's id, and notes how many there were at a time.
+    struct Counting(Vec<usize>);
+
+    impl TokenClassifier for Counting {
+        fn classify(&mut self, batch: &MicroBatch) -> Result<Logits, NerError> {
+            self.0.push(batch.token_count());
+            let values = batch.ids().iter().map(|id| *id as f32).collect();
+            Ok(Logits { labels: 1, values, padding: Padding::default() })
+        }
+    }
+
+    #[test]
+    fn the_token_budget_cuts_micro_batches_and_changes_nothing_else() {
+        let window = |length: u32| TokenWindow { ids: (0..length).collect(), spans: Vec::new(), first_token: 0 };
+        let windows = vec![[3, 4, 5].map(window).to_vec(), [20, 6].map(window).to_vec()];
+        let tokenized = Tokenized { passages: Vec::new(), windows };
+        let read = |budget| {
+            let mut model = Counting(Vec::new());
+            let budget = NonZeroUsize::new(budget).expect("not 0");
+            let logits = tokenized.classify(&mut model, budget).expect("it cannot fail");
+            (model.0, logits.into_iter().flat_map(|logits| logits.values).collect::<Vec<_>>())
+        };
+        assert_eq!(read(100).0, [38]);
+        assert_eq!(read(10).0, [7, 5, 20, 6], "a window that is longer by itself is read all the same");
+        assert_eq!(read(10).1, read(100).1);
+    }
+}

@@ -5,14 +5,13 @@
 //! ```
 //!
 //! The libraries below run launches on threads of their own. A panic there (out of memory is one) drops what follows it
-//! in silence, and an error at a launch can be taken for a slow candidate while kernels are tuned. So every
-//! micro-batch is watched for panics anywhere, and all tuning is over before the first citation: the warm-up meets every
-//! shape that there can be, and the check behind it holds the tuned kernels' logits against the CPU's.
+//! in silence, and an error at a launch can be taken for a slow candidate while kernels are tuned. So every micro-batch
+//! is watched for panics that nobody answers for, and all tuning is over before the first citation: the warm-up meets
+//! every shape that there can be, and the check behind it holds the tuned kernels' logits against the CPU's.
 
 mod cache;
 mod card;
 mod loader;
-mod watch;
 
 use std::time::{Duration, Instant};
 
@@ -22,8 +21,8 @@ use tracing::{info, warn};
 use crate::agreement::{self, tolerance};
 use crate::backend::{self, NerBackend};
 use crate::shapes::Shapes;
+use crate::watch::Watch;
 use crate::{Checkpoint, ClassifierSetup, Device, Logits, MicroBatch, NerError, Precision, TokenClassifier, Warmed};
-use watch::Watch;
 
 pub(crate) use card::{count, probe};
 

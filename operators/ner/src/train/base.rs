@@ -62,6 +62,11 @@ fn headed_weights(path: &Path, config: &Map<String, Value>, labels: usize, seed:
     let prefix = format!("{}.", config.get("model_type").and_then(Value::as_str).unwrap_or("bert"));
     let hidden = ["hidden_size", "dim"].iter().find_map(|key| config.get(*key)).and_then(Value::as_u64);
     let hidden = usize::try_from(hidden.unwrap_or(0)).unwrap_or(0);
+    // A number from outside must not ask for more memory than what the file holds is like.
+    if !file.iter().any(|(_, tensor)| tensor.shape().last() == Some(&hidden)) {
+        let problems = format!("no tensor is {hidden} wide");
+        return Err(NerError::Tensors { path: path.to_owned(), problems });
+    }
     let deviation = config.get("initializer_range").and_then(Value::as_f64).unwrap_or(0.02);
 
     let weight = le_bytes(&normal(labels * hidden, deviation, seed));

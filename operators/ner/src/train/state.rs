@@ -82,7 +82,10 @@ impl TrainState {
             let bytes = blob(&name(parameter, order))?;
             Some(bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect())
         };
-        let moments = (0..number("parameters")?).map(|at| Some([moment(at, 0)?, moment(at, 1)?])).collect();
+        let weights = blob("weights")?;
+        // Each parameter is some bytes of the weights: a number from outside must not ask for more than there is.
+        let parameters = number("parameters").filter(|count| *count <= weights.len())?;
+        let moments = (0..parameters).map(|at| Some([moment(at, 0)?, moment(at, 1)?])).collect();
         let best = match metadata.get("best_score") {
             Some(bits) => Some(Best {
                 score: f64::from_bits(bits.parse().ok()?),
@@ -94,7 +97,7 @@ impl TrainState {
         Some(Self {
             epochs: number("epochs")?,
             step: number("step")?,
-            weights: blob("weights")?,
+            weights,
             best,
             optimizer: OptimizerState { time: number("time")?, moments },
         })
@@ -123,5 +126,18 @@ mod tests {
         assert_eq!(TrainState::from_bytes(&bytes, "a"), Some(state));
         assert_eq!(TrainState::from_bytes(&bytes, "b"), None);
         assert_eq!(TrainState::from_bytes(&bytes[..bytes.len() - 1], "a"), None);
+    }
+
+    #[test]
+    fn a_state_that_claims_more_parameters_than_it_holds_is_none() {
+        let mut state = TrainState { weights: vec![1, 2, 3], ..TrainState::default() };
+        state.optimizer.moments = vec![None; 3];
+        assert!(TrainState::from_bytes(&state.to_bytes("a").unwrap(), "a").is_some());
+        let metadata =
+            [("label", "a"), ("epochs", "1"), ("step", "1"), ("time", "1"), ("parameters", "99999999999999")];
+        let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let weights = TensorView::new(Dtype::U8, vec![3], &[1, 2, 3]).unwrap();
+        let hostile = safetensors::serialize([("weights", weights)], Some(metadata)).unwrap();
+        assert_eq!(TrainState::from_bytes(&hostile, "a"), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Arguments become units.
 
 use pubtag_pubmed::{PubmedError, ReadOptions, discover, hashed};
+use pubtag_stream::CancellationToken;
 
 use crate::common::{Files, gz, plain, set};
 
@@ -69,9 +70,19 @@ fn a_unit_knows_its_file() {
 #[test]
 fn a_hash_is_that_of_the_bytes_on_disk() {
     let files = Files::new(&[("in.xml", b"abc")]);
-    let unit = hashed(&files.unit("in.xml")).unwrap();
+    let unit = hashed(&files.unit("in.xml"), &CancellationToken::new()).unwrap();
     let told = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!(unit.sha256.as_deref(), Some(told), "FIPS 180-2, example B.1");
+}
+
+#[test]
+fn hashing_that_is_cancelled_gives_no_hash() {
+    let files = Files::new(&[("in.xml", &vec![b'x'; 1 << 20])]);
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let error = hashed(&files.unit("in.xml"), &stop).unwrap_err();
+    let PubmedError::Io { source, .. } = &error else { panic!("{error}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::Interrupted);
 }
 
 #[test]
@@ -119,7 +130,7 @@ fn a_pipe_is_a_unit_only_where_it_is_named_and_is_not_opened_before_it_is_read()
     assert_eq!(named.units.len(), 1);
     let unit = &named.units[0];
     assert_eq!((unit.read_once, unit.size, unit.modified_us), (true, None, None));
-    assert_eq!(hashed(unit).unwrap(), **unit);
+    assert_eq!(hashed(unit, &CancellationToken::new()).unwrap(), **unit);
     for argument in ["in", "in/*.xml"] {
         let found = discover(&[files.path(argument)], &ReadOptions::default()).unwrap();
         assert!(found.units.iter().all(|unit| unit.uri != pipe && !unit.read_once), "{argument}");

@@ -1,0 +1,148 @@
+//! Files that get their names when they are whole.
+
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+/// A file that is written under another name beside its own, and gets its own by [`finish`](Self::finish): a reader
+/// never meets half of it, and a failure leaves what was there before. Dropped unfinished, it leaves nothing.
+#[derive(Debug)]
+pub struct WholeFile {
+    path: PathBuf,
+    replaces: bool,
+    draft: NamedTempFile,
+}
+
+impl WholeFile {
+    /// Begins a file whose name is free.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`] if it is not, or the directory cannot be written.
+    pub fn new(path: &Path) -> io::Result<Self> {
+        match fs::symlink_metadata(path) {
+            Ok(_) => Err(ErrorKind::AlreadyExists.into()),
+            Err(_) => Self::begin(path, false),
+        }
+    }
+
+    /// Begins a file that replaces a regular file of its name, if there is one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if something else has that name: a directory, a device, or a link, which is neither
+    /// replaced nor followed. Otherwise if the directory cannot be written.
+    pub fn replacing(path: &Path) -> io::Result<Self> {
+        match fs::symlink_metadata(path) {
+            Ok(found) if !found.is_file() => Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file")),
+            _ => Self::begin(path, true),
+        }
+    }
+
+    fn begin(path: &Path, replaces: bool) -> io::Result<Self> {
+        let mut prefix = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_owned();
+        prefix.push(".");
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&prefix);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // What any new file gets; a temporary one would be its owner's alone.
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok(Self { path: path.to_owned(), replaces, draft: builder.tempfile_in(directory)? })
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// If it cannot be given, because another file has taken it meanwhile say. Nothing is left then.
+    pub fn finish(self) -> io::Result<()> {
+        let named =
+            if self.replaces { self.draft.persist(&self.path) } else { self.draft.persist_noclobber(&self.path) };
+        named.map(drop).map_err(|error| error.error)
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.draft.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.draft.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(file: io::Result<WholeFile>, text: &str) -> io::Result<()> {
+        let mut file = file?;
+        file.write_all(text.as_bytes())?;
+        file.finish()
+    }
+
+    fn count(folder: &Path) -> usize {
+        fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn a_file_is_replaced_only_where_that_is_asked_for_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("corpus.jsonl");
+        write(WholeFile::new(&path), "first, and longer").unwrap();
+        assert_eq!(write(WholeFile::new(&path), "second").unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first, and longer");
+        write(WholeFile::replacing(&path), "second").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "second");
+        assert_eq!(count(folder.path()), 1);
+    }
+
+    #[test]
+    fn a_file_that_appears_meanwhile_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("corpus.jsonl");
+        let mut file = WholeFile::new(&path).unwrap();
+        file.write_all(b"ours").unwrap();
+        fs::write(&path, "theirs").unwrap();
+        assert_eq!(file.finish().unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
+        assert_eq!(count(folder.path()), 1);
+    }
+
+    #[test]
+    fn an_unfinished_file_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(WholeFile::new(&folder.path().join("corpus.jsonl")).unwrap());
+        assert_eq!(count(folder.path()), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_or_a_directory_is_neither_replaced_nor_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, diary) = (folder.path().join("link"), folder.path().join("diary"));
+        fs::write(&diary, "dear diary").unwrap();
+        std::os::unix::fs::symlink(&diary, &link).unwrap();
+        for path in [&link, &folder.path().to_owned()] {
+            assert_eq!(write(WholeFile::replacing(path), "x").unwrap_err().kind(), ErrorKind::InvalidInput);
+            assert_eq!(write(WholeFile::new(path), "x").unwrap_err().kind(), ErrorKind::AlreadyExists);
+        }
+        assert_eq!(fs::read_to_string(&link).unwrap(), "dear diary");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_has_the_permissions_of_any_new_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, plain) = (folder.path().join("whole"), folder.path().join("plain"));
+        write(WholeFile::new(&whole), "").unwrap();
+        fs::write(&plain, "").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&whole), mode(&plain));
+    }
+}

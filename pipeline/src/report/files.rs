@@ -1,0 +1,42 @@
+//! `report.json` and `report.html` in the output directory.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use pubtag_corpus::WholeFile;
+
+use super::Report;
+use crate::exit::{Exit, Failure};
+use crate::tables::Tables;
+
+impl Report {
+    /// Leaves the report in an output directory, in place of any other; in a directory that is not an output, nothing.
+    ///
+    /// # Errors
+    /// If it cannot be written. The former report is gone all the same: it tells of another run.
+    pub(crate) fn leave(&self, output: &Path) -> Result<(), Failure> {
+        if !Tables::are_in(output) {
+            return Ok(());
+        }
+        let json = serde_json::to_string_pretty(self).map_err(|error| Failure::new(Exit::Internal, error))?;
+        let files = [("report.json", json), ("report.html", self.html())];
+        // Each is tried, whatever became of the other.
+        files.map(|(name, text)| replace(&output.join(name), &text)).into_iter().collect()
+    }
+}
+
+fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+    let write = || -> io::Result<()> {
+        let mut file = WholeFile::replacing(path)?;
+        file.write_all(text.as_bytes())?;
+        file.finish()
+    };
+    if fs::symlink_metadata(path).is_ok_and(|former| former.is_symlink()) {
+        let _ = fs::remove_file(path);
+    }
+    write().map_err(|error| {
+        let _ = fs::remove_file(path);
+        Failure::new(Exit::Transient, anyhow::Error::new(error).context(format!("cannot write {}", path.display())))
+    })
+}

@@ -1,0 +1,185 @@
+//! What is printed: texts and file names from outside must not command the terminal they are shown on.
+//!
+//! Everything that the program writes to stdout or stderr goes through here (`clippy.toml` holds that). Stdout is data:
+//! what is piped or redirected stays exact to the byte. On a terminal, control characters, and those that reorder or
+//! hide what stands around them, are shown as `\u001b`: what JSON writes for them too. Log lines are escaped wherever
+//! they go, and a line of the log is one line.
+
+#![expect(clippy::disallowed_methods, reason = "this is the place that they are allowed in")]
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+use std::io::{self, IsTerminal, Write};
+
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
+
+/// Whether stdout is a terminal.
+pub(crate) fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether stderr is a terminal.
+pub(crate) fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Standard output.
+pub(crate) fn stdout() -> impl Write {
+    Shown { exact: !stdout_is_terminal(), out: io::stdout().lock() }
+}
+
+/// Prints to standard output.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    stdout().write_all(text.as_bytes())
+}
+
+/// Prints a text that is safe already: it has colours, and what is not ours in it went through [`page`].
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn print_coloured(text: &str) -> io::Result<()> {
+    io::stdout().lock().write_all(text.as_bytes())
+}
+
+/// Prints to standard error. Nobody may be left to read it, which is no reason to fail.
+pub(crate) fn eprint(text: &str) {
+    let _ = io::stderr().write_all(page(text).as_bytes());
+}
+
+/// Where log lines go: their [`fields`] are escaped, and their colours are ours.
+pub(crate) fn log() -> io::Stderr {
+    io::stderr()
+}
+
+/// How the fields of a log line are written.
+pub(crate) fn fields() -> impl for<'writer> FormatFields<'writer> + Send + Sync + 'static {
+    let write = |writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug| {
+        if field.name() != "message" {
+            write!(writer, "{}=", field.name())?;
+        }
+        writer.write_str(&line(&format!("{value:?}")))
+    };
+    debug_fn(write).delimited(" ")
+}
+
+/// A text of several lines that commands nothing.
+pub(crate) fn page(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| is_unsafe(c) && c != '\n' && c != '\t')
+}
+
+/// A text that commands nothing and is one line.
+fn line(text: &str) -> Cow<'_, str> {
+    escaped(text, is_unsafe)
+}
+
+fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unsafe(c) {
+            // Writing to a string cannot fail.
+            let _ = write!(safe, "\\u{:04x}", u32::from(c));
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Whether a character commands a terminal (C0, DEL, C1), or reorders, breaks or hides what stands around it.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+        )
+}
+
+/// Writes exact bytes, or what a terminal may be shown of them. Each write is of whole characters.
+struct Shown<W> {
+    exact: bool,
+    out: W,
+}
+
+impl<W: Write> Write for Shown<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.exact {
+            return self.out.write(bytes);
+        }
+        self.out.write_all(page(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(exact: bool, text: &str) -> String {
+        let mut shown = Shown { exact, out: Vec::new() };
+        shown.write_all(text.as_bytes()).expect("memory can be written");
+        String::from_utf8(shown.out).expect("whole characters")
+    }
+
+    #[test]
+    fn a_terminal_is_shown_commands_and_a_file_gets_them() {
+        let hostile = "\x1b]0;owned\x07\u{9b}2J\x7f\r \u{202e}drow\u{2066}\u{2028}";
+        assert_eq!(shown(true, hostile), hostile);
+        let safe = "\\u001b]0;owned\\u0007\\u009b2J\\u007f\\u000d \\u202edrow\\u2066\\u2028";
+        assert_eq!(shown(false, hostile), safe);
+    }
+
+    #[test]
+    fn a_terminal_is_shown_plain_text_as_it_is() {
+        let plain = "β-ataxia\tEhlers–Danlos\n𝛽 中文 עברית\n";
+        assert_eq!(shown(false, plain), plain);
+        assert!(matches!(page(plain), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn what_a_terminal_is_shown_of_json_is_the_same_json() {
+        let value = serde_json::json!({"text": "a\u{9b}b\u{202e}\x7f\x1b\n"});
+        let text = serde_json::to_string(&value).expect("a value");
+        let back: serde_json::Value = serde_json::from_str(&shown(false, &text)).expect("still JSON");
+        assert_eq!(back, value);
+    }
+
+    #[test]
+    fn a_log_line_is_one_line_without_commands() {
+        use std::sync::{Arc, Mutex};
+        #[derive(Clone, Default)]
+        struct Memory(Arc<Mutex<Vec<u8>>>);
+        impl Write for Memory {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().expect("no panic").extend(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).fmt_fields(fields());
+        let subscriber = subscriber.with_ansi(false).without_time().with_target(false).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let name = "a\nERROR forged\x1b[2J\u{202e}.xml";
+            tracing::warn!(input = %name, reason = "b\u{9b}c", "cannot read {name}");
+        });
+        let text = String::from_utf8(memory.0.lock().expect("no panic").clone()).expect("UTF-8");
+        let name = "a\\u000aERROR forged\\u001b[2J\\u202e.xml";
+        assert_eq!(text, format!(" WARN cannot read {name} input={name} reason=\"b\\u{{9b}}c\"\n"));
+    }
+}
