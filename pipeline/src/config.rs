@@ -51,7 +51,7 @@ impl RunConfig {
     pub fn check(args: RunArgs) -> Result<Self, Failure> {
         Ok(Self {
             inputs: args.inputs,
-            output: args.output,
+            output: args.output.clone(),
             model: named_or_bundled(args.model)?,
             device: DeviceConfig::check(args.device),
             decode: args.decode,
@@ -63,6 +63,7 @@ impl RunConfig {
                 limit: args.limit.map(|limit| limit.get() as u64),
                 format: args.input_format,
                 columns: TextColumns { id: args.id_column, title: args.title_column, text: args.text_column },
+                output: Some(args.output),
             },
             overwrite: args.overwrite,
             grace: args.grace.0,
@@ -79,7 +80,7 @@ impl RunConfig {
             ("text".to_owned(), self.text.to_string()),
         ]);
         // Absent unless set, so that a full run does not differ from one before these existed.
-        let ReadOptions { accept_partial, limit, format, columns } = &self.read;
+        let ReadOptions { accept_partial, limit, format, columns, output: _ } = &self.read;
         let given = [
             ("limit", limit.map(|limit| limit.to_string())),
             ("input_format", format.map(|format| format.to_string())),

@@ -17,7 +17,7 @@ pub(crate) const COMMITS: &str = "_pubtag/commits";
 /// Folder of the locks.
 pub(crate) const ATTEMPTS: &str = "_pubtag/attempts";
 /// Says that the folder is ours.
-pub(crate) const OUTPUT: &str = "_pubtag/output.json";
+pub(crate) const OUTPUT: &str = pubtag_schemas::OUTPUT_MARK;
 
 /// A stem is at most this long, so that no name meets a file system's limit.
 const MAX_STEM: usize = 80;
