@@ -50,7 +50,7 @@ impl RunConfig {
     pub fn check(args: RunArgs) -> Self {
         Self {
             inputs: args.inputs,
-            output: args.output,
+            output: args.output.clone(),
             model: args.model,
             device: DeviceConfig::check(args.device),
             decode: args.decode,
@@ -64,6 +64,7 @@ impl RunConfig {
                 limit: args.limit.map(|limit| limit.get() as u64),
                 format: args.input_format,
                 columns: TextColumns { id: args.id_column, title: args.title_column, text: args.text_column },
+                output: Some(args.output),
             },
             overwrite: args.overwrite,
             grace: args.grace.0,
@@ -90,7 +91,7 @@ impl RunConfig {
             ("text".to_owned(), self.text.to_string()),
         ]);
         // Absent unless set, so that a full run does not differ from one before these existed.
-        let ReadOptions { accept_partial, limit, format, columns } = &self.read;
+        let ReadOptions { accept_partial, limit, format, columns, output: _ } = &self.read;
         let context = Some(self.context(checkpoint)).filter(|context| *context != Context::Document);
         let given = [
             ("context", context.map(|context| context.to_string())),

@@ -48,6 +48,37 @@ impl fmt::Display for Pmid {
     }
 }
 
+/// `PMID@Version`: a whole number from 1 to 2147483647, as much as the tables' column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PmidVersion(i32);
+
+/// Says why a text is not a version of a PMID.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a version (a whole number from 1 to 2147483647)")]
+pub struct PmidVersionError {
+    text: String,
+}
+
+impl PmidVersion {
+    /// The version of a citation that gives none.
+    pub const FIRST: Self = Self(1);
+
+    /// The number itself.
+    pub fn get(self) -> i32 {
+        self.0
+    }
+}
+
+impl FromStr for PmidVersion {
+    type Err = PmidVersionError;
+
+    fn from_str(text: &str) -> Result<Self, PmidVersionError> {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let number = digits.then(|| text.parse().ok()).flatten().filter(|number| *number > 0);
+        number.map(Self).ok_or_else(|| PmidVersionError { text: text.chars().take(40).collect() })
+    }
+}
+
 /// The identifier of a document in the output: the PMID in decimal, or the id that a JSONL record carries.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DocId(String);
@@ -77,8 +108,8 @@ pub struct Citation {
     pub doc_id: DocId,
     /// PMID, absent for documents from other sources.
     pub pmid: Option<Pmid>,
-    /// `PMID@Version`; 1 where the source gives none.
-    pub version: u32,
+    /// `PMID@Version`; the first where the source gives none.
+    pub version: PmidVersion,
     /// Title and abstract, joined as every offset in the output counts them.
     pub text: CitationText,
     /// Publication date as the journal gives it.
@@ -98,8 +129,8 @@ pub struct Citation {
 pub struct Deletion {
     /// The citation that was deleted.
     pub pmid: Pmid,
-    /// `PMID@Version`; 1 where the source gives none.
-    pub version: u32,
+    /// `PMID@Version`; the first where the source gives none.
+    pub version: PmidVersion,
     /// Where the deletion stands in the input.
     pub place: Place,
 }
@@ -118,6 +149,14 @@ pub enum Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_fits_its_column() {
+        assert_eq!("2147483647".parse::<PmidVersion>().map(PmidVersion::get), Ok(i32::MAX));
+        for bad in ["", "0", "+1", "2147483648", "4294967295", "-1", "1.0"] {
+            assert!(bad.parse::<PmidVersion>().is_err(), "{bad:?} must not be a version");
+        }
+    }
 
     #[test]
     fn a_pmid_is_digits_only_and_never_zero() {

@@ -24,7 +24,7 @@ mod unit;
 mod window;
 
 pub use annotation::{Annotation, AnnotationSource, TaggedDocument, TaggedRecord};
-pub use citation::{Citation, Deletion, DocId, Pmid, PmidError, Record};
+pub use citation::{Citation, Deletion, DocId, Pmid, PmidError, PmidVersion, PmidVersionError, Record};
 pub use context::{Packing, context_after};
 pub use corpus::{AnnotatedDocument, ConceptIds, Layout, Mention, Passage, Token};
 pub use date::{CivilDate, PubDate};
@@ -36,6 +36,9 @@ pub use sentences::{Sentences, trimmed};
 pub use text::{AbstractSegment, CharOffsets, CitationText, Section, SectionKind};
 pub use unit::{InputUnit, Place};
 pub use window::{TokenSpan, TokenWindow, TokenizedDocument, TokenizedRecord};
+
+/// The file that says that a folder was written by pubtag, from that folder.
+pub const OUTPUT_MARK: &str = "_pubtag/output.json";
 
 /// Version of the output tables: columns are added within a version, never renamed or retyped.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -36,7 +36,7 @@ impl InputUnit {
 pub struct Place {
     /// The file.
     pub unit: Arc<InputUnit>,
-    /// Number of the record in the file, from 0: citations, deletions and rejects together, in file order.
+    /// Number of the record in the file, from 0 to 2147483647: citations, deletions and rejects together, in file order.
     pub ordinal: u32,
     /// Offset in bytes of the record's first byte in the file's decompressed content; of Parquet, the row, from 0.
     pub byte_offset: u64,

@@ -32,6 +32,9 @@ for head in heads("data/medline/*/*"):
 seed("inputs", b'\x02{"id": 1, "title": "Gout", "text": "Ataxia \\u03b2"}\n{"pmid": "7", "abstract": "x"}\n')
 seed("inputs", b'\x04pmid,title,abstract\n1,"a, ""b""\nc",d\n')
 seed("inputs", b"\x05id\ttext\n1\ta\n2\tb\n")
+seed("inputs", b'\x05id\ttext\n1\t"Smart" drugs\n2\t"open\n3\t"a ""b"""\n')
+seed("inputs", b'\x04id,title,text\n1,"open,a\n2,b",c\n3,"d",e\nk",z,"q\nk",z,"q\n')
+seed("inputs", b"\x01<PubmedArticleSet><PubmedArticle><? <![CDATA[ <!DOCTYPE a [ <? ?></PubmedArticle>x<? </PubmedArticleSet>")
 seed("inputs", b"\x07One line.\nAnother.\n")
 try:
     import io

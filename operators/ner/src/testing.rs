@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use pubtag_schemas::{
-    Citation, CitationText, Deletion, DocId, InputUnit, Place, PubDate, TokenSpan, TokenWindow, TokenizedDocument,
-    TokenizedRecord,
+    Citation, CitationText, Deletion, DocId, InputUnit, Place, PmidVersion, PubDate, TokenSpan, TokenWindow,
+    TokenizedDocument, TokenizedRecord,
 };
 
 /// A file.
@@ -31,7 +31,7 @@ pub(crate) fn citation(title: &str) -> Box<Citation> {
     Box::new(Citation {
         doc_id: DocId::new("1"),
         pmid: None,
-        version: 1,
+        version: PmidVersion::FIRST,
         text: CitationText::new(title, vec![]),
         pub_date: PubDate::default(),
         date_revised: None,
@@ -44,7 +44,7 @@ pub(crate) fn citation(title: &str) -> Box<Citation> {
 /// A deletion.
 pub(crate) fn deletion() -> TokenizedRecord {
     let pmid = 1.try_into().expect("1 is a PMID");
-    TokenizedRecord::Deletion(Deletion { pmid, version: 1, place: place() })
+    TokenizedRecord::Deletion(Deletion { pmid, version: PmidVersion::FIRST, place: place() })
 }
 
 /// A document whose windows have these many tokens, one word of one letter each; neighbours do not overlap.

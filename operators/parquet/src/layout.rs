@@ -19,7 +19,7 @@ pub(crate) const ATTEMPTS: &str = "_pubtag/attempts";
 /// Locked while a commit is replaced.
 pub(crate) const REPLACING: &str = "_pubtag/replacing.lock";
 /// Says that the folder is ours.
-pub(crate) const OUTPUT: &str = "_pubtag/output.json";
+pub(crate) const OUTPUT: &str = pubtag_schemas::OUTPUT_MARK;
 
 /// A stem is at most this long, so that no name meets a file system's limit.
 const MAX_STEM: usize = 80;

@@ -186,7 +186,7 @@ fn annotation_row(
         annotation_id: annotation_id(citation, annotation, text_sha256, &by.recipe.model_sha256),
         doc_id: citation.doc_id.as_str().to_owned(),
         pmid: citation.pmid.map(|pmid| pmid.get().into()),
-        pmid_version: int(citation.version, "version")?,
+        pmid_version: citation.version.get(),
         section: citation.text.section_at(bytes.start).map_or("title", Section::name).to_owned(),
         start_char: int(start_char, "start_char")?,
         end_char: int(end_char, "end_char")?,
@@ -208,9 +208,9 @@ fn annotation_row(
 
 /// The same mention, found by the same model in the same text, has the same id in every run.
 fn annotation_id(citation: &Citation, annotation: &Annotation, text_sha256: &str, model_sha256: &str) -> String {
-    let numbers = [citation.version as usize, annotation.bytes.start, annotation.bytes.end].map(|n| n.to_string());
-    let [version, start, end] = &numbers;
-    let fields = [citation.doc_id.as_str(), version, text_sha256, start, end, &annotation.label, model_sha256];
+    let version = citation.version.get().to_string();
+    let [start, end] = &[annotation.bytes.start, annotation.bytes.end].map(|offset| offset.to_string());
+    let fields = [citation.doc_id.as_str(), &version, text_sha256, start, end, &annotation.label, model_sha256];
     let mut id = digest::of_fields(fields.into_iter().map(str::as_bytes));
     id.truncate(ID_DIGITS);
     id
@@ -229,7 +229,7 @@ fn document_row(
     Ok(DocumentRow {
         doc_id: citation.doc_id.as_str().to_owned(),
         pmid: citation.pmid.map(|pmid| pmid.get().into()),
-        pmid_version: int(citation.version, "version")?,
+        pmid_version: citation.version.get(),
         title: keep(text.title()),
         r#abstract: keep(text.abstract_text()),
         text_sha256: Some(text_sha256),
@@ -254,7 +254,7 @@ fn deletion_row(deletion: &Deletion, by: &Provenance) -> Result<DocumentRow, Str
     Ok(DocumentRow {
         doc_id: deletion.pmid.to_string(),
         pmid: Some(deletion.pmid.get().into()),
-        pmid_version: int(deletion.version, "version")?,
+        pmid_version: deletion.version.get(),
         status: Status::Deleted.as_str().to_owned(),
         ..empty_document(&deletion.place, by)?
     })

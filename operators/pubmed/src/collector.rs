@@ -4,11 +4,17 @@ use std::sync::Arc;
 
 use pubtag_schemas::{InputUnit, MAX_RAW_BYTES, Place, Pmid, Record, Reject, RejectReason, Tally};
 
+/// A record that is larger than this is rejected. PubMed's have about 10 KiB.
+pub(crate) const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
+
 /// A packet holds at most this many records.
 pub(crate) const PACKET_RECORDS: usize = 64;
 
 /// A packet is full once its records hold this many bytes of text.
 pub(crate) const PACKET_BYTES: usize = 512 * 1024;
+
+/// A unit holds at most this many records: as many as there are ordinals in the tables' column.
+pub(crate) const MAX_RECORDS: u64 = 1 << 31;
 
 /// The records of the next packet, and the count of all.
 pub(crate) struct Collector {
@@ -17,6 +23,8 @@ pub(crate) struct Collector {
     bytes: usize,
     tally: Tally,
     limit: Option<u64>,
+    capacity: u64,
+    overflowed: bool,
 }
 
 /// What is wrong with a record.
@@ -32,9 +40,15 @@ impl Flaw {
     }
 }
 
+/// The flaw of a record that is larger than the reader accepts.
+pub(crate) fn too_large(what: &str) -> Flaw {
+    Flaw::new(RejectReason::TooLarge, format!("the {what} is larger than {} MiB", MAX_RECORD_BYTES >> 20))
+}
+
 impl Collector {
     pub(crate) fn new(unit: Arc<InputUnit>, limit: Option<u64>) -> Self {
-        Self { unit, records: Vec::new(), bytes: 0, tally: Tally::default(), limit }
+        let (records, tally) = (Vec::new(), Tally::default());
+        Self { unit, records, bytes: 0, tally, limit, capacity: MAX_RECORDS, overflowed: false }
     }
 
     /// The place of the record that comes next, whose first byte stands at an offset.
@@ -44,6 +58,10 @@ impl Collector {
     }
 
     pub(crate) fn push(&mut self, record: Record) {
+        if self.tally.records() == self.capacity {
+            self.overflowed = true;
+            return;
+        }
         let (count, bytes) = match &record {
             Record::Citation(citation) => (&mut self.tally.citations, citation.text.as_str().len()),
             Record::Deletion(_) => (&mut self.tally.deletions, 0),
@@ -65,6 +83,11 @@ impl Collector {
         self.limit.is_some_and(|limit| self.tally.records() >= limit)
     }
 
+    /// Whether a record was met that no ordinal is left for; it was dropped.
+    pub(crate) fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.records.len() >= PACKET_RECORDS || self.bytes >= PACKET_BYTES
     }
@@ -77,5 +100,12 @@ impl Collector {
 
     pub(crate) fn tally(&self) -> Tally {
         self.tally
+    }
+}
+
+#[cfg(test)]
+impl Collector {
+    pub(crate) fn with_capacity(self, capacity: u64) -> Self {
+        Self { capacity, ..self }
     }
 }

@@ -4,8 +4,9 @@ use std::io;
 
 use pubtag_schemas::{Place, Pmid, Record, RejectReason};
 
-use crate::collector::{Collector, Flaw};
-use crate::reader::{End, MAX_RECORD_BYTES, Step, Steps};
+use crate::collector::{Collector, Flaw, MAX_RECORD_BYTES, too_large};
+use crate::reader::{End, Step, Steps};
+use crate::scan::find_byte;
 use crate::window::{Ended, Window};
 
 /// A format of that kind.
@@ -14,8 +15,13 @@ pub(crate) trait Format {
     const RECORD: &'static str;
 
     /// How long the first record is, and how long it is together with what ends it. `None` if its end is not among
-    /// these bytes.
-    fn end(&self, bytes: &[u8]) -> Option<(usize, usize)>;
+    /// these bytes; `last` says that there are no more to be had.
+    fn end(&self, bytes: &[u8], last: bool) -> Option<(usize, usize)>;
+
+    /// Looks for the next record within one that is too large: how many bytes to pass over, and whether it begins there.
+    fn resume(&self, bytes: &[u8]) -> (usize, bool) {
+        line_end(bytes).map_or((bytes.len(), false), |(_, whole)| (whole, true))
+    }
 
     /// Whether the last record, which nothing ends, is the beginning of a longer one; `broken_off` if the stream ends
     /// at a defect. The white space around it is still there.
@@ -48,11 +54,13 @@ impl<F: Format> DelimitedReader<F> {
     }
 
     fn next(&mut self, window: &mut Window, out: &mut Collector) -> io::Result<Step> {
-        let end = self.format.end(window.bytes());
         if self.skipping {
-            return self.skip(end, window);
+            return self.skip(window);
         }
-        if end.is_none() && window.bytes().len() < MAX_RECORD_BYTES && window.fill()? {
+        let last = window.ended().is_some() || window.bytes().len() >= MAX_RECORD_BYTES;
+        let end = self.format.end(window.bytes(), last);
+        if end.is_none() && !last {
+            window.fill()?;
             return Ok(Step::More);
         }
         let (len, whole) = end.unwrap_or((window.bytes().len(), window.bytes().len()));
@@ -65,9 +73,11 @@ impl<F: Format> DelimitedReader<F> {
             return Ok(Step::End(End::Limited));
         }
         if len > MAX_RECORD_BYTES || (end.is_none() && window.ended().is_none()) {
-            let detail = format!("the {} is longer than {} MiB", F::RECORD, MAX_RECORD_BYTES >> 20);
-            out.reject(window.offset(), Flaw::new(RejectReason::TooLarge, detail), None, record);
-            self.skipping = true;
+            out.reject(window.offset(), too_large(F::RECORD), self.format.salvage_pmid(record), record);
+            self.skipping = end.is_none();
+            // What begins the record must not be taken for the next one.
+            let blank = window.bytes().iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            window.consume(end.map_or(len.min(blank + 1), |(_, whole)| whole));
             return Ok(Step::More);
         }
         let broken_off = matches!(window.ended(), Some(Ended::At(_)));
@@ -83,9 +93,10 @@ impl<F: Format> DelimitedReader<F> {
     }
 
     /// Passes over the rest of a record that is too large.
-    fn skip(&mut self, end: Option<(usize, usize)>, window: &mut Window) -> io::Result<Step> {
-        window.consume(end.map_or(window.bytes().len(), |(_, whole)| whole));
-        self.skipping = end.is_none();
+    fn skip(&mut self, window: &mut Window) -> io::Result<Step> {
+        let (passed, found) = self.format.resume(window.bytes());
+        window.consume(passed);
+        self.skipping = !found;
         if self.skipping && !window.fill()? {
             return Ok(Step::End(at_end(window, false)));
         }
@@ -114,7 +125,7 @@ fn at_end(window: &Window, in_record: bool) -> End {
 
 /// The end of the first line.
 pub(crate) fn line_end(bytes: &[u8]) -> Option<(usize, usize)> {
-    memchr::memchr(b'\n', bytes).map(|at| (at, at + 1))
+    find_byte(bytes, b'\n').map(|at| (at, at + 1))
 }
 
 /// Bytes as text.

@@ -1,7 +1,7 @@
 //! The bytes of an input as they lie on disk: counted, hashed, and checked to stay the same.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read, Stdin};
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
@@ -33,8 +33,10 @@ struct Input {
 }
 
 enum Handle {
+    /// A file, which is read where the last read has ended, wherever others have moved its position.
     File(File),
-    Stdin(Stdin),
+    /// What can be read only once.
+    Stream(Box<dyn Read + Send>),
 }
 
 /// What reading an input to its end has shown.
@@ -53,15 +55,28 @@ pub(crate) struct Checked {
 impl Disk {
     /// Opens a unit's input. Opening a pipe waits for its writer.
     pub(crate) fn open(unit: &InputUnit) -> Result<Self, PubmedError> {
-        let handle = if unit.uri == STDIN {
-            Handle::Stdin(io::stdin())
-        } else {
-            Handle::File(File::open(&unit.uri).map_err(PubmedError::io(&unit.uri, "open it"))?)
+        let sidecar = if unit.read_once { Sidecar::None } else { sidecar(Path::new(&unit.uri)) };
+        Self::with_sidecar(unit, sidecar)
+    }
+
+    fn with_sidecar(unit: &InputUnit, sidecar: Sidecar) -> Result<Self, PubmedError> {
+        let open = || File::open(&unit.uri).map_err(PubmedError::io(&unit.uri, "open it"));
+        let handle = match unit {
+            InputUnit { uri, .. } if uri == STDIN => Handle::Stream(Box::new(io::stdin())),
+            InputUnit { read_once: true, .. } => Handle::Stream(Box::new(open()?)),
+            _ => Handle::File(open()?),
         };
-        let sidecar = if unit.read_once { Sidecar::None } else { sidecar(Path::new(&unit.uri))? };
         let md5 = matches!(sidecar, Sidecar::Md5(_)).then(Md5::new);
         let input = Input { handle, sha256: Sha256::new(), md5, sidecar, bytes: 0 };
         Ok(Self { input: Arc::new(Mutex::new(input)) })
+    }
+
+    /// The file that is open, to be read anywhere; `None` if it can be read only once.
+    pub(crate) fn file(&self) -> io::Result<Option<File>> {
+        self.with(|input| match &input.handle {
+            Handle::File(file) => file.try_clone().map(Some),
+            Handle::Stream(_) => Ok(None),
+        })
     }
 
     /// Reads what is left of a file, so that the checksums are those of the whole, and compares it with the unit.
@@ -73,7 +88,7 @@ impl Disk {
 
     /// The same, unless it is cancelled: the token is looked at between two blocks.
     fn finish_unless(mut self, stop: &CancellationToken, unit: &InputUnit) -> Result<Checked, PubmedError> {
-        if !unit.read_once {
+        if self.with(|input| matches!(input.handle, Handle::File(_))) {
             let mut buffer = vec![0; READ_BYTES];
             while self.read(&mut buffer).map_err(PubmedError::io(&unit.uri, "read it"))? > 0 {
                 if stop.is_cancelled() {
@@ -105,11 +120,14 @@ impl Input {
     /// Reads until the buffer is full or the input ends, so that how much of a pipe has been read, and with it the hash of
     /// a limited one, does not depend on its writer's pace.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Handle::File(file) = &mut self.handle {
+            file.seek(SeekFrom::Start(self.bytes))?;
+        }
         let mut count = 0;
         while count < buffer.len() {
             let result = match &mut self.handle {
                 Handle::File(file) => file.read(&mut buffer[count..]),
-                Handle::Stdin(stdin) => stdin.read(&mut buffer[count..]),
+                Handle::Stream(stream) => stream.read(&mut buffer[count..]),
             };
             match result {
                 Ok(0) => break,
@@ -130,16 +148,19 @@ impl Input {
     fn check(&mut self, unit: &InputUnit) -> Result<Checked, PubmedError> {
         let sha256 = hex(self.sha256.finalize_reset());
         let changed = match &self.handle {
-            Handle::File(file) if !unit.read_once => {
+            Handle::File(file) => {
                 let metadata = file.metadata().map_err(PubmedError::io(&unit.uri, "look at it"))?;
-                difference(unit, &metadata, self.bytes, &sha256)
+                // A file that is gone has been read all the same.
+                let replaced = fs::metadata(&unit.uri).is_ok_and(|named| !is_same_file(&named, &metadata));
+                let replaced = replaced.then(|| "another file has taken its place".to_owned());
+                difference(unit, &metadata, self.bytes, &sha256).or(replaced)
             }
-            _ => None,
+            Handle::Stream(_) => None,
         };
         let found = self.md5.take().map(|md5| hex(md5.finalize()));
         let mismatch = match (&self.sidecar, found) {
             (Sidecar::None, _) => None,
-            (Sidecar::Unreadable, _) => Some("the .md5 file beside it holds no MD5".to_owned()),
+            (Sidecar::Unreadable(why), _) => Some(why.clone()),
             (Sidecar::Md5(told), Some(found)) if *told == found => None,
             (Sidecar::Md5(told), found) => {
                 Some(format!("its MD5 is {}, the .md5 file beside it says {told}", found.unwrap_or_default()))
@@ -147,6 +168,18 @@ impl Input {
         };
         Ok(Checked { bytes: self.bytes, sha256, changed, mismatch })
     }
+}
+
+#[cfg(unix)]
+fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+/// Not to be told from metadata here: size, time and SHA-256 decide.
+#[cfg(not(unix))]
+fn is_same_file(_: &Metadata, _: &Metadata) -> bool {
+    true
 }
 
 /// How a file that has been read differs from what its unit says.
@@ -187,6 +220,6 @@ pub fn hashed(unit: &InputUnit, stop: &CancellationToken) -> Result<InputUnit, P
     if unit.read_once {
         return Ok(unit.clone());
     }
-    let checked = Disk::open(unit)?.finish_unless(stop, unit)?;
+    let checked = Disk::with_sidecar(unit, Sidecar::None)?.finish_unless(stop, unit)?;
     Ok(InputUnit { sha256: Some(checked.sha256), ..unit.clone() })
 }

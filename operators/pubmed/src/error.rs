@@ -12,10 +12,26 @@ pub enum PubmedError {
     #[error("no input is given; name files, folders or patterns, or `-` for standard input")]
     NoInputs,
     /// An argument that names nothing.
-    #[error("{argument}: there is no such file or folder; check the path")]
+    #[error("{argument}: no such file or directory; check the path")]
     Missing {
         /// The argument.
         argument: String,
+    },
+    /// An argument that is a link to nothing.
+    #[error("{argument}: broken link to {target}; restore the file, or leave the link out")]
+    BrokenLink {
+        /// The argument.
+        argument: String,
+        /// What the link names.
+        target: String,
+    },
+    /// An argument that lies in the output of the run.
+    #[error("{argument} lies in the output directory {output}; choose another --output")]
+    InOutput {
+        /// The argument.
+        argument: String,
+        /// The output, without links.
+        output: String,
     },
     /// A pattern that matches nothing.
     #[error("{pattern}: no file matches this pattern; check it, or quote it so that the shell leaves it alone")]
@@ -67,10 +83,13 @@ pub enum PubmedError {
 }
 
 impl PubmedError {
-    /// What a caller can do about it: run again after an I/O error, mend the input otherwise.
+    /// What a caller can do about it: run again after an I/O error that may not happen again, change the setup where
+    /// something may not be read, mend the input otherwise.
     pub fn kind(&self) -> FaultKind {
         match self {
-            Self::Io { .. } => FaultKind::Transient,
+            Self::InOutput { .. } => FaultKind::Configuration,
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => FaultKind::Configuration,
+            Self::Io { source, .. } if !lasting(source) => FaultKind::Transient,
             _ => FaultKind::Data,
         }
     }
@@ -82,5 +101,31 @@ impl PubmedError {
 
     pub(crate) fn fault(self, stage: &'static str) -> Fault {
         Fault::new(stage, self.kind(), self)
+    }
+}
+
+/// Whether an error of the system comes back with every run until somebody changes something.
+pub(crate) fn lasting(error: &io::Error) -> bool {
+    // What opening a socket gives, on Linux and on the BSDs.
+    const NO_SUCH_DEVICE_OR_ADDRESS: i32 = 6;
+    use io::ErrorKind::{InvalidFilename, InvalidInput, IsADirectory, NotADirectory, PermissionDenied, Unsupported};
+    let kinds = [InvalidFilename, InvalidInput, IsADirectory, NotADirectory, PermissionDenied, Unsupported];
+    kinds.contains(&error.kind()) || error.raw_os_error() == Some(NO_SUCH_DEVICE_OR_ADDRESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_be_otherwise_next_time_is_transient() {
+        let kind = |source: io::Error| PubmedError::io("/in/x", "read it")(source).kind();
+        assert_eq!(kind(io::ErrorKind::PermissionDenied.into()), FaultKind::Configuration);
+        for transient in [io::ErrorKind::NotFound, io::ErrorKind::StaleNetworkFileHandle, io::ErrorKind::TimedOut] {
+            assert_eq!(kind(transient.into()), FaultKind::Transient, "{transient}");
+        }
+        assert_eq!(kind(io::Error::from_raw_os_error(5)), FaultKind::Transient, "EIO");
+        assert_eq!(kind(io::ErrorKind::NotADirectory.into()), FaultKind::Data);
+        assert_eq!(kind(io::Error::from_raw_os_error(6)), FaultKind::Data, "a socket");
     }
 }

@@ -1,7 +1,7 @@
 //! A document of named fields: what JSONL, tables and Parquet rows have in common.
 
 use pubtag_schemas::{
-    AbstractSegment, Citation, CitationText, DocId, Place, Pmid, PmidError, PubDate, Record, RejectReason,
+    AbstractSegment, Citation, CitationText, DocId, Place, Pmid, PmidError, PmidVersion, PubDate, Record, RejectReason,
 };
 
 use crate::collector::Flaw;
@@ -35,7 +35,7 @@ impl Fields {
         Ok(Record::Citation(Box::new(Citation {
             doc_id,
             pmid,
-            version: 1,
+            version: PmidVersion::FIRST,
             text: CitationText::new(&self.title.unwrap_or_default(), vec![segment]),
             pub_date: PubDate::default(),
             date_revised: None,

@@ -16,7 +16,7 @@ pub(crate) struct Jsonl;
 impl Format for Jsonl {
     const RECORD: &'static str = "line";
 
-    fn end(&self, bytes: &[u8]) -> Option<(usize, usize)> {
+    fn end(&self, bytes: &[u8], _: bool) -> Option<(usize, usize)> {
         line_end(bytes)
     }
 

@@ -16,11 +16,13 @@ mod error;
 mod inputs;
 mod name;
 mod options;
+mod pattern;
 mod sniff;
 
 mod disk;
 mod gzip;
 mod md5;
+mod scan;
 mod window;
 
 mod collector;
@@ -32,6 +34,7 @@ mod nbib;
 mod parquet_claims;
 mod parquet_rows;
 mod plain;
+mod quoted;
 mod table;
 mod xml;
 

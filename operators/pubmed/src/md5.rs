@@ -1,8 +1,11 @@
 //! The checksum that NLM puts beside each file.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::PubmedError;
+/// A file of checksums is shorter; what lies behind is not read.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// What a `.md5` file beside an input says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,19 +14,23 @@ pub(crate) enum Sidecar {
     None,
     /// The MD5 that the input must have, lower-case hex.
     Md5(String),
-    /// There is one, but it holds no MD5.
-    Unreadable,
+    /// There is one, but no MD5 can be had from it; why.
+    Unreadable(String),
 }
 
 /// Reads `NAME.md5` beside an input.
-pub(crate) fn sidecar(input: &Path) -> Result<Sidecar, PubmedError> {
+pub(crate) fn sidecar(input: &Path) -> Sidecar {
     let path = sidecar_path(input);
     if !path.is_file() {
-        return Ok(Sidecar::None);
+        return Sidecar::None;
     }
-    let content = std::fs::read(&path).map_err(PubmedError::io(path.display(), "read the checksum"))?;
+    let mut content = Vec::new();
+    if let Err(error) = File::open(&path).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut content)) {
+        return Sidecar::Unreadable(format!("the .md5 file beside it cannot be read ({error})"));
+    }
     let name = input.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok(parse(&String::from_utf8_lossy(&content), &name).map_or(Sidecar::Unreadable, Sidecar::Md5))
+    let found = parse(&String::from_utf8_lossy(&content), &name);
+    found.map_or_else(|| Sidecar::Unreadable("the .md5 file beside it holds no MD5".to_owned()), Sidecar::Md5)
 }
 
 fn sidecar_path(input: &Path) -> PathBuf {

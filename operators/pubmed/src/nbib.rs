@@ -5,15 +5,19 @@
 //! from XML reads; what it is a section of cannot be told any more. Lines are joined by one space: where the XML has
 //! more than one, the texts differ.
 
-use pubtag_schemas::{AbstractSegment, Citation, CitationText, CivilDate, Place, Pmid, Record, RejectReason};
+use pubtag_schemas::{
+    AbstractSegment, Citation, CitationText, CivilDate, Place, Pmid, PmidVersion, Record, RejectReason,
+};
 
 use crate::collector::Flaw;
 use crate::date::DateParts;
 use crate::delimited::{Format, utf8};
 use crate::fields::parse_pmid;
+use crate::scan::find;
 
 /// What every record begins with.
 pub(crate) const START: &[u8] = b"PMID- ";
+const NEXT: &[u8] = b"\nPMID- ";
 
 /// The format.
 #[derive(Debug)]
@@ -23,11 +27,19 @@ impl Format for Nbib {
     const RECORD: &'static str = "record";
 
     /// The next line that begins a record ends this one.
-    fn end(&self, bytes: &[u8]) -> Option<(usize, usize)> {
+    fn end(&self, bytes: &[u8], _: bool) -> Option<(usize, usize)> {
         let body = bytes.iter().position(|byte| !byte.is_ascii_whitespace())?;
         let from = (body + START.len()).min(bytes.len());
-        let next = memchr::memmem::find(&bytes[from..], b"\nPMID- ")? + from + 1;
+        let next = find(&bytes[from..], NEXT)? + from + 1;
         Some((next, next))
+    }
+
+    /// What begins a record may be cut at the end of the bytes, and is looked at again with what follows.
+    fn resume(&self, bytes: &[u8]) -> (usize, bool) {
+        match find(bytes, NEXT) {
+            Some(at) => (at + 1, true),
+            None => ((bytes.len() + 1).saturating_sub(NEXT.len()), false),
+        }
     }
 
     /// Nothing marks the end of the last record: a whole one ends its last line, or has got to its source, `SO`.
@@ -133,7 +145,7 @@ impl Tagged {
         Ok(Citation {
             doc_id: pmid.into(),
             pmid: Some(pmid),
-            version: 1,
+            version: PmidVersion::FIRST,
             text: CitationText::new(&title, vec![AbstractSegment { text, ..Default::default() }]),
             pub_date: self.published.map_or_else(DateParts::default, |words| date_parts(&words)).pub_date(),
             date_revised: self.revised.and_then(|digits| day_of(&digits)),
@@ -187,9 +199,9 @@ mod tests {
     #[test]
     fn a_record_ends_where_the_next_begins() {
         let text = b"\nPMID- 1\nTI  - a\n\nPMID- 2\n";
-        assert_eq!(Nbib.end(text), Some((18, 18)));
-        assert_eq!(Nbib.end(&text[18..]), None);
-        assert_eq!(Nbib.end(b"\n\n"), None);
+        assert_eq!(Nbib.end(text, false), Some((18, 18)));
+        assert_eq!(Nbib.end(&text[18..], true), None);
+        assert_eq!(Nbib.end(b"\n\n", true), None);
     }
 
     #[test]

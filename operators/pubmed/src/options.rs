@@ -1,6 +1,7 @@
 //! How inputs are to be read.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// How to read.
@@ -14,6 +15,8 @@ pub struct ReadOptions {
     pub format: Option<InputFormat>,
     /// Which columns of tables hold what.
     pub columns: TextColumns,
+    /// The output of the run: nothing in it is an input.
+    pub output: Option<PathBuf>,
 }
 
 /// Columns of CSV, TSV and Parquet by their names; where none is given, those called `id` or `pmid`, `title`, and

@@ -16,8 +16,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 const TAIL: u64 = 8;
 /// The metadata's structs are nested less deeply.
 const MOST_DEPTH: usize = 32;
-/// A page's header is shorter; a longer one is left to the reader.
+/// A page's header is shorter; a longer one is left to the reader. Most are much shorter.
 const MOST_HEADER: u64 = 64 << 10;
+const FIRST_LOOK: u64 = 256;
 /// Fields of `PageHeader` in `parquet.thrift`: `uncompressed_page_size` and `compressed_page_size`, of four numbers, and
 /// the structs `data_page_header`, `dictionary_page_header` and `data_page_header_v2`, which begin with some numbers.
 const INFLATED_SIZE: i16 = 2;
@@ -58,15 +59,16 @@ pub(crate) fn check(file: &mut File, length: u64) -> io::Result<()> {
 /// # Errors
 /// If one claims more than its bytes hold, or the file cannot be read. Everything else is left to the reader.
 pub(crate) fn check_pages(file: &mut File, mut start: u64, end: u64) -> io::Result<()> {
-    let mut bytes = Vec::new();
+    let (mut bytes, mut look) = (Vec::new(), FIRST_LOOK);
     while start < end {
         file.seek(SeekFrom::Start(start))?;
         bytes.clear();
-        file.by_ref().take(MOST_HEADER.min(end - start)).read_to_end(&mut bytes)?;
+        file.by_ref().take(look.min(end - start)).read_to_end(&mut bytes)?;
         let mut walk = Walk::new(&bytes);
         match walk.page_header() {
-            Some(size) => start += (bytes.len() - walk.left.len()) as u64 + size,
+            Some(size) => (start, look) = (start + (bytes.len() - walk.left.len()) as u64 + size, FIRST_LOOK),
             None if walk.claims_too_much => return Err(claims_too_much("the headers of its pages")),
+            None if look < MOST_HEADER => look *= 2,
             None => break,
         }
     }

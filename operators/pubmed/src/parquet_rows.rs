@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::DataType;
@@ -12,7 +11,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use pubtag_schemas::{Pmid, RejectReason};
 use pubtag_stream::without_panic;
 
-use crate::collector::{Collector, Flaw};
+use crate::collector::{Collector, Flaw, MAX_RECORD_BYTES, too_large};
 use crate::fields::Fields;
 use crate::options::TextColumns;
 use crate::parquet_claims;
@@ -36,17 +35,16 @@ pub(crate) struct ParquetReader {
 }
 
 impl ParquetReader {
-    /// Opens a file.
+    /// Reads a file, whose position it moves.
     ///
     /// # Errors
     /// Says why it cannot be read, or which column is missing.
-    pub(crate) fn open(path: &Path, asked: &TextColumns) -> Result<Self, String> {
+    pub(crate) fn open(file: File, asked: &TextColumns) -> Result<Self, String> {
         // The library panics at some damaged metadata.
-        without_panic(|| Self::open_sound(path, asked)).unwrap_or_else(|problem| Err(damaged(&problem)))
+        without_panic(|| Self::open_sound(file, asked)).unwrap_or_else(|problem| Err(damaged(&problem)))
     }
 
-    fn open_sound(path: &Path, asked: &TextColumns) -> Result<Self, String> {
-        let mut file = File::open(path).map_err(|error| error.to_string())?;
+    fn open_sound(mut file: File, asked: &TextColumns) -> Result<Self, String> {
         let length = file.metadata().map_err(|error| error.to_string())?.len();
         parquet_claims::check(&mut file, length).map_err(|error| damaged(&error))?;
         let mut pages = file.try_clone().map_err(|error| error.to_string())?;
@@ -69,12 +67,15 @@ impl ParquetReader {
             return Err(format!("its column {name:?} is of type {kind}; texts are strings, ids strings or integers"));
         }
         let mask = ProjectionMask::roots(builder.parquet_schema(), needed.iter().copied());
-        for group in builder.metadata().row_groups() {
-            let columns = group.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
-            for (start, bytes) in columns.map(|(_, column)| column.byte_range()) {
-                let end = length.min(start.saturating_add(bytes));
-                parquet_claims::check_pages(&mut pages, start, end).map_err(|error| damaged(&error))?;
-            }
+        let columns = builder.metadata().row_groups().iter().flat_map(|group| group.columns().iter().enumerate());
+        let columns = columns.filter(|(leaf, _)| mask.leaf_included(*leaf)).map(|(_, column)| column.byte_range());
+        let mut unclaimed = length;
+        for (start, bytes) in columns {
+            // Columns lie beside each other: a damaged file may claim the same bytes a million times.
+            let claimed = unclaimed.checked_sub(bytes);
+            unclaimed = claimed.ok_or_else(|| damaged(&"its columns claim more bytes than it has"))?;
+            let end = length.min(start.saturating_add(bytes));
+            parquet_claims::check_pages(&mut pages, start, end).map_err(|error| damaged(&error))?;
         }
         let batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
         let within = |place: Option<usize>| place.and_then(|place| needed.iter().position(|at| *at == place));
@@ -130,7 +131,7 @@ impl Steps for ParquetReader {
 }
 
 fn damaged(error: &dyn std::fmt::Display) -> String {
-    format!("it is no sound Parquet file ({error}); fetch it again")
+    format!("not a sound Parquet file ({error}); fetch it again")
 }
 
 fn is_readable(kind: &DataType) -> bool {
@@ -142,6 +143,7 @@ fn is_readable(kind: &DataType) -> bool {
 }
 
 fn fields_of(columns: &ColumnPlaces, batch: &RecordBatch, row: usize) -> Result<Fields, Flaw> {
+    let mut left = MAX_RECORD_BYTES;
     columns.fields(|at| {
         let array = batch.column(at);
         if array.is_null(row) {
@@ -149,6 +151,8 @@ fn fields_of(columns: &ColumnPlaces, batch: &RecordBatch, row: usize) -> Result<
         }
         let options = FormatOptions::default();
         let cell = ArrayFormatter::try_new(array, &options).and_then(|cells| cells.value(row).try_to_string());
-        cell.map(Some).map_err(|error| Flaw::new(RejectReason::Malformed, error.to_string()))
+        let cell = cell.map_err(|error| Flaw::new(RejectReason::Malformed, error.to_string()))?;
+        left = left.checked_sub(cell.len()).ok_or_else(|| too_large("row"))?;
+        Ok(Some(cell))
     })
 }

@@ -15,14 +15,23 @@ pub(crate) enum Plain {
     Document,
 }
 
+/// A name without its last ending; one that is nothing else is kept.
+fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map(|(stem, _)| stem).filter(|stem| !stem.is_empty()).unwrap_or(name)
+}
+
 impl Format for Plain {
     const RECORD: &'static str = "text";
 
-    fn end(&self, bytes: &[u8]) -> Option<(usize, usize)> {
+    fn end(&self, bytes: &[u8], _: bool) -> Option<(usize, usize)> {
         match self {
             Self::Lines => line_end(bytes),
             Self::Document => None,
         }
+    }
+
+    fn resume(&self, bytes: &[u8]) -> (usize, bool) {
+        self.end(bytes, false).map_or((bytes.len(), false), |(_, whole)| (whole, true))
     }
 
     fn is_cut(&self, _: &[u8], broken_off: bool) -> bool {
@@ -33,7 +42,7 @@ impl Format for Plain {
         let name = place.unit.file_name();
         let id = match self {
             Self::Lines => format!("{name}:{}", u64::from(place.ordinal) + 1),
-            Self::Document => name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned(),
+            Self::Document => stem(name).to_owned(),
         };
         let text = Some(utf8(record)?.to_owned());
         Fields { id: Some(id), text, ..Fields::default() }.into_record(place)

@@ -1,12 +1,12 @@
 //! Reads one unit, a packet at a time.
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
-use std::path::Path;
 use std::sync::Arc;
 
 use pubtag_schemas::{Close, InputUnit, Outcome, Pmid, Record, RejectReason};
 
-use crate::collector::{Collector, Flaw};
+use crate::collector::{Collector, Flaw, MAX_RECORDS};
 use crate::delimited::DelimitedReader;
 use crate::disk::{Disk, READ_BYTES};
 use crate::gzip::Gunzip;
@@ -20,9 +20,6 @@ use crate::table::Table;
 use crate::window::{Ended, Window};
 use crate::xml::XmlReader;
 use crate::{PubmedError, ReadOptions};
-
-/// A record that is larger than this is rejected. PubMed's have about 10 KiB.
-pub(crate) const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a step of reading has come to.
 #[derive(Debug)]
@@ -82,8 +79,7 @@ impl UnitReader {
     /// Opens a unit and finds out what it holds.
     pub(crate) fn open(unit: Arc<InputUnit>, options: ReadOptions) -> Result<Self, PubmedError> {
         let disk = Disk::open(&unit)?;
-        let (window, format) =
-            open_content(&unit, disk.clone(), &options).map_err(PubmedError::io(&unit.uri, "read it"))?;
+        let (window, format) = open_content(&disk, &options).map_err(PubmedError::io(&unit.uri, "read it"))?;
         let out = Collector::new(unit.clone(), options.limit);
         Ok(Self { unit, options, disk, window, format, out, end: None })
     }
@@ -103,6 +99,9 @@ impl UnitReader {
             {
                 Step::More => (),
                 Step::End(end) => self.end_with(end),
+            }
+            if self.out.overflowed() {
+                self.end = Some(End::Unreadable(format!("it holds more than {MAX_RECORDS} records; split it")));
             }
         }
         let records = self.out.take();
@@ -154,20 +153,22 @@ impl UnitReader {
 }
 
 /// Looks through the compression and the encoding of an input.
-fn open_content(unit: &InputUnit, disk: Disk, options: &ReadOptions) -> io::Result<(Window, Box<dyn Steps + Send>)> {
-    let mut disk = BufReader::with_capacity(READ_BYTES, disk);
+fn open_content(disk: &Disk, options: &ReadOptions) -> io::Result<(Window, Box<dyn Steps + Send>)> {
+    let mut rest = BufReader::with_capacity(READ_BYTES, disk.clone());
     let mut head = Vec::new();
-    (&mut disk).take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+    (&mut rest).take(HEAD_BYTES as u64).read_to_end(&mut head)?;
     let compressed = sniff::content(&head, options) == Content::Gzip;
-    let whole: Box<dyn BufRead + Send> = Box::new(Cursor::new(head).chain(disk));
+    let whole: Box<dyn BufRead + Send> = Box::new(Cursor::new(head).chain(rest));
     let mut window = Window::new(if compressed { Box::new(Gunzip::new(whole)) } else { Box::new(whole) });
     window.fill()?;
-    let format = open_format(unit, &mut window, compressed, options).unwrap_or_else(|end| Box::new(Unreadable(end)));
+    // Everything else is read through the same file: what is hashed is what is read.
+    let file = disk.file()?;
+    let format = open_format(file, &mut window, compressed, options).unwrap_or_else(|end| Box::new(Unreadable(end)));
     Ok((window, format))
 }
 
 fn open_format(
-    unit: &InputUnit,
+    file: Option<File>,
     window: &mut Window,
     compressed: bool,
     options: &ReadOptions,
@@ -189,13 +190,10 @@ fn open_format(
         (Content::Text, _) => Ok(Box::new(DelimitedReader::new(Plain::Document))),
         (Content::Table { separator }, _) => open_table(window, separator, &options.columns),
         (Content::Parquet, _) if compressed => unreadable("it is a gzipped Parquet file; unpack it first"),
-        (Content::Parquet, _) if unit.read_once => {
-            unreadable("Parquet cannot be read from standard input or a pipe; name a file")
-        }
-        (Content::Parquet, _) => {
-            let reader = ParquetReader::open(Path::new(&unit.uri), &options.columns).map_err(End::Unreadable)?;
-            Ok(Box::new(reader))
-        }
+        (Content::Parquet, _) => match file {
+            None => unreadable("Parquet cannot be read from standard input or a pipe; name a file"),
+            Some(file) => Ok(Box::new(ParquetReader::open(file, &options.columns).map_err(End::Unreadable)?)),
+        },
         (Content::Empty, Some(Ended::At(defect))) => Err(End::Damaged { cause: defect.to_string(), in_record: false }),
         (Content::Empty, _) if compressed => unreadable("its gzip data hold nothing; fetch it again"),
         (Content::Empty, _) => unreadable("it is empty; fetch it again"),
@@ -212,4 +210,66 @@ fn open_table(window: &mut Window, separator: u8, columns: &TextColumns) -> Resu
     let (table, len) = header.map_err(End::Unreadable)?;
     window.consume(len);
     Ok(Box::new(DelimitedReader::new(table)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discover;
+
+    fn opened(content: &[u8]) -> (tempfile::NamedTempFile, UnitReader) {
+        let file = tempfile::NamedTempFile::new().expect("a file can be made");
+        std::fs::write(file.path(), content).expect("it can be written");
+        let options = ReadOptions::default();
+        let path = file.path().to_str().expect("its name is text").to_owned();
+        let unit = discover(&[path], &options).expect("it is there").units.remove(0);
+        let reader = UnitReader::open(unit, options).expect("it can be opened");
+        (file, reader)
+    }
+
+    #[test]
+    fn parquet_is_read_from_the_file_that_is_hashed() {
+        let table = |text: &str| {
+            let columns = [("id", "1"), ("text", text)];
+            let columns = columns.map(|(name, value)| {
+                let array: arrow::array::ArrayRef = Arc::new(arrow::array::StringArray::from(vec![value]));
+                (name, array)
+            });
+            let batch = arrow::array::RecordBatch::try_from_iter(columns).expect("columns of one length");
+            let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), batch.schema(), None).expect("a writer");
+            writer.write(&batch).expect("memory can be written");
+            writer.into_inner().expect("memory can be written")
+        };
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let [path, other] = ["in.parquet", "other"].map(|name| folder.path().join(name));
+        std::fs::write(&path, table("first")).expect("it can be written");
+        std::fs::write(&other, table("second")).expect("it can be written");
+        let options = ReadOptions::default();
+        let unit = discover(&[path.display().to_string()], &options).expect("it is there").units.remove(0);
+        let disk = Disk::open(&unit).expect("it can be opened");
+        // Another file takes its place between opening it to hash it and opening it to read rows.
+        std::fs::rename(&other, &path).expect("it can be renamed");
+        let (mut window, mut format) = open_content(&disk, &options).expect("no disk error");
+        let mut out = Collector::new(unit.clone(), None);
+        while let Step::More = format.step(&mut window, &mut out).expect("no disk error") {}
+        let records = out.take();
+        let [Record::Citation(citation)] = records.as_slice() else { panic!("{records:?}") };
+        assert_eq!(citation.text.as_str(), " first");
+        let changed = disk.finish(&unit).expect("no disk error").changed;
+        assert!(changed.is_some_and(|how| how.contains("another file")));
+    }
+
+    #[test]
+    fn a_unit_of_more_records_than_ordinals_is_quarantined() {
+        for (records, complete) in [(2, true), (3, true), (4, false)] {
+            let rows: String = (0..records).map(|number| format!("{number},x\n")).collect();
+            let (_file, mut reader) = opened(format!("id,text\n{rows}").as_bytes());
+            reader.out = Collector::new(reader.unit.clone(), None).with_capacity(3);
+            let read: usize =
+                std::iter::from_fn(|| reader.next_records().expect("no disk error")).map(|of| of.len()).sum();
+            assert_eq!(read, records.min(3));
+            let outcome = reader.close().expect("no disk error").outcome;
+            assert_eq!(outcome == Outcome::Complete, complete, "{records}: {outcome:?}");
+        }
+    }
 }

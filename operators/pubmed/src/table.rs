@@ -1,18 +1,27 @@
-//! CSV and TSV (RFC 4180): a header, then a record a row; a quoted field may hold line breaks.
+//! Tables with a header: CSV (RFC 4180) and TSV.
+//!
+//! Fields of CSV may be quoted, and a quoted field may hold line breaks. A row with a quote out of place is rejected by
+//! its line, and reading goes on at the next, so that no row is lost in another. TSV is not quoted, as its registration
+//! has it (<https://www.iana.org/assignments/media-types/text/tab-separated-values>): a quote is a character like others,
+//! and titles begin with them. Spreadsheets and data frames write quoted TSV all the same; see [`Table::is_quoted`].
 
-use csv::{ByteRecord, ReaderBuilder};
+use csv::{ByteRecord, ReaderBuilder, Terminator};
 use pubtag_schemas::{Place, Record, RejectReason};
 
 use crate::collector::Flaw;
-use crate::delimited::{Format, utf8};
+use crate::delimited::{Format, line_end, utf8};
 use crate::fields::Fields;
 use crate::options::TextColumns;
+use crate::quoted::{Row, Whole, first_row};
 
 /// A table whose header has been read.
 #[derive(Debug)]
 pub(crate) struct Table {
     separator: u8,
+    /// Whether a quote at the start of a field begins a quoted one.
+    quoted: bool,
     columns: ColumnPlaces,
+    /// Number of columns.
     width: usize,
 }
 
@@ -76,23 +85,114 @@ impl ColumnPlaces {
 
 impl Table {
     /// Reads a header; also says how long it is, its line break included. `None` if its end is not among these bytes.
+    ///
+    /// The bytes behind the header tell whether fields are quoted.
     pub(crate) fn open(bytes: &[u8], separator: u8, asked: &TextColumns) -> Option<Result<(Self, usize), String>> {
-        let (len, whole) = row_end(bytes, separator)?;
-        Some(Self::of_header(&bytes[..len], separator, asked).map(|table| (table, whole)))
+        // A TSV whose column names are quoted is quoted altogether.
+        let line = &bytes[..line_end(bytes).map_or(bytes.len(), |(len, _)| len)];
+        let quoted = separator != b'\t' || line.split(|byte| *byte == separator).any(|name| name.starts_with(b"\""));
+        let unread = Self { separator, quoted, columns: ColumnPlaces::default(), width: usize::MAX };
+        let (len, whole) = unread.end(bytes, false)?;
+        let named = unread.with_header(unread.trimmed(&bytes[..len]), asked);
+        Some(named.map(|table| (Self { quoted: quoted || table.is_quoted(&bytes[whole..]), ..table }, whole)))
     }
 
-    fn of_header(header: &[u8], separator: u8, asked: &TextColumns) -> Result<Self, String> {
-        let names = row(header, separator).map_err(|flaw| flaw.detail)?;
+    fn with_header(&self, header: &[u8], asked: &TextColumns) -> Result<Self, String> {
+        let names = self.cells(header).map_err(|flaw| flaw.detail)?;
         let names: Vec<String> = names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
-        Ok(Self { separator, columns: ColumnPlaces::find(&names, asked)?, width: names.len() })
+        Ok(Self { columns: ColumnPlaces::find(&names, asked)?, width: names.len(), ..*self })
+    }
+
+    /// Whether the rows of a TSV make sense as quoted ones only.
+    ///
+    /// A title may begin with a quote, or stand in quotes. A field that holds a doubled quote, a tab or a line break
+    /// between quotes was quoted by a writer; a field with a quote out of place was not.
+    fn is_quoted(&self, mut rows: &[u8]) -> bool {
+        let (mut quoted, mut plain) = (0, 0);
+        loop {
+            let passed = match self.first_row(rows) {
+                Row::Whole(Whole { ended: false, .. }) | Row::Open => return quoted > plain,
+                Row::Whole(row) => {
+                    quoted += usize::from(row.needs_quotes);
+                    row.len + 1
+                }
+                Row::Misquoted => {
+                    plain += 1;
+                    line_end(rows).map_or(rows.len(), |(_, whole)| whole)
+                }
+            };
+            rows = &rows[passed..];
+        }
+    }
+
+    /// The first row, if fields are quoted. Rows that a stray quote has joined are a misquoted one.
+    fn first_row(&self, bytes: &[u8]) -> Row {
+        match first_row(bytes, self.separator, self.width) {
+            Row::Whole(row) if row.multiline && self.is_several(&bytes[..row.len]) => Row::Misquoted,
+            row => row,
+        }
+    }
+
+    /// Whether every line of a row could be a row: two quotes, each out of place, can make one field of many rows.
+    fn is_several(&self, row: &[u8]) -> bool {
+        let mut lines = row.split(|byte| *byte == b'\n').map(|line| (self.could_be_a_row(line), self.kind_of_id(line)));
+        let Some((_, first)) = lines.next() else { return false };
+        lines.all(|(could_be, kind)| could_be && kind == first)
+    }
+
+    fn could_be_a_row(&self, line: &[u8]) -> bool {
+        let as_read =
+            matches!(first_row(line, self.separator, self.width), Row::Whole(row) if row.fields == self.width);
+        as_read || memchr::memchr_iter(self.separator, line).count() + 1 == self.width
+    }
+
+    /// Whether a line's id has digits, letters and other characters.
+    fn kind_of_id(&self, line: &[u8]) -> [bool; 3] {
+        let place = self.columns.id.or(self.columns.pmid).unwrap_or_default();
+        let id = line.split(|byte| *byte == self.separator).nth(place).unwrap_or_default();
+        let id = || id.iter().filter(|byte| **byte != b'"');
+        let letter = |byte: &u8| byte.is_ascii_alphabetic() || !byte.is_ascii();
+        let other = |byte: &u8| !letter(byte) && !byte.is_ascii_digit();
+        [id().any(u8::is_ascii_digit), id().any(letter), id().any(other)]
+    }
+
+    /// The fields of a row without its line break.
+    fn cells(&self, row: &[u8]) -> Result<ByteRecord, Flaw> {
+        let malformed = |detail: String| Flaw::new(RejectReason::Malformed, detail);
+        if self.quoted {
+            match first_row(row, self.separator, usize::MAX) {
+                Row::Whole(_) => (),
+                Row::Open => return Err(malformed("a quoted field has no closing quote on its line".to_owned())),
+                Row::Misquoted => {
+                    let detail = "text follows the closing quote of a field; a quote inside a quoted field is doubled";
+                    return Err(malformed(detail.to_owned()));
+                }
+            }
+        }
+        let mut reader = ReaderBuilder::new();
+        reader.has_headers(false).delimiter(self.separator).quoting(self.quoted).terminator(Terminator::Any(b'\n'));
+        let mut cells = ByteRecord::new();
+        match reader.from_reader(row).read_byte_record(&mut cells) {
+            Ok(true) => Ok(cells),
+            Ok(false) => Err(malformed("the row is empty".to_owned())),
+            Err(error) => Err(malformed(error.to_string())),
+        }
     }
 }
 
 impl Format for Table {
     const RECORD: &'static str = "row";
 
-    fn end(&self, bytes: &[u8]) -> Option<(usize, usize)> {
-        row_end(bytes, self.separator)
+    /// A row with a quote out of place ends with its first line: the next line is a row of its own.
+    fn end(&self, bytes: &[u8], last: bool) -> Option<(usize, usize)> {
+        if !self.quoted {
+            return line_end(bytes);
+        }
+        match self.first_row(bytes) {
+            Row::Whole(row) => row.ended.then_some((row.len, row.len + 1)),
+            Row::Open if !last => None,
+            Row::Open | Row::Misquoted => line_end(bytes),
+        }
     }
 
     /// A blank at the end may be an empty field.
@@ -102,51 +202,25 @@ impl Format for Table {
 
     /// A row of all columns is whole even without its line break, unless the stream broke off.
     fn is_cut(&self, record: &[u8], broken_off: bool) -> bool {
-        broken_off || row(record, self.separator).is_ok_and(|row| row.len() < self.width)
+        let open = || self.quoted && first_row(record, self.separator, usize::MAX) == Row::Open;
+        broken_off || open() || self.cells(self.trimmed(record)).is_ok_and(|cells| cells.len() < self.width)
     }
 
     fn parse(&self, record: &[u8], place: Place) -> Result<Record, Flaw> {
         utf8(record)?;
-        let row = row(record, self.separator)?;
-        if row.len() != self.width {
-            let detail = format!("the row has {} fields, the header {}", row.len(), self.width);
+        let cells = self.cells(record)?;
+        if cells.len() != self.width {
+            let detail = format!("the row has {} fields, the header {}", cells.len(), self.width);
             return Err(Flaw::new(RejectReason::Malformed, detail));
         }
-        let cell = |at: usize| utf8(&row[at]).map(|text| Some(text.to_owned()));
+        let cell = |at: usize| utf8(&cells[at]).map(|text| Some(text.to_owned()));
         self.columns.fields(cell)?.into_record(place)
-    }
-}
-
-/// The end of the first row: a line break outside quotes. A field is quoted if a quote begins it.
-fn row_end(bytes: &[u8], separator: u8) -> Option<(usize, usize)> {
-    let (mut quoted, mut field_start) = (false, true);
-    for (at, &byte) in bytes.iter().enumerate() {
-        match byte {
-            // A doubled quote ends the field and begins it again.
-            b'"' if quoted => (quoted, field_start) = (false, true),
-            b'"' if field_start => quoted = true,
-            b'\n' if !quoted => return Some((at, at + 1)),
-            _ => field_start = byte == separator && !quoted,
-        }
-    }
-    None
-}
-
-fn row(record: &[u8], separator: u8) -> Result<ByteRecord, Flaw> {
-    let malformed = |detail: String| Flaw::new(RejectReason::Malformed, detail);
-    let mut reader = ReaderBuilder::new().has_headers(false).delimiter(separator).from_reader(record);
-    let mut row = ByteRecord::new();
-    match reader.read_byte_record(&mut row) {
-        Ok(true) => Ok(row),
-        Ok(false) => Err(malformed("the row is empty".to_owned())),
-        Err(error) => Err(malformed(error.to_string())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
@@ -165,26 +239,28 @@ mod tests {
         assert!(ColumnPlaces::find(&names(&["a", "b"]), &TextColumns::default()).unwrap_err().contains("--id-column"));
     }
 
-    #[test]
-    fn quotes_inside_a_field_are_ordinary() {
-        assert_eq!(row_end(b"1,5\" disk\n2", b','), Some((9, 10)));
-        assert_eq!(row_end(b"1,\"a\n\"\"b\"\n2", b','), Some((9, 10)));
-        assert_eq!(row_end(b"1,\"a\n", b','), None);
+    fn opened(text: &str, separator: u8) -> Table {
+        Table::open(text.as_bytes(), separator, &TextColumns::default()).unwrap().unwrap().0
     }
 
-    proptest! {
-        #[test]
-        fn rows_end_where_the_csv_library_says(cells in prop::collection::vec("[a\",\n ]{0,6}", 1..5), more in "[a,\n]{0,5}") {
-            let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
-            writer.write_record(&cells).unwrap();
-            let written = writer.into_inner().unwrap();
-            let text = [&written[..], more.as_bytes()].concat();
-            let (len, whole) = row_end(&text, b',').unwrap();
-            prop_assert_eq!(whole, written.len());
-            if cells.iter().any(|cell| !cell.is_empty()) {
-                let found = row(&text[..len], b',').unwrap();
-                prop_assert_eq!(found.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect::<Vec<_>>(), cells);
-            }
-        }
+    #[test]
+    fn a_tsv_is_quoted_only_where_it_must_be() {
+        let quoted = |rows: &str| opened(&format!("id\ttext\n{rows}"), b'\t').quoted;
+        assert!(!quoted("1\t\"Smart\" drugs\n2\t\"What is gout?\"\n3\t5\" disk\n"));
+        assert!(quoted("1\t\"Smart \"\"drugs\"\"\"\n2\tx\n"), "a doubled quote");
+        assert!(quoted("1\t\"a\tb\"\n2\tx\n"), "a tab");
+        assert!(quoted("1\t\"a\nb\"\n2\tx\n"), "a line break");
+        assert!(!quoted("1\t\"Smart drugs\n2\tof gout\"\n3\tx\n"), "two rows that only look joined");
+        assert!(!quoted("1\t\"Smart\" drugs\n2\t\"Other\" drugs\n3\t\"\"\"x\"\n"), "most fields say no");
+        assert!(opened("\"id\"\ttext\n1\tx\n", b'\t').quoted, "a quoted name");
+        assert!(opened("id,text\n1,x\n", b',').quoted, "CSV always");
+    }
+
+    #[test]
+    fn rows_that_stray_quotes_have_joined_are_told_from_a_field_of_many_lines() {
+        let table = opened("id,title,text\n", b',');
+        assert!(table.is_several(b"1,\"Smart,x\n2,foo,y\n3,Other\",z"));
+        assert!(!table.is_several(b"1,a,\"One line\nand gout, ataxia, fever\""), "its id would be of words");
+        assert!(!table.is_several(b"1,a,\"One line\n2,foo,y\nthe end\""), "not every line could be a row");
     }
 }

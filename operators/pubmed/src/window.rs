@@ -6,6 +6,7 @@ use encoding_rs::Encoding;
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
 use crate::gzip::{Defect, defect_of};
+use crate::scan::count;
 
 const INITIAL_BYTES: usize = 1024 * 1024;
 
@@ -76,6 +77,7 @@ impl Window {
     }
 
     fn make_room(&mut self, wanted: usize) {
+        count(self.end - self.start);
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
         if self.buffer.len() < wanted {

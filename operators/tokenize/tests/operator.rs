@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use pubtag_schemas::{
-    Citation, CitationText, Close, Deletion, DocId, InputUnit, Outcome, Packet, Place, PubDate, Record, Tally,
-    TokenizedRecord,
+    Citation, CitationText, Close, Deletion, DocId, InputUnit, Outcome, Packet, Place, PmidVersion, PubDate, Record,
+    Tally, TokenizedRecord,
 };
 use pubtag_stream::{Flow, Meter, Operator};
 use pubtag_tokenize::{Context, Tokenize, WindowSize, WindowTokenizer};
@@ -36,7 +36,7 @@ fn citation(title: &str) -> Record {
     Record::Citation(Box::new(Citation {
         doc_id: DocId::new(title),
         pmid: None,
-        version: 1,
+        version: PmidVersion::FIRST,
         text: CitationText::new(title, vec![]),
         pub_date: PubDate::default(),
         date_revised: None,
@@ -47,7 +47,7 @@ fn citation(title: &str) -> Record {
 }
 
 fn deletion() -> Record {
-    Record::Deletion(Deletion { pmid: 7.try_into().unwrap(), version: 1, place: place() })
+    Record::Deletion(Deletion { pmid: 7.try_into().unwrap(), version: PmidVersion::FIRST, place: place() })
 }
 
 fn close() -> Packet<Record> {

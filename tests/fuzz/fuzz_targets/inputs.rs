@@ -22,18 +22,27 @@ fuzz_target!(init: std::panic::set_hook(Box::new(|panic| eprintln!("{panic}"))),
         limit: (kind & 0x40 != 0).then_some(3),
         format: formats[usize::from(kind & 0x0f) % formats.len()],
         columns: TextColumns::default(),
+        output: None,
     };
     let path = format!("/dev/shm/pubtag-fuzz-{}", std::process::id());
     std::fs::write(&path, content).expect("memory has room");
     let unit = discover(&[path], &options).expect("the file is there").units.remove(0);
     RUNTIME.block_on(async {
         let mut packets = read_unit(Arc::clone(&unit), options, Meter::new("fuzz"));
-        let (mut seen, mut closed) = (0, None);
+        let (mut seen, mut closed, mut behind) = (0, None, None);
         while let Some(packet) = packets.next().await {
             match packet.expect("no disk error") {
                 Packet::Open(_) => {}
                 Packet::Items(records) => {
                     for record in records {
+                        let place = match &record {
+                            Record::Citation(citation) => &citation.place,
+                            Record::Deletion(deletion) => &deletion.place,
+                            Record::Reject(reject) => &reject.place,
+                        };
+                        assert_eq!(u64::from(place.ordinal), seen, "records are numbered");
+                        assert!(behind.is_none_or(|before| before < place.byte_offset), "and stand one behind the other");
+                        behind = Some(place.byte_offset);
                         if let Record::Citation(citation) = &record {
                             let text = citation.text.as_str();
                             assert!(citation.text.sections().iter().all(|section| text.get(section.bytes.clone()).is_some()));

@@ -16,7 +16,7 @@ use pubtag_parquet::{Ending, Error, Ledger, Output, Recipe, Standing, UnitReport
 use pubtag_schemas::table::Table;
 use pubtag_schemas::{
     AbstractSegment, Annotation, AnnotationSource, Citation, CitationText, CivilDate, Close, Deletion, InputUnit,
-    Outcome, Packet, Place, PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally,
+    Outcome, Packet, Place, PmidVersion, PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally,
 };
 use pubtag_stream::{Fault, Flow, Meter, Operator};
 use uuid::Uuid;
@@ -76,7 +76,7 @@ pub(crate) fn document(unit: &Arc<InputUnit>, ordinal: u32, title: &str, mention
     let citation = Citation {
         doc_id: pubtag_schemas::Pmid::into(pmid),
         pmid: Some(pmid),
-        version: 1,
+        version: PmidVersion::FIRST,
         text,
         pub_date: PubDate { raw: Some("2003 Spring".into()), year: Some(2003), date: None },
         date_revised: CivilDate::new(2020, 2, 29),
@@ -89,7 +89,7 @@ pub(crate) fn document(unit: &Arc<InputUnit>, ordinal: u32, title: &str, mention
 
 pub(crate) fn deletion(unit: &Arc<InputUnit>, ordinal: u32) -> TaggedRecord {
     let pmid = (1000 + ordinal).try_into().expect("not zero");
-    TaggedRecord::Deletion(Deletion { pmid, version: 1, place: place(unit, ordinal) })
+    TaggedRecord::Deletion(Deletion { pmid, version: PmidVersion::FIRST, place: place(unit, ordinal) })
 }
 
 pub(crate) fn reject(unit: &Arc<InputUnit>, ordinal: u32) -> TaggedRecord {

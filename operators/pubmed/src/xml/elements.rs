@@ -7,6 +7,9 @@ use quick_xml::{Reader, XmlVersion};
 
 use crate::collector::Flaw;
 
+/// PubMed's tags have a handful. The library compares each with all before it.
+const MOST_ATTRIBUTES: usize = 100;
+
 /// A cursor over the elements of one record.
 pub(crate) struct Elements<'a> {
     reader: Reader<&'a [u8]>,
@@ -105,7 +108,10 @@ impl<'a> Elements<'a> {
         if start.attributes_raw().is_empty() {
             return Ok(());
         }
-        for attribute in start.attributes() {
+        for (count, attribute) in start.attributes().enumerate() {
+            if count == MOST_ATTRIBUTES {
+                return Err(self.flaw(&format!("<{}> has more than {MOST_ATTRIBUTES} attributes", clipped(name))));
+            }
             let attribute = attribute.map_err(|error| self.flaw(&format!("in <{}>: {error}", clipped(name))))?;
             if memchr::memchr2(b'&', b'<', attribute.value.as_bytes()).is_some() {
                 self.check_value(&attribute.value)?;

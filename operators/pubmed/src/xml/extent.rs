@@ -1,9 +1,19 @@
 //! Where a record ends.
 
-use memchr::{memchr, memmem};
-
 use super::grammar::{Level, RecordKind};
-use super::markup::{Markup, markup};
+use super::markup::{Markup, Sought, markup_at};
+use crate::scan::{find, find_byte};
+
+/// A look at a stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look<'a> {
+    /// The bytes at hand.
+    pub(crate) bytes: &'a [u8],
+    /// Where they stand.
+    pub(crate) offset: u64,
+    /// There are no more bytes to be had: a comment or section without an end is then a stray `<`.
+    pub(crate) last: bool,
+}
 
 /// Where a record ends, in bytes from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +32,9 @@ pub(crate) enum Extent {
 /// section, the bytes up to there are not.
 pub(crate) fn likely_extent(bytes: &[u8], kind: RecordKind) -> Extent {
     let name = kind.name().as_bytes();
-    for at in memmem::find_iter(&bytes[1..], name).map(|at| at + 1) {
+    let mut from = 1;
+    while let Some(at) = find(&bytes[from..], name).map(|at| from + at) {
+        from = at + name.len();
         let behind = &bytes[at + name.len()..];
         let closes = behind.iter().position(|b| !b.is_ascii_whitespace());
         match (&bytes[..at], closes.map(|blank| (blank, behind[blank]))) {
@@ -35,22 +47,26 @@ pub(crate) fn likely_extent(bytes: &[u8], kind: RecordKind) -> Extent {
 }
 
 /// Finds a record's end by reading every piece of markup in it.
-///
-/// `last` says that there are no more bytes to be had: a comment or section without an end is then a stray `<`.
-pub(crate) fn exact_extent(bytes: &[u8], kind: RecordKind, level: Level, last: bool) -> Extent {
-    walk(bytes, level, last, |tag| matches!(tag, Markup::End { name } if *name == kind.name().as_bytes()))
+pub(crate) fn exact_extent(look: Look<'_>, kind: RecordKind, level: Level, sought: &mut Sought) -> Extent {
+    walk(look, level, sought, |tag| matches!(tag, Markup::End { name } if *name == kind.name().as_bytes()))
 }
 
 /// Finds the next tag of the file's structure behind something that does not belong there.
-pub(crate) fn stray_extent(bytes: &[u8], level: Level, last: bool) -> Extent {
-    walk(bytes, level, last, |_| false)
+pub(crate) fn stray_extent(look: Look<'_>, level: Level, sought: &mut Sought) -> Extent {
+    walk(look, level, sought, |_| false)
 }
 
-fn walk(bytes: &[u8], level: Level, last: bool, ends: impl Fn(&Markup<'_>) -> bool) -> Extent {
+fn walk(look: Look<'_>, level: Level, sought: &mut Sought, ends: impl Fn(&Markup<'_>) -> bool) -> Extent {
+    let Look { bytes, offset, last } = look;
     let mut at = 1;
-    while let Some(found) = bytes.get(at..).and_then(|rest| memchr(b'<', rest)) {
+    while let Some(found) = bytes.get(at..).and_then(|rest| find_byte(rest, b'<')) {
         at += found;
-        match markup(&bytes[at..]) {
+        // A document type stands before a root element only.
+        if bytes[at..].starts_with(b"<!DOCTYPE") {
+            at += 1;
+            continue;
+        }
+        match markup_at(&bytes[at..], offset + at as u64, sought) {
             (Markup::Unclosed, _) if !last => return Extent::Unended,
             (Markup::Unclosed, _) => at += 1,
             (tag, len) if ends(&tag) => return Extent::Closed(at + len),
@@ -68,9 +84,13 @@ mod tests {
 
     const SET: Level = Level::Set(Set::Articles);
 
+    fn exact(bytes: &[u8], last: bool) -> Extent {
+        exact_extent(Look { bytes, offset: 0, last }, RecordKind::Article, SET, &mut Sought::default())
+    }
+
     fn both(text: &str) -> (Extent, Extent) {
         let bytes = text.as_bytes();
-        (likely_extent(bytes, RecordKind::Article), exact_extent(bytes, RecordKind::Article, SET, true))
+        (likely_extent(bytes, RecordKind::Article), exact(bytes, true))
     }
 
     #[test]
@@ -86,7 +106,7 @@ mod tests {
             let broken = Extent::Broken("<PubmedArticle><a>".len());
             assert_eq!(both(&format!("<PubmedArticle><a>{next}</PubmedArticle>")).1, broken, "{next}");
         }
-        let before_book = exact_extent(b"<PubmedArticle><PubmedBookArticle>", RecordKind::Article, SET, true);
+        let before_book = exact(b"<PubmedArticle><PubmedBookArticle>", true);
         assert_eq!(before_book, Extent::Broken(15));
     }
 
@@ -103,7 +123,7 @@ mod tests {
     #[test]
     fn a_section_without_an_end_hides_nothing_once_there_is_no_more() {
         let text = b"<PubmedArticle><![CDATA[ </PubmedArticle>";
-        assert_eq!(exact_extent(text, RecordKind::Article, SET, false), Extent::Unended);
-        assert_eq!(exact_extent(text, RecordKind::Article, SET, true), Extent::Closed(text.len()));
+        assert_eq!(exact(text, false), Extent::Unended);
+        assert_eq!(exact(text, true), Extent::Closed(text.len()));
     }
 }

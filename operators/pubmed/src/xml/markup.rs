@@ -1,6 +1,6 @@
 //! One piece of markup at a time: just enough of XML to follow a file's structure.
 
-use memchr::memmem;
+use crate::scan::{count, find, find_byte};
 
 /// What stands at a `<`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,26 +21,63 @@ pub(crate) enum Markup<'a> {
     Stray,
 }
 
+/// What is known of the rest of a stream, so that it is not looked through again for each piece of markup without an end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sought {
+    instruction: Gap,
+    section: Gap,
+    /// A document type declaration goes on past all that may be looked at: no other is believed.
+    pub(crate) endless_doctype: bool,
+}
+
+/// A stretch of a stream, by offsets, where no end has been found.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gap {
+    from: u64,
+    to: u64,
+}
+
+impl Gap {
+    /// Looks for an end behind the first bytes of some that stand at an offset; gives where it stops.
+    fn find(&mut self, end: &[u8], bytes: &[u8], opened: usize, offset: u64) -> Option<usize> {
+        let here = offset + opened as u64;
+        let known = if (self.from..=self.to).contains(&here) { self.to } else { here };
+        let start = usize::try_from(known - offset).map_or(bytes.len(), |start| start.min(bytes.len()));
+        if let Some(at) = find(&bytes[start..], end) {
+            return Some(start + at + end.len());
+        }
+        let to = offset + (bytes.len() + 1).saturating_sub(end.len()) as u64;
+        *self = Self { from: if known == here { here } else { self.from }, to: to.max(known) };
+        None
+    }
+}
+
 /// Reads the markup at the start of some bytes, which is a `<`; also gives its length (1 for a stray `<`).
 pub(crate) fn markup(bytes: &[u8]) -> (Markup<'_>, usize) {
+    markup_at(bytes, 0, &mut Sought::default())
+}
+
+/// The same, of bytes that stand at an offset of a stream.
+pub(crate) fn markup_at<'a>(bytes: &'a [u8], offset: u64, sought: &mut Sought) -> (Markup<'a>, usize) {
     match bytes {
-        [b'<', b'?', rest @ ..] => closed_by(b"?>", rest, 2, Markup::Aside),
-        [b'<', b'!', ..] => declaration(bytes),
+        [b'<', b'?', ..] => closed(sought.instruction.find(b"?>", bytes, 2, offset), Markup::Aside),
+        [b'<', b'!', ..] => declaration(bytes, offset, sought),
         [b'<', b'/', ..] => tag(bytes, 2),
         [b'<', ..] => tag(bytes, 1),
         _ => (Markup::Stray, 1),
     }
 }
 
-fn closed_by<'a>(end: &[u8], rest: &[u8], opened: usize, what: Markup<'a>) -> (Markup<'a>, usize) {
-    memmem::find(rest, end).map_or((Markup::Unclosed, 0), |at| (what, opened + at + end.len()))
+fn closed(end: Option<usize>, what: Markup<'_>) -> (Markup<'_>, usize) {
+    end.map_or((Markup::Unclosed, 0), |len| (what, len))
 }
 
-fn declaration(bytes: &[u8]) -> (Markup<'_>, usize) {
+fn declaration<'a>(bytes: &'a [u8], offset: u64, sought: &mut Sought) -> (Markup<'a>, usize) {
     const OPENINGS: [&[u8]; 3] = [b"<!--", b"<![CDATA[", b"<!DOCTYPE"];
     match bytes {
         [b'<', b'!', b'-', b'-', rest @ ..] => comment(rest),
-        _ if bytes.starts_with(OPENINGS[1]) => closed_by(b"]]>", &bytes[9..], 9, Markup::CData),
+        _ if bytes.starts_with(OPENINGS[1]) => closed(sought.section.find(b"]]>", bytes, 9, offset), Markup::CData),
+        _ if bytes.starts_with(OPENINGS[2]) && sought.endless_doctype => (Markup::Stray, 1),
         _ if bytes.starts_with(OPENINGS[2]) => doctype(bytes),
         _ if OPENINGS.iter().any(|opening| opening.starts_with(bytes)) => (Markup::Unclosed, 0),
         _ => (Markup::Stray, 1),
@@ -50,7 +87,7 @@ fn declaration(bytes: &[u8]) -> (Markup<'_>, usize) {
 /// A comment ends at its first `--`, which must be followed by `>` (XML 1.0, 2.5): a comment whose end is damaged does
 /// not swallow the records up to the next comment.
 fn comment(rest: &[u8]) -> (Markup<'_>, usize) {
-    match memmem::find(rest, b"--") {
+    match find(rest, b"--") {
         None => (Markup::Unclosed, 0),
         Some(at) => match rest.get(at + 2) {
             Some(b'>') => (Markup::Aside, 4 + at + 3),
@@ -64,12 +101,13 @@ fn comment(rest: &[u8]) -> (Markup<'_>, usize) {
 fn doctype(bytes: &[u8]) -> (Markup<'_>, usize) {
     let (mut at, mut depth) = (9, 0_usize);
     while let Some(&byte) = bytes.get(at) {
+        count(1);
         match byte {
-            b'"' | b'\'' => match memchr::memchr(byte, &bytes[at + 1..]) {
+            b'"' | b'\'' => match find_byte(&bytes[at + 1..], byte) {
                 Some(quoted) => at += quoted + 1,
                 None => return (Markup::Unclosed, 0),
             },
-            b'<' if bytes[at..].starts_with(b"<!--") => match memmem::find(&bytes[at + 4..], b"-->") {
+            b'<' if bytes[at..].starts_with(b"<!--") => match find(&bytes[at + 4..], b"-->") {
                 Some(commented) => at += commented + 6,
                 None => return (Markup::Unclosed, 0),
             },
@@ -88,6 +126,7 @@ fn doctype(bytes: &[u8]) -> (Markup<'_>, usize) {
 fn tag(bytes: &[u8], name_at: usize) -> (Markup<'_>, usize) {
     let mut quote = None;
     for (at, &byte) in bytes.iter().enumerate().skip(name_at) {
+        count(1);
         match (byte, quote) {
             (b'<', _) => return (Markup::Stray, 1),
             (b'>', None) => return whole_tag(bytes, name_at, at),
@@ -145,6 +184,19 @@ mod tests {
             assert_eq!(markup(cut.as_bytes()).0, Markup::Unclosed, "{cut}");
         }
         assert_eq!(markup(b"<!ELEMENT>").0, Markup::Stray);
+    }
+
+    #[test]
+    fn an_end_that_was_sought_in_vain_is_found_once_it_is_there() {
+        let mut sought = Sought::default();
+        let stream = b"<?a ?><?b <?c ?><?d";
+        for len in 6..stream.len() {
+            for at in [0, 6, 10, 16] {
+                let fresh = markup(&stream[at.min(len)..len]);
+                let known = markup_at(&stream[at.min(len)..len], at.min(len) as u64, &mut sought);
+                assert_eq!(known, fresh, "from {at} to {len}");
+            }
+        }
     }
 
     #[test]

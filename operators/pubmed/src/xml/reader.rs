@@ -4,12 +4,13 @@ use std::io;
 
 use pubtag_schemas::{Pmid, RejectReason};
 
-use super::extent::{Extent, exact_extent, likely_extent, stray_extent};
+use super::extent::{Extent, Look, exact_extent, likely_extent, stray_extent};
 use super::grammar::{Level, RecordKind, Set, is_deletions};
-use super::markup::{Markup, markup};
+use super::markup::{Markup, Sought, markup_at};
 use super::record::{parse, salvage_pmid};
-use crate::collector::{Collector, Flaw};
-use crate::reader::{End, MAX_RECORD_BYTES, Step, Steps};
+use crate::collector::{Collector, Flaw, MAX_RECORD_BYTES, too_large};
+use crate::reader::{End, Step, Steps};
+use crate::scan::{count, find_byte};
 use crate::window::{Ended, Window};
 
 /// Reads PubMed XML: sets of articles, of book articles or of MEDLINE citations, and records without a set around them.
@@ -22,6 +23,9 @@ pub(crate) struct XmlReader {
     skipping: bool,
     /// The text was transcoded, so that a replacement character stands for bytes that were not in its encoding.
     transcoded: bool,
+    sought: Sought,
+    /// It was said that the file holds something other than PubMed XML.
+    warned: bool,
 }
 
 impl Steps for XmlReader {
@@ -36,7 +40,14 @@ impl Steps for XmlReader {
 
 impl XmlReader {
     pub(crate) fn new(transcoded: bool) -> Self {
-        Self { level: Level::Outside, seen_root: false, skipping: false, transcoded }
+        Self {
+            level: Level::Outside,
+            seen_root: false,
+            skipping: false,
+            transcoded,
+            sought: Sought::default(),
+            warned: false,
+        }
     }
 
     /// Reads the next thing: a piece of structure or a record.
@@ -45,19 +56,21 @@ impl XmlReader {
             return self.skip(window);
         }
         let blank = window.bytes().iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        count(blank);
         window.consume(blank);
         if window.bytes().is_empty() {
             return if window.fill()? { Ok(Step::More) } else { Ok(Step::End(self.at_end(window, out))) };
         }
-        if markup(window.bytes()).0 == Markup::Unclosed {
+        if markup_at(window.bytes(), window.offset(), &mut self.sought).0 == Markup::Unclosed {
             if can_grow(window) && window.fill()? {
                 return Ok(Step::More);
             }
             if self.ends_outside_a_record(window) {
                 return Ok(Step::End(self.damaged(window, false)));
             }
+            self.sought.endless_doctype |= window.bytes().starts_with(b"<!DOCTYPE");
         }
-        match markup(window.bytes()) {
+        match markup_at(window.bytes(), window.offset(), &mut self.sought) {
             (Markup::Start { name, empty }, len) => {
                 let name = name.to_vec();
                 self.start(&name, empty, len, window, out)
@@ -160,7 +173,7 @@ impl XmlReader {
         {
             return Ok(Step::More);
         }
-        let exact = exact_extent(window.bytes(), kind, self.level, !can_grow(window));
+        let exact = exact_extent(look(window), kind, self.level, &mut self.sought);
         match exact {
             Extent::Closed(len) => {
                 if let Err(flaw) = self.accept(kind, len, window, out) {
@@ -181,7 +194,7 @@ impl XmlReader {
     fn accept(&self, kind: RecordKind, len: usize, window: &mut Window, out: &mut Collector) -> Result<(), Flaw> {
         let bytes = &window.bytes()[..len];
         if len > MAX_RECORD_BYTES {
-            return Err(too_large());
+            return Err(too_large("record"));
         }
         if self.transcoded && memchr::memmem::find(bytes, "\u{FFFD}".as_bytes()).is_some() {
             return Err(Flaw::new(RejectReason::Encoding, "its bytes are not in the encoding that the file declares"));
@@ -199,7 +212,7 @@ impl XmlReader {
         if out.at_limit() {
             return Ok(Step::End(End::Limited));
         }
-        match stray_extent(window.bytes(), self.level, !can_grow(window)) {
+        match stray_extent(look(window), self.level, &mut self.sought) {
             Extent::Closed(len) | Extent::Broken(len) => {
                 reject(len, Flaw::new(RejectReason::Malformed, what), window, out);
             }
@@ -210,12 +223,14 @@ impl XmlReader {
     }
 
     /// Text or broken markup outside the root: before it the file is not XML, behind it there may be another document.
-    fn stray_outside(&self, window: &mut Window) -> Step {
+    fn stray_outside(&mut self, window: &mut Window) -> Step {
         if !self.seen_root {
             return Step::End(End::Unreadable("something stands before its root element; give PubMed XML".into()));
         }
-        tracing::warn!(byte = window.offset(), "something that is not PubMed XML stands behind the root element");
-        let next = memchr::memchr(b'<', &window.bytes()[1..]).map_or(window.bytes().len(), |at| at + 1);
+        if !std::mem::replace(&mut self.warned, true) {
+            tracing::warn!(byte = window.offset(), "something that is not PubMed XML stands behind the root element");
+        }
+        let next = find_byte(&window.bytes()[1..], b'<').map_or(window.bytes().len(), |at| at + 1);
         window.consume(next);
         Step::More
     }
@@ -226,7 +241,7 @@ impl XmlReader {
             return Step::End(self.damaged(window, true));
         }
         let raw = window.bytes();
-        out.reject(window.offset(), too_large(), salvage_pmid(raw), raw);
+        out.reject(window.offset(), too_large("record"), salvage_pmid(raw), raw);
         window.consume(1);
         self.skipping = true;
         Step::More
@@ -235,7 +250,7 @@ impl XmlReader {
     /// Passes over the rest of a record that is too large.
     fn skip(&mut self, window: &mut Window) -> io::Result<Step> {
         // The byte before the first is known to be part of the record; `stray_extent` starts behind one such byte.
-        match stray_extent(window.bytes(), self.level, true) {
+        match stray_extent(Look { last: true, ..look(window) }, self.level, &mut self.sought) {
             Extent::Broken(at) | Extent::Closed(at) => {
                 window.consume(at);
                 self.skipping = false;
@@ -286,8 +301,8 @@ fn reject(len: usize, flaw: Flaw, window: &mut Window, out: &mut Collector) {
     window.consume(len);
 }
 
-fn too_large() -> Flaw {
-    Flaw::new(RejectReason::TooLarge, format!("it is larger than {} MiB", MAX_RECORD_BYTES >> 20))
+fn look(window: &Window) -> Look<'_> {
+    Look { bytes: window.bytes(), offset: window.offset(), last: !can_grow(window) }
 }
 
 /// Whether looking at more bytes can help: there may be more, and a record may be larger.

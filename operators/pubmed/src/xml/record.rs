@@ -1,7 +1,8 @@
 //! One record's bytes become a citation or a deletion.
 
 use pubtag_schemas::{
-    AbstractSegment, Citation, CitationText, CivilDate, Deletion, Place, Pmid, PubDate, Record, RejectReason,
+    AbstractSegment, Citation, CitationText, CivilDate, Deletion, Place, Pmid, PmidVersion, PubDate, Record,
+    RejectReason,
 };
 
 use super::elements::Elements;
@@ -56,7 +57,7 @@ fn check_control_characters(bytes: &[u8]) -> Result<(), Flaw> {
 /// What is read of a citation, wherever in the record it stands.
 #[derive(Default)]
 struct Fields {
-    pmid: Option<(Pmid, u32)>,
+    pmid: Option<(Pmid, PmidVersion)>,
     title: Option<String>,
     book_title: Option<String>,
     segments: Vec<AbstractSegment>,
@@ -238,17 +239,15 @@ fn read_date(elements: &mut Elements<'_>) -> Result<DateParts, Flaw> {
 }
 
 /// `PMID` and its `Version`, which is 1 where it is not given.
-fn identity(pmid: &str, version: Option<&str>) -> Result<(Pmid, u32), Flaw> {
+fn identity(pmid: &str, version: Option<&str>) -> Result<(Pmid, PmidVersion), Flaw> {
     let bad = |detail: String| Flaw::new(RejectReason::BadId, detail);
     let pmid = clean(pmid);
     if pmid.is_empty() {
         return Err(Flaw::new(RejectReason::MissingId, "its PMID is empty"));
     }
     let number = pmid.parse().map_err(|error: pubtag_schemas::PmidError| bad(error.to_string()))?;
-    let version = version.map_or("1", str::trim);
-    let positive = version.parse::<u32>().ok().filter(|&version| version > 0);
-    let version = positive.ok_or_else(|| bad(format!("{version:?} is not a version of PMID {number}")))?;
-    Ok((number, version))
+    let version = version.map_or(Ok(PmidVersion::FIRST), |version| version.trim().parse());
+    Ok((number, version.map_err(|error| bad(format!("PMID {number}: {error}")))?))
 }
 
 /// The PMID of a record that cannot be read, where it can be told without guessing.

@@ -118,7 +118,7 @@ fn row(uri: &str, record: &Record) -> Value {
     match record {
         Record::Citation(citation) => citation_row(uri, citation),
         Record::Deletion(deletion) => json!({
-            "file": uri, "kind": "deletion", "pmid": deletion.pmid.get(), "version": deletion.version,
+            "file": uri, "kind": "deletion", "pmid": deletion.pmid.get(), "version": deletion.version.get(),
         }),
         Record::Reject(reject) => json!({ "file": uri, "kind": "reject", "reason": reject.reason.as_str() }),
     }
@@ -134,7 +134,7 @@ fn citation_row(uri: &str, citation: &Citation) -> Value {
         "file": uri,
         "kind": "citation",
         "pmid": citation.pmid.map(|pmid| pmid.get()),
-        "version": citation.version,
+        "version": citation.version.get(),
         "title": citation.text.title(),
         "abstract": citation.text.abstract_text(),
         "text": citation.text.as_str(),

@@ -23,6 +23,7 @@ fn assert_only_the_middle_is_rejected(content: impl AsRef<[u8]>, reason: RejectR
 
 #[test]
 fn a_malformed_record_is_rejected_alone() {
+    let attributes: String = (0..101).map(|number| format!(" a{number}=''")).collect();
     for (from, to) in [
         ("Title 9", "a < b"),
         ("Title 9", "a & b"),
@@ -36,6 +37,7 @@ fn a_malformed_record_is_rejected_alone() {
         ("Title 9", "<![CDATA[ open"),
         ("Title 9", "<!-- open"),
         ("Status=\"MEDLINE\"", "Status=MEDLINE"),
+        ("Status=\"MEDLINE\"", &attributes),
         ("Status=\"MEDLINE\"", "Status=\"a\" Status=\"b\""),
         ("Status=\"MEDLINE\"", "Status=\"a & b\""),
         ("Status=\"MEDLINE\"", "Status=\"open"),
@@ -102,6 +104,7 @@ fn an_identifier_that_is_none_rejects_the_record() {
         ("<PMID>99999999999</PMID>", RejectReason::BadId),
         ("<PMID Version=\"x\">990000002</PMID>", RejectReason::BadId),
         ("<PMID Version=\"0\">990000002</PMID>", RejectReason::BadId),
+        ("<PMID Version=\"2147483648\">990000002</PMID>", RejectReason::BadId),
     ] {
         assert_only_the_middle_is_rejected(with_middle(|record| record.replace(OWN, own)), reason, own);
     }

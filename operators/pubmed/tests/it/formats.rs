@@ -99,12 +99,82 @@ fn a_bad_row_is_rejected_alone_and_a_cut_one_quarantines() {
     assert_eq!(read("id,text\n1,a").close.outcome, Outcome::Complete, "the last row needs no line break");
 }
 
+/// Each row on a line of its own, a title beginning with an unbalanced quote now and then.
+fn titles(separator: char) -> String {
+    let title = |number| if number % 60 == 0 { "\"Smart drugs" } else { "Gout" };
+    let row = |number| format!("{number}{separator}{} of {number}\n", title(number));
+    format!("pmid{separator}title\n{}", (1..=3000).map(row).collect::<String>())
+}
+
+#[test]
+fn an_unbalanced_quote_in_a_tsv_is_a_character_like_others() {
+    let reading = read(titles('\t'));
+    assert_eq!((reading.citations().len(), reading.rejects().len()), (3000, 0));
+    assert_eq!(reading.texts()[59], "\"Smart drugs of 60 ");
+    let quoted = read("pmid\ttitle\n1\t\"What is gout?\"\n2\t\"Smart\" drugs\n3\t\n");
+    assert_eq!(quoted.texts(), ["\"What is gout?\" ", "\"Smart\" drugs ", " "]);
+}
+
+#[test]
+fn an_unbalanced_quote_in_a_csv_costs_one_row() {
+    let reading = read(titles(','));
+    assert_eq!((reading.citations().len(), reading.reasons()), (2950, vec![RejectReason::Malformed; 50]));
+    let detail = &reading.rejects()[0].detail;
+    assert!(detail.contains("no closing quote"), "{detail}");
+    assert_eq!(reading.rejects()[0].raw, b"60,\"Smart drugs of 60");
+}
+
+#[test]
+fn a_quote_that_is_never_closed_costs_one_row_however_far_the_file_goes_on() {
+    let rows: String = (1..=200_000).map(|number| format!("{number},{}\n", "gout ".repeat(20))).collect();
+    assert!(rows.len() > 16 << 20, "longer than a record may be");
+    let reading = read(format!("id,text\n0,\"open\n{rows}"));
+    assert_eq!((reading.citations().len(), reading.reasons()), (200_000, vec![RejectReason::Malformed]));
+    let last = read("id,text\n1,a\n2,\"open\n");
+    assert_eq!((last.texts(), last.reasons()), (vec![" a"], vec![RejectReason::Malformed]));
+    assert!(read("id,text\n1,a\n2,\"open").quarantine().contains("inside a record"), "it may be cut");
+}
+
+#[test]
+fn text_behind_a_closing_quote_is_a_reject_and_a_carriage_return_is_text() {
+    let reading = read("id,text\n1,\"Smart\" drugs\n2,b\rc\r\n3,\"c\"\r\n");
+    assert_eq!((reading.texts(), reading.reasons()), (vec![" b\rc", " c"], vec![RejectReason::Malformed]));
+}
+
+#[test]
+fn the_record_behind_one_that_is_too_large_is_read_wherever_the_pieces_meet() {
+    for extra in 0..8 {
+        let large = "x".repeat((17 << 20) + extra);
+        let nbib = read(format!("\nPMID- 1\nTI  - {large}\nPMID- 2\nTI  - b\n"));
+        assert_eq!((nbib.pmids(), nbib.reasons()), (vec![2], vec![RejectReason::TooLarge]), "{extra}");
+    }
+    let csv = read(format!("id,text\n1,\"{}\n2,b\n", "x".repeat(17 << 20)));
+    assert_eq!((csv.texts(), csv.reasons()), (vec![" b"], vec![RejectReason::TooLarge]));
+}
+
 fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
     let batch =
         RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap();
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     writer.into_inner().unwrap()
+}
+
+/// A file of many rows.
+pub(crate) fn parquet_of(rows: i64) -> Vec<u8> {
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(1..=rows));
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values((1..=rows).map(|number| format!("text {number}"))));
+    parquet(vec![("id", ids), ("text", texts)])
+}
+
+#[test]
+fn a_row_of_parquet_that_is_too_large_is_rejected_alone() {
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let long = "x".repeat(9 << 20);
+    let titles: ArrayRef = Arc::new(StringArray::from(vec!["a", &long, "c"]));
+    let texts: ArrayRef = Arc::new(StringArray::from(vec![&*long, &long, ""]));
+    let reading = read(parquet(vec![("id", ids), ("title", titles), ("text", texts)]));
+    assert_eq!((reading.citations().len(), reading.reasons()), (2, vec![RejectReason::TooLarge]));
 }
 
 #[test]
@@ -128,9 +198,7 @@ fn parquet_gives_a_document_a_row_and_its_file_is_hashed_whole() {
 
 #[test]
 fn parquet_is_limited_and_long_files_come_in_packets() {
-    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(1..=1000));
-    let texts: ArrayRef = Arc::new(StringArray::from_iter_values((1..=1000).map(|number| format!("text {number}"))));
-    let bytes = parquet(vec![("id", ids), ("text", texts)]);
+    let bytes = parquet_of(1000);
     let reading = read(&bytes);
     assert_eq!(reading.citations().len(), 1000);
     assert!(reading.packets.len() > 10);
@@ -169,7 +237,7 @@ fn a_damaged_parquet_file_does_not_keep_the_reader_busy() {
     for (found, problem) in [
         ("parquet-claims-rows", "claim"),
         ("parquet-claims-elements", "metadata claim more than they hold"),
-        ("parquet-negative-column", "no sound Parquet file"),
+        ("parquet-negative-column", "not a sound Parquet file"),
         ("parquet-page-claims", "pages claim more than they hold"),
         ("parquet-page-inflates", "pages claim more than they hold"),
         ("parquet-page-long-number", "pages claim more than they hold"),

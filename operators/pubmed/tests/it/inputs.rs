@@ -157,3 +157,74 @@ fn arguments_that_lead_nowhere_are_errors_that_say_so() {
     std::fs::create_dir(files.folder.path().join("none")).unwrap();
     assert!(error("none").to_string().contains("there is no file"));
 }
+
+#[test]
+fn a_folder_that_pubtag_wrote_is_skipped_in_one_line_unless_it_is_named() {
+    let files = some_files();
+    files.write("in/out/_pubtag/output.json", b"{}");
+    files.write("in/out/documents/a.jsonl", b"{\"id\": 1, \"text\": \"t\"}\n");
+    files.write("in/out/documents/b.jsonl", b"{\"id\": 2, \"text\": \"t\"}\n");
+    let found = |argument: &str| {
+        let inputs = discover(&[files.path(argument)], &ReadOptions::default()).unwrap();
+        let of_output = |path: &str| path.contains("/in/out");
+        let skipped: Vec<_> = inputs.skipped.into_iter().filter(|skipped| of_output(&skipped.path)).collect();
+        (inputs.units.iter().filter(|unit| of_output(&unit.uri)).count(), skipped)
+    };
+    for argument in ["in", "in/*", "in/**/*.jsonl"] {
+        let (units, skipped) = found(argument);
+        assert_eq!((units, skipped.len()), (0, 1), "{argument}: {skipped:?}");
+        assert_eq!(skipped[0].path, files.path("in/out"));
+        assert!(skipped[0].reason.contains("written by pubtag"), "{skipped:?}");
+    }
+    for argument in ["in/out", "in/out/documents", "in/out/documents/*.jsonl"] {
+        assert_eq!(found(argument).0, 2, "{argument}");
+    }
+}
+
+#[test]
+fn nothing_in_the_output_of_the_run_is_an_input() {
+    let files = some_files();
+    files.write("in/out/documents/a.jsonl", b"{\"id\": 1, \"text\": \"t\"}\n");
+    let to = |output: &str| ReadOptions { output: Some(files.path(output).into()), ..Default::default() };
+    let inputs = discover(&[files.path("in")], &to("in/out")).unwrap();
+    assert!(inputs.units.iter().all(|unit| !unit.uri.contains("/out/")));
+    assert!(inputs.skipped.iter().any(|skipped| skipped.reason == "it is the output of this run"));
+    for argument in ["in/out", "in/out/documents", "in/out/documents/a.jsonl", "in/out/documents/*"] {
+        let refused = discover(&[files.path(argument)], &to("in/out"));
+        assert!(matches!(refused, Err(PubmedError::InOutput { .. })), "{argument}: {refused:?}");
+    }
+    let refused = discover(&[files.path("in/deeper")], &to("in"));
+    assert!(matches!(refused, Err(PubmedError::InOutput { .. })), "{refused:?}");
+    assert_eq!(discover(&[files.path("in")], &to("in/deeper/new")).unwrap().units.len(), 5, "it is not there yet");
+}
+
+#[cfg(unix)]
+#[test]
+fn broken_links_and_names_that_are_not_text_are_skipped_in_a_folder() {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+
+    let files = some_files();
+    let folder = files.folder.path().join("in");
+    symlink("nowhere", folder.join("dangling.xml")).unwrap();
+    symlink("round.xml", folder.join("round.xml")).unwrap();
+    symlink(folder.join("deeper"), folder.join("deeper/up")).unwrap();
+    symlink(folder.join("texts.jsonl"), folder.join("zz.jsonl")).unwrap();
+    std::fs::write(folder.join(std::ffi::OsStr::from_bytes(b"\xFF.xml")), set(&plain(1))).unwrap();
+    for argument in ["in", "in/*"] {
+        let inputs = discover(&[files.path(argument)], &ReadOptions::default()).unwrap();
+        assert_eq!(inputs.units.len(), 4, "{argument}");
+        let why = |name: &str| {
+            let skipped = inputs.skipped.iter().find(|skipped| skipped.path.ends_with(name));
+            skipped.unwrap_or_else(|| panic!("{argument}: {name} is not skipped: {inputs:?}")).reason.clone()
+        };
+        assert!(why("dangling.xml").contains("broken link"));
+        assert!(why("round.xml").contains("broken link"));
+        assert!(why("deeper/up").contains("a folder that it lies in"));
+        assert!(why("zz.jsonl").contains("more than once"));
+        // The library that reads patterns passes over such names itself.
+        assert!(argument != "in" || why("\u{FFFD}.xml").contains("not UTF-8"));
+    }
+    let named = discover(&[files.path("in/dangling.xml")], &ReadOptions::default());
+    assert!(matches!(&named, Err(PubmedError::BrokenLink { target, .. }) if target == "nowhere"), "{named:?}");
+}

@@ -1,7 +1,7 @@
 //! Laws that hold for every input.
 
 use proptest::prelude::*;
-use pubtag_schemas::Outcome;
+use pubtag_schemas::{Outcome, Record};
 
 use crate::common::{article, gz, plain, read, read_partial, set};
 
@@ -150,6 +150,14 @@ fn soup() -> impl Strategy<Value = String> {
     prop::collection::vec(word, 0..30).prop_map(|words| words.concat())
 }
 
+/// A cell of a table as it is written: as it stands, or quoted as it should be.
+fn cell() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => "[a\" ]{0,5}",
+        1 => "[a\", ]{0,5}".prop_map(|text| format!("\"{}\"", text.replace('"', "\"\""))),
+    ]
+}
+
 fn three_records() -> String {
     set(&(0..3).map(|n| plain(990_000_001 + n)).collect::<Vec<_>>().join("\n"))
 }
@@ -191,6 +199,27 @@ proptest! {
     }
 
     #[test]
+    fn every_line_of_a_table_is_a_document_or_a_reject(rows in prop::collection::vec((cell(), cell()), 1..12), tabs: bool) {
+        let rows = rows.iter().enumerate().map(|(number, (title, text))| format!("{number},{title},{text}\n"));
+        let lines: Vec<String> = std::iter::once("id,title,text\n".to_owned()).chain(rows).collect();
+        let content = lines.concat();
+        let reading = read(if tabs { content.replace(',', "\t") } else { content });
+        let mut offsets = lines.iter().scan(0, |at, line| {
+            *at += line.len() as u64;
+            Some(*at)
+        });
+        for record in &reading.records {
+            let offset = match record {
+                Record::Citation(citation) => citation.place.byte_offset,
+                Record::Reject(reject) => reject.place.byte_offset,
+                Record::Deletion(_) => unreachable!("tables delete nothing"),
+            };
+            prop_assert_eq!(Some(offset), offsets.next(), "{:?}", lines);
+        }
+        prop_assert_eq!(reading.records.len(), lines.len() - 1, "{:?}", lines);
+    }
+
+    #[test]
     fn no_soup_of_markup_breaks_the_identity(soup in soup()) {
         read(&soup);
         read_partial(set(&soup));
@@ -214,8 +243,7 @@ fn a_file_cut_at_any_byte_is_quarantined_or_complete() {
             Outcome::Quarantined(_) => assert!(unreadable, "cut at {cut}: {}", partial.quarantine()),
             Outcome::Limited => panic!("nothing was limited"),
         }
-        let sound: Vec<_> =
-            partial.records.iter().filter(|r| !matches!(r, pubtag_schemas::Record::Reject(_))).collect();
+        let sound: Vec<_> = partial.records.iter().filter(|r| !matches!(r, Record::Reject(_))).collect();
         assert!(partial.rejects().len() <= 1 && sound.len() <= whole.records.len(), "cut at {cut}");
     }
     let packed = gz(&content);

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use futures::StreamExt;
-use pubtag_pubmed::{ReadOptions, Source, discover};
+use pubtag_pubmed::{ReadOptions, Source, discover, read_unit};
 use pubtag_schemas::{InputUnit, Outcome, Packet, Record};
 use pubtag_stream::{CancellationToken, Meter};
 
@@ -194,4 +194,76 @@ fn a_file_that_grows_while_it_is_read_is_quarantined() {
     assert!(
         matches!(last, Some(Packet::Close(close)) if matches!(&close.outcome, Outcome::Quarantined(why) if why.contains("changed")))
     );
+}
+
+/// How a file changes under a reader.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Grows,
+    IsCut,
+    IsReplaced,
+}
+
+impl Change {
+    fn happen(self, path: &str) {
+        let content = std::fs::read(path).unwrap();
+        match self {
+            Self::Grows => std::fs::OpenOptions::new().append(true).open(path).unwrap().write_all(b"\n").unwrap(),
+            Self::IsCut => {
+                std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(content.len() as u64 / 2).unwrap();
+            }
+            Self::IsReplaced => {
+                let other = format!("{path}.new");
+                std::fs::write(&other, content).unwrap();
+                std::fs::rename(other, path).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_refused_in_every_format_and_with_every_option() {
+    let rows = |head: &str, row: &str| format!("{head}{}", row.repeat(3000)).into_bytes();
+    let contents = [
+        some(2000).into_bytes(),
+        gz(some(2000)),
+        rows("", "{\"id\": 1, \"text\": \"Gout was seen.\"}\n"),
+        rows("id,text\n", "1,\"Gout, ataxia\"\n"),
+        rows("id\ttext\n", "1\tGout\n"),
+        rows("", "PMID- 1\nTI  - Gout\n\n"),
+        crate::formats::parquet_of(3000),
+    ];
+    for content in &contents {
+        for (limit, accept_partial) in [(None, false), (None, true), (Some(1), false), (Some(1), true)] {
+            for change in [Change::Grows, Change::IsCut, Change::IsReplaced] {
+                let files = Files::new(&[("in", content)]);
+                let options = ReadOptions { limit, accept_partial, ..Default::default() };
+                let mut flow = read_unit(files.unit("in"), options, Meter::new("test"));
+                let close = RUNTIME.block_on(async {
+                    flow.next().await;
+                    assert!(matches!(flow.next().await, Some(Ok(Packet::Items(_)))));
+                    change.happen(&files.path("in"));
+                    flow.map(|packet| packet.expect("a disk error")).collect::<Vec<_>>().await.pop()
+                });
+                let Some(Packet::Close(close)) = close else { panic!("a unit is closed") };
+                assert!(
+                    matches!(&close.outcome, Outcome::Quarantined(why) if why.contains("changed")),
+                    "{:.9} {limit:?} {accept_partial} {change:?}: {:?}",
+                    String::from_utf8_lossy(content),
+                    close.outcome
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_checksum_that_cannot_be_read_quarantines_its_file_alone() {
+    let files = Files::new(&[("a.xml", some(1).as_bytes())]);
+    let unit = files.unit("a.xml");
+    std::fs::create_dir(files.path("a.xml.md5")).unwrap();
+    assert_eq!(read_all(unit.clone(), ReadOptions::default()).close.outcome, Outcome::Complete, "a folder is none");
+    std::fs::remove_dir(files.path("a.xml.md5")).unwrap();
+    files.write("a.xml.md5", b"404 not found");
+    assert!(read_all(unit, ReadOptions::default()).quarantine().contains("no MD5"));
 }

@@ -12,7 +12,8 @@ fn a_set_gives_its_records_in_order_with_their_places() {
     let content = set(&format!("{}\n{}\n{DELETIONS}", plain(990_000_001), plain(990_000_002)));
     let reading = read(&content);
     assert_eq!(reading.pmids(), [990_000_001, 990_000_002]);
-    let deleted: Vec<_> = reading.deletions().iter().map(|deletion| (deletion.pmid.get(), deletion.version)).collect();
+    let deleted: Vec<_> =
+        reading.deletions().iter().map(|deletion| (deletion.pmid.get(), deletion.version.get())).collect();
     assert_eq!(deleted, [(990_000_010, 1), (990_000_011, 2)]);
     let offset = reading.citations()[1].place.byte_offset as usize;
     assert!(content[offset..].starts_with("<PubmedArticle><MedlineCitation"), "the offset points at the record");
@@ -108,7 +109,7 @@ fn only_the_pmid_directly_under_the_citation_counts() {
     let moved = record.replace("</MedlineCitation>", "<PMID Version=\"3\">990000001</PMID></MedlineCitation>");
     let reading = read(set(&moved));
     assert_eq!(reading.pmids(), [990_000_001], "the cited PMID that stands before it does not count");
-    assert_eq!(reading.citations()[0].version, 3);
+    assert_eq!(reading.citations()[0].version.get(), 3);
 }
 
 #[test]
