@@ -12,8 +12,10 @@ mod looking;
 mod main_job;
 mod readers;
 mod real_input;
+mod real_size;
 mod replacing;
 mod training;
+mod verify;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pubtag-under-test");
