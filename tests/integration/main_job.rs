@@ -60,6 +60,7 @@ fn peak_of_a_run(files: u32) -> f64 {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert_eq!(read_table(output.path(), "documents").len(), 1_000 * files as usize);
+    PubTag::new(PROGRAM, ["verify"]).arg(output.path()).succeed();
     peak
 }
 
