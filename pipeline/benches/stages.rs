@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 use std::io::{Read, Write as _};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
@@ -18,7 +19,7 @@ use futures::StreamExt;
 use pubtag_ner::{
     Checkpoint, ClassifierSetup, Decoder, Device, Logits, MicroBatch, Precision, Tag, TagConfig, TokenClassifier,
 };
-use pubtag_parquet::{Output, Recipe, Write, WriteConfig};
+use pubtag_parquet::{Depth, Event, Output, Recipe, VerifyConfig, Write, WriteConfig, verify_local};
 use pubtag_pubmed::{ReadOptions, discover, read_unit};
 use pubtag_schemas::{InputUnit, Packet, TaggedRecord, TokenizedDocument, TokenizedRecord};
 use pubtag_stream::{Flow, Meter, Operator};
@@ -94,6 +95,18 @@ fn write(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(rows(&packets))).with_inputs(|| packets.clone()).bench_values(|packets| {
         FIXTURE.runtime.block_on(write_all(&folder.path().join(Uuid::now_v7().to_string()), packets));
     });
+    std::fs::read_dir(folder.path()).unwrap().for_each(|output| check_output(&output.unwrap().path()));
+}
+
+/// A time is worth nothing if the output is: every row is read back.
+fn check_output(output: &Path) {
+    let config = VerifyConfig { depth: Depth::Full, threads: NonZeroUsize::MIN };
+    let verified = verify_local(output, config, FIXTURE.runtime.handle(), |event| {
+        if let Event::Found(defect) = event {
+            panic!("{}: {defect}", output.display());
+        }
+    });
+    verified.unwrap();
 }
 
 /// What all benchmarks share.

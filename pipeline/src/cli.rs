@@ -56,6 +56,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Print a document with its mentions.
     Show(ShowArgs),
+    /// Read an output back and report everything that is wrong with it.
+    Verify(VerifyArgs),
     /// Compile, tune and check a model's kernels on a CUDA card, for later runs to find.
     #[command(name = "warmup")]
     WarmUp(WarmUpArgs),
@@ -157,6 +159,30 @@ pub struct ShowArgs {
     /// Whether mentions are coloured, or stand in brackets.
     #[arg(long = "color", visible_alias = "colour", value_enum, default_value_t, value_name = "WHEN")]
     pub colour: Colour,
+}
+
+/// Arguments of `pubtag verify`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Prints one line per defect. Exit codes: 0 no defect · 65 defects · 75 the output cannot be read, \
+                        run again · 78 not an output"
+)]
+pub struct VerifyArgs {
+    /// The output directory.
+    #[arg(value_name = "OUTPUT")]
+    pub output: PathBuf,
+
+    /// Check markers, lengths and footers only; read neither rows nor checksums.
+    #[arg(long)]
+    pub quick: bool,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Inputs verified at once [default: physical cores, 8 at most].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
 }
 
 /// When to colour.

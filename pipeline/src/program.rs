@@ -53,6 +53,7 @@ fn execute(cli: Cli) -> Result<u8, Failure> {
         Command::Train(args) => to_stdout(commands::train::execute(&args, cli.quiet)?),
         Command::Evaluate(args) => to_stdout(commands::evaluate::execute(&args)?),
         Command::Inspect(args) => to_stdout(commands::inspect::execute(&args)?),
+        Command::Verify(args) => commands::verify::execute(&args, cli.quiet),
         Command::Show(args) => to_stdout(commands::show::execute(&args)?),
         Command::WarmUp(args) => to_stdout(commands::warm_up::execute(args)?),
         Command::SelfTest(args) => commands::self_test::execute(args),

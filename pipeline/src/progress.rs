@@ -50,38 +50,50 @@ impl Progress {
 
     /// Shows where the run is now.
     pub(crate) fn show(&mut self, at: Position) {
-        self.bar.set_position(at.bytes);
+        let started = self.started;
+        self.show_bytes(at.bytes, || rates(at, started));
+    }
+
+    /// Shows how many bytes are dealt with, and what else is to be said.
+    pub(crate) fn show_bytes(&mut self, bytes: u64, message: impl FnOnce() -> String) {
+        self.bar.set_position(bytes);
         if self.on_terminal {
-            self.bar.set_message(self.rates(at));
+            self.bar.set_message(message());
         } else if self.logged.elapsed() >= LOG_EVERY {
             self.logged = Instant::now();
-            tracing::info!(eta = %self.eta(at), "{}", self.rates(at));
+            let done = format!("{:.1} MB", bytes as f64 / 1e6);
+            tracing::info!(eta = %self.eta(bytes), done, "{}", message());
         }
+    }
+
+    /// Prints something between two states of the bar.
+    pub(crate) fn pause(&self, print: impl FnOnce()) {
+        self.bar.suspend(print);
     }
 
     /// The time left by bytes, as far as it can be told.
-    fn eta(&self, at: Position) -> String {
-        if at.bytes == 0 || self.total_bytes == 0 {
+    fn eta(&self, bytes: u64) -> String {
+        if bytes == 0 || self.total_bytes == 0 {
             return "unknown".to_owned();
         }
         let seconds = self.started.elapsed().as_secs_f64();
-        let left = self.total_bytes.saturating_sub(at.bytes) as f64 / at.bytes as f64 * seconds;
+        let left = self.total_bytes.saturating_sub(bytes) as f64 / bytes as f64 * seconds;
         human_time(left)
-    }
-
-    fn rates(&self, at: Position) -> String {
-        let seconds = self.started.elapsed().as_secs_f64().max(1e-3);
-        let per_second = |count: u64| grouped((count as f64 / seconds) as u64);
-        format!(
-            "{} citations · {:.1} citations/s · {} tokens/s",
-            grouped(at.citations),
-            at.citations as f64 / seconds,
-            per_second(at.tokens)
-        )
     }
 
     /// Takes the bar away.
     pub(crate) fn finish(self) {
         self.bar.finish_and_clear();
     }
+}
+
+fn rates(at: Position, started: Instant) -> String {
+    let seconds = started.elapsed().as_secs_f64().max(1e-3);
+    let per_second = |count: u64| grouped((count as f64 / seconds) as u64);
+    format!(
+        "{} citations · {:.1} citations/s · {} tokens/s",
+        grouped(at.citations),
+        at.citations as f64 / seconds,
+        per_second(at.tokens)
+    )
 }

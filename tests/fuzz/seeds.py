@@ -60,6 +60,9 @@ seed("corpora", b'\x05{"text": "Gout was seen.", "spans": [{"start": 0, "end": 4
 for text in ["Naïve 𝛽-thalassemia, gout; e\u0301pile\u0301psie 中文", "a" * 90, "[CLS] x [SEP]", "\u200b\u00ad x\x00y"]:
     seed("windows", text.encode())
     seed("decoder", text.encode() + bytes(range(0, 256, 5)))
+# `writer`: decisions; small row groups and parts, then whatever comes.
+for step in range(1, 40, 6):
+    seed("writer", bytes([8, 1, 2, 0, 16, 0]) + bytes(at * step % 256 for at in range(3000)))
 for name in ["tiny-bert", "tiny-distilbert", "tiny-electra", "tiny-roberta"]:
     files = [(fixtures / name / file) for file in ("config.json", "model.safetensors", "tokenizer.json")]
     config, *others = [file.read_bytes() for file in files if file.exists()]

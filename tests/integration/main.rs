@@ -17,10 +17,12 @@ mod pipes;
 mod readers;
 mod reading;
 mod real_input;
+mod real_size;
 mod replacing;
 mod reports;
 mod terminal;
 mod training;
+mod verify;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pubtag-under-test");

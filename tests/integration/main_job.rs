@@ -51,6 +51,7 @@ fn peak_of_a_run(files: u32) -> f64 {
     write_corpus(inputs.path(), files, 1_000);
     let peak = PubTag::run(PROGRAM, &[inputs.path()], output.path()).arg("--quiet").peak_mebibytes();
     assert_eq!(read_table(output.path(), "documents").len(), 1_000 * files as usize);
+    PubTag::new(PROGRAM, ["verify"]).arg(output.path()).succeed();
     peak
 }
 

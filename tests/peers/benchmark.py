@@ -56,6 +56,11 @@ def run_pubtag(inputs, output, *more):
     return json.loads((pathlib.Path(output) / "report.json").read_text())
 
 
+def verify(output):
+    """A time is worth nothing if the output is: every row is read back, outside of the time."""
+    subprocess.run([options.pubtag, "verify", str(output), "--quiet"], check=True)
+
+
 def table(output, name):
     return ds.dataset(str(pathlib.Path(output) / name), format="parquet", partitioning=None).to_table().to_pylist()
 
@@ -67,6 +72,7 @@ work.mkdir(parents=True, exist_ok=True)
 sampled = work / "sampled"
 if not (work / "texts.jsonl").exists():
     run_pubtag(options.input, sampled, "--max-rejects", "100%")
+    verify(sampled)
     seen, texts = set(), []
     for row in table(sampled, "documents"):
         if row["abstract"] and row["doc_id"] not in seen:
@@ -166,6 +172,7 @@ def pubtag(precision):
         started = time.perf_counter()
         report = run_pubtag([work / "texts.jsonl"], output, "--precision", precision)
         elapsed = time.perf_counter() - started
+        verify(output)
         busy = next(stage for stage in report["stages"] if stage["stage"] == "tag")
         details[precision] = {"tokens": report["packing"]["tokens"], "seconds": report["seconds"], "tag": busy}
         return elapsed
@@ -237,6 +244,7 @@ print(f"sgemm (torch, 2048 × 384 × 1536): {limit / 1e9:.0f} GFLOP/s; products 
 # Do they say the same? pubtag with argmax and transformers' aggregation `first`.
 with tempfile.TemporaryDirectory() as output:
     run_pubtag([work / "texts.jsonl"], output, "--decode", "argmax", "--aggregation", "first")
+    verify(output)
     ours = {(row["doc_id"], row["start_char"], row["end_char"]) for row in table(output, "annotations")}
 theirs = {
     (record["id"], entity["start"], entity["end"])

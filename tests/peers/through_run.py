@@ -67,6 +67,7 @@ def tag(texts, options):
         subprocess.run(command + (["--model", options.model] if options.model else []), check=True,
                        stdout=subprocess.DEVNULL)
         seconds = time.perf_counter() - started
+        subprocess.run([options.pubtag, "verify", output, "--quiet"], check=True)
 
         def rows(table, *columns):
             dataset = pyarrow.dataset.dataset(output / table, format="parquet", partitioning=None)

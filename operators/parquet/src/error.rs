@@ -22,6 +22,12 @@ pub enum Error {
         /// What the file system says.
         source: io::Error,
     },
+    /// The folder was not made by pubtag.
+    #[error("{path} is not an output of pubtag (it has no _pubtag/output.json)")]
+    NotAnOutput {
+        /// The folder.
+        path: String,
+    },
     /// The output folder holds files that are not ours.
     #[error(
         "the output folder {output} holds something else ({found}): choose an empty folder or one that pubtag made"
@@ -160,6 +166,7 @@ impl Error {
             Self::Folder { source, .. } if is_full(source) => FaultKind::Transient,
             Self::Folder { .. }
             | Self::Foreign { .. }
+            | Self::NotAnOutput { .. }
             | Self::Newer { .. }
             | Self::Damaged { .. }
             | Self::Lock { .. }

@@ -34,6 +34,7 @@ mod rows;
 mod survey;
 mod sweep;
 mod upload;
+mod verify;
 mod write;
 
 pub use commit::{Commit, CommitOutcome, Counts, Input, Part};
@@ -45,4 +46,5 @@ pub use recipe::Recipe;
 pub use rows::{TextPolicy, TextPolicyError};
 pub use survey::Broken;
 pub use sweep::Swept;
+pub use verify::{Defect, Depth, Event, Verified, VerifyConfig, verify, verify_local};
 pub use write::{Ending, UnitReport, Write, WriteConfig};

@@ -9,4 +9,5 @@ pub mod schema;
 pub mod self_test;
 pub mod show;
 pub mod train;
+pub mod verify;
 pub mod warm_up;

@@ -1,0 +1,202 @@
+//! Reads an output back, all of it, and says what is wrong with it. Nothing is ever written.
+//!
+//! ```text
+//! files, markers ─► survey ─► commits that stand ─► part (length, SHA-256, footer) ─► unit (every row of three tables)
+//! ```
+//!
+//! A commit whose files are not its marker's is not read further: one line says what is wrong, not a thousand that follow
+//! from it.
+
+mod annotation;
+mod columns;
+mod commit;
+mod defect;
+mod document;
+mod object;
+mod part;
+mod survey;
+mod unit;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError};
+
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as StorePath;
+use object_store::{ObjectStore, ObjectStoreExt};
+use pubtag_schemas::SCHEMA_VERSION;
+use pubtag_stream::without_panic;
+use serde::Serialize;
+use tokio::runtime::Handle;
+
+use self::commit::Verifier;
+pub use self::defect::Defect;
+use self::survey::survey;
+use crate::{Error, FileLocks, Liveness, layout};
+
+/// How much of an output is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// Markers, lengths and footers.
+    Quick,
+    /// Every byte and every row, too.
+    #[default]
+    Full,
+}
+
+/// How an output is verified.
+#[derive(Clone, Copy, Debug)]
+pub struct VerifyConfig {
+    /// How much is read.
+    pub depth: Depth,
+    /// Inputs that are verified at once.
+    pub threads: NonZeroUsize,
+}
+
+/// What happens while an output is verified.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// So many bytes are to be read; the first event.
+    Total(u64),
+    /// So many more bytes have been read.
+    Read(u64),
+    /// Something is wrong.
+    Found(Defect),
+}
+
+/// What an output holds, as far as it is what its markers say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// Inputs whose commits stand.
+    pub inputs: u64,
+    /// Part files that they name.
+    pub parts: u64,
+    /// Bytes of these files.
+    pub bytes: u64,
+    /// Rows that the markers name, by table.
+    pub rows: BTreeMap<&'static str, u64>,
+    /// Documents whose text is not kept: their offsets could not be held against it.
+    pub documents_without_text: u64,
+    /// Files of runs at work, which are not committed yet.
+    pub live_files: u64,
+    /// Lines of defects.
+    pub defects: u64,
+}
+
+/// Verifies an output on local disk, as [`verify`] does on any store.
+///
+/// # Errors
+/// If it is not an output, or as [`verify`] does.
+pub fn verify_local(
+    folder: &Path,
+    config: VerifyConfig,
+    runtime: &Handle,
+    on: impl FnMut(Event),
+) -> Result<Verified, Error> {
+    let name = folder.display().to_string();
+    if !folder.is_dir() {
+        return Err(Error::NotAnOutput { path: name });
+    }
+    let store = LocalFileSystem::new_with_prefix(folder)
+        .map_err(|error| Error::Folder { path: name.clone(), source: error.into() })?;
+    verify(&store, &FileLocks::new(folder), &name, config, runtime, on)
+}
+
+/// Verifies an output: every file, every row. `name` is how messages name it; `on` hears of defects as they are found.
+///
+/// Runs may be at work on the output: what they have not committed is counted, and is not a defect. Must not be called
+/// on a thread of the runtime.
+///
+/// # Memory
+/// On each thread one encoded row group and a batch of rows of each table.
+///
+/// # Errors
+/// If it is not an output, is one of a newer program, or the store fails to list it.
+pub fn verify(
+    store: &dyn ObjectStore,
+    liveness: &dyn Liveness,
+    name: &str,
+    config: VerifyConfig,
+    runtime: &Handle,
+    mut on: impl FnMut(Event),
+) -> Result<Verified, Error> {
+    let (mark, survey) = runtime.block_on(async {
+        let mark = check_mark(store, name).await?;
+        survey(store, liveness, name).await.map(|survey| (mark, survey))
+    })?;
+    let mut verified = Verified { live_files: survey.live_files, ..Verified::default() };
+    for commit in survey.standing.iter().map(|marked| &marked.commit) {
+        verified.inputs += 1;
+        verified.parts += commit.parts.len() as u64;
+        verified.bytes += commit.bytes();
+        for table in layout::TABLES {
+            *verified.rows.entry(table).or_default() += commit.rows(table);
+        }
+    }
+    on(Event::Total(verified.bytes));
+    for defect in mark.into_iter().chain(survey.defects) {
+        verified.defects += 1;
+        on(Event::Found(defect));
+    }
+
+    let commits = Mutex::new(survey.standing.iter());
+    let next = || commits.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let (sender, events) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..config.threads.get().min(survey.standing.len()) {
+            let sender = sender.clone();
+            let verifier = Verifier { store, runtime, name, depth: config.depth, files: &survey.files };
+            scope.spawn(move || {
+                while let Some(marked) = next() {
+                    // Nobody is left to hear only if the caller's own thread has panicked.
+                    let read = |bytes| drop(sender.send(Found::Read(bytes)));
+                    let checked = without_panic(|| verifier.check(marked, &read));
+                    let checked = checked.unwrap_or_else(|panic| {
+                        vec![Defect::new(marked.path.as_ref(), "its rows made the program panic").found(panic)].into()
+                    });
+                    let _ = sender.send(Found::Commit(checked));
+                }
+            });
+        }
+        drop(sender);
+        for found in events {
+            match found {
+                Found::Read(bytes) => on(Event::Read(bytes)),
+                Found::Commit(checked) => {
+                    verified.documents_without_text += checked.without_text;
+                    verified.defects += checked.defects.len() as u64;
+                    checked.defects.into_iter().for_each(|defect| on(Event::Found(defect)));
+                }
+            }
+        }
+    });
+    Ok(verified)
+}
+
+/// What a thread finds.
+enum Found {
+    Read(u64),
+    Commit(commit::Checked),
+}
+
+/// Checks that a directory says that it is ours.
+async fn check_mark(store: &dyn ObjectStore, name: &str) -> Result<Option<Defect>, Error> {
+    let path = StorePath::from(layout::OUTPUT);
+    let fail = |error| Error::store("read", name, &path, error);
+    let bytes = match store.get(&path).await {
+        Err(object_store::Error::NotFound { .. }) => return Err(Error::NotAnOutput { path: name.to_owned() }),
+        found => found.map_err(fail)?.bytes().await.map_err(fail)?,
+    };
+    let mark: serde_json::Result<serde_json::Value> = serde_json::from_slice(&bytes);
+    let version = mark.as_ref().ok().and_then(|mark| mark.get("schema_version")?.as_u64());
+    match (version, mark) {
+        (Some(found), _) if found > u64::from(SCHEMA_VERSION) => {
+            Err(Error::Newer { path: format!("{name}/{path}"), found, known: SCHEMA_VERSION })
+        }
+        (Some(_), _) => Ok(None),
+        (None, Ok(_)) => Ok(Some(Defect::new(path.as_ref(), "has no schema_version"))),
+        (None, Err(error)) => Ok(Some(Defect::new(path.as_ref(), "not JSON").found(error))),
+    }
+}

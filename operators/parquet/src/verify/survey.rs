@@ -1,0 +1,217 @@
+//! What lies in an output against what its markers say: markers, parts, strangers.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use futures::StreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use uuid::Uuid;
+
+use super::defect::Defect;
+use crate::commit::Commit;
+use crate::output::{CONCURRENT_REQUESTS, parse_commit};
+use crate::{Error, Liveness, layout};
+
+/// A commit and the path of its marker.
+#[derive(Clone, Debug)]
+pub(super) struct Marked {
+    pub(super) path: Path,
+    pub(super) commit: Commit,
+    /// Whether it says what a marker says. One that does not still names its parts.
+    sound: bool,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// Commits that count, by the paths of their markers.
+    pub(super) standing: Vec<Marked>,
+    /// Lengths of the files of the tables.
+    pub(super) files: HashMap<String, u64>,
+    /// Files of runs that are at work.
+    pub(super) live_files: u64,
+    pub(super) defects: Vec<Defect>,
+}
+
+/// Looks at an output, and leaves everything as it is.
+///
+/// The order is what makes it safe beside runs that live, as it does for a sweep: files are listed first, then their
+/// runs are asked for, and markers are read last, so that a run which committed and ended meanwhile has its marker seen.
+///
+/// # Errors
+/// If the store fails, or a marker is of a newer program.
+pub(super) async fn survey(store: &dyn ObjectStore, liveness: &dyn Liveness, name: &str) -> Result<Survey, Error> {
+    let mut survey = Survey::default();
+    for table in layout::TABLES {
+        let listed = list(store, name, &Path::from(table), &mut survey.defects).await?;
+        survey.files.extend(listed);
+    }
+    let alive = alive(liveness, survey.files.keys().filter_map(|path| run_of(path))).await?;
+    let markers = read_markers(store, name, &mut survey.defects).await?;
+    let replacers = markers.iter().map(|marked| marked.commit.run_id);
+    let alive: HashSet<Uuid> = alive.into_iter().chain(self::alive(liveness, replacers).await?).collect();
+    for suspect in survey.sort(markers, &alive) {
+        // What a run took away since it was seen is nobody's.
+        if exists(store, name, &Path::from(suspect.path.as_str())).await? {
+            survey.defects.push(suspect);
+        }
+    }
+    Ok(survey)
+}
+
+impl Survey {
+    /// Tells commits that stand from those that do not, and files that belong to one from those that do not. Returns what
+    /// should not be there.
+    fn sort(&mut self, markers: Vec<Marked>, alive: &HashSet<Uuid>) -> Vec<Defect> {
+        let mut suspects = Vec::new();
+        let replacers: HashMap<String, (String, Uuid)> = markers.iter().flat_map(replaced_by).collect();
+        let mut unclaimed: BTreeMap<&str, u64> = self.files.iter().map(|(path, size)| (&**path, *size)).collect();
+        let mut claimed = HashSet::new();
+        for marked in markers {
+            let Marked { path, commit, sound } = &marked;
+            for part in &commit.parts {
+                unclaimed.remove(&*part.path);
+            }
+            let defect = |what| Defect::new(path.as_ref(), what);
+            match replacers.get(&commit.attempt_id) {
+                _ if !sound => {}
+                // The run that replaced it removes it.
+                Some((_, run)) if alive.contains(run) => {}
+                Some((attempt, _)) => {
+                    let rows = layout::TABLES.iter().map(|table| commit.rows(table)).sum::<u64>();
+                    let found = format!("{rows} rows count twice, replaced by {attempt}");
+                    suspects.push(defect("superseded, yet still there").found(found));
+                }
+                None => match commit.parts.iter().find(|part| !claimed.insert(part.path.clone())) {
+                    Some(part) => suspects.push(defect("names a part that another marker names").found(&part.path)),
+                    None => self.standing.push(marked),
+                },
+            }
+        }
+        for (path, size) in unclaimed {
+            let what = match run_of(path) {
+                Some(run) if alive.contains(&run) => {
+                    self.live_files += 1;
+                    continue;
+                }
+                Some(_) => "no marker names this part",
+                None => "not a file of pubtag",
+            };
+            suspects.push(Defect::new(path, what).found(format_args!("{size} bytes")));
+        }
+        suspects
+    }
+}
+
+/// The attempts that a commit replaced, each with the replacing attempt and its run.
+fn replaced_by(Marked { commit, .. }: &Marked) -> impl Iterator<Item = (String, (String, Uuid))> + '_ {
+    commit.supersedes.iter().map(|old| (old.clone(), (commit.attempt_id.clone(), commit.run_id)))
+}
+
+async fn exists(store: &dyn ObjectStore, name: &str, path: &Path) -> Result<bool, Error> {
+    match store.head(path).await {
+        Ok(_) => Ok(true),
+        Err(object_store::Error::NotFound { .. }) => Ok(false),
+        Err(error) => Err(Error::store("look at", name, path, error)),
+    }
+}
+
+/// The run whose name a part carries; none for what is not directly in a table's folder.
+fn run_of(path: &str) -> Option<Uuid> {
+    let (_, name) = path.split_once('/')?;
+    layout::run_of_part(name).filter(|_| !name.contains('/'))
+}
+
+async fn alive(liveness: &dyn Liveness, runs: impl Iterator<Item = Uuid>) -> Result<HashSet<Uuid>, Error> {
+    let mut alive = HashSet::new();
+    for run in runs.collect::<HashSet<_>>() {
+        if liveness.is_alive(run).await? {
+            alive.insert(run);
+        }
+    }
+    Ok(alive)
+}
+
+/// Lists a folder: paths and lengths. A name that no store takes ends the listing, and is a defect.
+async fn list(
+    store: &dyn ObjectStore,
+    name: &str,
+    folder: &Path,
+    defects: &mut Vec<Defect>,
+) -> Result<Vec<(String, u64)>, Error> {
+    let (mut listed, mut found) = (Vec::new(), store.list(Some(folder)));
+    while let Some(object) = found.next().await {
+        match object {
+            Ok(object) => listed.push((object.location.to_string(), object.size)),
+            Err(error @ object_store::Error::InvalidPath { .. }) => {
+                defects.push(Defect::new(folder.as_ref(), "not every file can be listed").found(error));
+                break;
+            }
+            Err(error) => return Err(Error::store("list", name, folder, error)),
+        }
+    }
+    Ok(listed)
+}
+
+async fn read_markers(store: &dyn ObjectStore, name: &str, defects: &mut Vec<Defect>) -> Result<Vec<Marked>, Error> {
+    let listed = list(store, name, &Path::from(layout::COMMITS), defects).await?;
+    let mut paths: Vec<_> = listed.into_iter().map(|(path, _)| path).collect();
+    paths.sort();
+    let read = futures::stream::iter(paths).map(|path| async move {
+        let path = Path::from(path);
+        let marker = read_marker(store, name, &path).await;
+        (path, marker)
+    });
+    let mut read = read.buffered(CONCURRENT_REQUESTS);
+    let mut markers = Vec::new();
+    while let Some((path, marker)) = read.next().await {
+        match marker {
+            // A run that replaced it took it away meanwhile.
+            Ok(None) => {}
+            Ok(Some(commit)) => {
+                let defect = check_marker(&path, &commit).err();
+                markers.push(Marked { path, commit, sound: defect.is_none() });
+                defects.extend(defect);
+            }
+            Err(Error::Damaged { source, .. }) => {
+                defects.push(Defect::new(path.as_ref(), "not a marker").found(source));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(markers)
+}
+
+/// Reads a marker, if it is there.
+pub(super) async fn read_marker(store: &dyn ObjectStore, name: &str, path: &Path) -> Result<Option<Commit>, Error> {
+    let fail = |error| Error::store("read", name, path, error);
+    let bytes = match store.get(path).await {
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        found => found.map_err(fail)?.bytes().await.map_err(fail)?,
+    };
+    parse_commit(&bytes, || format!("{name}/{path}")).map(Some)
+}
+
+/// What can be said of a marker by itself.
+fn check_marker(path: &Path, commit: &Commit) -> Result<(), Defect> {
+    let defect = |what| Defect::new(path.as_ref(), what);
+    let expected = layout::marker(&commit.input.sha256);
+    if *path != expected {
+        return Err(defect("the name is not that of the marker's input")
+            .expected(expected.filename().unwrap_or_default(), path.filename().unwrap_or_default()));
+    }
+    let mut tables: HashSet<&str> = layout::TABLES.into();
+    for part in &commit.parts {
+        let in_table = layout::TABLES.contains(&&*part.table)
+            && part.path.strip_prefix(&part.table).is_some_and(|rest| rest.starts_with('/'))
+            && run_of(&part.path) == Some(commit.run_id);
+        if !in_table {
+            return Err(defect("names something that is not a part of it").found(&part.path));
+        }
+        tables.remove(&*part.table);
+    }
+    match tables.into_iter().min() {
+        Some(table) => Err(defect("names no part of a table").found(table)),
+        None => Ok(()),
+    }
+}

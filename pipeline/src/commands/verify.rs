@@ -1,0 +1,103 @@
+//! `pubtag verify`: reads an output back and says what is wrong with it.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
+
+use pubtag_parquet::{Defect, Depth, Event, Verified, VerifyConfig, verify_local};
+use serde::Serialize;
+use tokio::runtime::Builder;
+
+use crate::cli::VerifyArgs;
+use crate::exit::{Exit, Failure};
+use crate::figures::{counted, grouped};
+use crate::processors::physical_cores;
+use crate::progress::Progress;
+
+/// More threads would wait for the disk.
+const MOST_THREADS: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Findings<'a> {
+    output: String,
+    quick: bool,
+    #[serde(flatten)]
+    verified: &'a Verified,
+    found: &'a [Defect],
+}
+
+/// Prints one line per defect, or all of them as JSON; the summary goes to stderr.
+///
+/// # Errors
+/// It is not an output, or cannot be read at all.
+pub fn execute(args: &VerifyArgs, quiet: bool) -> Result<u8, Failure> {
+    let runtime = Builder::new_multi_thread().worker_threads(1).build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Internal, error))?;
+    let config = VerifyConfig {
+        depth: if args.quick { Depth::Quick } else { Depth::Full },
+        threads: args.threads.unwrap_or_else(|| physical_cores().min(MOST_THREADS)),
+    };
+    let (mut found, mut read) = (Vec::new(), 0);
+    let mut progress = Progress::start(0, true);
+    let verified = verify_local(&args.output, config, runtime.handle(), |event| match event {
+        Event::Total(bytes) => progress = Progress::start(bytes, quiet),
+        Event::Read(bytes) => {
+            read += bytes;
+            progress.show_bytes(read, String::new);
+        }
+        Event::Found(defect) if args.json => found.push(defect),
+        // A reader that has seen enough (`| head`) does not change what is found.
+        Event::Found(defect) => progress.pause(|| drop(writeln!(io::stdout(), "{}", plain(&defect.to_string())))),
+    });
+    progress.finish();
+    let verified = verified.map_err(|error| Failure::new(error.kind(), error))?;
+    if args.json {
+        let findings = Findings {
+            output: args.output.display().to_string(),
+            quick: args.quick,
+            verified: &verified,
+            found: &found,
+        };
+        let json = serde_json::to_string_pretty(&findings).map_err(|error| Failure::new(Exit::Internal, error))?;
+        let _ = writeln!(io::stdout(), "{json}");
+    }
+    if !quiet {
+        let _ = io::stderr().write_all(summary(args, &verified).as_bytes());
+    }
+    Ok(if verified.defects == 0 { Exit::Done } else { Exit::Data }.code())
+}
+
+/// What was read, what could not be checked, and what was found.
+fn summary(args: &VerifyArgs, verified: &Verified) -> String {
+    let Verified { inputs, parts, bytes, rows, documents_without_text, live_files, defects } = verified;
+    let rows: Vec<String> = rows.iter().map(|(table, rows)| format!("{} {table}", grouped(*rows))).collect();
+    let mut text = format!(
+        "{}: {}, {}, {:.1} MB: {}\n",
+        plain(&args.output.display().to_string()),
+        counted(*inputs, "input"),
+        counted(*parts, "part"),
+        *bytes as f64 / 1e6,
+        rows.join(", "),
+    );
+    if args.quick {
+        text.push_str("quick: lengths and footers only; rows and checksums were not read\n");
+    }
+    if *documents_without_text > 0 {
+        let documents = counted(*documents_without_text, "document");
+        let _ = writeln!(text, "not checked: offsets in {documents} written with --text hash");
+    }
+    if *live_files > 0 {
+        let _ = writeln!(text, "not checked: {} of runs still at work", counted(*live_files, "file"));
+    }
+    text.push_str(&match defects {
+        0 => "no defects\n".to_owned(),
+        found => format!("{}\n", counted(*found, "defect")),
+    });
+    text
+}
+
+/// Text for a terminal: control characters are shown, not obeyed.
+fn plain(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}

@@ -1,0 +1,102 @@
+//! `pubtag verify` as a user meets it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pubtag_tests::{PubTag, write_corpus};
+use serde_json::Value;
+use tempfile::{TempDir, tempdir};
+
+use crate::PROGRAM;
+
+fn output(arguments: &[&str]) -> (TempDir, PathBuf) {
+    let dir = tempdir().unwrap();
+    let inputs = write_corpus(dir.path(), 3, 20);
+    let paths: Vec<_> = inputs.iter().map(PathBuf::as_path).collect();
+    let output = dir.path().join("out");
+    arguments.iter().fold(PubTag::run(PROGRAM, &paths, &output), PubTag::arg).succeed();
+    (dir, output)
+}
+
+fn verify(output: &Path) -> PubTag {
+    PubTag::new(PROGRAM, ["verify"]).arg(output)
+}
+
+/// A part of a table.
+fn part(output: &Path, table: &str) -> PathBuf {
+    fs::read_dir(output.join(table)).unwrap().map(|entry| entry.unwrap().path()).min().unwrap()
+}
+
+#[test]
+fn what_a_run_wrote_has_no_defect() {
+    let (_dir, output) = output(&[]);
+    for outcome in [verify(&output).succeed(), verify(&output).arg("--quick").succeed()] {
+        assert_eq!(outcome.stdout, "");
+        assert!(
+            outcome.stderr.contains("3 inputs, 9 parts") && outcome.stderr.contains("no defects"),
+            "{}",
+            outcome.stderr
+        );
+    }
+    let found: Value = serde_json::from_str(&verify(&output).arg("--json").succeed().stdout).unwrap();
+    assert_eq!((&found["inputs"], &found["defects"], &found["rows"]["documents"]), (&3.into(), &0.into(), &60.into()));
+}
+
+#[test]
+fn texts_that_were_not_kept_are_said_to_be_unchecked() {
+    let (_dir, output) = output(&["--text", "hash"]);
+    let outcome = verify(&output).succeed();
+    assert!(
+        outcome.stderr.contains("not checked: offsets in 60 documents written with --text hash"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn each_defect_is_a_line_and_the_exit_code_says_so() {
+    let (_dir, output) = output(&[]);
+    let damaged = part(&output, "annotations");
+    let mut bytes = fs::read(&damaged).unwrap();
+    bytes[64] ^= 1;
+    fs::write(&damaged, bytes).unwrap();
+    fs::remove_file(part(&output, "rejects")).unwrap();
+    fs::write(output.join("documents/notes"), "notes").unwrap();
+
+    let outcome = verify(&output).end();
+    outcome.assert_fails(65, &["3 defects"]);
+    let lines: Vec<&str> = outcome.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    let name = damaged.strip_prefix(&output).unwrap().display().to_string();
+    assert!(
+        lines.iter().any(|line| line.starts_with(&format!("{name}: SHA-256 differs from the marker's"))),
+        "{lines:?}"
+    );
+    assert!(
+        lines.iter().any(|line| line.starts_with("rejects/") && line.contains(": missing: expected ")),
+        "{lines:?}"
+    );
+    assert!(lines.contains(&"documents/notes: not a file of pubtag: 5 bytes"), "{lines:?}");
+
+    let outcome = verify(&output).arg("--json").end();
+    assert_eq!(outcome.code, Some(65));
+    let found: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(found["found"].as_array().unwrap().len(), 3, "{found}");
+}
+
+#[test]
+fn a_directory_that_is_not_an_output_is_a_matter_of_setup() {
+    let dir = tempdir().unwrap();
+    verify(dir.path()).end().assert_fails(78, &["not an output of pubtag"]);
+    verify(&dir.path().join("nowhere")).end().assert_fails(78, &["not an output of pubtag"]);
+}
+
+#[test]
+fn a_file_name_with_a_terminal_escape_is_shown_and_not_obeyed() {
+    let (_dir, output) = output(&[]);
+    fs::write(output.join("documents/\u{1b}[2Jnotes"), "x").unwrap();
+    let outcome = verify(&output).end();
+    assert_eq!(outcome.code, Some(65), "{}", outcome.stderr);
+    assert!(outcome.stdout.starts_with("documents: not every file can be listed: "), "{}", outcome.stdout);
+    assert!(!outcome.stdout.contains('\u{1b}'), "{:?}", outcome.stdout);
+}
