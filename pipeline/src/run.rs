@@ -113,8 +113,7 @@ async fn start_up(
     let (tokenizer, tag_config, tag) = off_thread(move || {
         device::use_threads(arguments.device.threads)?;
         let tokenizer = open_tokenizer(&checkpoint)?.with_context(arguments.context(&checkpoint));
-        let (tag_config, tag) =
-            device::start(&arguments.device, &checkpoint, arguments.aggregation, arguments.decode)?;
+        let (tag_config, tag) = device::start(&arguments.device, &checkpoint, arguments.aggregation, arguments.decode)?;
         Ok((tokenizer, tag_config, tag))
     })
     .await?;

@@ -74,7 +74,7 @@ pub(crate) fn page(text: &str) -> Cow<'_, str> {
 }
 
 /// A text that commands nothing and is one line.
-fn line(text: &str) -> Cow<'_, str> {
+pub(crate) fn line(text: &str) -> Cow<'_, str> {
     escaped(text, is_unsafe)
 }
 

@@ -22,7 +22,7 @@ fn texts() -> Vec<(String, String)> {
     ];
     let text = |number: usize, count: usize| -> String {
         let sentence = |at: usize| SENTENCES[(number * 5 + at * at + at) % SENTENCES.len()];
-        (0..count).map(sentence).collect::<Vec<_>>().join(if number % 3 == 0 { "  " } else { " " })
+        (0..count).map(sentence).collect::<Vec<_>>().join(if number.is_multiple_of(3) { "  " } else { " " })
     };
     (0..12).map(|number| (text(number, 1), text(number + 7, 3 + number % 5))).collect()
 }

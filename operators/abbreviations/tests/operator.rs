@@ -35,7 +35,7 @@ fn document(title: &str, found: &str) -> TaggedRecord {
     let citation = Citation {
         doc_id: DocId::new(title),
         pmid: None,
-        version: 1,
+        version: pubtag_schemas::PmidVersion::FIRST,
         text: CitationText::new(title, vec![]),
         pub_date: PubDate::default(),
         date_revised: None,
@@ -79,7 +79,11 @@ fn applied(packets: Vec<Result<Packet<TaggedRecord>, Fault>>) -> (Flow<Packet<Ta
 
 #[tokio::test]
 async fn documents_are_completed_and_all_else_passes_in_order() {
-    let deletion = TaggedRecord::Deletion(Deletion { pmid: 7.try_into().unwrap(), version: 1, place: place() });
+    let deletion = TaggedRecord::Deletion(Deletion {
+        pmid: 7.try_into().unwrap(),
+        version: pubtag_schemas::PmidVersion::FIRST,
+        place: place(),
+    });
     let (detail, raw) = (String::new(), Vec::new());
     let reject = Reject { place: place(), reason: RejectReason::Malformed, detail, pmid: None, raw };
     let (tally, outcome) = (Tally::default(), Outcome::Complete);

@@ -240,12 +240,16 @@ fn each_context_is_tokenized_by_itself_and_windows_stay_in_text_order() {
                 end_byte: span.end_byte + start,
                 word: span.word + word,
             };
-            let of_context: Vec<_> = alone.windows.into_iter().map(|window| TokenWindow {
-                ids: window.ids,
-                spans: window.spans.into_iter().map(|span| span.map(moved)).collect(),
-                first_token: window.first_token + first_token,
-                context,
-            });
+            let of_context: Vec<_> = alone
+                .windows
+                .into_iter()
+                .map(|window| TokenWindow {
+                    ids: window.ids,
+                    spans: window.spans.into_iter().map(|span| span.map(moved)).collect(),
+                    first_token: window.first_token + first_token,
+                    context,
+                })
+                .collect();
             word = of_context
                 .iter()
                 .flat_map(|window| window.spans.iter().flatten())

@@ -1,7 +1,6 @@
 //! `pubtag verify`: reads an output back and says what is wrong with it.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 
 use pubtag_parquet::{Defect, Depth, Event, Verified, VerifyConfig, verify_local};
@@ -13,6 +12,7 @@ use crate::exit::{Exit, Failure};
 use crate::figures::{counted, grouped};
 use crate::processors::physical_cores;
 use crate::progress::Progress;
+use crate::terminal::{eprint, line, print};
 
 /// More threads would wait for the disk.
 const MOST_THREADS: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
@@ -48,7 +48,7 @@ pub fn execute(args: &VerifyArgs, quiet: bool) -> Result<u8, Failure> {
         }
         Event::Found(defect) if args.json => found.push(defect),
         // A reader that has seen enough (`| head`) does not change what is found.
-        Event::Found(defect) => progress.pause(|| drop(writeln!(io::stdout(), "{}", plain(&defect.to_string())))),
+        Event::Found(defect) => progress.pause(|| drop(print(&format!("{}\n", line(&defect.to_string()))))),
     });
     progress.finish();
     let verified = verified.map_err(|error| Failure::new(error.kind(), error))?;
@@ -60,10 +60,10 @@ pub fn execute(args: &VerifyArgs, quiet: bool) -> Result<u8, Failure> {
             found: &found,
         };
         let json = serde_json::to_string_pretty(&findings).map_err(|error| Failure::new(Exit::Internal, error))?;
-        let _ = writeln!(io::stdout(), "{json}");
+        let _ = print(&format!("{json}\n"));
     }
     if !quiet {
-        let _ = io::stderr().write_all(summary(args, &verified).as_bytes());
+        eprint(&summary(args, &verified));
     }
     Ok(if verified.defects == 0 { Exit::Done } else { Exit::Data }.code())
 }
@@ -74,7 +74,7 @@ fn summary(args: &VerifyArgs, verified: &Verified) -> String {
     let rows: Vec<String> = rows.iter().map(|(table, rows)| format!("{} {table}", grouped(*rows))).collect();
     let mut text = format!(
         "{}: {}, {}, {:.1} MB: {}\n",
-        plain(&args.output.display().to_string()),
+        line(&args.output.display().to_string()),
         counted(*inputs, "input"),
         counted(*parts, "part"),
         *bytes as f64 / 1e6,
@@ -95,9 +95,4 @@ fn summary(args: &VerifyArgs, verified: &Verified) -> String {
         found => format!("{}\n", counted(*found, "defect")),
     });
     text
-}
-
-/// Text for a terminal: control characters are shown, not obeyed.
-fn plain(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures::StreamExt;
 use pubtag_ner::{Checkpoint, Decoder, Tag};
 use pubtag_schemas::{
-    AnnotatedDocument, Annotation, Citation, CitationText, Close, DocId, InputUnit, Outcome, Packet, Place, PubDate,
-    Record, TaggedRecord, Tally, TokenWindow,
+    AnnotatedDocument, Annotation, Citation, CitationText, Close, DocId, InputUnit, Outcome, Packet, Place,
+    PmidVersion, PubDate, Record, TaggedRecord, Tally, TokenWindow,
 };
 use pubtag_stream::{Fault, Flow, Meter, Operator};
 use pubtag_tokenize::{Tokenize, TokenizeError, WindowTokenizer};
@@ -106,7 +106,7 @@ fn packets(texts: impl Iterator<Item = CitationText>) -> impl Iterator<Item = Pa
         Record::Citation(Box::new(Citation {
             doc_id: DocId::new(""),
             pmid: None,
-            version: 1,
+            version: PmidVersion::FIRST,
             text,
             pub_date: PubDate::default(),
             date_revised: None,
@@ -132,34 +132,30 @@ pub(crate) fn tokenizer(checkpoint: &Checkpoint) -> Result<WindowTokenizer, Fail
 
 #[cfg(test)]
 mod tests {
-    use pubtag_ner::Padding;
+    use std::path::Path;
+
+    use pubtag_ner::{Aggregation, ClassifierSetup, Decoding, Device, TagConfig};
 
     use super::*;
 
-    /// Gives back each token's id, and notes how many there were at a time.
-    struct Counting(Vec<usize>);
-
-    impl TokenClassifier for Counting {
-        fn classify(&mut self, batch: &MicroBatch) -> Result<Logits, NerError> {
-            self.0.push(batch.token_count());
-            let values = batch.ids().iter().map(|id| *id as f32).collect();
-            Ok(Logits { labels: 1, values, padding: Padding::default() })
-        }
-    }
-
     #[test]
     fn the_token_budget_cuts_micro_batches_and_changes_nothing_else() {
-        let window = |length: u32| TokenWindow { ids: (0..length).collect(), spans: Vec::new(), first_token: 0 };
-        let windows = vec![[3, 4, 5].map(window).to_vec(), [20, 6].map(window).to_vec()];
-        let tokenized = Tokenized { passages: Vec::new(), windows };
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tiny-bert");
+        let checkpoint = Checkpoint::open(model).expect("the fixture opens");
         let read = |budget| {
-            let mut model = Counting(Vec::new());
-            let budget = NonZeroUsize::new(budget).expect("not 0");
-            let logits = tokenized.classify(&mut model, budget).expect("it cannot fail");
-            (model.0, logits.into_iter().flat_map(|logits| logits.values).collect::<Vec<_>>())
+            let token_budget = NonZeroUsize::new(budget).expect("not 0");
+            let setup = ClassifierSetup { token_budget, ..ClassifierSetup::on(Device::Cpu) };
+            let (aggregation, decoding) = (Aggregation::First, Decoding::Viterbi);
+            let config = TagConfig { devices: vec![Device::Cpu], setup, aggregation, decoding };
+            let tag = Tag::start(&checkpoint, &config).expect("the model starts");
+            let stats = tag.stats();
+            let texts = (1..20).map(|count| CitationText::of_parts(&"ataxia of the heart ".repeat(count), []));
+            let tokenizer = tokenizer(&checkpoint).expect("the fixture has a tokenizer");
+            let found = tagged(texts.collect::<Vec<_>>().into_iter(), tokenizer, tag, NonZeroUsize::MIN);
+            (stats.micro_batches(), found.expect("nothing fails"))
         };
-        assert_eq!(read(100).0, [38]);
-        assert_eq!(read(10).0, [7, 5, 20, 6], "a window that is longer by itself is read all the same");
-        assert_eq!(read(10).1, read(100).1);
+        let ((few, found), (many, same)) = (read(100_000), read(100));
+        assert!(few == 1 && many > 5, "{few} and {many} micro-batches");
+        assert_eq!(found, same);
     }
 }

@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_token_is_taken_from_the_window_where_it_is_furthest_from_a_cut() {
-        let windows = vec![window(0, 10), window(6, 16), window(12, 20)];
+        let windows = [window(0, 10), window(6, 16), window(12, 20)];
         // Each window says for each of its tokens with the logit which window it is.
         let rows: Vec<[f32; 2]> = windows
             .iter()

@@ -236,7 +236,10 @@ mod tests {
             "p: a column is not the table's: expected Field",
         );
         starts(line(|fields| fields.swap(3, 4)), "p: a column is not the table's");
-        starts(line(|fields| fields[2].set_metadata(Default::default())), "p: a column is not the table's");
+        starts(
+            line(|fields| fields[2].set_metadata(arrow::datatypes::Metadata::default())),
+            "p: a column is not the table's",
+        );
         let added = line(|fields| fields.push(Field::new("new", DataType::Int32, true)));
         assert_eq!(added.as_deref(), Some("p: a column is unknown to this version of pubtag: new"));
     }

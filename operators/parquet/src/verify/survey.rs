@@ -195,7 +195,7 @@ pub(super) async fn read_marker(store: &dyn ObjectStore, name: &str, path: &Path
 /// What can be said of a marker by itself.
 fn check_marker(path: &Path, commit: &Commit) -> Result<(), Defect> {
     let defect = |what| Defect::new(path.as_ref(), what);
-    let expected = layout::marker(&commit.input.sha256);
+    let expected = layout::marker(commit.input.key());
     if *path != expected {
         return Err(defect("the name is not that of the marker's input")
             .expected(expected.filename().unwrap_or_default(), path.filename().unwrap_or_default()));

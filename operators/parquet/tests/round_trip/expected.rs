@@ -76,7 +76,7 @@ fn annotation(citation: &Citation, found: &Annotation, origin: &Origin) -> Annot
     };
     let mut id = Vec::new();
     let text_sha256 = hex_sha256(text.as_bytes());
-    let numbers = [citation.version.to_string(), start.to_string(), end.to_string()];
+    let numbers = [citation.version.get().to_string(), start.to_string(), end.to_string()];
     for field in [
         citation.doc_id.as_str(),
         &numbers[0],
@@ -93,7 +93,7 @@ fn annotation(citation: &Citation, found: &Annotation, origin: &Origin) -> Annot
         annotation_id: hex_sha256(&id)[..32].to_owned(),
         doc_id: citation.doc_id.as_str().to_owned(),
         pmid: citation.pmid.map(|pmid| i64::from(pmid.get())),
-        pmid_version: int(citation.version),
+        pmid_version: citation.version.get(),
         section: section.to_owned(),
         start_char: chars(text, start),
         end_char: chars(text, end),
@@ -109,6 +109,7 @@ fn annotation(citation: &Citation, found: &Annotation, origin: &Origin) -> Annot
         file_seq: unit.file_seq,
         ordinal: int(*ordinal),
         source_file: file_name(unit),
+        source: Some(found.source.as_str().to_owned()),
     }
 }
 
@@ -130,7 +131,7 @@ fn document(document: &TaggedDocument, origin: &Origin) -> DocumentRow {
     DocumentRow {
         doc_id: citation.doc_id.as_str().to_owned(),
         pmid: citation.pmid.map(|pmid| i64::from(pmid.get())),
-        pmid_version: int(citation.version),
+        pmid_version: citation.version.get(),
         title: origin.keep_text.then(|| citation.text.title().to_owned()),
         r#abstract: origin.keep_text.then(|| citation.text.abstract_text().to_owned()),
         text_sha256: Some(hex_sha256(text.as_bytes())),
@@ -155,7 +156,7 @@ fn deletion(gone: &Deletion, origin: &Origin) -> DocumentRow {
     DocumentRow {
         doc_id: gone.pmid.to_string(),
         pmid: Some(i64::from(gone.pmid.get())),
-        pmid_version: int(gone.version),
+        pmid_version: gone.version.get(),
         status: "deleted".to_owned(),
         ..empty(&gone.place, origin)
     }

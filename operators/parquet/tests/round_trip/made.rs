@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use pubtag_schemas::{
-    AbstractSegment, Annotation, Citation, CitationText, CivilDate, Deletion, DocId, InputUnit, Place, Pmid, PubDate,
-    Reject, RejectReason, TaggedDocument, TaggedRecord, Tally,
+    AbstractSegment, Annotation, AnnotationSource, Citation, CitationText, CivilDate, Deletion, DocId, InputUnit,
+    Place, Pmid, PmidVersion, PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally,
 };
 
 /// Letters, spaces, marks and signs of one to four bytes, and some that readers trip over.
@@ -146,6 +146,7 @@ fn annotations(text: &str, draw: &mut Draw<'_>) -> Vec<Annotation> {
         bytes: start..end,
         label: LABELS[draw.below(4) as usize].to_owned(),
         score: f32::from(draw.byte()) / 255.0,
+        source: [AnnotationSource::Model, AnnotationSource::Abbreviation][draw.below(2) as usize],
     };
     spans.into_iter().map(annotation).collect()
 }
@@ -154,8 +155,9 @@ fn pmid(draw: &mut Draw<'_>) -> Pmid {
     Pmid::try_from(draw.number().max(1)).expect("at least 1")
 }
 
-fn version(draw: &mut Draw<'_>) -> u32 {
-    1 + (draw.number() >> draw.below(32)).min(i32::MAX as u32 - 1)
+fn version(draw: &mut Draw<'_>) -> PmidVersion {
+    let number = 1 + (draw.number() >> draw.below(32)).min(i32::MAX as u32 - 1);
+    number.to_string().parse().expect("from 1 to what the column holds")
 }
 
 fn date(draw: &mut Draw<'_>) -> Option<CivilDate> {

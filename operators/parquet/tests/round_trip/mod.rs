@@ -44,7 +44,12 @@ pub(crate) fn check(bytes: &[u8], runtime: &Runtime) -> Borders {
     let made = Made::of(bytes);
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let settings = [("text".to_owned(), if made.keep_text { "keep" } else { "hash" }.to_owned())].into();
-    let recipe = Recipe { model_id: "tiny@0123456789ab".into(), model_sha256: "cd".repeat(32), settings };
+    let recipe = Recipe {
+        model_id: "tiny@0123456789ab".into(),
+        model_sha256: "cd".repeat(32),
+        settings,
+        named_after_file: false,
+    };
     let commit = runtime.block_on(written(&made, recipe.clone(), store.clone()));
     let origin = Origin {
         run_id: commit.run_id.to_string(),
@@ -156,6 +161,10 @@ impl Liveness for Alone {
 
     fn is_alive(&self, _: Uuid) -> BoxFuture<'_, Result<bool, Error>> {
         Box::pin(ready(Ok(false)))
+    }
+
+    fn exclusive(&self) -> BoxFuture<'_, Result<Box<dyn Hold>, Error>> {
+        Box::pin(ready(Ok(Box::new(Self) as Box<dyn Hold>)))
     }
 
     fn tidy(&self) -> BoxFuture<'_, Result<(), Error>> {
