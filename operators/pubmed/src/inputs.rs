@@ -175,19 +175,25 @@ impl Finder<'_> {
                     }
                 }
                 Ok(_) => (),
-                Err(error) if error.loop_ancestor().is_some() => {
-                    self.skip(error.path().unwrap_or(path), "it is a link to a folder that it lies in");
-                }
-                Err(error) if named && error.depth() == 0 => {
-                    return Err(PubmedError::io(path.display(), "read it")(error.into()));
-                }
-                Err(error) => {
-                    let path = error.path().unwrap_or(path).to_owned();
-                    self.unreadable(&path, error.into())?;
-                }
+                Err(error) => self.not_walked(error, named.then_some(path))?,
             }
         }
         Ok(())
+    }
+
+    /// Passes over what a walk cannot enter, except for what is named.
+    fn not_walked(&mut self, error: walkdir::Error, named: Option<&Path>) -> Result<(), PubmedError> {
+        let path = error.path().map(Path::to_owned).unwrap_or_default();
+        if error.loop_ancestor().is_some() {
+            self.skip(&path, "it is a link to a folder that it lies in");
+            return Ok(());
+        }
+        let at_root = error.depth() == 0;
+        let error = error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into());
+        match named {
+            Some(named) if at_root => Err(PubmedError::io(named.display(), "read it")(error)),
+            _ => self.unreadable(&path, error),
+        }
     }
 
     /// Why a folder that was come upon is not entered.

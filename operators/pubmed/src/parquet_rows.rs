@@ -72,9 +72,9 @@ impl ParquetReader {
         let mut unclaimed = length;
         for (start, bytes) in columns {
             // Columns lie beside each other: a damaged file may claim the same bytes a million times.
-            let claimed = unclaimed.checked_sub(bytes);
-            unclaimed = claimed.ok_or_else(|| damaged(&"its columns claim more bytes than it has"))?;
             let end = length.min(start.saturating_add(bytes));
+            let left = unclaimed.checked_sub(end.saturating_sub(start));
+            unclaimed = left.ok_or_else(|| damaged(&"its columns claim more bytes than it has"))?;
             parquet_claims::check_pages(&mut pages, start, end).map_err(|error| damaged(&error))?;
         }
         let batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();

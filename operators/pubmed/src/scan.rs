@@ -95,8 +95,8 @@ mod tests {
             ("<PubmedArticle/>", "<? "),
             ("<PubmedArticle/>", "<!DOCTYPE [ "),
         ] {
-            // More than a record may have: the reader goes on before it has seen the end of the file.
-            let bytes = 17 << 20;
+            // More than may be looked at: the reader goes on before it has seen the end of the file.
+            let bytes = 40 << 20;
             let work = work(&format!("{begin}{}", piece.repeat(bytes / piece.len())), InputFormat::Xml);
             assert!(work < 40 * bytes, "{piece:?}: {work}");
         }

@@ -37,7 +37,7 @@ fn a_malformed_record_is_rejected_alone() {
         ("Title 9", "<![CDATA[ open"),
         ("Title 9", "<!-- open"),
         ("Status=\"MEDLINE\"", "Status=MEDLINE"),
-        ("Status=\"MEDLINE\"", &attributes),
+        ("Status=\"MEDLINE\"", attributes.as_str()),
         ("Status=\"MEDLINE\"", "Status=\"a\" Status=\"b\""),
         ("Status=\"MEDLINE\"", "Status=\"a & b\""),
         ("Status=\"MEDLINE\"", "Status=\"open"),

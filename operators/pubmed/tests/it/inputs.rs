@@ -131,7 +131,7 @@ fn a_pipe_is_a_unit_only_where_it_is_named_and_is_not_opened_before_it_is_read()
     let unit = &named.units[0];
     assert_eq!((unit.read_once, unit.size, unit.modified_us), (true, None, None));
     assert_eq!(hashed(unit, &CancellationToken::new()).unwrap(), **unit);
-    for argument in ["in", "in/*.xml"] {
+    for argument in ["in", "in/*"] {
         let found = discover(&[files.path(argument)], &ReadOptions::default()).unwrap();
         assert!(found.units.iter().all(|unit| unit.uri != pipe && !unit.read_once), "{argument}");
         let skipped = found.skipped.iter().find(|skipped| skipped.path == pipe);
