@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 
 fn runtime() -> Runtime {
-    Builder::new_multi_thread().worker_threads(1).build().unwrap()
+    Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap()
 }
 
 proptest! {

@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};
 
 static RUNTIME: LazyLock<Runtime> =
-    LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).build().expect("a runtime"));
+    LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).enable_time().build().expect("a runtime"));
 
 fuzz_target!(|data: &[u8]| {
     round_trip::check(data, &RUNTIME);
