@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn brackets_too_long_or_across_a_border_hold_nothing_together() {
-        let long = format!("(One. {} Two). Three", "x ".repeat(LONGEST_BRACKET / 2));
+        let long = format!("(One. {} Two). Three", "X ".repeat(LONGEST_BRACKET / 2));
         assert_eq!(split(&long, &[], &[])[0], "(One.");
         assert_eq!(split("(One. Two) is. B", &[2], &[]), ["(O", "ne.", "Two) is.", "B"]);
     }
