@@ -9,10 +9,10 @@ use tempfile::tempdir;
 
 use crate::PROGRAM;
 
-/// Three documents: a disease whose short form also stands where no model expects one, something that is no disease,
-/// and a short form without a definition.
+/// Three documents: a disease whose short form also stands where no model expects one; short forms of diseases that mean
+/// something else here; and a short form without a definition.
 const TEXTS: &str = r#"{"id":"1","title":"ZK in mice.","abstract":"Patients with Zellweger-Koch disease (ZK) were seen. Families: 12 with ZK, 3 without. Group ZK slept; the ZK/XY index and ZKs rose."}
-{"id":"2","title":"A scale.","abstract":"All with asthma were asked by the Depression Severity Index (DSI). The DSI fell."}
+{"id":"2","title":"Asthma.","abstract":"Home dialysis (HD) was offered. Children with HD had severe asthma. Those with arterial tension (AT) too, but AT fell."}
 {"id":"3","title":"ZK.","abstract":"Asthma and ZK."}
 "#;
 
@@ -45,9 +45,13 @@ fn every_short_form_of_a_disease_is_a_row_that_says_where_it_comes_from() {
     assert!(column(&before, "1", "mention").len() < of_first.len(), "the model found all by itself: {before:?}");
     assert!(column(&after, "1", "source").contains(&"abbreviation".to_owned()));
 
-    // What the model found is there as it was, but for the short form of what is no disease; nothing else is new.
+    // What the model found is there as it was, but for the short forms of what is not a disease; nothing else is new.
+    let is_other = |mention: &String| ["HD", "AT"].contains(&mention.as_str());
+    assert!(column(&before, "2", "mention").iter().any(is_other), "the model needs no help here: {before:?}");
+    assert!(!column(&after, "2", "mention").iter().any(is_other), "{after:?}");
     for row in &before {
-        assert!(after.contains(row) || row.contains("mention=DSI\u{1f}"), "{row}");
+        let gone = ["HD", "AT"].iter().any(|form| row.contains(&format!("mention={form}\u{1f}")));
+        assert!(after.contains(row) != gone, "{row}");
         assert!(row.contains("source=model\u{1f}"), "{row}");
     }
     let new: Vec<_> = after.iter().filter(|row| !before.contains(row)).collect();
@@ -55,7 +59,6 @@ fn every_short_form_of_a_disease_is_a_row_that_says_where_it_comes_from() {
         assert!(row.contains("source=abbreviation\u{1f}") && row.contains("mention=ZK"), "{row}");
         assert!(row.contains("doc_id=1\u{1f}") && row.contains("label=Disease\u{1f}"), "{row}");
     }
-    assert!(!column(&after, "2", "mention").contains(&"DSI".to_owned()), "{after:?}");
 
     let (report, count) = (report(&on), |rows: &Rows| rows.len() as u64);
     let [added, removed] = ["added", "removed"].map(|name| report["abbreviations"][name].as_u64().unwrap());
