@@ -193,6 +193,8 @@ fn still_there(_: &File, path: &Path) -> io::Result<bool> {
 fn tidy(locks: &FileLocks) -> Result<(), Error> {
     let staged = staged_files(&locks.folder)?;
     let living = bury_dead(&locks.folder.join(layout::ATTEMPTS))?;
+    let replacing = locks.folder.join(layout::REPLACING);
+    bury(&replacing).map_err(|source| lock_error(&replacing, source))?;
     for path in staged {
         let dead = match staged_name(&path).and_then(layout::run_of_part) {
             Some(run_id) => {
@@ -213,19 +215,23 @@ fn tidy(locks: &FileLocks) -> Result<(), Error> {
 fn bury_dead(folder: &Path) -> Result<usize, Error> {
     let mut living = 0;
     for path in files(folder)? {
-        let fail = |source| lock_error(&path, source);
-        // Locking for oneself alone takes a file opened for writing on network file systems.
-        let file = match File::options().read(true).write(true).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            opened => opened.map_err(fail)?,
-        };
-        match file.try_lock() {
-            Ok(()) => remove(&path).map_err(fail)?,
-            Err(TryLockError::WouldBlock) => living += 1,
-            Err(TryLockError::Error(error)) => return Err(fail(error)),
-        }
+        living += usize::from(!bury(&path).map_err(|source| lock_error(&path, source))?);
     }
     Ok(living)
+}
+
+/// Removes a lock file that nobody holds; false if somebody does.
+fn bury(path: &Path) -> io::Result<bool> {
+    // Locking for oneself alone takes a file opened for writing on network file systems.
+    let file = match File::options().read(true).write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        opened => opened?,
+    };
+    match file.try_lock() {
+        Ok(()) => remove(path).map(|()| true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 fn staged_files(output: &Path) -> Result<Vec<PathBuf>, Error> {

@@ -264,7 +264,10 @@ impl Shared {
         if let Some((bytes, _)) = self.read(&path).await? {
             return self.check_mark(&bytes);
         }
-        self.check_empty().await?;
+        if let Err(foreign) = self.check_empty().await {
+            // Another run may have begun between the two looks.
+            return self.read(&path).await?.map_or(Err(foreign), |(bytes, _)| self.check_mark(&bytes));
+        }
         let mark = OutputMark { schema_version: SCHEMA_VERSION, created: jiff::Timestamp::now().to_string() };
         let json = serde_json::to_vec_pretty(&mark).expect("a struct of a number and a string is valid JSON");
         let Err(error) = self.store.put_opts(&path, json.into(), PutMode::Create.into()).await else { return Ok(()) };

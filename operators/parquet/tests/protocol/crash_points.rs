@@ -1,0 +1,106 @@
+//! Each call of a run, visited: the run dies there, fails there, is told to stop there, or another runs meanwhile.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use pubtag_crash_points::Point;
+
+use crate::inputs::{BAD, LARGE, Settings};
+use crate::play::{ALL, Order, Step, end_of};
+use crate::process::{Fate, Mishap, When};
+
+const OVERWRITE: Order = Order { overwrite: true, ..ALL };
+const OTHER_SETTINGS: Order = Order { settings: Settings::B, ..OVERWRITE };
+
+/// All that can befall a run at a call.
+fn mishaps() -> Vec<Mishap> {
+    let whens = [When::OwnEnd, When::NextOpened, When::NextOver];
+    let holds = [0, 2, 8, 100];
+    let mut all = vec![Mishap::DieBefore, Mishap::DieAfter, Mishap::Drain];
+    all.extend(whens.map(Mishap::DieAndLand));
+    all.extend(holds.map(|hold| Mishap::Abort { hold }));
+    for times in [1, 3] {
+        all.extend([Mishap::FailBefore { times }, Mishap::FailAfter { times }]);
+        all.extend(whens.map(|when| Mishap::FailAndLand { when, times }));
+    }
+    all
+}
+
+/// Visits each call of a run after some steps; one more run must bring about what an unbroken run does.
+fn visit_each(what: &str, steps: &[Step], order: Order) {
+    let then = |more: Vec<Step>| [steps, &more[..]].concat();
+    let (unbroken, calls) = end_of(&then(vec![Step::Run(order, None)]));
+    assert!(calls.len() > 8, "{what}: a run makes calls: {calls:?}");
+    let mut visits = 0;
+    for (at, point) in calls.iter().enumerate() {
+        for mishap in mishaps() {
+            let fate = Some(Fate { at, mishap });
+            // The second run is there for calls that take effect during the first.
+            let (end, _) = end_of(&then(vec![Step::Run(order, fate), Step::Run(order, None), Step::Run(order, None)]));
+            assert_eq!(end, unbroken, "{what}: {mishap:?} at call {at}, {point}");
+            visits += 1;
+        }
+        for neighbour in [order, OVERWRITE, OTHER_SETTINGS] {
+            let beside = Step::Beside([(order, None), (neighbour, None)], vec![at]);
+            let (end, _) = end_of(&then(vec![beside, Step::Run(order, None)]));
+            assert!(
+                neighbour.settings != order.settings || end == unbroken,
+                "{what}: {neighbour:?} beside call {at}, {point}"
+            );
+            visits += 1;
+        }
+    }
+    let mut points: BTreeMap<Point, usize> = BTreeMap::new();
+    calls.iter().for_each(|point| *points.entry(*point).or_default() += 1);
+    let points: Vec<_> = points.iter().map(|(point, count)| format!("{point} {count}")).collect();
+    let line = format!("{what}: {} calls, {visits} visits ({})\n", calls.len(), points.join(", "));
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+#[test]
+fn a_first_run_over_files_of_several_parts() {
+    let steps = [Step::Write("a", LARGE), Step::Write("b", 0), Step::Write("c", 1)];
+    visit_each("a first run", &steps, ALL);
+}
+
+#[test]
+fn a_run_that_overwrites_with_other_settings() {
+    let steps = [Step::Write("a", LARGE), Step::Write("b", 1), Step::Run(ALL, None)];
+    visit_each("other settings", &steps, OTHER_SETTINGS);
+}
+
+#[test]
+fn a_renamed_file_and_a_new_one_of_its_name() {
+    let steps = [Step::Write("a", 1), Step::Run(ALL, None), Step::Rename("a", "b"), Step::Write("a", 2)];
+    visit_each("a rename", &steps, OVERWRITE);
+}
+
+#[test]
+fn two_files_that_swap_names() {
+    let steps = [Step::Write("a", 1), Step::Write("b", 2), Step::Run(ALL, None), Step::Swap("a", "b")];
+    visit_each("a swap", &steps, OTHER_SETTINGS);
+}
+
+#[test]
+fn an_edited_file_takes_the_place_of_what_it_was() {
+    let steps = [Step::Write("a", 1), Step::Write("b", 2), Step::Run(ALL, None), Step::Write("a", 3)];
+    visit_each("an edit", &steps, OVERWRITE);
+}
+
+#[test]
+fn a_damaged_file_among_others() {
+    let steps = [Step::Write("a", 1), Step::Write("b", BAD), Step::Write("c", 2)];
+    visit_each("a damaged file", &steps, ALL);
+}
+
+#[test]
+fn an_input_that_conflicts() {
+    let steps = [Step::Write("a", 1), Step::Run(ALL, None), Step::Write("a", 2), Step::Write("b", 3)];
+    visit_each("a conflict", &steps, ALL);
+}
+
+#[test]
+fn a_commit_that_has_lost_a_part() {
+    let steps = [Step::Write("a", 1), Step::Write("b", 2), Step::Run(ALL, None), Step::Damage(0, true)];
+    visit_each("a lost part", &steps, ALL);
+}

@@ -1,0 +1,100 @@
+//! Input files that are nothing but a content, and what is in it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pubtag_parquet::Recipe;
+use pubtag_schemas::{InputUnit, Outcome, Packet, TaggedRecord, Tally};
+
+use crate::common::{self, Tagged};
+
+/// A content: a number that decides the records.
+pub(crate) type Content = u8;
+
+/// Contents that can be read.
+pub(crate) const GOOD: std::ops::Range<Content> = 0..5;
+/// Of several row groups and parts.
+pub(crate) const LARGE: Content = 4;
+/// Damaged: it is quarantined.
+pub(crate) const BAD: Content = 5;
+
+/// A file: its content, and when it was last written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct File {
+    pub(crate) content: Content,
+    pub(crate) modified: i64,
+}
+
+/// Files by name.
+pub(crate) type Files = BTreeMap<&'static str, File>;
+
+/// One of two sets of settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Settings {
+    A,
+    B,
+}
+
+impl Settings {
+    pub(crate) fn recipe(self) -> Recipe {
+        match self {
+            Self::A => common::recipe(),
+            Self::B => common::other_model(),
+        }
+    }
+
+    pub(crate) fn of(recipe_model: &str) -> Self {
+        if recipe_model == Self::A.recipe().model_sha256 { Self::A } else { Self::B }
+    }
+}
+
+pub(crate) fn uri(name: &str) -> String {
+    format!("/in/{name}")
+}
+
+/// The hash that a content is known by.
+pub(crate) fn sha256(content: Content) -> String {
+    common::sha256(&[content])
+}
+
+/// The file as a run meets it, not hashed yet.
+pub(crate) fn unit(index: usize, name: &str, file: File) -> InputUnit {
+    let unit = common::unit(index, &uri(name), "");
+    let (size, modified_us) = (Some(100), Some(file.modified));
+    InputUnit { sha256: None, size, modified_us, ..InputUnit::clone(&unit) }
+}
+
+/// What the stages before the writer make of a unit.
+pub(crate) fn packets(unit: &Arc<InputUnit>, content: Content) -> Vec<Tagged> {
+    let records = records(unit, content);
+    let count = |is: fn(&TaggedRecord) -> bool| records.iter().filter(|record| is(record)).count() as u64;
+    let tally = Tally {
+        citations: count(|record| matches!(record, TaggedRecord::Document(_))),
+        deletions: count(|record| matches!(record, TaggedRecord::Deletion(_))),
+        rejects: count(|record| matches!(record, TaggedRecord::Reject(_))),
+    };
+    let outcome = match content {
+        BAD => Outcome::Quarantined("damaged".into()),
+        _ => Outcome::Complete,
+    };
+    let items = records.chunks(3).map(|some| Packet::Items(some.to_vec())).collect::<Vec<_>>();
+    let open = [Packet::Open(unit.clone())];
+    open.into_iter().chain(items).chain([common::close(unit, tally, outcome)]).collect()
+}
+
+pub(crate) fn records(unit: &Arc<InputUnit>, content: Content) -> Vec<TaggedRecord> {
+    let document = |ordinal| {
+        let title = format!("Ataxia and ALS, case {content}.");
+        common::document(
+            unit,
+            ordinal,
+            &title,
+            &["Ataxia", "ALS"][..ordinal as usize % 3 % 2 + usize::from(content > 1)],
+        )
+    };
+    match content {
+        0 => Vec::new(),
+        LARGE => (0..8).map(document).chain([common::reject(unit, 8), common::deletion(unit, 9)]).collect(),
+        _ => vec![document(0), common::deletion(unit, 1), document(2), common::reject(unit, 3)],
+    }
+}

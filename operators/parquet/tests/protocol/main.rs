@@ -1,0 +1,24 @@
+//! The commit protocol under crashes, failures, signals and neighbours, in one process and without a clock.
+//!
+//! ```text
+//! Machine (store, locks, whose turn it is) ─► Process (one run; its Mishap at one call) ─► job (what it is to do)
+//! ```
+//!
+//! [`crash_points`] visits every call of a few runs; [`histories`] plays random ones against a [`model`].
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod crash_points;
+mod found;
+mod histories;
+mod inputs;
+mod job;
+mod machine;
+mod model;
+mod play;
+mod process;
+mod processes;
+mod rows;
