@@ -227,7 +227,7 @@ fn train_on(dir: &Path, corpora: &[&str], output: &str) -> PubTag {
 }
 
 fn micro_f1(model: &Path, gold: &Path) -> f64 {
-    let found: Value = serde_json::from_str(&evaluate(model, gold).succeed().stdout).unwrap();
+    let found: Value = serde_json::from_str(&evaluate(model, gold).arg("--context-words=20").succeed().stdout).unwrap();
     found["entities"]["micro"]["f1"].as_f64().unwrap()
 }
 
@@ -350,7 +350,9 @@ fn several_corpora_are_measured_in_one_table_with_the_figures_of_each() {
     fs::write(dir.path().join("other.tsv"), corpus(60, 9)).unwrap();
     let alone = ["dev.tsv", "other.tsv"].map(|gold| micro_f1(&model, &dir.path().join(gold)));
     let both = |format: &[&str]| {
-        let program = PubTag::new(PROGRAM, ["evaluate", "--device", "cpu", "--model"]).arg(&model).arg("--gold");
+        let program = PubTag::new(PROGRAM, ["evaluate", "--device=cpu", "--context-words=20", "--model"])
+            .arg(&model)
+            .arg("--gold");
         let program = program.arg(dir.path().join("dev.tsv")).arg(dir.path().join("other.tsv"));
         format.iter().fold(program, |program, option| program.arg(option)).succeed().stdout
     };
