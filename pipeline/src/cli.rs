@@ -14,6 +14,8 @@ use crate::config::{Bytes, Grace, MaxRejects};
 use crate::device::DeviceChoice;
 use crate::download::Release;
 use crate::telemetry::LogFormat;
+use crate::training::context::ContextWords;
+use crate::training::corpus_arg::CorpusArg;
 use crate::training::examples::LabelTokens;
 use crate::training::gold::Labels;
 
@@ -402,13 +404,19 @@ pub struct TrainArgs {
     #[serde(skip)]
     pub config: Option<PathBuf>,
 
-    /// Corpora to learn from, in any format that `pubtag convert` reads.
-    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
-    pub train: Vec<PathBuf>,
+    /// Corpora to learn from, in any format that `pubtag convert` reads. Options follow after colons:
+    /// `types=Disease,Gene` are the types that the corpus annotates [default: those of its mentions], `map=Modifier=Disease`
+    /// renames categories, `weight=2` has it learnt twice per epoch.
+    ///
+    /// Mentions of other types than a corpus's own are dropped. Types that only other corpora annotate count as unknown
+    /// there: a token outside of all mentions may be one of them.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE[:OPTION…]")]
+    pub train: Vec<CorpusArg>,
 
-    /// Corpora to choose the best epoch by. Without one, the last epoch is kept.
-    #[arg(long, num_args = 1.., value_name = "FILE")]
-    pub dev: Vec<PathBuf>,
+    /// Corpora to choose the best epoch by: the one with the highest mean of their F1. Options as for --train, without
+    /// weight. Without a corpus, the last epoch is kept.
+    #[arg(long, num_args = 1.., value_name = "FILE[:OPTION…]")]
+    pub dev: Vec<CorpusArg>,
 
     /// A Hugging Face directory: an encoder, which gets a new head, or a token classifier with the same labels, whose
     /// head is kept.
@@ -430,9 +438,15 @@ pub struct TrainArgs {
     #[arg(long, value_enum, default_value_t)]
     pub labels: Labels,
 
-    /// Tokens of consecutive sentences that the model reads at a time; longer sentences stand alone, whole.
-    #[arg(long, default_value_t = 100, value_name = "TOKENS")]
-    pub context_words: usize,
+    /// Words of consecutive sentences that the model reads at a time while it learns: a number, or a range from which each
+    /// passage of each epoch draws its length. A longer sentence stands alone, whole.
+    #[arg(long, default_value = "100", value_name = "N|MIN..MAX")]
+    pub context_words: ContextWords,
+
+    /// Words that it reads at a time when it tags: used for the development corpora and recorded in `config.json`
+    /// [default: --context-words, the middle of a range].
+    #[arg(long, value_name = "N")]
+    pub context: Option<NonZeroUsize>,
 
     /// Which sub-tokens of a word learn its label.
     #[arg(long, value_enum, default_value_t)]
@@ -507,6 +521,13 @@ pub struct TrainArgs {
     pub threads: Option<NonZeroUsize>,
 }
 
+impl TrainArgs {
+    /// How many words the model is to read at a time when it tags.
+    pub(crate) fn tagging_context(&self) -> usize {
+        self.context.map_or_else(|| self.context_words.middle(), NonZeroUsize::get)
+    }
+}
+
 /// How much labels weigh in the loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -535,11 +556,13 @@ pub struct EvaluateArgs {
     #[arg(long, short, value_name = "DIR", env = "PUBTAG_MODEL")]
     pub model: Option<PathBuf>,
 
-    /// The corpus to compare with.
-    #[arg(long, value_name = "FILE")]
-    pub gold: PathBuf,
+    /// The corpora to compare with. Several are compared in one table. Options follow after colons, as for `pubtag train`:
+    /// `types=Disease,Gene` are the types to score [default: those of its mentions], `map=Modifier=Disease` renames
+    /// categories. Types that the model does not know are not scored.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE[:OPTION…]")]
+    pub gold: Vec<CorpusArg>,
 
-    /// Its format; told by its content if absent.
+    /// Their format [default: detected from content].
     #[arg(long, value_name = FORMATS)]
     pub from: Option<Format>,
 
@@ -570,7 +593,7 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     pub device: DeviceArgs,
 
-    /// Errors to list; `--json` has them all.
+    /// Errors to list for a single corpus; `--json` has them all.
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub errors: usize,
 

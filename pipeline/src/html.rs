@@ -28,13 +28,13 @@ pub(crate) fn page(title: &str, body: &Markup) -> String {
 }
 
 /// A table of numbers under a heading of its own; nothing if it has no rows.
-pub(crate) fn table<const N: usize>(title: &str, heads: [&str; N], rows: &[[String; N]]) -> Markup {
+pub(crate) fn table<H: AsRef<str>, R: AsRef<[String]>>(title: &str, heads: &[H], rows: &[R]) -> Markup {
     html! {
         @if !rows.is_empty() {
             h2 { (title) }
             table {
-                tr { @for head in heads { th { (head) } } }
-                @for row in rows { tr { @for cell in row { td { (cell) } } } }
+                tr { @for head in heads { th { (head.as_ref()) } } }
+                @for row in rows { tr { @for cell in row.as_ref() { td { (cell) } } } }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Options from a file: `--config FILE`, TOML or YAML.
 //!
-//! The keys are the long names of the command's options, with `-` or `_`. Those of `transformers`' `run_ner` and of NeMo's
+//! The keys are the long names of the command's options, with `-` or `_`; a corpus with options may be a table of `file`,
+//! `types`, `weight` and `map`. Those of `transformers`' `run_ner` and of NeMo's
 //! token classification are understood where they mean the same. An option on the command line wins over the file's.
 //! Each setting of the file becomes an argument before the command line is parsed, so that both are checked alike.
 
@@ -9,8 +10,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
-use serde_json::Value;
+use anyhow::{Context, bail};
+use serde_json::{Map, Value};
 
 /// The subcommands that take a file.
 const COMMANDS: [&str; 1] = ["train"];
@@ -109,11 +110,9 @@ fn read(path: &Path) -> anyhow::Result<Vec<(String, Vec<String>)>> {
 }
 
 fn flatten(prefix: String, value: &Value, flat: &mut Vec<(String, Vec<String>)>) -> anyhow::Result<()> {
-    let scalar = |value: &Value| match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Number(number) => Ok(number.to_string()),
-        Value::Bool(on) => Ok(on.to_string()),
-        _ => Err(anyhow!("{prefix}: expected a string, a number, true or false, or a list of them")),
+    let element = |value: &Value| match value {
+        Value::Object(table) => corpus(table).with_context(|| prefix.clone()),
+        value => scalar(value).with_context(|| prefix.clone()),
     };
     match value {
         Value::Object(entries) => entries.iter().try_for_each(|(key, value)| {
@@ -122,16 +121,53 @@ fn flatten(prefix: String, value: &Value, flat: &mut Vec<(String, Vec<String>)>)
         }),
         Value::Null => Ok(()),
         Value::Array(values) => {
-            let values = values.iter().map(scalar).collect::<anyhow::Result<_>>()?;
+            let values = values.iter().map(element).collect::<anyhow::Result<_>>()?;
             flat.push((prefix, values));
             Ok(())
         }
         value => {
-            let value = scalar(value)?;
+            let value = element(value)?;
             flat.push((prefix, vec![value]));
             Ok(())
         }
     }
+}
+
+fn scalar(value: &Value) -> anyhow::Result<String> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(on) => Ok(on.to_string()),
+        _ => bail!("expected a string, a number, true or false, or a list of them"),
+    }
+}
+
+/// A corpus with its options, given as a table, in the form that the command line has for it: `FILE:types=A,B:weight=2`.
+fn corpus(table: &Map<String, Value>) -> anyhow::Result<String> {
+    let file = table.get("file").context("a corpus given as a table needs a key \"file\"")?;
+    let mut argument = scalar(file)?;
+    for (key, value) in table.iter().filter(|(key, _)| *key != "file") {
+        let value = match value {
+            Value::Array(names) => names.iter().map(name).collect::<anyhow::Result<Vec<_>>>()?.join(","),
+            Value::Object(pairs) => {
+                let pair =
+                    |(from, to): (&String, &Value)| Ok(format!("{}={}", name(&from.as_str().into())?, name(to)?));
+                pairs.iter().map(pair).collect::<anyhow::Result<Vec<_>>>()?.join(",")
+            }
+            value => scalar(value)?,
+        };
+        argument += &format!(":{key}={value}");
+    }
+    Ok(argument)
+}
+
+/// A name in a list, where commas, colons and equals signs mean something else.
+fn name(value: &Value) -> anyhow::Result<String> {
+    let name = scalar(value)?;
+    if name.contains([',', ':', '=']) {
+        bail!("{name:?}: a type or category cannot contain a comma, a colon or an equals sign here");
+    }
+    Ok(name)
 }
 
 /// Our names for foreign ones, and switches without their `true`.
@@ -225,6 +261,24 @@ mod tests {
         let expected =
             ["accumulation 2", "base base", "batch-size 16", "label-tokens all", "train t.jsonl", "warmup 0.1"];
         assert_eq!(words, expected);
+    }
+
+    #[test]
+    fn a_corpus_with_options_is_a_table() {
+        let text = "epochs = 3\n[[train]]\nfile = 'a.txt'\ntypes = ['Disease', 'Gene']\nweight = 2\n\
+                    [[train]]\nfile = 'b.txt'\nmap = { Modifier = 'Disease' }\n";
+        let found = expanded("corpora.toml", text, "").expect("valid");
+        assert!(found.contains("--train a.txt:types=Disease,Gene:weight=2 b.txt:map=Modifier=Disease"), "{found}");
+        let yaml = "dev:\n- c.txt\n- file: d.txt\n  types: [Gene]\n";
+        assert_eq!(expanded("corpora.yaml", yaml, "").expect("valid"), "--dev c.txt d.txt:types=Gene");
+
+        let refused = expanded("nameless.toml", "[[train]]\nweight = 2\n", "").expect_err("no file");
+        assert!(
+            format!("{refused:#}").contains("train: a corpus given as a table needs a key \"file\""),
+            "{refused:#}"
+        );
+        let refused = expanded("comma.toml", "[[train]]\nfile = 'a'\ntypes = ['A,B']\n", "").expect_err("a comma");
+        assert!(format!("{refused:#}").contains("\"A,B\""), "{refused:#}");
     }
 
     #[test]

@@ -207,15 +207,164 @@ fn without_a_tensor(dir: &Path) -> PathBuf {
     base
 }
 
+/// Sentences with a disease and a gene each, where only these types are annotated.
+fn two_types(sentences: usize, salt: usize, annotated: &[&str]) -> String {
+    const GENES: [&str; 4] = ["BRCA1", "p53", "insulin", "MLH1"];
+    let mut text = corpus(sentences, salt);
+    for gene in GENES {
+        // Each frame with a gene of its own: "the gene of" names it.
+        text = text.replacen("new\tO", &format!("{gene}\tB-Gene"), text.matches("new\tO").count().div_ceil(2));
+    }
+    let unannotated = ["Disease", "Gene"].into_iter().filter(|name| !annotated.contains(name));
+    unannotated.fold(text, |text, name| text.replace(&format!("B-{name}"), "O").replace(&format!("I-{name}"), "O"))
+}
+
+/// `train` without its corpora.
+fn train_on(dir: &Path, corpora: &[&str], output: &str) -> PubTag {
+    let start = PubTag::new(PROGRAM, ["train", "--device=cpu", "--threads=2", "--batch-size=4", "--train"]);
+    let named = corpora.iter().fold(start, |program, corpus| program.arg(dir.join(corpus)));
+    named.arg("--learning-rate=3e-3").arg("--base").arg(tiny_model()).arg("--output").arg(dir.join(output))
+}
+
+fn micro_f1(model: &Path, gold: &Path) -> f64 {
+    let found: Value = serde_json::from_str(&evaluate(model, gold).arg("--context-words=20").succeed().stdout).unwrap();
+    found["entities"]["micro"]["f1"].as_f64().unwrap()
+}
+
 #[test]
-fn a_category_that_the_model_does_not_know_counts_as_missed_and_is_named() {
+fn types_that_a_corpus_does_not_annotate_are_learnt_from_another() {
+    let dir = tempdir().unwrap();
+    let file = |name: &str, text: String| fs::write(dir.path().join(name), text).unwrap();
+    file("diseases.tsv", two_types(300, 1, &["Disease"]));
+    file("genes.tsv", two_types(900, 2, &["Gene"]));
+    file("both.tsv", two_types(120, 3, &["Disease", "Gene"]));
+    let score = |corpora: &[&str], output: &str| {
+        train_on(dir.path(), corpora, output).arg("--epochs=4").arg("--context-words=20").succeed();
+        micro_f1(&dir.path().join(output), &dir.path().join("both.tsv"))
+    };
+    let masked = score(&["diseases.tsv", "genes.tsv"], "masked");
+    let naive = score(&["diseases.tsv:types=Disease,Gene", "genes.tsv:types=Gene,Disease"], "naive");
+    assert!(masked > 0.95 && naive < 0.85, "masked {masked}, as if both corpora annotated both types {naive}");
+}
+
+#[test]
+fn contexts_of_many_lengths_are_drawn_by_the_seed_and_the_tagging_length_is_recorded() {
     let dir = corpora();
-    let gold = dir.path().join("genes.tsv");
-    fs::write(&gold, corpus(20, 3).replace("Disease", "Gene")).unwrap();
+    let mixed = |output: &str| {
+        train_on(dir.path(), &["train.tsv"], output)
+            .arg("--epochs=2")
+            .arg("--context-words=5..60")
+            .arg("--context=30")
+            .succeed();
+        dir.path().join(output)
+    };
+    let (one, again) = (mixed("one"), mixed("again"));
+    assert_eq!(weights(&one), weights(&again));
+    let steps = |epoch: usize| {
+        let lines = metrics(&one);
+        let ends: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].get("epoch").is_some()).collect();
+        let start = if epoch == 0 { 0 } else { ends[epoch - 1] + 1 };
+        lines[start..ends[epoch]].iter().map(|line| line["tokens"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_ne!(steps(0), steps(1), "every epoch is cut anew");
+    let config: Value = serde_json::from_slice(&fs::read(one.join("config.json")).unwrap()).unwrap();
+    assert_eq!(config["pubtag"]["context_words"], 30);
+
+    train_on(dir.path(), &["train.tsv"], "middle").arg("--context-words=5..60").arg("--epochs=1").succeed();
+    let config: Value = serde_json::from_slice(&fs::read(dir.path().join("middle/config.json")).unwrap()).unwrap();
+    assert_eq!(config["pubtag"]["context_words"], 32);
+}
+
+#[test]
+fn each_development_corpus_has_its_curve_and_the_best_mean_is_kept() {
+    let dir = corpora();
+    fs::write(dir.path().join("other.tsv"), corpus(60, 9)).unwrap();
+    train(dir.path(), "model").arg("--dev").arg(dir.path().join("other.tsv")).succeed();
+    let model = dir.path().join("model");
+    let epochs: Vec<Value> = metrics(&model).into_iter().filter(|line| line.get("epoch").is_some()).collect();
+    let f1 = |line: &Value| -> Vec<f64> {
+        let scores = line["development"].as_array().unwrap();
+        assert_eq!([&scores[0]["corpus"], &scores[1]["corpus"]], ["dev", "other"]);
+        scores.iter().map(|score| score["micro"]["f1"].as_f64().unwrap()).collect()
+    };
+    let means: Vec<f64> = epochs.iter().map(|line| f1(line).iter().sum::<f64>() / 2.0).collect();
+    let best = means.iter().copied().fold(0.0, f64::max);
+    let kept = ["dev.tsv", "other.tsv"].map(|gold| micro_f1(&model, &dir.path().join(gold)));
+    assert!((kept.iter().sum::<f64>() / 2.0 - best).abs() < 1e-9, "{kept:?} of {means:?}");
+    for (file, text) in [("report.html", "other"), ("README.md", "| other F1 | mean F1 |")] {
+        let page = fs::read_to_string(model.join(file)).unwrap();
+        assert!(page.contains(text), "{file}: {page}");
+    }
+}
+
+#[test]
+fn a_weight_repeats_a_corpus_and_a_fraction_takes_its_share() {
+    let dir = corpora();
+    let tokens = |corpus: &str, output: &str| -> u64 {
+        train_on(dir.path(), &[corpus], output).arg("--epochs=1").arg("--context-words=20").succeed();
+        let lines = metrics(&dir.path().join(output));
+        lines.iter().filter(|line| line.get("step").is_some()).map(|line| line["tokens"].as_u64().unwrap()).sum()
+    };
+    let once = tokens("train.tsv", "once");
+    assert_eq!(tokens("train.tsv:weight=2", "twice"), 2 * once);
+    let half = tokens("train.tsv:weight=0.5", "half");
+    assert!(half.abs_diff(once / 2) * 20 < once, "{half} of {once}");
+}
+
+#[test]
+fn options_of_a_corpus_that_make_no_sense_are_refused_by_name() {
+    let dir = corpora();
+    let fails = |train: &str, dev: Option<&str>, code: i32, words: &[&str]| {
+        let program = train_on(dir.path(), &[train], "out").arg("--epochs=1");
+        let program = dev.iter().fold(program, |program, dev| program.arg("--dev").arg(dir.path().join(dev)));
+        program.end().assert_fails(code, words);
+    };
+    fails("train.tsv:wieght=2", None, 2, &["wieght", "weight"]);
+    fails("train.tsv:types=Disease,Gene", None, 78, &["Gene", "types="]);
+    fails("train.tsv:types=Gene", None, 65, &["train.tsv", "no mention of Gene"]);
+    fails("train.tsv", Some("dev.tsv:weight=2"), 78, &["dev.tsv", "weight="]);
+    fails("train.tsv", Some("dev.tsv:map=Disease=Gene"), 78, &["dev.tsv", "no mention of Disease", "map="]);
+}
+
+#[test]
+fn types_that_the_model_does_not_know_are_named_and_not_scored() {
+    let dir = corpora();
+    let gold = dir.path().join("both.tsv");
+    fs::write(&gold, corpus(20, 3).replace("gout\tB-Disease", "gout\tB-Gene")).unwrap();
     let outcome = evaluate(&tiny_model(), &gold).succeed();
-    assert!(outcome.stderr.contains("Gene is unknown to the model"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("the model does not know them: Gene"), "{}", outcome.stderr);
     let found: Value = serde_json::from_str(&outcome.stdout).unwrap();
-    assert_eq!(found["entities"]["categories"]["Gene"]["recall"], 0.0);
+    assert_eq!(found["entities"]["categories"].as_object().unwrap().keys().collect::<Vec<_>>(), ["Disease"]);
+
+    fs::write(&gold, corpus(20, 3).replace("Disease", "Gene")).unwrap();
+    evaluate(&tiny_model(), &gold).end().assert_fails(78, &["both.tsv", "no mention of Disease", "map="]);
+    let mapped = format!("{}:map=Gene=Disease", gold.display());
+    evaluate(&tiny_model(), Path::new(&mapped)).succeed();
+}
+
+#[test]
+fn several_corpora_are_measured_in_one_table_with_the_figures_of_each() {
+    let dir = corpora();
+    train(dir.path(), "model").succeed();
+    let model = dir.path().join("model");
+    fs::write(dir.path().join("other.tsv"), corpus(60, 9)).unwrap();
+    let alone = ["dev.tsv", "other.tsv"].map(|gold| micro_f1(&model, &dir.path().join(gold)));
+    let both = |format: &[&str]| {
+        let program = PubTag::new(PROGRAM, ["evaluate", "--device=cpu", "--context-words=20", "--model"])
+            .arg(&model)
+            .arg("--gold");
+        let program = program.arg(dir.path().join("dev.tsv")).arg(dir.path().join("other.tsv"));
+        format.iter().fold(program, |program, option| program.arg(option)).succeed().stdout
+    };
+    let table = both(&[]);
+    for (name, f1) in ["dev.tsv", "other.tsv"].iter().zip(alone) {
+        let row = table.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in {table}"));
+        assert!(row.contains(&format!("{f1:.4}")), "{row}");
+    }
+    let mean = format!("micro F1: {:.4}", alone.iter().sum::<f64>() / 2.0);
+    assert!(table.contains(&mean), "{mean} in {table}");
+    let list: Value = serde_json::from_str(&both(&["--json"])).unwrap();
+    assert_eq!(list[1]["entities"]["micro"]["f1"], alone[1]);
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn main() {
         .map(|window| Example {
             ids: ids(window).collect(),
             targets: (0..tokens).map(|place| Some((place % 3) as u32)).collect(),
+            unannotated: [].into(),
         })
         .collect();
     let config = TrainConfig {
@@ -47,7 +48,7 @@ fn main() {
         ..TrainConfig::default()
     };
     let mut clock = Clock(Vec::new());
-    train::<Autodiff<Flex>>(&checkpoint, &mut |_| examples.clone(), &[], &config, None, &FlexDevice, &mut clock)
+    train::<Autodiff<Flex>>(&checkpoint, &mut |_| Ok(examples.clone()), &[], &config, None, &FlexDevice, &mut clock)
         .unwrap();
     let (tokens, time) =
         clock.0.iter().skip(2).fold((0, Duration::ZERO), |(tokens, time), step| (tokens + step.0, time + step.1));

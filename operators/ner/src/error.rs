@@ -169,6 +169,14 @@ pub enum NerError {
     /// A model's parameters do not make a safetensors file.
     #[error("cannot lay the model out as a safetensors file")]
     Export(#[source] safetensors::SafeTensorError),
+    /// The examples of an epoch could not be made.
+    #[error("cannot make the training examples of epoch {epoch}", epoch = epoch + 1)]
+    Examples {
+        /// The epoch, from 0.
+        epoch: usize,
+        /// What whoever makes them says.
+        source: crate::train::ExamplesError,
+    },
     /// Training left the numbers.
     #[error("the loss of step {step} is not a finite number; lower the learning rate")]
     Diverged {

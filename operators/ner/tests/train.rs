@@ -23,7 +23,7 @@ fn examples() -> Vec<Example> {
     let sequence = |number: u32| {
         let ids: Vec<u32> = (0..6 + number % 5).map(|place| 5 + (number * 31 + place * 17) % 60).collect();
         let targets = ids.iter().enumerate().map(|(place, id)| (place > 0).then_some(id % 3)).collect();
-        Example { ids, targets }
+        Example { ids, targets, unannotated: [].into() }
     };
     (0..24).map(sequence).collect()
 }
@@ -38,6 +38,7 @@ fn config() -> TrainConfig {
 struct Notes {
     losses: Vec<f32>,
     best: Vec<Logits>,
+    last: Vec<Logits>,
     lowest: Option<f32>,
 }
 
@@ -51,6 +52,7 @@ impl Monitor for Notes {
         if self.lowest.is_none_or(|lowest| loss < lowest) {
             (self.lowest, self.best) = (Some(loss), development.to_vec());
         }
+        self.last = development.to_vec();
         Verdict { score: f64::from(-loss) }
     }
 }
@@ -62,7 +64,7 @@ fn run(config: &TrainConfig) -> (Notes, Vec<u8>) {
     let examples = examples();
     let weights = train::<Autodiff<Flex>>(
         &checkpoint,
-        &mut |_| examples.clone(),
+        &mut |_| Ok(examples.clone()),
         &examples,
         config,
         None,
@@ -100,4 +102,49 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
     let (_, weights) = run(&short);
     assert_eq!(weights, run(&short).1);
     assert_ne!(weights, run(&TrainConfig { seed: 2, ..short }).1);
+}
+
+#[test]
+fn an_epoch_whose_examples_cannot_be_made_ends_the_run_before_its_first_step() {
+    let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let checkpoint = Checkpoint::open(tiny()).unwrap();
+    let mut notes = Notes::default();
+    let mut refuses = |epoch| if epoch == 3 { Err("the tokenizer failed".into()) } else { Ok(examples()) };
+    let outcome = train::<Autodiff<Flex>>(&checkpoint, &mut refuses, &[], &config(), None, &FlexDevice, &mut notes);
+    let error = outcome.unwrap_err();
+    assert_eq!(error.to_string(), "cannot make the training examples of epoch 4");
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the tokenizer failed");
+    assert!(notes.losses.is_empty(), "{} steps were made", notes.losses.len());
+}
+
+#[test]
+fn what_a_corpus_does_not_annotate_is_learnt_from_the_corpus_that_does() {
+    let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let checkpoint = Checkpoint::open(tiny()).unwrap();
+    // One corpus says all labels; the other, ten times as large, calls everything `O` and annotates no type.
+    let poor = |unannotated: &[u32]| {
+        let all_outside = |mut example: Example| {
+            example.targets.iter_mut().flatten().for_each(|label| *label = 0);
+            Example { unannotated: unannotated.into(), ..example }
+        };
+        (0..10).flat_map(|_| examples()).map(all_outside).chain(examples()).collect::<Vec<_>>()
+    };
+    let learn = |unannotated: &[u32]| {
+        let config = TrainConfig { epochs: NonZeroUsize::new(6).unwrap(), ..config() };
+        let (all, development) = (poor(unannotated), examples());
+        let mut notes = Notes::default();
+        let run = &mut |_| Ok(all.clone());
+        train::<Autodiff<Flex>>(&checkpoint, run, &development, &config, None, &FlexDevice, &mut notes).unwrap();
+        accuracy(&development, &notes.last)
+    };
+    let (masked, naive) = (learn(&[1, 2]), learn(&[]));
+    assert!(masked > 0.9 && naive < 0.6, "masked {masked}, naive {naive}");
+}
+
+/// The share of tokens that get their label.
+fn accuracy(examples: &[Example], logits: &[Logits]) -> f64 {
+    let label = |row: &[f32]| (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap();
+    let pairs = examples.iter().zip(logits).flat_map(|(example, logits)| example.targets.iter().zip(logits.rows()));
+    let right: Vec<bool> = pairs.filter_map(|(target, row)| Some(label(row) == (*target)? as usize)).collect();
+    right.iter().filter(|right| **right).count() as f64 / right.len() as f64
 }

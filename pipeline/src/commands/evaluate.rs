@@ -1,6 +1,5 @@
-//! `pubtag evaluate`.
+//! `pubtag evaluate`: one corpus in detail, or several in one table.
 
-use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
@@ -23,6 +22,7 @@ use crate::device::{self, DeviceConfig, of_model, use_threads};
 use crate::exit::{Exit, Failure};
 use crate::terminal;
 use crate::training::card::Seen;
+use crate::training::corpus_arg::CorpusArg;
 use crate::training::gold::{Gold, Labels, categories, is_ncbi};
 use crate::training::passages::{self, Passage};
 use crate::training::predict::{returned, tagged, tokenizer};
@@ -70,36 +70,53 @@ struct Evaluation {
 /// Measures and prints.
 ///
 /// # Errors
-/// The model or the corpus cannot be used, or the model was trained on the corpus.
+/// The model or a corpus cannot be used, the model was trained on a corpus, or knows none of its types.
 pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
-    let device = DeviceConfig::check(args.device.clone());
-    use_threads(device.threads)?;
-    let gold = Gold::read(&args.gold, args.from, args.labels)?;
+    if args.predictions.is_some() && args.gold.len() > 1 {
+        return Err(Failure::configuration("--predictions is for a single --gold corpus"));
+    }
+    use_threads(DeviceConfig::check(args.device.clone()).threads)?;
     let checkpoint = Checkpoint::open(named_or_bundled(args.model.clone())?).map_err(of_model)?;
+    let corpora = args.gold.iter().map(|corpus| read(corpus, args, &checkpoint)).collect::<Result<Vec<_>, _>>()?;
+    let mut predictions = args.predictions.as_deref().map(|path| begin_predictions(path, args)).transpose()?;
+    let measure = |gold: &Gold| {
+        let found = predict(args, gold, &checkpoint)?;
+        if let Some((path, mut file)) = args.predictions.as_deref().zip(predictions.take()) {
+            let written = file.write_all(columns(&gold.documents, &found).as_bytes()).and_then(|()| file.finish());
+            written.map_err(|error| write_failure(path, error))?;
+        }
+        evaluate(args, gold, &checkpoint, &found).map_err(|error| Failure::new(Exit::Internal, error))
+    };
+    let evaluations = corpora.iter().map(measure).collect::<Result<Vec<_>, _>>()?;
+    let text = match (&evaluations[..], args.json) {
+        ([one], true) => json(one)?,
+        (several, true) => json(&several)?,
+        ([one], false) => page(one, args.errors),
+        (several, false) => comparison(several),
+    };
+    Ok(terminal::print(&text))
+}
+
+fn json(value: &impl Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(Exit::Internal, error))?;
+    Ok(text + "\n")
+}
+
+/// A corpus, with the mentions of types that the model knows.
+fn read(corpus: &CorpusArg, args: &EvaluateArgs, checkpoint: &Checkpoint) -> Result<Gold, Failure> {
+    corpus.refuse_weight("--gold")?;
+    let mut gold = Gold::read(corpus, args.from, args.labels)?;
     if !args.allow_training_data && Seen::by(checkpoint.origin()).contains(&gold) {
         return Err(Failure::configuration(format!(
             "{} was trained on {}: its score there says nothing; measure on another file, or insist with \
              --allow-training-data",
             checkpoint.name(),
-            gold.path.display()
+            gold.corpus.path.display()
         )));
     }
-    warn_of_unknown(&gold, &checkpoint, args.labels);
-    let predictions =
-        args.predictions.as_deref().map(|path| begin_predictions(path, args).map(|file| (path, file))).transpose()?;
-    let found = predict(args, &gold, &checkpoint)?;
-    if let Some((path, mut file)) = predictions {
-        let text = columns(&gold.documents, &found);
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.finish());
-        written.map_err(|error| write_failure(path, error))?;
-    }
-    let evaluation = evaluate(args, &gold, &checkpoint, &found).map_err(|error| Failure::new(Exit::Internal, error))?;
-    let text = if args.json {
-        serde_json::to_string_pretty(&evaluation).map_err(|error| Failure::new(Exit::Internal, error))? + "\n"
-    } else {
-        page(&evaluation, args.errors)
-    };
-    Ok(terminal::print(&text))
+    let known = checkpoint.labels().entity_types().iter().map(|name| args.labels.name_of(name).to_owned());
+    gold.keep(&known.collect::<Vec<_>>(), "the model does not know them")?;
+    Ok(gold)
 }
 
 /// A file for the predictions, in place of nothing that it was not told to replace, and never of what is read.
@@ -108,7 +125,7 @@ fn begin_predictions(path: &Path, args: &EvaluateArgs) -> Result<WholeFile, Fail
         (Ok(path), Ok(read)) => path.starts_with(read),
         _ => false,
     };
-    if within(&args.gold) || args.model.as_deref().is_some_and(within) {
+    if args.gold.iter().any(|corpus| within(&corpus.path)) || args.model.as_deref().is_some_and(within) {
         return Err(Failure::configuration(format!(
             "{}: is read by this command; choose another file",
             path.display()
@@ -128,14 +145,8 @@ fn write_failure(path: &Path, error: io::Error) -> Failure {
     Failure::new(Exit::Transient, anyhow::Error::new(error).context(format!("cannot write {}", path.display())))
 }
 
-fn warn_of_unknown(gold: &Gold, checkpoint: &Checkpoint, labels: Labels) {
-    let known: BTreeSet<&str> = checkpoint.labels().entity_types().iter().map(|name| labels.name_of(name)).collect();
-    for category in categories(&gold.documents).iter().filter(|category| !known.contains(category.as_str())) {
-        tracing::warn!("{category} is unknown to the model: every mention of it counts as missed");
-    }
-}
-
-/// The documents with what the model finds in them: read and tagged by the stages of a run.
+/// The documents with what the model finds in them of the types that the corpus annotates: read and tagged by the stages
+/// of a run.
 fn predict(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Result<Vec<AnnotatedDocument>, Failure> {
     let device = DeviceConfig::check(args.device.clone());
     let (_, tag) = device::start(&device, checkpoint, args.aggregation, args.decode)?;
@@ -161,8 +172,11 @@ fn predict(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Result<
             returned(&passages, tagged(texts.into_iter(), tokenizer, tag, device.threads)?, &gold.documents)
         }
     };
-    // A model of four categories can be measured on one.
-    found.iter_mut().for_each(|document| args.labels.apply(document));
+    for document in &mut found {
+        // A model of four categories can be measured on one.
+        args.labels.apply(document);
+        document.mentions.retain(|mention| gold.types.contains(&mention.category));
+    }
     Ok(found)
 }
 
@@ -234,7 +248,7 @@ fn evaluate(
     Ok(Evaluation {
         model: checkpoint.name(),
         model_fingerprint: checkpoint.fingerprint().to_owned(),
-        gold: gold.path.display().to_string(),
+        gold: gold.corpus.path.display().to_string(),
         gold_sha256: gold.sha256.clone(),
         documents: gold.documents.len(),
         sentences: gold.sentences(),
@@ -300,6 +314,30 @@ fn page(evaluation: &Evaluation, shown: usize) -> String {
     let table = &evaluation.single_tokens;
     let _ = writeln!(text, "\nsingle tokens (as NeMo's report; not comparable with entity scores)\n{table}\n");
     errors_page(&mut text, &evaluation.errors, shown);
+    text
+}
+
+/// One table over several corpora.
+fn comparison(evaluations: &[Evaluation]) -> String {
+    let mut text = format!(
+        "{}: strict F1 of entities (conlleval, seqeval's default), and of places in the text where a corpus has its own\n\n\
+         {:30} {:16} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
+        evaluations[0].model, "corpus", "type", "precision", "recall", "F1", "places F1", "mentions"
+    );
+    for Evaluation { gold, entities, spans_strict, .. } in evaluations {
+        let name = Path::new(gold).file_name().unwrap_or_default().to_string_lossy();
+        let types = entities.categories.iter().map(|(kind, score)| {
+            (kind.as_str(), score, spans_strict.as_ref().and_then(|spans| spans.categories.get(kind)))
+        });
+        let all = ("all (micro)", &entities.micro, spans_strict.as_ref().map(|spans| &spans.micro));
+        for (kind, score, places) in types.chain((entities.categories.len() > 1).then_some(all)) {
+            let places = places.map_or_else(|| "–".to_owned(), |places| format!("{:.4}", places.f1));
+            let Score { precision, recall, f1, support } = score;
+            let _ = writeln!(text, "{name:30} {kind:16} {precision:9.4} {recall:9.4} {f1:9.4} {places:>9} {support:9}");
+        }
+    }
+    let mean = evaluations.iter().map(|one| one.entities.micro.f1).sum::<f64>() / evaluations.len() as f64;
+    let _ = writeln!(text, "\nmean of the corpora's micro F1: {mean:.4}");
     text
 }
 

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
 
 use pubtag_corpus::Format;
 use pubtag_ner::train::{Example, TrainConfig, TrainState, fine_tune};
 use pubtag_ner::{Aggregation, Checkpoint, Decoder, Decoding};
-use pubtag_schemas::AnnotatedDocument;
 use pubtag_tokenize::{TokenizeError, WindowTokenizer};
 
 use crate::cli::{ClassWeights, TrainArgs};
@@ -18,7 +16,8 @@ use crate::figures::grouped;
 use crate::processors::physical_cores;
 use crate::terminal;
 use crate::training::card::{DataFile, RECORD, Record, command_line, program};
-use crate::training::examples::{TrainingSet, unlabelled};
+use crate::training::corpus_arg::CorpusArg;
+use crate::training::examples::{Reading, TrainingSet, unlabelled};
 use crate::training::gold::{Gold, Labels, categories};
 use crate::training::metrics::{METRICS, Metrics};
 use crate::training::monitor::{Development, Watch};
@@ -34,23 +33,26 @@ use crate::training::predict::{Tokenized, tokenizer};
 pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure> {
     let threads = args.threads.unwrap_or_else(physical_cores);
     use_threads(threads)?;
+    args.dev.iter().try_for_each(|corpus| corpus.refuse_weight("--dev"))?;
     let train = read_all(&args.train, args.from, args.labels)?;
-    let dev = read_all(&args.dev, args.from, args.labels)?;
+    let mut dev = read_all(&args.dev, args.from, args.labels)?;
     refuse_shared(&train, &dev)?;
-    let names = categories(train.iter().flat_map(|gold| &gold.documents));
+    let names = types(&train)?;
+    dev.iter_mut().try_for_each(|gold| gold.keep(&names, "no --train corpus annotates them"))?;
 
-    let read = args.train.iter().chain(&args.dev).chain([&args.base]).map(PathBuf::as_path);
-    let draft = Draft::begin(&args.output, args.overwrite, &read.collect::<Vec<_>>())?;
+    let corpora = args.train.iter().chain(&args.dev).map(|corpus| corpus.path.as_path());
+    let read: Vec<_> = corpora.chain([args.base.as_path()]).collect();
+    let draft = Draft::begin(&args.output, args.overwrite, &read)?;
     let base_weights = args.base.join("model.safetensors");
     let base_sha256 = sha256(&std::fs::read(&base_weights).map_err(|error| {
         let error = anyhow::Error::new(error).context(format!("cannot read {}", base_weights.display()));
         Failure::new(Exit::Configuration, error)
     })?);
-    let checkpoint = draft.base(&args.base, &names, args.seed)?;
+    let checkpoint = draft.base(&args.base, &names, args.tagging_context(), args.seed)?;
     let tokenizer = tokenizer(&checkpoint)?;
-    let development = (!dev.is_empty()).then(|| development(&dev, args, &checkpoint, &tokenizer)).transpose()?;
-    let scored: Vec<Example> =
-        development.iter().flat_map(|set| set.tokenized.windows.iter().flat_map(|one| unlabelled(one))).collect();
+    let development = development(&dev, args, &checkpoint, &tokenizer)?;
+    let windows = development.iter().flat_map(|corpus| &corpus.tokenized.windows);
+    let scored: Vec<Example> = windows.flat_map(|windows| unlabelled(windows)).collect();
 
     let mut record = Record {
         program: program(),
@@ -60,6 +62,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
         train: train.iter().map(DataFile::from).collect(),
         dev: dev.iter().map(DataFile::from).collect(),
         labels: names,
+        context_words: args.tagging_context(),
         settings: args,
         threads: threads.get(),
         epochs: &[],
@@ -67,14 +70,16 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     let label = run_label(&record)?;
     let state = draft.state(&label);
     let metrics = open_metrics(&draft, state.as_ref())?;
-    let mut watch = Watch::new(development, metrics, (draft.state_path(), label), quiet);
+    let name = args.output.file_name().unwrap_or_default().to_string_lossy();
+    let report = |metrics: &Metrics| draft.write(REPORT, html(&record, metrics, &name).as_bytes());
+    let mut watch = Watch::new(development, metrics, (draft.state_path(), label), &report, quiet);
     let weights = learn(args, &train, &checkpoint, &tokenizer, (&scored, state), &mut watch)?;
 
-    let epochs = watch.metrics.epochs();
+    let metrics = watch.metrics;
+    report(&metrics)?;
+    let epochs = metrics.epochs();
     record.epochs = &epochs;
-    let name = args.output.file_name().unwrap_or_default().to_string_lossy();
     draft.write("README.md", record.card(&name).as_bytes())?;
-    draft.write(REPORT, html(&record, &watch.metrics, &name).as_bytes())?;
     let json = serde_json::to_vec_pretty(&record).map_err(|error| Failure::new(Exit::Internal, error))?;
     draft.write(RECORD, &json)?;
     draft.finish(&weights, args.dtype)?;
@@ -87,16 +92,16 @@ fn learn(
     checkpoint: &Checkpoint,
     tokenizer: &WindowTokenizer,
     (scored, state): (&[Example], Option<TrainState>),
-    watch: &mut Watch,
+    watch: &mut Watch<'_>,
 ) -> Result<Vec<u8>, Failure> {
-    let documents: Vec<AnnotatedDocument> = train.iter().flat_map(|gold| gold.documents.clone()).collect();
-    let set = TrainingSet::new(&by_sentences(&documents, || args.context_words), &documents);
     let labels = checkpoint.labels();
+    let set = TrainingSet::new(train, labels);
+    let reading =
+        Reading { context: args.context_words, label_tokens: args.label_tokens, replaced: args.replace_mentions };
     let examples = |epoch: usize| {
         let seed = args.seed.wrapping_mul(1_000_003).wrapping_add(epoch as u64);
-        set.examples(tokenizer, labels, args.label_tokens, args.replace_mentions, seed)
+        set.examples(tokenizer, reading, seed)
     };
-    // A text that the tokenizer refuses shows before the first step; what replaces its mentions comes from such texts.
     let first = examples(0).map_err(|error: TokenizeError| Failure::new(error.kind(), error))?;
     let tokens: usize = first.iter().map(|example| example.ids.len()).sum();
     tracing::info!("{} windows with {} tokens, {} to score by", first.len(), grouped(tokens as u64), scored.len());
@@ -113,9 +118,21 @@ fn learn(
         patience: args.patience,
         seed: args.seed,
     };
-    let mut of_epoch = |epoch| examples(epoch).unwrap_or_default();
+    let mut of_epoch = |epoch| examples(epoch).map_err(Into::into);
     let device = args.device.choose().map_err(of_model)?[0];
     fine_tune(checkpoint, &mut of_epoch, scored, &config, state, device, watch).map_err(of_model)
+}
+
+/// The types of all corpora, sorted; each needs a mention to learn from.
+fn types(train: &[Gold]) -> Result<Vec<String>, Failure> {
+    let annotated: BTreeSet<&String> = train.iter().flat_map(|gold| &gold.types).collect();
+    let met = categories(train.iter().flat_map(|gold| &gold.documents));
+    match annotated.iter().find(|name| !met.contains(name)) {
+        Some(name) => Err(Failure::configuration(format!(
+            "no --train corpus has a mention of {name}; remove it from types=, or map= a category to it"
+        ))),
+        None => Ok(annotated.into_iter().cloned().collect()),
+    }
 }
 
 /// `all / (labels · occurrences)` for each label, as NeMo weighs them; 1 for a label that never occurs.
@@ -129,14 +146,18 @@ fn balanced(examples: &[Example], labels: usize) -> Vec<f32> {
     counts.iter().map(|count| weight(count) as f32).collect()
 }
 
-fn read_all(paths: &[PathBuf], from: Option<Format>, labels: Labels) -> Result<Vec<Gold>, Failure> {
-    let read = |path: &PathBuf| {
-        let gold = Gold::read(path, from, labels)?;
-        let (sentences, mentions) = (gold.sentences(), gold.mentions());
-        tracing::info!("{} ({}): {sentences} sentences, {mentions} mentions", path.display(), gold.format);
+fn read_all(corpora: &[CorpusArg], from: Option<Format>, labels: Labels) -> Result<Vec<Gold>, Failure> {
+    let read = |corpus: &CorpusArg| {
+        let gold = Gold::read(corpus, from, labels)?;
+        let (sentences, mentions, types) = (gold.sentences(), gold.mentions(), gold.types.join(", "));
+        tracing::info!(
+            "{} ({}): {sentences} sentences, {mentions} mentions of {types}",
+            corpus.path.display(),
+            gold.format
+        );
         Ok(gold)
     };
-    paths.iter().map(read).collect()
+    corpora.iter().map(read).collect()
 }
 
 /// A model must not be chosen by what it learnt.
@@ -145,7 +166,7 @@ fn refuse_shared(train: &[Gold], dev: &[Gold]) -> Result<(), Failure> {
     match dev.iter().find(|gold| gold.sha256.as_ref().is_some_and(|sha256| learnt.contains(sha256))) {
         Some(gold) => Err(Failure::configuration(format!(
             "{} is named as --train and as --dev: the best epoch would be chosen by what it learnt",
-            gold.path.display()
+            gold.corpus.path.display()
         ))),
         None => Ok(()),
     }
@@ -156,12 +177,23 @@ fn development(
     args: &TrainArgs,
     checkpoint: &Checkpoint,
     tokenizer: &WindowTokenizer,
-) -> Result<Development, Failure> {
-    let documents: Vec<AnnotatedDocument> = dev.iter().flat_map(|gold| gold.documents.clone()).collect();
-    let passages = by_sentences(&documents, || args.context_words);
-    let tokenized = Tokenized::new(passages, tokenizer).map_err(|error| Failure::new(error.kind(), error))?;
-    let decoder = Decoder::new(checkpoint.labels().clone(), Aggregation::First, Decoding::Viterbi);
-    Ok(Development { documents, tokenized, decoder })
+) -> Result<Vec<Development>, Failure> {
+    let corpus = |(gold, name): (&Gold, String)| {
+        let passages = by_sentences(&gold.documents, || args.tagging_context());
+        let tokenized = Tokenized::new(passages, tokenizer).map_err(|error| Failure::new(error.kind(), error))?;
+        let decoder = Decoder::new(checkpoint.labels().clone(), Aggregation::First, Decoding::Viterbi);
+        let (documents, types) = (gold.documents.clone(), gold.types.clone());
+        Ok(Development { name, documents, types, tokenized, decoder })
+    };
+    dev.iter().zip(short_names(dev)).map(corpus).collect()
+}
+
+/// What corpora are called in tables: their files' names without extension, or more of their paths where those are alike.
+fn short_names(corpora: &[Gold]) -> Vec<String> {
+    let stem = |gold: &Gold| gold.corpus.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let stems: Vec<String> = corpora.iter().map(stem).collect();
+    let different = stems.iter().collect::<BTreeSet<_>>().len() == stems.len();
+    if different { stems } else { corpora.iter().map(|gold| DataFile::from(gold).name).collect() }
 }
 
 /// What tells a run from every other: data, base, settings and threads, by their hash.

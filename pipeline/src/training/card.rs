@@ -16,6 +16,9 @@ pub(crate) const RECORD: &str = "training.json";
 pub(crate) struct DataFile {
     pub(crate) name: String,
     pub(crate) sha256: Option<String>,
+    /// The types that it annotates.
+    #[serde(default)]
+    pub(crate) types: Vec<String>,
     pub(crate) sentences: usize,
     pub(crate) mentions: usize,
 }
@@ -23,11 +26,12 @@ pub(crate) struct DataFile {
 impl From<&Gold> for DataFile {
     fn from(gold: &Gold) -> Self {
         // Corpora call their files `train.tsv`: the folder tells them apart.
-        let parts: Vec<_> = gold.path.components().rev().take(3).collect();
+        let parts: Vec<_> = gold.corpus.path.components().rev().take(3).collect();
         let name: Vec<_> = parts.iter().rev().map(|part| part.as_os_str().to_string_lossy()).collect();
         Self {
             name: name.join("/"),
             sha256: gold.sha256.clone(),
+            types: gold.types.clone(),
             sentences: gold.sentences(),
             mentions: gold.mentions(),
         }
@@ -46,6 +50,8 @@ pub(crate) struct Record<'a> {
     pub(crate) train: Vec<DataFile>,
     pub(crate) dev: Vec<DataFile>,
     pub(crate) labels: Vec<String>,
+    /// Words of consecutive sentences that the model reads at a time when it tags.
+    pub(crate) context_words: usize,
     pub(crate) settings: &'a TrainArgs,
     pub(crate) threads: usize,
     pub(crate) epochs: &'a [EpochLine],
@@ -81,7 +87,8 @@ impl Record<'_> {
         let table = |files: &[DataFile]| -> String {
             let row = |file: &DataFile| {
                 let sha256 = file.sha256.as_deref().unwrap_or("several files");
-                format!("| {} | {} | {} | `{sha256}` |\n", file.name, file.sentences, file.mentions)
+                let types = file.types.join(", ");
+                format!("| {} | {types} | {} | {} | `{sha256}` |\n", file.name, file.sentences, file.mentions)
             };
             files.iter().map(row).collect()
         };
@@ -90,19 +97,24 @@ impl Record<'_> {
         } else {
             format!("Chosen by (development):\n\n{HEADER}{}\n", table(&self.dev))
         };
+        let heads = self.epochs.first().map(EpochLine::heads).unwrap_or_default();
         let epochs: String = self.epochs.iter().map(|line| format!("| {} |\n", line.cells().join(" | "))).collect();
         format!(
             "---\nlibrary_name: transformers\npipeline_tag: token-classification\nlanguage: en\ntags: [pubtag, biomedical, ner]\n---\n\n\
              # {name}\n\n\
-             A token classifier ({labels}) fine-tuned by {program}.\n\n\
+             A token classifier ({labels}) fine-tuned by {program}. It reads consecutive sentences of up to {context} words at a \
+             time.\n\n\
              ## Data\n\nLearnt from:\n\n{HEADER}{train}\n{dev}\n\
              ## Made by\n\n```sh\n{command}\n```\n\n\
              on {threads} threads, from a base whose weights have the SHA-256 `{base}`. All settings are in `{RECORD}`. On one \
              machine and number of threads the command gives the same bits again.\n\n\
              ## Epochs\n\n\
-             Development figures are strict entity scores, micro-averaged, as conlleval and seqeval compute them.\n\n\
-             | {heads} |\n|---|---|---|---|---|---|\n{epochs}",
-            heads = EpochLine::HEADS.join(" | "),
+             F1 is that of strict entities, micro-averaged over types, as conlleval and seqeval compute it. The epoch with the \
+             highest mean is kept.\n\n\
+             | {heads} |\n{rule}|\n{epochs}",
+            heads = heads.join(" | "),
+            rule = "|---".repeat(heads.len()),
+            context = self.context_words,
             labels = self.labels.join(", "),
             program = self.program,
             train = table(&self.train),
@@ -114,7 +126,7 @@ impl Record<'_> {
 }
 
 /// Of a table of data files.
-const HEADER: &str = "| file | sentences | mentions | SHA-256 |\n|---|---|---|---|\n";
+const HEADER: &str = "| file | types | sentences | mentions | SHA-256 |\n|---|---|---|---|---|\n";
 
 /// The command line as it was given, for a shell.
 pub(crate) fn command_line() -> String {

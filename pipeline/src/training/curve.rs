@@ -1,4 +1,4 @@
-//! The learning curve as SVG: loss by step, and the development score by epoch beside it.
+//! The learning curve as SVG: loss by step, and the score on each development corpus by epoch beside it.
 
 use plotters::prelude::*;
 
@@ -9,7 +9,20 @@ const SIZE: (u32, u32) = (960, 340);
 /// Points of the loss curve, at most; each is the mean of the steps it stands for.
 const POINTS: usize = 240;
 
+/// Of the lines, in turn.
+const COLORS: [RGBColor; 6] = [
+    RGBColor(31, 119, 180),
+    RGBColor(214, 39, 40),
+    RGBColor(44, 160, 44),
+    RGBColor(148, 103, 189),
+    RGBColor(255, 127, 14),
+    RGBColor(23, 190, 207),
+];
+
 type Drawn<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// A line of a chart: its name and its points.
+type Series = (String, Vec<(f64, f64)>);
 
 /// Draws what a run has noted.
 ///
@@ -20,12 +33,19 @@ pub(crate) fn learning_curve(steps: &[StepLine], epochs: &[EpochLine]) -> Drawn<
     {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         let (left, right) = area.split_horizontally(SIZE.0 / 2);
-        draw(&left, "loss by step", &mean_losses(steps), false)?;
-        let scored = epochs.iter().filter_map(|line| Some((line.epoch as f64, line.development?.f1)));
-        draw(&right, "strict entity F1 on the development set by epoch", &scored.collect::<Vec<_>>(), true)?;
+        draw(&left, "loss by step", &[(String::new(), mean_losses(steps))], false)?;
+        draw(&right, "strict entity F1 by epoch, per development corpus", &scores(epochs), true)?;
         area.present()?;
     }
     Ok(svg)
+}
+
+/// A line for each development corpus: epoch and micro F1.
+fn scores(epochs: &[EpochLine]) -> Vec<Series> {
+    let corpora = epochs.first().map_or(&[][..], |line| &line.development);
+    let points =
+        |at: usize| epochs.iter().filter_map(move |line| Some((line.epoch as f64, line.development.get(at)?.micro.f1)));
+    corpora.iter().enumerate().map(|(at, score)| (score.corpus.clone(), points(at).collect())).collect()
 }
 
 /// The curve's points: step and mean loss.
@@ -41,11 +61,12 @@ fn mean_losses(steps: &[StepLine]) -> Vec<(f64, f64)> {
 fn draw(
     area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
     title: &str,
-    points: &[(f64, f64)],
+    series: &[Series],
     marked: bool,
 ) -> Drawn<()> {
-    let Some(&(last, _)) = points.last() else { return Ok(()) };
-    let values = points.iter().map(|(_, y)| *y);
+    let points = || series.iter().flat_map(|(_, points)| points);
+    let Some(last) = points().map(|(x, _)| *x).reduce(f64::max) else { return Ok(()) };
+    let values = points().map(|(_, y)| *y);
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), y| (low.min(y), high.max(y)));
     let margin = ((high - low) * 0.05).max(1e-3);
     let mut chart = ChartBuilder::on(area)
@@ -55,16 +76,32 @@ fn draw(
         .y_label_area_size(52)
         .build_cartesian_2d(0.0..last.max(1.0), low - margin..high + margin)?;
     chart.configure_mesh().x_labels(8).y_labels(8).light_line_style(TRANSPARENT).draw()?;
-    chart.draw_series(LineSeries::new(points.iter().copied(), &RGBColor(31, 119, 180)))?;
+    for (number, (name, points)) in series.iter().enumerate() {
+        let color = COLORS[number % COLORS.len()];
+        let line = chart.draw_series(LineSeries::new(points.iter().copied(), &color))?;
+        if marked {
+            line.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], color));
+            chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, color.filled())))?;
+        }
+    }
     if marked {
-        chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, RGBColor(31, 119, 180).filled())))?;
+        let position = SeriesLabelPosition::LowerRight;
+        chart
+            .configure_series_labels()
+            .position(position)
+            .background_style(WHITE.mix(0.8))
+            .border_style(BLACK)
+            .draw()?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::training::metrics::CorpusScore;
     use pubtag_corpus::score::Score;
 
     #[test]
@@ -77,19 +114,23 @@ mod tests {
             tokens: 1,
             seconds: 1.0,
         };
+        let score = |corpus: &str| CorpusScore {
+            corpus: corpus.to_owned(),
+            micro: Score { f1: 0.5, ..Score::default() },
+            types: BTreeMap::new(),
+        };
         let epoch = |epoch| EpochLine {
             epoch,
             loss: 0.1,
-            development: Some(Score { f1: 0.5, ..Score::default() }),
+            development: ["one", "two"].map(score).to_vec(),
             tokens: 1,
             seconds: 1.0,
         };
         let steps: Vec<_> = (1..1000).map(step).collect();
         let svg = learning_curve(&steps, &[epoch(1), epoch(2)]).expect("drawn");
-        assert!(
-            svg.starts_with("<svg") && svg.contains("loss by step") && svg.matches("<circle").count() == 2,
-            "{svg}"
-        );
+        assert!(svg.starts_with("<svg") && svg.contains("loss by step"), "{svg}");
+        assert_eq!(svg.matches("<circle").count(), 4, "two corpora, two epochs: {svg}");
+        assert!(["one", "two"].iter().all(|name| svg.contains(name)), "each corpus is named: {svg}");
         assert_eq!(mean_losses(&steps).len(), steps.len().div_ceil(steps.len().div_ceil(POINTS)));
         assert!(learning_curve(&[], &[]).is_ok());
     }

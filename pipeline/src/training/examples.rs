@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use pubtag_ner::train::Example;
 use pubtag_ner::{LabelSet, LabelTag};
-use pubtag_schemas::{AnnotatedDocument, TokenWindow};
+use pubtag_schemas::{Mention, TokenWindow};
 use pubtag_tokenize::{TokenizeError, WindowTokenizer};
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 
-use super::passages::Passage;
+use super::context::ContextWords;
+use super::gold::Gold;
+use super::passages::{Passage, by_sentences};
 
 /// Which tokens of a word learn its label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -28,45 +31,59 @@ pub enum LabelTokens {
 /// Places of mentions and their categories.
 type Mentions = Vec<(Range<usize>, String)>;
 
-/// Passages of a training set.
+/// How passages are cut and what is learnt from them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    /// The length of passages.
+    pub(crate) context: ContextWords,
+    pub(crate) label_tokens: LabelTokens,
+    /// The share of mentions that are replaced by others of their category (Dai and Adel, 2020).
+    pub(crate) replaced: f64,
+}
+
+/// The corpora of a run.
 #[derive(Debug)]
-pub(crate) struct TrainingSet {
-    passages: Vec<(String, Mentions)>,
+pub(crate) struct TrainingSet<'a> {
+    corpora: Vec<(&'a Gold, Arc<[u32]>)>,
+    labels: &'a LabelSet,
     /// Different mentions of each category, as they are written.
     lexicon: BTreeMap<String, Vec<String>>,
 }
 
-impl TrainingSet {
-    pub(crate) fn new(passages: &[Passage], documents: &[AnnotatedDocument]) -> Self {
-        let passages: Vec<_> =
-            passages.iter().map(|passage| (passage.text.clone(), passage.mentions(documents))).collect();
+impl<'a> TrainingSet<'a> {
+    pub(crate) fn new(corpora: &'a [Gold], labels: &'a LabelSet) -> Self {
         let mut lexicon: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for (text, mentions) in &passages {
-            for (bytes, category) in mentions {
-                lexicon.entry(category.clone()).or_default().insert(text[bytes.clone()].to_owned());
+        for document in corpora.iter().flat_map(|gold| &gold.documents) {
+            for Mention { bytes, category, .. } in &document.mentions {
+                lexicon.entry(category.clone()).or_default().insert(document.text[bytes.clone()].to_owned());
             }
         }
         let lexicon = lexicon.into_iter().map(|(category, mentions)| (category, mentions.into_iter().collect()));
-        Self { lexicon: lexicon.collect(), passages }
+        let corpora = corpora.iter().map(|gold| (gold, unannotated(labels, &gold.types)));
+        Self { corpora: corpora.collect(), labels, lexicon: lexicon.collect() }
     }
 
-    /// The examples of an epoch. With a share above 0, so many mentions are replaced by others of their category (Dai
-    /// and Adel, 2020), by random numbers of this seed.
+    /// The examples of an epoch, by random numbers of this seed.
     pub(crate) fn examples(
         &self,
         tokenizer: &WindowTokenizer,
-        labels: &LabelSet,
-        label_tokens: LabelTokens,
-        replaced: f64,
+        reading: Reading,
         seed: u64,
     ) -> Result<Vec<Example>, TokenizeError> {
         let mut random = StdRng::seed_from_u64(seed);
-        let mut examples = Vec::with_capacity(self.passages.len());
-        for (text, mentions) in &self.passages {
-            let varied = (replaced > 0.0).then(|| self.vary(text, mentions, replaced, &mut random));
-            let (text, mentions) = varied.as_ref().map_or((text, mentions), |(text, mentions)| (text, mentions));
-            let windows = tokenizer.tokenize(text, &[])?.windows;
-            examples.extend(windows.into_iter().map(|window| example(window, mentions, labels, label_tokens)));
+        let mut examples = Vec::new();
+        for (gold, unannotated) in &self.corpora {
+            for passage in passages(gold, reading.context, &mut random) {
+                let mut text = passage.text.clone();
+                let mut mentions = passage.mentions(&gold.documents);
+                if reading.replaced > 0.0 {
+                    (text, mentions) = self.vary(&text, &mentions, reading.replaced, &mut random);
+                }
+                for window in tokenizer.tokenize(&text, &[])?.windows {
+                    let targets = targets(&window, &mentions, self.labels, reading.label_tokens);
+                    examples.push(Example { ids: window.ids, targets, unannotated: unannotated.clone() });
+                }
+            }
         }
         Ok(examples)
     }
@@ -86,12 +103,48 @@ impl TrainingSet {
     }
 }
 
-/// The examples of passages that are only scored: nothing in them is learnt.
-pub(crate) fn unlabelled(windows: &[TokenWindow]) -> impl Iterator<Item = Example> {
-    windows.iter().map(|window| Example { ids: window.ids.clone(), targets: vec![None; window.ids.len()] })
+/// The passages of a corpus in an epoch: all of them as often as its weight says, cut anew each time, and of a fraction
+/// that share.
+fn passages(gold: &Gold, context: ContextWords, random: &mut StdRng) -> Vec<Passage> {
+    let mut all = Vec::new();
+    let mut left = gold.corpus.weight;
+    while left > 0.0 {
+        let mut passages = by_sentences(&gold.documents, || context.draw(random));
+        if left < 1.0 {
+            passages.shuffle(random);
+            passages.truncate((passages.len() as f64 * left).ceil() as usize);
+        }
+        all.append(&mut passages);
+        left -= 1.0;
+    }
+    all
 }
 
-fn example(window: TokenWindow, mentions: &Mentions, labels: &LabelSet, label_tokens: LabelTokens) -> Example {
+/// The labels of types that are not among these.
+fn unannotated(labels: &LabelSet, types: &[String]) -> Arc<[u32]> {
+    let missing = |tag: &LabelTag| match tag {
+        LabelTag::Outside => false,
+        LabelTag::Begin(kind) | LabelTag::Inside(kind) => !types.contains(&labels.entity_types()[*kind]),
+    };
+    (0_u32..).zip(labels.tags()).filter(|(_, tag)| missing(tag)).map(|(label, _)| label).collect()
+}
+
+/// The examples of passages that are only scored: nothing in them is learnt.
+pub(crate) fn unlabelled(windows: &[TokenWindow]) -> impl Iterator<Item = Example> {
+    windows.iter().map(|window| Example {
+        ids: window.ids.clone(),
+        targets: vec![None; window.ids.len()],
+        unannotated: [].into(),
+    })
+}
+
+/// What each token of a window is to learn.
+fn targets(
+    window: &TokenWindow,
+    mentions: &Mentions,
+    labels: &LabelSet,
+    label_tokens: LabelTokens,
+) -> Vec<Option<u32>> {
     let mut targets = vec![None; window.ids.len()];
     let mut at = 0;
     while at < window.spans.len() {
@@ -109,7 +162,7 @@ fn example(window: TokenWindow, mentions: &Mentions, labels: &LabelSet, label_to
         }
         at = end;
     }
-    Example { ids: window.ids, targets }
+    targets
 }
 
 /// The tag of a word, and that of a token inside it.

@@ -1,12 +1,13 @@
 //! Annotated corpora, read whole: they are small.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use pubtag_corpus::{Corpus, CorpusError, Format, Item, Remarks, TagOptions, open, segment};
 use pubtag_schemas::AnnotatedDocument;
 use serde::Serialize;
 
+use super::corpus_arg::CorpusArg;
 use crate::commands::corpus::log_remarks;
 use crate::digest;
 use crate::exit::{Exit, Failure};
@@ -50,10 +51,13 @@ pub(crate) fn is_ncbi(category: &str) -> bool {
 /// A corpus file, read and cut into sentences and tokens.
 #[derive(Debug)]
 pub(crate) struct Gold {
-    pub(crate) path: PathBuf,
+    /// The file, and what its categories are.
+    pub(crate) corpus: CorpusArg,
     pub(crate) format: Format,
     /// SHA-256 of the file in hex; `None` for a corpus of several files.
     pub(crate) sha256: Option<String>,
+    /// The types that the corpus annotates, sorted.
+    pub(crate) types: Vec<String>,
     pub(crate) documents: Vec<AnnotatedDocument>,
 }
 
@@ -62,28 +66,59 @@ impl Gold {
     ///
     /// # Errors
     /// It cannot be read, is of no known format, or no mention is in it.
-    pub(crate) fn read(path: &Path, from: Option<Format>, labels: Labels) -> Result<Self, Failure> {
+    pub(crate) fn read(corpus: &CorpusArg, from: Option<Format>, labels: Labels) -> Result<Self, Failure> {
+        let path = corpus.path.as_path();
         let failure = |error: CorpusError| Failure::new(Exit::Data, error);
         let Corpus { format, documents } = open(path, from, &TagOptions::default()).map_err(failure)?;
         let mut remarks = Remarks::default();
-        let mut gold = Self { path: path.to_owned(), format, sha256: sha256(path)?, documents: Vec::new() };
+        let mut gold =
+            Self { corpus: corpus.clone(), format, sha256: sha256(path)?, types: Vec::new(), documents: Vec::new() };
         for item in documents {
             match item.map_err(failure)? {
                 Item::Remark(remark) => remarks.add(remark),
                 Item::Document(_, document) => {
                     let mut document = segment(&document).into_owned();
                     labels.apply(&mut document);
+                    corpus.apply(&mut document);
                     gold.documents.push(document);
                 }
             }
         }
         log_remarks(&remarks);
         if gold.mentions() == 0 {
-            let message =
-                format!("{} holds no mention: there is nothing to learn from or to measure by", path.display());
+            let of_types = corpus.types.as_ref().map_or_else(String::new, |types| format!(" of {}", types.join(", ")));
+            let message = format!(
+                "{} holds no mention{of_types}: there is nothing to learn from or to measure by",
+                path.display()
+            );
             return Err(Failure::new(Exit::Data, anyhow::Error::msg(message)));
         }
+        gold.types = corpus.types.clone().unwrap_or_else(|| categories(&gold.documents));
+        gold.types.sort_unstable();
         Ok(gold)
+    }
+
+    /// Leaves out the mentions of types that are not among these, and says why.
+    ///
+    /// # Errors
+    /// No mention is left.
+    pub(crate) fn keep(&mut self, types: &[String], why: &str) -> Result<(), Failure> {
+        let path = self.corpus.path.display();
+        let others: Vec<&str> = self.types.iter().filter(|name| !types.contains(name)).map(String::as_str).collect();
+        if !others.is_empty() {
+            tracing::warn!("{path}: not scored, because {why}: {}", others.join(", "));
+        }
+        for document in &mut self.documents {
+            document.mentions.retain(|mention| types.contains(&mention.category));
+        }
+        if self.mentions() == 0 {
+            let types = types.join(", ");
+            return Err(Failure::configuration(format!(
+                "{path} has no mention of {types}: there is nothing to score; rename its categories with map="
+            )));
+        }
+        self.types.retain(|name| types.contains(name));
+        Ok(())
     }
 
     /// How many mentions there are.

@@ -1,5 +1,6 @@
 //! The record of a run as it goes: one JSON object a line, of each step and of each epoch.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -24,42 +25,67 @@ pub(crate) struct StepLine {
 }
 
 /// What an epoch came to.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct EpochLine {
     /// From 1.
     pub(crate) epoch: usize,
     /// Mean loss of its steps.
     pub(crate) loss: f64,
-    /// On the development set, if there is one.
-    pub(crate) development: Option<Score>,
+    /// On each development corpus.
+    pub(crate) development: Vec<CorpusScore>,
     /// Tokens learnt from, special tokens included.
     pub(crate) tokens: usize,
     /// Spent on its steps.
     pub(crate) seconds: f64,
 }
 
+/// Strict entity scores on a development corpus, as conlleval and seqeval's default compute them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CorpusScore {
+    pub(crate) corpus: String,
+    /// Over all types that the corpus annotates.
+    pub(crate) micro: Score,
+    /// Of each type.
+    pub(crate) types: BTreeMap<String, Score>,
+}
+
 impl EpochLine {
+    /// What epochs are compared by: the mean of the corpora's micro-averaged F1, so that a large corpus does not outvote
+    /// the others. `None` without a development corpus.
+    pub(crate) fn mean_f1(&self) -> Option<f64> {
+        let sum: f64 = self.development.iter().map(|score| score.micro.f1).sum();
+        (!self.development.is_empty()).then(|| sum / self.development.len() as f64)
+    }
+
     /// What [`cells`](Self::cells) are.
-    pub(crate) const HEADS: [&str; 6] = ["epoch", "loss", "dev precision", "dev recall", "dev F1", "tokens/s"];
+    pub(crate) fn heads(&self) -> Vec<String> {
+        let corpora = self.development.iter().map(|score| format!("{} F1", score.corpus));
+        let mean = (self.development.len() > 1).then(|| "mean F1".to_owned());
+        ["epoch".to_owned(), "loss".to_owned()]
+            .into_iter()
+            .chain(corpora)
+            .chain(mean)
+            .chain(["tokens/s".to_owned()])
+            .collect()
+    }
 
     /// The line of a table.
-    pub(crate) fn cells(&self) -> [String; 6] {
-        let score = |of: fn(&Score) -> f64| {
-            self.development.as_ref().map_or_else(|| "–".to_owned(), |score| format!("{:.4}", of(score)))
-        };
-        [
-            self.epoch.to_string(),
-            format!("{:.4}", self.loss),
-            score(|score| score.precision),
-            score(|score| score.recall),
-            score(|score| score.f1),
-            format!("{:.0}", self.tokens as f64 / self.seconds.max(1e-9)),
-        ]
+    pub(crate) fn cells(&self) -> Vec<String> {
+        let f1 = |f1: f64| format!("{f1:.4}");
+        let corpora = self.development.iter().map(|score| f1(score.micro.f1));
+        let mean = self.mean_f1().filter(|_| self.development.len() > 1).map(f1);
+        let rate = format!("{:.0}", self.tokens as f64 / self.seconds.max(1e-9));
+        [self.epoch.to_string(), format!("{:.4}", self.loss)]
+            .into_iter()
+            .chain(corpora)
+            .chain(mean)
+            .chain([rate])
+            .collect()
     }
 }
 
 /// A line of the file.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Line {
     Step(StepLine),
@@ -93,13 +119,17 @@ impl Metrics {
     /// # Errors
     /// The file cannot be written.
     pub(crate) fn write(&mut self, line: Line) -> io::Result<()> {
+        let json = serde_json::to_string(&line)?;
         self.lines.push(line);
-        writeln!(self.file, "{}", serde_json::to_string(&line)?)
+        writeln!(self.file, "{json}")
     }
 
     /// Every epoch so far.
     pub(crate) fn epochs(&self) -> Vec<EpochLine> {
-        self.lines.iter().filter_map(|line| if let Line::Epoch(line) = line { Some(*line) } else { None }).collect()
+        self.lines
+            .iter()
+            .filter_map(|line| if let Line::Epoch(line) = line { Some(line.clone()) } else { None })
+            .collect()
     }
 
     /// Every step so far.

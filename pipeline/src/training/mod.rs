@@ -6,6 +6,8 @@
 //! ```
 
 pub(crate) mod card;
+pub(crate) mod context;
+pub(crate) mod corpus_arg;
 pub(crate) mod curve;
 pub(crate) mod examples;
 pub(crate) mod gold;

@@ -4,42 +4,59 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pubtag_corpus::score::Score;
+use pubtag_corpus::score::Scores;
 use pubtag_corpus::score::tags::{self, Mode};
 use pubtag_ner::train::{Monitor, StepReport, TrainState, Verdict};
 use pubtag_ner::{Decoder, Logits, NerError};
 use pubtag_schemas::AnnotatedDocument;
 
-use super::metrics::{EpochLine, Line, Metrics, StepLine};
+use super::metrics::{CorpusScore, EpochLine, Line, Metrics, StepLine};
 use super::passages;
 use super::predict::Tokenized;
+use crate::exit::Failure;
 use crate::figures::{grouped, human_time};
 use crate::terminal;
 
 /// Where there is no terminal, at most one line in this time.
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
-/// The development set: what the epochs of a run are scored by.
+/// A development corpus: what the epochs of a run are scored by.
 pub(crate) struct Development {
+    /// What it is called in tables.
+    pub(crate) name: String,
+    /// With the mentions of these types only.
     pub(crate) documents: Vec<AnnotatedDocument>,
+    /// The types that it annotates and the model knows; others that are found in it are not counted.
+    pub(crate) types: Vec<String>,
     pub(crate) tokenized: Tokenized,
     pub(crate) decoder: Decoder,
 }
 
 impl Development {
-    /// The strict entity score over all categories (micro average), as seqeval's default and conlleval compute it.
-    fn score(&self, logits: &[Logits]) -> Score {
-        let found = self.tokenized.decode(&self.documents, &self.decoder, &mut logits.iter().flat_map(Logits::rows));
+    /// Scores what the model says of its windows.
+    fn score(&self, logits: &[Logits]) -> CorpusScore {
+        let mut found =
+            self.tokenized.decode(&self.documents, &self.decoder, &mut logits.iter().flat_map(Logits::rows));
+        for document in &mut found {
+            document.mentions.retain(|mention| self.types.contains(&mention.category));
+        }
         let scores = tags::score(&passages::all_tags(&self.documents), &passages::all_tags(&found), Mode::Default);
-        scores.expect("both sides have the same tokens").micro
+        let Scores { micro, categories, .. } = scores.expect("both sides have the same tokens");
+        CorpusScore { corpus: self.name.clone(), micro, types: categories }
+    }
+
+    /// How many windows it has.
+    fn windows(&self) -> usize {
+        self.tokenized.windows.iter().map(Vec::len).sum()
     }
 }
 
 /// The watcher.
-pub(crate) struct Watch {
-    pub(crate) development: Option<Development>,
+pub(crate) struct Watch<'a> {
+    development: Vec<Development>,
     pub(crate) metrics: Metrics,
     state: (PathBuf, String),
+    report: &'a dyn Fn(&Metrics) -> Result<(), Failure>,
     bar: ProgressBar,
     on_terminal: bool,
     logged: Instant,
@@ -48,12 +65,13 @@ pub(crate) struct Watch {
     time: Duration,
 }
 
-impl Watch {
-    /// A watcher that writes metrics to a file and the state, under a label, to another.
+impl<'a> Watch<'a> {
+    /// A watcher that writes metrics to a file and the state, under a label, to another, and a report after each epoch.
     pub(crate) fn new(
-        development: Option<Development>,
+        development: Vec<Development>,
         metrics: Metrics,
         state: (PathBuf, String),
+        report: &'a dyn Fn(&Metrics) -> Result<(), Failure>,
         quiet: bool,
     ) -> Self {
         let on_terminal = terminal::stderr_is_terminal() && !quiet;
@@ -66,6 +84,7 @@ impl Watch {
             development,
             metrics,
             state,
+            report,
             bar,
             on_terminal,
             logged: Instant::now(),
@@ -87,7 +106,7 @@ impl Watch {
     }
 }
 
-impl Monitor for Watch {
+impl Monitor for Watch<'_> {
     fn step(&mut self, report: &StepReport) {
         let &StepReport { step, steps, loss, learning_rate, gradient_norm, tokens, time, .. } = report;
         self.losses.push(loss);
@@ -116,18 +135,26 @@ impl Monitor for Watch {
     }
 
     fn epoch(&mut self, epoch: usize, logits: &[Logits]) -> Verdict {
-        let development = self.development.as_ref().map(|development| development.score(logits));
+        let mut logits = logits;
+        let mut score = |corpus: &Development| {
+            let (own, others) = logits.split_at(corpus.windows());
+            logits = others;
+            corpus.score(own)
+        };
+        let development: Vec<CorpusScore> = self.development.iter().map(&mut score).collect();
         let loss = self.losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() / self.losses.len().max(1) as f64;
         let (tokens, seconds) = (self.tokens, self.time.as_secs_f64());
         let line = EpochLine { epoch: epoch + 1, loss, development, tokens, seconds };
-        let on_development = development.map_or_else(String::new, |score| {
-            format!(" · dev P {:.4} R {:.4} F1 {:.4}", score.precision, score.recall, score.f1)
-        });
-        let rate = grouped(self.tokens_per_second());
-        self.bar.suspend(|| tracing::info!("epoch {}: loss {loss:.4}{on_development} · {rate} tokens/s", epoch + 1));
+        let score = line.mean_f1().unwrap_or(0.0);
+        let said: Vec<String> =
+            line.heads().into_iter().zip(line.cells()).map(|(head, cell)| format!("{head} {cell}")).collect();
+        self.bar.suspend(|| tracing::info!("{}", said.join(" · ")));
         self.write(Line::Epoch(line));
+        if let Err(error) = (self.report)(&self.metrics) {
+            tracing::debug!("the report of this epoch is lost: {:#}", error.error);
+        }
         (self.losses, self.tokens, self.time) = (Vec::new(), 0, Duration::ZERO);
-        Verdict { score: development.map_or(0.0, |score| score.f1) }
+        Verdict { score }
     }
 
     fn keep(&mut self, state: &TrainState) -> Result<(), NerError> {

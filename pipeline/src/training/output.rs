@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pubtag_ner::train::{TrainState, to_f16, with_head};
 use pubtag_ner::{Checkpoint, LabelTag};
+use serde_json::{Value, json};
 
 use super::place::{self, CONFIG, FILES, STATE, WEIGHTS, write_failure};
 use crate::cli::SavedType;
@@ -51,8 +52,15 @@ impl Draft {
         state
     }
 
-    /// Puts the base model here, with a new head for these categories unless it has one.
-    pub(crate) fn base(&self, base: &Path, categories: &[String], seed: u64) -> Result<Checkpoint, Failure> {
+    /// Puts the base model here, with a new head for these categories unless it has one, and records how many words it
+    /// is to read at a time.
+    pub(crate) fn base(
+        &self,
+        base: &Path,
+        categories: &[String],
+        context_words: usize,
+        seed: u64,
+    ) -> Result<Checkpoint, Failure> {
         place::clear(&self.directory)?;
         let opened = Checkpoint::open(base).ok().filter(|checkpoint| has_labels(checkpoint, categories));
         if opened.is_some() {
@@ -67,6 +75,7 @@ impl Draft {
             tracing::info!("{} gets a new head for {}", base.display(), labels.join(", "));
             with_head(base, &labels, seed, &self.directory).map_err(|error| Failure::new(error.kind(), error))?;
         }
+        self.configure("pubtag", json!({ "context_words": context_words }))?;
         Checkpoint::open(&self.directory).map_err(|error| Failure::new(error.kind(), error))
     }
 
@@ -75,7 +84,7 @@ impl Draft {
         let rounded = match dtype {
             SavedType::F32 => None,
             SavedType::F16 => {
-                self.say_half()?;
+                self.configure("torch_dtype", "float16".into())?;
                 Some(to_f16(weights).map_err(|error| Failure::new(error.kind(), error))?)
             }
         };
@@ -83,13 +92,12 @@ impl Draft {
         place::finish(&self.directory, &self.target, self.overwrite)
     }
 
-    /// `config.json` names the type of the weights.
-    fn say_half(&self) -> Result<(), Failure> {
+    /// Sets a key of `config.json`.
+    fn configure(&self, key: &str, value: Value) -> Result<(), Failure> {
         let path = self.path(CONFIG);
         let text = fs::read(&path).map_err(|error| write_failure(&path, error))?;
-        let mut config: serde_json::Value =
-            serde_json::from_slice(&text).map_err(|error| Failure::new(Exit::Internal, error))?;
-        config["torch_dtype"] = "float16".into();
+        let mut config: Value = serde_json::from_slice(&text).map_err(|error| Failure::new(Exit::Internal, error))?;
+        config[key] = value;
         let text = serde_json::to_vec_pretty(&config).map_err(|error| Failure::new(Exit::Internal, error))?;
         self.write(CONFIG, &text)
     }

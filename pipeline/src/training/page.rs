@@ -1,34 +1,42 @@
 //! `report.html` of a training run.
 
 use maud::{PreEscaped, html};
+use pubtag_corpus::score::Score;
 
 use super::card::{DataFile, Record};
 use super::curve::learning_curve;
-use super::metrics::{EpochLine, Metrics};
+use super::metrics::{CorpusScore, EpochLine, Metrics};
 use crate::html::{page, table};
 
 /// The file beside the model.
 pub(crate) const REPORT: &str = "report.html";
 
-/// The page.
+/// The page; while a run goes on, of the epochs so far.
 pub(crate) fn html(record: &Record<'_>, metrics: &Metrics, name: &str) -> String {
-    const FILE_HEADS: [&str; 3] = ["file", "sentences", "mentions"];
     let epochs = metrics.epochs();
     let curve = learning_curve(&metrics.steps(), &epochs).unwrap_or_else(|error| {
         tracing::warn!("there is no learning curve in {REPORT}: {error}");
         String::new()
     });
-    let rows = |files: &[DataFile]| files.iter().map(data_row).collect::<Vec<_>>();
+    let files = |files: &[DataFile]| files.iter().map(data_row).collect::<Vec<_>>();
+    let heads = epochs.first().map(EpochLine::heads).unwrap_or_default();
     let body = html! {
         p {
             "A token classifier (" (record.labels.join(", ")) "), fine-tuned by " (record.program) " on "
-            (record.threads) " threads."
+            (record.threads) " threads. It reads up to " (record.context_words) " words at a time."
         }
         (PreEscaped(curve))
-        (table("Learnt from", FILE_HEADS, &rows(&record.train)))
-        (table("Chosen by", FILE_HEADS, &rows(&record.dev)))
-        (table("Epochs", EpochLine::HEADS, &epochs.iter().map(EpochLine::cells).collect::<Vec<_>>()))
-        p { "Development figures are strict entity scores, micro-averaged, as conlleval and seqeval compute them." }
+        (table("Epochs", &heads, &epochs.iter().map(EpochLine::cells).collect::<Vec<_>>()))
+        p {
+            "F1 is that of strict entities, micro-averaged over types, as conlleval and seqeval compute it. The epoch with "
+            "the highest mean is kept."
+        }
+        @if let Some(last) = epochs.last() {
+            @let rows: Vec<_> = last.development.iter().flat_map(type_rows).collect();
+            (table(&format!("Types after epoch {}", last.epoch), &TYPE_HEADS, &rows))
+        }
+        (table("Learnt from", &FILE_HEADS, &files(&record.train)))
+        (table("Chosen by", &FILE_HEADS, &files(&record.dev)))
         h2 { "Made by" }
         pre { (record.command) }
         pre { (serde_json::to_string_pretty(record.settings).unwrap_or_default()) }
@@ -36,6 +44,17 @@ pub(crate) fn html(record: &Record<'_>, metrics: &Metrics, name: &str) -> String
     page(name, &body)
 }
 
-fn data_row(file: &DataFile) -> [String; 3] {
-    [file.name.clone(), file.sentences.to_string(), file.mentions.to_string()]
+const FILE_HEADS: [&str; 4] = ["file", "types", "sentences", "mentions"];
+const TYPE_HEADS: [&str; 6] = ["corpus", "type", "precision", "recall", "F1", "mentions"];
+
+fn data_row(file: &DataFile) -> [String; 4] {
+    [file.name.clone(), file.types.join(", "), file.sentences.to_string(), file.mentions.to_string()]
+}
+
+fn type_rows(score: &CorpusScore) -> Vec<[String; 6]> {
+    let row = |(name, of): (&String, &Score)| {
+        let [precision, recall, f1] = [of.precision, of.recall, of.f1].map(|value| format!("{value:.4}"));
+        [score.corpus.clone(), name.clone(), precision, recall, f1, of.support.to_string()]
+    };
+    score.types.iter().map(row).collect()
 }

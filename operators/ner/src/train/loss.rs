@@ -6,43 +6,70 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::packed::index;
 
-/// Cross-entropy over the tokens that have a target: the mean, weighted by label where weights are given, as PyTorch's
-/// `CrossEntropyLoss` computes it.
+/// Added to the log-probability of a label that a token may not have: its exponential is 0 in 32 bits.
+const EXCLUDED: f32 = -1e9;
+
+/// What a token is to learn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    /// The label that its corpus gives it.
+    pub(crate) label: u32,
+    /// Labels that it may have instead, because its corpus does not annotate their types.
+    pub(crate) alternatives: &'a [u32],
+}
+
+/// The negative log-likelihood of the tokens that have a target, −log Σ p over the label and its alternatives: the mean,
+/// weighted by label where weights are given. Without alternatives, this is PyTorch's `CrossEntropyLoss`; with them, the
+/// marginal likelihood of a partially annotated sequence (Greenberg et al., 2018), token by token.
 ///
 /// `logits` is `[T, labels]`; `targets` has one entry for each of the first tokens of the run, `None` where a token does
 /// not count. At least one must count.
-pub(crate) fn cross_entropy<B: Backend>(
+pub(crate) fn negative_log_likelihood<B: Backend>(
     logits: Tensor<B, 2>,
-    targets: &[Option<u32>],
+    targets: &[Option<Target<'_>>],
     label_weights: Option<&[f32]>,
 ) -> Tensor<B, 1> {
     let device = logits.device();
-    let scored: Vec<(i32, u32)> =
+    let [_, labels] = logits.dims();
+    let scored: Vec<(i32, Target<'_>)> =
         targets.iter().enumerate().filter_map(|(token, target)| Some((index(token), (*target)?))).collect();
     let count = scored.len();
-    let ints = |values: Vec<i32>| Tensor::<B, 1, Int>::from_data(TensorData::new(values, [count]), &device);
-    let tokens = ints(scored.iter().map(|(token, _)| *token).collect());
-    let labels = ints(scored.iter().map(|(_, label)| index(*label as usize)).collect());
+    let tokens: Vec<i32> = scored.iter().map(|(token, _)| *token).collect();
+    let tokens = Tensor::<B, 1, Int>::from_data(TensorData::new(tokens, [count]), &device);
 
     let weight = |label: u32| label_weights.and_then(|weights| weights.get(label as usize)).copied().unwrap_or(1.0);
-    let weights: Vec<f32> = scored.iter().map(|(_, label)| weight(*label)).collect();
+    let weights: Vec<f32> = scored.iter().map(|(_, target)| weight(target.label)).collect();
     let total: f32 = weights.iter().sum();
     let weights = Tensor::<B, 1>::from_data(TensorData::new(weights, [count]), &device);
 
-    let log_probabilities = log_softmax(logits.select(0, tokens), 1); // [scored, labels]
-    let of_targets = log_probabilities.gather(1, labels.unsqueeze_dim(1)).squeeze_dim::<1>(1); // [scored]
-    (of_targets * weights).sum() / (-total)
+    let mut mask = vec![EXCLUDED; count * labels];
+    for (row, (_, target)) in mask.chunks_exact_mut(labels).zip(&scored) {
+        for label in std::iter::once(&target.label).chain(target.alternatives) {
+            row[*label as usize] = 0.0;
+        }
+    }
+    let mask = Tensor::<B, 2>::from_data(TensorData::new(mask, [count, labels]), &device);
+
+    let allowed = log_softmax(logits.select(0, tokens), 1) + mask; // [scored, labels]
+    let highest = allowed.clone().detach().max_dim(1); // [scored, 1]
+    let sum = (allowed - highest.clone()).exp().sum_dim(1).log() + highest; // [scored, 1]
+    (sum.squeeze_dim::<1>(1) * weights).sum() / (-total)
 }
 
 #[cfg(test)]
 mod tests {
+    use burn::backend::Autodiff;
     use burn_flex::{Flex, FlexDevice};
 
     use super::*;
 
-    fn loss(targets: &[Option<u32>], weights: Option<&[f32]>) -> f32 {
+    fn alone(label: u32) -> Option<Target<'static>> {
+        Some(Target { label, alternatives: &[] })
+    }
+
+    fn loss(targets: &[Option<Target<'_>>], weights: Option<&[f32]>) -> f32 {
         let logits = Tensor::<Flex, 2>::from_floats([[2.0, 0.0], [0.0, 1.0], [5.0, 5.0]], &FlexDevice);
-        cross_entropy(logits, targets, weights).into_scalar()
+        negative_log_likelihood(logits, targets, weights).into_scalar()
     }
 
     /// −log softmax, by hand.
@@ -52,15 +79,76 @@ mod tests {
 
     #[test]
     fn only_tokens_with_a_target_count() {
-        let both = loss(&[Some(0), Some(1), None], None);
+        let both = loss(&[alone(0), alone(1), None], None);
         assert!((both - (nll(2.0, 0.0) + nll(1.0, 0.0)) / 2.0).abs() < 1e-6, "{both}");
-        let one = loss(&[None, Some(0), None], None);
+        let one = loss(&[None, alone(0), None], None);
         assert!((one - nll(0.0, 1.0)).abs() < 1e-6, "{one}");
     }
 
     #[test]
     fn a_weighted_mean_divides_by_the_weights() {
-        let weighted = loss(&[Some(0), Some(1), None], Some(&[1.0, 3.0]));
+        let weighted = loss(&[alone(0), alone(1), None], Some(&[1.0, 3.0]));
         assert!((weighted - (nll(2.0, 0.0) + 3.0 * nll(1.0, 0.0)) / 4.0).abs() < 1e-6, "{weighted}");
+    }
+
+    #[test]
+    fn a_token_that_may_have_any_label_teaches_nothing() {
+        let any = Some(Target { label: 0, alternatives: &[1] });
+        assert!(loss(&[any, None, None], None).abs() < 1e-6);
+        let mixed = loss(&[any, alone(1), None], None);
+        assert!((mixed - nll(1.0, 0.0) / 2.0).abs() < 1e-6, "{mixed}");
+    }
+
+    /// Three tokens with four labels: one with two alternatives, one with none, one that does not count.
+    const LOGITS: [f32; 12] = [1.5, -0.5, 0.25, 2.0, -1.0, 0.75, 3.0, 0.5, 9.0, -9.0, 1.0, 0.0];
+    const TARGETS: [Option<Target<'static>>; 3] =
+        [Some(Target { label: 0, alternatives: &[1, 2] }), Some(Target { label: 2, alternatives: &[] }), None];
+    const WEIGHTS: [f32; 4] = [0.5, 1.0, 2.0, 1.0];
+
+    /// The same in 64 bits, from the formula.
+    fn by_the_formula(logits: &[f64]) -> f64 {
+        let token = |row: &[f64], target: &Target<'_>| {
+            let sum = |labels: &mut dyn Iterator<Item = usize>| labels.map(|label| row[label].exp()).sum::<f64>();
+            let own = std::iter::once(&target.label).chain(target.alternatives).map(|label| *label as usize);
+            let weight = f64::from(WEIGHTS[target.label as usize]);
+            (-weight * (sum(&mut own.clone()) / sum(&mut (0..4))).ln(), weight)
+        };
+        let tokens = logits.chunks(4).zip(&TARGETS).filter_map(|(row, target)| Some(token(row, target.as_ref()?)));
+        let (loss, weight) = tokens.fold((0.0, 0.0), |(loss, weights), (of, weight)| (loss + of, weights + weight));
+        loss / weight
+    }
+
+    #[test]
+    fn gradients_are_the_slopes_of_the_formula() {
+        type Train = Autodiff<Flex>;
+        let data = TensorData::new(LOGITS.to_vec(), [3, 4]);
+        let logits = Tensor::<Train, 2>::from_data(data, &FlexDevice).require_grad();
+        let loss = negative_log_likelihood(logits.clone(), &TARGETS, Some(&WEIGHTS));
+        let exact = LOGITS.map(f64::from);
+        assert!((f64::from(loss.clone().into_scalar()) - by_the_formula(&exact)).abs() < 1e-6);
+
+        let gradients: Vec<f32> = logits.grad(&loss.backward()).expect("a gradient").into_data().to_vec().unwrap();
+        const STEP: f64 = 1e-5;
+        for (at, gradient) in gradients.into_iter().enumerate() {
+            let moved = |by: f64| {
+                let mut logits = exact;
+                logits[at] += by;
+                by_the_formula(&logits)
+            };
+            let slope = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+            assert!((f64::from(gradient) - slope).abs() < 1e-6, "logit {at}: {gradient}, but the slope is {slope}");
+        }
+    }
+
+    #[test]
+    fn logits_far_apart_leave_the_loss_and_its_gradients_finite() {
+        type Train = Autodiff<Flex>;
+        let logits = Tensor::<Train, 2>::from_floats([[-300.0, -200.0, 300.0]], &FlexDevice).require_grad();
+        let loss = negative_log_likelihood(logits.clone(), &[Some(Target { label: 0, alternatives: &[1] })], None);
+        assert!((loss.clone().into_scalar() - 500.0).abs() < 1e-3);
+        let gradients: Vec<f32> = logits.grad(&loss.backward()).expect("a gradient").into_data().to_vec().unwrap();
+        for (gradient, expected) in gradients.iter().zip([0.0, -1.0, 1.0]) {
+            assert!((gradient - expected).abs() < 1e-5, "{gradients:?}");
+        }
     }
 }

@@ -22,4 +22,4 @@ pub use base::with_head;
 pub use config::TrainConfig;
 pub use export::to_f16;
 pub use state::TrainState;
-pub use trainer::{Example, Examples, Monitor, StepReport, Verdict, train};
+pub use trainer::{Example, Examples, ExamplesError, Monitor, StepReport, Verdict, train};

@@ -1,5 +1,6 @@
 //! The training loop.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burn::module::AutodiffModule;
@@ -11,7 +12,7 @@ use rand::seq::SliceRandom;
 
 use super::config::TrainConfig;
 use super::export::export;
-use super::loss::cross_entropy;
+use super::loss::{Target, negative_log_likelihood};
 use super::optimizer::Optimizer;
 use super::schedule::Schedule;
 use super::state::{Best, TrainState};
@@ -19,6 +20,7 @@ use crate::backend::NerBackend;
 use crate::classifier::{Logits, Padding};
 use crate::config::ModelConfig;
 use crate::kernels;
+use crate::labels::Tag;
 use crate::model::{Inputs, TokenClassification};
 use crate::packed::MicroBatch;
 use crate::{Checkpoint, NerError};
@@ -33,6 +35,17 @@ pub struct Example {
     pub ids: Vec<u32>,
     /// One entry for each id: the label that the token should get, or `None` where it does not count.
     pub targets: Vec<Option<u32>>,
+    /// Labels that a token with the target `O` may have in truth: those of the types that its corpus does not annotate.
+    pub unannotated: Arc<[u32]>,
+}
+
+impl Example {
+    /// What each token is to learn; `outside` is the label `O`.
+    fn targets(&self, outside: u32) -> impl Iterator<Item = Option<Target<'_>>> {
+        let target =
+            move |label: u32| Target { label, alternatives: if label == outside { &self.unannotated } else { &[] } };
+        self.targets.iter().map(move |label| label.map(target))
+    }
 }
 
 /// What one optimiser step did.
@@ -80,16 +93,23 @@ pub trait Monitor {
     }
 }
 
-/// Gives the examples of an epoch, counted from 0: the same ones whenever it is asked for the same epoch.
-pub type Examples<'a> = dyn FnMut(usize) -> Vec<Example> + 'a;
+/// Gives the examples of an epoch, counted from 0: the same ones whenever it is asked for the same epoch. Epochs may
+/// differ in the number of their examples.
+///
+/// # Errors
+/// Whatever keeps the examples from being made; it ends the run.
+pub type Examples<'a> = dyn FnMut(usize) -> Result<Vec<Example>, ExamplesError> + 'a;
+
+/// Why an epoch has no examples, in the words of whoever makes them.
+pub type ExamplesError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Fine-tunes a checkpoint and returns the weights of the best epoch, as a safetensors file in 32-bit floats; without
 /// development examples, those of the last epoch. With a `state`, goes on where the run that kept it was, to the same
 /// result.
 ///
 /// # Errors
-/// If the weights cannot be read or do not fit the configuration, if the loss stops being a number, or if the state does
-/// not belong to this model.
+/// If the weights cannot be read or do not fit the configuration, if the examples of an epoch cannot be made, if the loss
+/// is not finite, or if the state does not belong to this model.
 pub fn train<A>(
     checkpoint: &Checkpoint,
     examples: &mut Examples<'_>,
@@ -105,8 +125,8 @@ where
     A::Device: Default,
 {
     let shape = checkpoint.config();
-    let mut first = Some(examples(0));
-    let steps = steps(first.as_ref().map_or(0, Vec::len), config);
+    let mut examples = |epoch| examples(epoch).map_err(|source| NerError::Examples { epoch, source });
+    let steps = steps(&mut examples, config)?;
     let mut state = state.unwrap_or_default();
     let mut weights = match state.weights.is_empty() {
         true => checkpoint.read_weights()?,
@@ -118,6 +138,7 @@ where
         schedule: Schedule::new(config.learning_rate, config.warmup_share, steps),
         steps,
         step: state.step,
+        outside: outside(shape),
         shape,
         config,
         device,
@@ -125,8 +146,7 @@ where
     trainer.optimizer.restore(std::mem::take(&mut state.optimizer), device);
     while state.epochs < config.epochs.get() && !given_up(&state, config) {
         let epoch = state.epochs;
-        let batch = if epoch == 0 { first.take() } else { None };
-        trainer.epoch(epoch, &batch.unwrap_or_else(|| examples(epoch)), monitor)?;
+        trainer.epoch(epoch, &examples(epoch)?, monitor)?;
         let verdict = monitor.epoch(epoch, &trainer.score(development)?);
         state.weights = export(shape, trainer.model())?;
         if development.is_empty() || state.best.as_ref().is_none_or(|best| verdict.score > best.score) {
@@ -144,8 +164,18 @@ fn given_up(state: &TrainState, config: &TrainConfig) -> bool {
     config.patience.is_some_and(|patience| since_best >= patience.get())
 }
 
-fn steps(examples: usize, config: &TrainConfig) -> usize {
-    examples.div_ceil(config.batch_size.get()) * config.epochs.get()
+/// Steps of all epochs. The schedule needs them before the first; every epoch's examples are made once for it, so that
+/// what cannot be made shows before an hour of training.
+fn steps(
+    examples: &mut impl FnMut(usize) -> Result<Vec<Example>, NerError>,
+    config: &TrainConfig,
+) -> Result<usize, NerError> {
+    (0..config.epochs.get()).map(|epoch| Ok(examples(epoch)?.len().div_ceil(config.batch_size.get()))).sum()
+}
+
+fn outside(shape: &ModelConfig) -> u32 {
+    let label = shape.labels.tags().iter().position(|tag| *tag == Tag::Outside);
+    label.and_then(|label| u32::try_from(label).ok()).expect("a label set is checked to have an O")
 }
 
 struct Trainer<'a, A: AutodiffBackend<InnerBackend: NerBackend>> {
@@ -155,6 +185,8 @@ struct Trainer<'a, A: AutodiffBackend<InnerBackend: NerBackend>> {
     schedule: Schedule,
     steps: usize,
     step: usize,
+    /// The label `O`.
+    outside: u32,
     shape: &'a ModelConfig,
     config: &'a TrainConfig,
     device: &'a A::Device,
@@ -212,11 +244,12 @@ where
     ) -> f32 {
         let model = self.model();
         let inputs = Inputs::new(&packed(part.iter().copied()), self.shape.first_position, A::SHAPES, self.device);
-        let targets: Vec<Option<u32>> = part.iter().flat_map(|example| example.targets.iter().copied()).collect();
+        let targets: Vec<Option<Target<'_>>> = part.iter().flat_map(|example| example.targets(self.outside)).collect();
         if targets.iter().all(Option::is_none) {
             return 0.0;
         }
-        let loss = cross_entropy(model.forward(&inputs), &targets, self.config.label_weights.as_deref()) * share;
+        let weights = self.config.label_weights.as_deref();
+        let loss = negative_log_likelihood(model.forward(&inputs), &targets, weights) * share;
         let value = loss.clone().into_data().convert::<f32>().iter::<f32>().sum();
         accumulator.accumulate(model, GradientsParams::from_grads(loss.backward(), model));
         value

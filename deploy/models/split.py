@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""Split three corpora into training and development files that share no document.
+
+    python3 deploy/models/split.py CORPORA OUTPUT
+
+CORPORA holds the PubTator files of NCBI Disease (ncbi_disease/pubtator) and of AIONER (aioner/train, aioner/test).
+OUTPUT gets <corpus>-train.txt and <corpus>-dev.txt, and SHA256SUMS. Which documents of BC5CDR and BioRED are held out is
+decided by the SHA-256 of their PMID; NCBI Disease keeps its own development set. A document of a test set, by PMID or by
+text, is in no file of OUTPUT, and a document of a development file in no training file.
+"""
+import hashlib
+import pathlib
+import re
+import sys
+
+NCBI = "ncbi_disease/pubtator/NCBI{}set_corpus.txt"
+TRAIN = {
+    "ncbi": NCBI.format("train"),
+    "bc5cdr": "aioner/train/BC5CDR_TrainDev.PubTator",
+    "biored": "aioner/train/BioRED_TrainDev.PubTator",
+}
+DEV = {"ncbi": NCBI.format("develop")}
+HELD_OUT = {"bc5cdr": 100, "biored": 80}
+TEST = [NCBI.format("test"), "aioner/test/BC5CDR_Test.PubTator", "aioner/test/BioRED_Test.PubTator"]
+
+
+class Document:
+    """A record of a PubTator file: its lines, its PMID, and its text without what editions of it differ in."""
+
+    def __init__(self, record: str):
+        title, abstract = record.split("\n")[:2]
+        self.record = record
+        self.pmid, _, title = title.split("|", 2)
+        self.text = re.sub(r"\W+", "", title + abstract.split("|", 2)[2]).lower()
+
+    def rank(self) -> str:
+        return hashlib.sha256(self.pmid.encode()).hexdigest()
+
+
+def read(path: pathlib.Path) -> list[Document]:
+    records = path.read_text(encoding="utf-8").replace("\r\n", "\n").split("\n\n")
+    return [Document(record.strip("\n")) for record in records if record.strip()]
+
+
+def without(documents: list[Document], others: list[Document]) -> list[Document]:
+    pmids, texts = {other.pmid for other in others}, {other.text for other in others}
+    return [document for document in documents if document.pmid not in pmids and document.text not in texts]
+
+
+def main() -> None:
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    corpora, output = map(pathlib.Path, sys.argv[1:])
+    output.mkdir(parents=True, exist_ok=True)
+    test = [document for name in TEST for document in read(corpora / name)]
+    train = {name: without(read(corpora / path), test) for name, path in TRAIN.items()}
+    dev = {name: without(read(corpora / path), test) for name, path in DEV.items()}
+    dev |= {name: sorted(train[name], key=Document.rank)[:count] for name, count in HELD_OUT.items()}
+    held_out = [document for documents in dev.values() for document in documents]
+    files = {f"{name}-train.txt": without(documents, held_out) for name, documents in train.items()}
+    files |= {f"{name}-dev.txt": documents for name, documents in dev.items()}
+    sums = ""
+    for name, documents in sorted(files.items()):
+        text = "".join(f"{document.record}\n\n" for document in documents).encode()
+        (output / name).write_bytes(text)
+        sums += f"{hashlib.sha256(text).hexdigest()}  {name}\n"
+        print(f"{name}: {len(documents)} documents", file=sys.stderr)
+    (output / "SHA256SUMS").write_text(sums)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+//! How a corpus is named: `FILE:types=Disease,Chemical:weight=2:map=SpecificDisease=Disease`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use pubtag_schemas::AnnotatedDocument;
+use serde::{Serialize, Serializer};
+
+use crate::exit::Failure;
+
+/// A corpus and what its categories are to the model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CorpusArg {
+    /// The file, or the directory of its files.
+    pub path: PathBuf,
+    /// The types that the corpus annotates; `None` for those that its mentions have. Mentions of other types are dropped.
+    pub types: Option<Vec<String>>,
+    /// Categories and what they become, before `types` is applied. Others keep their names.
+    pub map: Vec<(String, String)>,
+    /// How often the corpus is learnt from in an epoch; of a fraction, that share of its passages, drawn anew.
+    pub weight: f64,
+}
+
+impl CorpusArg {
+    /// A corpus as it is.
+    pub(crate) fn plain(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), types: None, map: Vec::new(), weight: 1.0 }
+    }
+
+    /// Refuses a weight where nothing is learnt.
+    pub(crate) fn refuse_weight(&self, option: &str) -> Result<(), Failure> {
+        if self.weight == 1.0 {
+            return Ok(());
+        }
+        Err(Failure::configuration(format!("{option} {self}: weight= is for --train only")))
+    }
+
+    /// Renames a document's categories, and drops the mentions of types that the corpus does not annotate.
+    pub(crate) fn apply(&self, document: &mut AnnotatedDocument) {
+        for mention in &mut document.mentions {
+            if let Some((_, to)) = self.map.iter().find(|(from, _)| *from == mention.category) {
+                mention.category.clone_from(to);
+            }
+        }
+        if let Some(types) = &self.types {
+            document.mentions.retain(|mention| types.contains(&mention.category));
+        }
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let names = || value.split(',').map(str::to_owned);
+        if names().any(|name| name.is_empty()) {
+            return Err(format!("{key}= has an empty name in {value:?}"));
+        }
+        match key {
+            "types" => self.types = Some(names().collect()),
+            "weight" => {
+                let weight = value.parse().ok().filter(|weight: &f64| weight.is_finite() && *weight > 0.0);
+                self.weight = weight.ok_or_else(|| format!("weight={value} is not a number above 0"))?;
+            }
+            "map" => {
+                let pair = |name: String| {
+                    let (from, to) = name.split_once('=').filter(|(from, to)| !from.is_empty() && !to.is_empty())?;
+                    Some((from.to_owned(), to.to_owned()))
+                };
+                let pairs: Option<Vec<_>> = names().map(pair).collect();
+                self.map = pairs.ok_or_else(|| format!("map={value} is not of the form CATEGORY=TYPE,…"))?;
+            }
+            _ => return Err(format!("unknown option {key:?} of a corpus; options are types, weight and map")),
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for CorpusArg {
+    type Err = String;
+
+    /// Options are read from the end, so that a path may have colons; what exists as a file is a path.
+    fn from_str(argument: &str) -> Result<Self, String> {
+        let mut corpus = Self::plain("");
+        let mut path = argument;
+        while !Path::new(path).exists() {
+            let Some((before, option)) = path.rsplit_once(':') else { break };
+            let Some((key, value)) = option.split_once('=') else { break };
+            corpus.set(key, value)?;
+            path = before;
+        }
+        Ok(Self { path: path.into(), ..corpus })
+    }
+}
+
+impl fmt::Display for CorpusArg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some(types) = &self.types {
+            write!(f, ":types={}", types.join(","))?;
+        }
+        if self.weight != 1.0 {
+            write!(f, ":weight={}", self.weight)?;
+        }
+        let pairs: Vec<String> = self.map.iter().map(|(from, to)| format!("{from}={to}")).collect();
+        if pairs.is_empty() { Ok(()) } else { write!(f, ":map={}", pairs.join(",")) }
+    }
+}
+
+impl Serialize for CorpusArg {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_follow_the_path_in_any_order() {
+        let corpus: CorpusArg = "a/b.txt:weight=0.5:types=Disease,Gene:map=Modifier=Disease,X=Gene".parse().unwrap();
+        assert_eq!(corpus.path, Path::new("a/b.txt"));
+        assert_eq!(corpus.types.as_deref(), Some(&["Disease".to_owned(), "Gene".to_owned()][..]));
+        assert_eq!(corpus.weight, 0.5);
+        assert_eq!(corpus.map[1], ("X".to_owned(), "Gene".to_owned()));
+        assert_eq!(corpus.to_string(), "a/b.txt:types=Disease,Gene:weight=0.5:map=Modifier=Disease,X=Gene");
+        assert_eq!(corpus.to_string().parse(), Ok(corpus));
+    }
+
+    #[test]
+    fn a_path_may_have_colons_and_look_like_an_option() {
+        for path in ["C:\\data\\train.tsv", "a:b.tsv", "plain"] {
+            assert_eq!(path.parse(), Ok(CorpusArg::plain(path)));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let odd = folder.path().join("x:weight=2");
+        std::fs::write(&odd, "").unwrap();
+        let named = format!("{}:weight=3", odd.display());
+        let corpus: CorpusArg = named.parse().unwrap();
+        assert_eq!((corpus.path, corpus.weight), (odd.clone(), 3.0));
+        assert_eq!(odd.display().to_string().parse(), Ok(CorpusArg::plain(odd)));
+    }
+
+    #[test]
+    fn what_is_not_an_option_is_refused_by_name() {
+        for (argument, problem) in [
+            ("a:wieght=2", "wieght"),
+            ("a:weight=0", "weight=0"),
+            ("a:weight=NaN", "weight=NaN"),
+            ("a:types=", "empty name"),
+            ("a:types=A,,B", "empty name"),
+            ("a:map=A", "map=A"),
+        ] {
+            let error = argument.parse::<CorpusArg>().unwrap_err();
+            assert!(error.contains(problem), "{argument}: {error}");
+        }
+    }
+}
