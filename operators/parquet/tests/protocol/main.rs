@@ -7,6 +7,7 @@
 //! [`crash_points`] visits every call of a few runs; [`histories`] plays random ones against a [`model`].
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+#![expect(clippy::disallowed_methods, reason = "the rule is the program's")]
 
 #[path = "../common/mod.rs"]
 mod common;
