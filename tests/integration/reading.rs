@@ -126,34 +126,30 @@ fn evaluate_finds_in_documents_what_a_run_writes() {
     }
 }
 
-/// The largest resident set, in MiB, of a run on one document of so many bytes, and its row of `documents`. One-letter
-/// words have the most tokens that a text of its length can have.
+/// The largest resident set, in MiB, of a run on one document of so many bytes. One-letter words have the most tokens
+/// that a text of its length can have; in these the tiny model finds nothing, so that no rows are measured.
 #[cfg(target_os = "linux")]
-fn one_document(bytes: usize, options: &[&str]) -> (f64, String) {
+fn peak_of_one_document(bytes: usize, options: &[&str]) -> f64 {
     let dir = tempdir().unwrap();
     let (input, output) = (dir.path().join("one.jsonl"), dir.path().join("out"));
-    let text: String = ('a'..='z').cycle().flat_map(|letter| [letter, ' ']).take(bytes).collect();
-    fs::write(&input, format!("{}\n", json!({"id": "1", "text": text}))).unwrap();
+    fs::write(&input, format!("{}\n", json!({"id": "1", "text": "4 ".repeat(bytes / 2)}))).unwrap();
     let call = PubTag::run(PROGRAM, &[&input], &output).arg("--quiet").arg("--threads=2").arg("--text=hash");
     let peak = options.iter().fold(call, PubTag::arg).peak_mebibytes();
     let documents = read_table(&output, "documents");
-    assert_eq!(field(&documents[0], "token_count"), (bytes / 2).to_string());
-    (peak, documents[0].clone())
+    assert_eq!(field(&documents[0], "token_count"), (bytes / 2).to_string(), "all of it was read");
+    assert_eq!(field(&documents[0], "annotation_count"), "0");
+    peak
 }
 
+/// At once, the tokens of 2 MiB took 446 MiB.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_long_document_takes_a_small_multiple_of_its_text() {
     const MIB: usize = 1 << 20;
-    let (small, _) = one_document(2_000, &[]);
     for options in [&[][..], &["--context", "100"]] {
-        for (mebibytes, times) in [(2, 24), (15, 12)] {
-            let (peak, row) = one_document(mebibytes * MIB, options);
-            let windows: usize = field(&row, "window_count").parse().unwrap();
-            assert!(windows > mebibytes * MIB / 2 / 64, "all of it was read");
-            let more = peak - small;
-            eprintln!("{mebibytes} MiB {options:?}: {peak:.0} MiB, {small:.0} MiB for a short text");
-            assert!(more < (times * mebibytes) as f64, "{mebibytes} MiB of text took {more:.0} MiB {options:?}");
-        }
+        let [short, two, eight] = [2_000, 2 * MIB, 8 * MIB].map(|bytes| peak_of_one_document(bytes, options));
+        let said = format!("{short:.0} MiB for a short text, {two:.0} for 2 MiB, {eight:.0} for 8 MiB {options:?}");
+        // Pieces in flight take the same whatever the length; the text itself is held a few times.
+        assert!(two - short < 96.0 && eight - two < 16.0 * 6.0, "{said}");
     }
 }
