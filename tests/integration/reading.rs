@@ -67,7 +67,9 @@ fn a_run_reads_as_much_at_a_time_as_the_models_directory_or_the_user_says() {
     let (input, trained) = (dir.path().join("in.jsonl"), tempdir().unwrap());
     write_jsonl(&input);
     let trained = trained_with(12, trained.path());
-    let of = |name: &str, model: &Path, options: &[&str]| run(model, &input, &dir.path().join(name), options);
+    let of = |name: &str, model: &Path, options: &[&str]| {
+        run(model, &input, &dir.path().join(name), &[options, &["--abbreviations", "off"]].concat())
+    };
 
     let as_trained = of("as-trained", &trained, &[]);
     let asked = of("asked", &tiny_model(), &["--context", "12"]);

@@ -174,12 +174,14 @@ impl Encoding {
     }
 
     fn write(&mut self, records: Vec<TaggedRecord>) -> Result<Vec<Chunk>, Error> {
-        let mut rows = Rows::default();
+        let (mut rows, mut chunks) = (Rows::default(), Vec::new());
+        let mut annotate = |annotations: &[AnnotationRow]| {
+            self.annotations.write(annotations, &mut chunks).map_err(encode_error::<AnnotationRow>(&self.uri))
+        };
         for record in records {
-            rows.push(record, &self.provenance, &mut self.counts)?;
+            rows.push(record, &self.provenance, &mut self.counts, &mut annotate)?;
         }
-        let mut chunks = Vec::new();
-        self.annotations.write(&rows.annotations, &mut chunks).map_err(encode_error::<AnnotationRow>(&self.uri))?;
+        annotate(&rows.annotations)?;
         self.documents.write(&rows.documents, &mut chunks).map_err(encode_error::<DocumentRow>(&self.uri))?;
         self.rejects.write(&rows.rejects, &mut chunks).map_err(encode_error::<RejectRow>(&self.uri))?;
         Ok(chunks)

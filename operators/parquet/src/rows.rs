@@ -101,15 +101,29 @@ impl RowCounts {
     }
 }
 
+/// Annotation rows that are held at a time.
+const SLICE: usize = 4096;
+
+/// Takes annotation rows before the records that they belong to are all there.
+pub(crate) type PassOn<'a> = dyn FnMut(&[AnnotationRow]) -> Result<(), Error> + 'a;
+
 impl Rows {
     /// Adds the rows of a record.
     ///
     /// # Errors
     /// If the record breaks a rule that the stages before keep: an annotation that is not where it says, a number out of
     /// range, a record out of order.
-    pub(crate) fn push(&mut self, record: TaggedRecord, by: &Provenance, counts: &mut RowCounts) -> Result<(), Error> {
+    ///
+    /// Annotations are passed on as soon as there are [`SLICE`] of them: one long document may have as many as a file.
+    pub(crate) fn push(
+        &mut self,
+        record: TaggedRecord,
+        by: &Provenance,
+        counts: &mut RowCounts,
+        pass_on: &mut PassOn<'_>,
+    ) -> Result<(), Error> {
         match record {
-            TaggedRecord::Document(document) => self.push_document(&document, by, counts),
+            TaggedRecord::Document(document) => self.push_document(&document, by, counts, pass_on),
             TaggedRecord::Deletion(deletion) => self.push_deletion(&deletion, by, counts),
             TaggedRecord::Reject(reject) => self.push_reject(reject, by, counts),
         }
@@ -120,18 +134,23 @@ impl Rows {
         document: &TaggedDocument,
         by: &Provenance,
         counts: &mut RowCounts,
+        pass_on: &mut PassOn<'_>,
     ) -> Result<(), Error> {
         let citation = &document.citation;
         let fail = |why| broken(&citation.place, citation.doc_id.as_str(), why);
         let text_sha256 = digest::of(citation.text.as_str().as_bytes());
-        let first = self.annotations.len();
+        let mut before = None;
         let mut offsets = CharOffsets::new(citation.text.as_str());
         for annotation in &document.annotations {
             let row = annotation_row(citation, annotation, &text_sha256, &mut offsets, by).map_err(fail)?;
-            if self.annotations[first..].last().is_some_and(|before| span(before) > span(&row)) {
+            if before.replace(span(&row)).is_some_and(|before| before > span(&row)) {
                 return Err(fail(format!("annotation at byte {} stands before an earlier one", row.start_byte)));
             }
             self.annotations.push(row);
+            if self.annotations.len() >= SLICE {
+                pass_on(&self.annotations)?;
+                self.annotations.clear();
+            }
         }
         counts.annotations += document.annotations.len() as u64;
         let status = status(document);

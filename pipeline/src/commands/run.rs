@@ -32,7 +32,6 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub fn execute(args: RunArgs, quiet: bool) -> Result<u8, Failure> {
     let config = RunConfig::check(args);
     let mut record = RunRecord::new(&config);
-    record.announce(&config.output);
     let ran = tag(&config, &mut record, quiet);
     if let Err(failure) = &ran {
         record.not_started(failure);
@@ -51,6 +50,7 @@ fn tag(config: &RunConfig, record: &mut RunRecord, quiet: bool) -> Result<(), Fa
     let runtime = runtime(config.device.threads).map_err(internal)?;
     let ran = runtime.block_on(async {
         let shutdown = Shutdown::listen(config.grace).map_err(internal)?;
+        record.announce(&config.output);
         run::run(config, record, &shutdown, quiet).await
     });
     match &ran {

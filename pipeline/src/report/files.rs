@@ -20,7 +20,8 @@ impl Report {
             return Ok(());
         }
         let json = serde_json::to_string_pretty(self).map_err(|error| Failure::new(Exit::Internal, error))?;
-        let files = [("report.json", json), ("report.html", self.html())];
+        // The page first: who has seen the record of a run finds its page, too.
+        let files = [("report.html", self.html()), ("report.json", json)];
         // Each is tried, whatever became of the other.
         files.map(|(name, text)| replace(&output.join(name), &text)).into_iter().collect()
     }
