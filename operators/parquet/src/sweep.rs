@@ -1,8 +1,9 @@
 //! What dead attempts left behind goes.
 
 use std::collections::HashSet;
+use std::future::ready;
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 use uuid::Uuid;
@@ -53,13 +54,25 @@ async fn list_parts(output: &Output) -> Result<Vec<ObjectMeta>, Error> {
     let mut parts = Vec::new();
     for table in layout::TABLES {
         let folder = Path::from(table);
-        let listed = output.store().list(Some(&folder)).try_collect::<Vec<_>>().await;
-        parts.extend(listed.map_err(output.failed("list", &folder))?);
+        let listed = output.store().list(Some(&folder)).filter_map(|found| ready(nameable(found)));
+        parts.extend(listed.try_collect::<Vec<_>>().await.map_err(output.failed("list", &folder))?);
     }
     if let Some(stranger) = parts.iter().find(|part| run_of(part).is_none()) {
         tracing::warn!(file = output.full_name(&stranger.location), "a file among the tables is not of pubtag");
     }
     Ok(parts)
+}
+
+/// What was found, unless its name is none that the store has for its objects: then it is not a part of anyone's.
+fn nameable(found: Result<ObjectMeta, object_store::Error>) -> Option<Result<ObjectMeta, object_store::Error>> {
+    if let Err(object_store::Error::InvalidPath { source }) = &found {
+        tracing::warn!(
+            error = source as &dyn std::error::Error,
+            "a file in a table's directory was not written by pubtag"
+        );
+        return None;
+    }
+    Some(found)
 }
 
 fn run_of(part: &ObjectMeta) -> Option<Uuid> {

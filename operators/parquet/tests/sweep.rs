@@ -217,10 +217,13 @@ async fn what_the_pipeline_writes_beside_the_tables_is_no_stranger() {
 async fn files_of_others_among_the_tables_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     run_one(folder.path(), config(), &unit(0, "/in/a.xml", "a")).await;
-    let stranger = folder.path().join("annotations/part-00000-c000.snappy.parquet");
-    fs::write(&stranger, "not ours").unwrap();
-    open(folder.path()).await.unwrap().0.finish().await.unwrap();
-    assert!(stranger.exists());
+    for name in ["part-00000-c000.snappy.parquet", "bell\u{7}.parquet", "a\nb"] {
+        let stranger = folder.path().join("annotations").join(name);
+        fs::write(&stranger, "not ours").unwrap();
+        open(folder.path()).await.unwrap().0.finish().await.unwrap();
+        run_one(folder.path(), config(), &unit(0, &format!("/in/{}.xml", name.len()), name)).await;
+        assert!(stranger.exists());
+    }
 }
 
 #[tokio::test]
