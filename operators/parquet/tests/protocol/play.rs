@@ -40,7 +40,7 @@ pub(crate) enum Step {
 }
 
 /// A run over those of the files that are there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Order {
     pub(crate) names: [bool; 3],
     pub(crate) settings: Settings,
