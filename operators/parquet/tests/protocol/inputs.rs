@@ -94,7 +94,7 @@ pub(crate) fn records(unit: &Arc<InputUnit>, content: Content) -> Vec<TaggedReco
     };
     match content {
         0 => Vec::new(),
-        LARGE => (0..8).map(document).chain([common::reject(unit, 8), common::deletion(unit, 9)]).collect(),
+        LARGE => (0..24).map(document).chain([common::reject(unit, 24), common::deletion(unit, 25)]).collect(),
         _ => vec![document(0), common::deletion(unit, 1), document(2), common::reject(unit, 3)],
     }
 }

@@ -129,7 +129,7 @@ pub(crate) fn config(job: &Job) -> WriteConfig {
         recipe: job.settings.recipe(),
         overwrite: job.overwrite,
         row_group_bytes: bytes(4_000),
-        part_bytes: bytes(16_000),
+        part_bytes: bytes(6_000),
         ..common::config()
     }
 }
