@@ -1,6 +1,7 @@
 //! One attempt at one unit: its rows become parts, and the parts a commit.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use object_store::path::Path;
@@ -25,6 +26,7 @@ pub(crate) struct Attempt {
     /// Away on a blocking thread while it works.
     encoding: Option<Encoding>,
     uploads: HashMap<&'static str, Upload>,
+    piece_bytes: NonZeroUsize,
     parts: Vec<Part>,
 }
 
@@ -32,7 +34,7 @@ impl Attempt {
     pub(crate) fn begin(output: &Output, unit: Arc<InputUnit>, config: &WriteConfig) -> Result<Self, Error> {
         let id = output.next_attempt();
         let encoding = Some(Encoding::begin(&unit, id, config)?);
-        Ok(Self { unit, id, encoding, uploads: HashMap::new(), parts: Vec::new() })
+        Ok(Self { unit, id, encoding, uploads: HashMap::new(), piece_bytes: config.piece_bytes, parts: Vec::new() })
     }
 
     /// Encodes records on a blocking thread and sends what is ready to the store.
@@ -105,7 +107,10 @@ impl Attempt {
         for Chunk { table, bytes, end } in chunks {
             let number = self.parts.iter().filter(|part| part.table == table).count();
             let path = || layout::part(table, &self.unit, self.id, number);
-            let mut upload = self.uploads.remove(table).unwrap_or_else(|| Upload::new(output.store().clone(), path()));
+            let mut upload = self
+                .uploads
+                .remove(table)
+                .unwrap_or_else(|| Upload::new(output.store().clone(), path(), self.piece_bytes));
             upload.put(bytes).await.map_err(output.failed("write", upload.path()))?;
             let Some(end) = end else {
                 self.uploads.insert(table, upload);

@@ -1,5 +1,6 @@
 //! The bytes of one part on their way to the store.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -12,7 +13,7 @@ use crate::commit::Part;
 use crate::{Error, Output, digest};
 
 /// Pieces of a multipart upload; stores want at least 5 MiB, and all of one size.
-const PIECE_BYTES: usize = 8 * 1024 * 1024;
+pub(crate) const PIECE_BYTES: NonZeroUsize = NonZeroUsize::new(8 * 1024 * 1024).expect("8 MiB is not 0");
 
 /// Writes one object piece by piece; it appears whole or not at all.
 ///
@@ -26,13 +27,14 @@ pub(crate) struct Upload {
     store: Arc<dyn ObjectStore>,
     path: Path,
     buffer: BytesMut,
+    piece_bytes: usize,
     /// Begun once there is a whole piece; a smaller object is put at once.
     multipart: Option<Box<dyn MultipartUpload>>,
 }
 
 impl Upload {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, path: Path) -> Self {
-        Self { store, path, buffer: BytesMut::new(), multipart: None }
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, path: Path, piece_bytes: NonZeroUsize) -> Self {
+        Self { store, path, buffer: BytesMut::new(), piece_bytes: piece_bytes.get(), multipart: None }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -42,8 +44,8 @@ impl Upload {
     /// Appends bytes.
     pub(crate) async fn put(&mut self, bytes: Bytes) -> StoreResult<()> {
         self.buffer.extend_from_slice(&bytes);
-        while self.buffer.len() >= PIECE_BYTES {
-            let piece = self.buffer.split_to(PIECE_BYTES).freeze();
+        while self.buffer.len() >= self.piece_bytes {
+            let piece = self.buffer.split_to(self.piece_bytes).freeze();
             if self.multipart.is_none() {
                 self.multipart = Some(self.store.put_multipart(&self.path).await?);
             }
@@ -94,7 +96,7 @@ pub(crate) async fn check(output: &Output, part: &Part, meter: &Meter) -> Result
     }
     let (mut hasher, mut start) = (Sha256::new(), 0);
     while start < part.bytes {
-        let end = part.bytes.min(start + PIECE_BYTES as u64);
+        let end = part.bytes.min(start + PIECE_BYTES.get() as u64);
         let piece = output.store().get_range(&path, start..end).await.map_err(output.failed("read back", &path))?;
         hasher = spawn_blocking(meter, move || hasher.chain_update(&piece)).await?;
         start = end;

@@ -13,6 +13,7 @@ use crate::commit::CommitOutcome;
 use crate::encode::Bounds;
 use crate::error::STAGE;
 use crate::publish::{Published, Terms, publish};
+use crate::upload::PIECE_BYTES;
 use crate::{Commit, Error, Ledger, Output, Recipe, TextPolicy};
 
 /// How units are written.
@@ -30,6 +31,8 @@ pub struct WriteConfig {
     pub row_group_bytes: NonZeroUsize,
     /// Encoded bytes after which a new part begins.
     pub part_bytes: NonZeroUsize,
+    /// Bytes of a part that are sent at a time, if it has more; stores want at least 5 MiB.
+    pub piece_bytes: NonZeroUsize,
 }
 
 impl WriteConfig {
@@ -47,6 +50,7 @@ impl WriteConfig {
             program: program.into(),
             row_group_bytes: mib(16),
             part_bytes: mib(512),
+            piece_bytes: PIECE_BYTES,
         }
     }
 

@@ -130,6 +130,7 @@ pub(crate) fn config(job: &Job) -> WriteConfig {
         overwrite: job.overwrite,
         row_group_bytes: bytes(4_000),
         part_bytes: bytes(6_000),
+        piece_bytes: bytes(5_000),
         ..common::config()
     }
 }
