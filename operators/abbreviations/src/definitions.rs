@@ -59,7 +59,7 @@ fn long_before_short(text: &str, end: usize, short: Range<usize>) -> Option<Defi
     Some(Definition { long, short })
 }
 
-/// `SHORT (long form)`. The short form is the one word before the bracket, and has a capital: any word stands there.
+/// `SHORT (long form)`. The short form is the one word before the bracket, and has a capital, since any word may come before a bracket.
 fn short_before_long(text: &str, end: usize, long: Range<usize>) -> Option<Definition> {
     let short = window(text, end, 1)..end;
     let short = short.start + text[short.clone()].find(char::is_alphanumeric)?..short.end;

@@ -18,7 +18,7 @@ const NAME: &str = "abbreviations";
 /// - *Ordering*: records keep their order, and so do the frames of their units.
 /// - *Memory*: one packet, on a blocking thread.
 /// - *Cancellation*: dropping the output drops the input; the packet at hand is completed and dropped.
-/// - *Rejects*: rejects and deletions pass through; there are no new ones.
+/// - *Rejects*: passed through, as deletions are; none are added.
 #[derive(Clone, Debug, Default)]
 pub struct Abbreviations {
     stats: AbbreviationStats,

@@ -32,7 +32,7 @@ fn a_short_form_before_its_long_form() {
         ("SMA (spinal muscular atrophy) is rare", "SMA = spinal muscular atrophy"),
         ("the -DM (myotonic dystrophy, adult) locus", ""),
         ("the -DM (dystrophia myotonica, adult) locus", "DM = dystrophia myotonica"),
-        // An ordinary word is no short form, and the bracket no long form with too many words for it.
+        // An ordinary word is not a short form, and a bracket with too many words is not a long form.
         ("we saw (with six animals) that", ""),
         ("DM (does not mean so many words as these)", ""),
     ] {

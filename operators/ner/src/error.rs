@@ -87,7 +87,7 @@ pub enum NerError {
         /// Every difference: missing, unknown, of another shape or type.
         problems: String,
     },
-    /// The weights are no longer those that were hashed.
+    /// The weights have changed since they were hashed.
     #[error("{path} has changed since it was opened; run again")]
     Changed {
         /// The file.

@@ -36,7 +36,7 @@ pub(crate) struct Terms<'a> {
 /// that these count for nothing from the commit point on; their markers and parts are removed behind it.
 ///
 /// # Errors
-/// A [`Conflict`], or the store's failure. After the latter the marker may be there or not, and the output is told to
+/// A [`Conflict`], or the store's failure. After the latter the marker may or may not exist, and the output is told to
 /// leave the parts to the next run.
 pub(crate) async fn publish(
     output: &Output,
@@ -153,7 +153,7 @@ async fn put_until_known(output: &Output, path: &Path, commit: &Commit, mut mode
     }
 }
 
-/// Whether the marker to be replaced is no longer the one that was read.
+/// Whether the marker to be replaced has changed since it was read.
 fn is_changed(mode: &PutMode, found: Option<&Marker>) -> bool {
     match (mode, found) {
         (PutMode::Update(UpdateVersion { e_tag, version }), Some(found)) => {

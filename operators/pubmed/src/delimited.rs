@@ -15,7 +15,7 @@ pub(crate) trait Format {
     const RECORD: &'static str;
 
     /// How long the first record is, and how long it is together with what ends it. `None` if its end is not among
-    /// these bytes; `last` says that there are no more to be had.
+    /// these bytes; `last` says that they are the last.
     fn end(&self, bytes: &[u8], last: bool) -> Option<(usize, usize)>;
 
     /// Looks for the next record within one that is too large: how many bytes to pass over, and whether it begins there.

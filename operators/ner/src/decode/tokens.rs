@@ -39,7 +39,7 @@ impl Tokens {
 
     /// Takes every token from the window in which it is furthest from a cut, where the model has seen most of its context.
     ///
-    /// `rows` yields the logits of every token of the window, special tokens included. The ends of the text are no cuts.
+    /// `rows` yields the logits of every token of the window, special tokens included. The ends of the text do not count as cuts.
     pub(super) fn merge<'a>(&mut self, window: &TokenWindow, rows: &mut impl Iterator<Item = &'a [f32]>) {
         if self.spans.is_empty() {
             self.first = window.first_token as usize;

@@ -1,4 +1,4 @@
-//! Each call of a run, visited: the run dies there, fails there, is told to stop there, or another runs meanwhile.
+//! Visits each call of a run: the run dies, fails or is told to stop there, or another runs meanwhile.
 
 use std::collections::BTreeMap;
 use std::io::Write;

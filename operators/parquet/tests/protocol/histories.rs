@@ -71,7 +71,7 @@ fn schedule() -> impl Strategy<Value = Vec<usize>> {
     vec(prop_oneof![3 => 1..4_usize, 1 => 4..40_usize], 1..24)
 }
 
-/// A run that in so many of a hundred cases something befalls.
+/// A run that fails or is interrupted in this percentage of cases.
 fn fated(percent: u32) -> impl Strategy<Value = (Order, Option<Fate>)> {
     (order(), 0..100_u32, fate()).prop_map(move |(order, roll, fate)| (order, (roll >= 100 - percent).then_some(fate)))
 }

@@ -150,7 +150,7 @@ fn check_verified(store: &dyn ObjectStore, runtime: &Runtime) {
     assert_eq!(verified.expect("an output").inputs, 1);
 }
 
-/// There is no other run.
+/// No other run exists.
 #[derive(Debug)]
 struct Alone;
 
