@@ -130,10 +130,10 @@ pub(crate) fn floats<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f3
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Distribution;
     use burn_flex::{Flex, FlexDevice};
 
     use super::*;
+    use crate::random::normal;
     use crate::shapes::Shapes;
     use crate::{Checkpoint, TokenClassification};
 
@@ -158,8 +158,9 @@ mod tests {
             let tokens = bounds.last().unwrap().end;
             let [exact, listed] = [Shapes::Exact, Shapes::Listed]
                 .map(|shapes| Sequences::<Flex>::new(bounds.clone(), tokens, shapes, &FlexDevice));
-            let hidden =
-                Tensor::random([tokens, checkpoint.config().hidden_size], Distribution::Normal(0.0, 1.0), &FlexDevice);
+            let width = checkpoint.config().hidden_size;
+            let hidden = TensorData::new(normal(tokens * width, 1.0, 1), [tokens, width]);
+            let hidden = Tensor::from_data(hidden, &FlexDevice);
             for layer in model.layers.chunks(1) {
                 let [plain, in_blocks] =
                     [&exact, &listed].map(|sequences| floats(layer[0].forward(hidden.clone(), sequences)));

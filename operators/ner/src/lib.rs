@@ -28,6 +28,7 @@ mod model;
 mod operator;
 mod packed;
 mod precision;
+mod random;
 mod recorded;
 mod shapes;
 mod stats;

@@ -3,13 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 
 use crate::NerError;
+use crate::random::normal;
 
 /// Files that belong to the tokenizer; copied where they are there.
 const TOKENIZER_FILES: [&str; 4] = ["tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"];
@@ -85,16 +84,6 @@ fn headed_weights(path: &Path, config: &Map<String, Value>, labels: usize, seed:
     safetensors::serialize(tensors, Some([("format".to_owned(), "pt".to_owned())].into())).map_err(export)
 }
 
-/// Samples of a normal distribution around 0 (Box and Muller, 1958).
-fn normal(count: usize, deviation: f64, seed: u64) -> Vec<f32> {
-    let mut random = StdRng::seed_from_u64(seed);
-    let mut sample = || {
-        let (radius, angle): (f64, f64) = (random.random(), random.random());
-        (-2.0 * (1.0 - radius).ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
-    };
-    (0..count).map(|_| (deviation * sample()) as f32).collect()
-}
-
 fn le_bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
@@ -109,19 +98,4 @@ fn read(path: &Path) -> Result<Vec<u8>, NerError> {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), NerError> {
     fs::write(path, bytes).map_err(|source| NerError::Write { path: path.to_owned(), source })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::normal;
-
-    #[test]
-    fn a_new_head_is_as_wide_as_asked_and_the_same_for_the_same_seed() {
-        let values = normal(20_000, 0.02, 7);
-        let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / 20_000.0;
-        let variance = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / 20_000.0;
-        assert!(mean.abs() < 0.001 && (variance.sqrt() - 0.02).abs() < 0.001, "{mean} ± {}", variance.sqrt());
-        assert_eq!(values, normal(20_000, 0.02, 7));
-        assert_ne!(values, normal(20_000, 0.02, 8));
-    }
 }

@@ -23,6 +23,7 @@ use crate::kernels;
 use crate::labels::Tag;
 use crate::model::{Inputs, TokenClassification};
 use crate::packed::MicroBatch;
+use crate::random::part_seed;
 use crate::{Checkpoint, NerError};
 
 /// Tokens of a micro-batch while scoring the development set.
@@ -203,7 +204,7 @@ where
 
     fn epoch(&mut self, epoch: usize, examples: &[Example], monitor: &mut dyn Monitor) -> Result<(), NerError> {
         let mut order: Vec<&Example> = examples.iter().collect();
-        order.shuffle(&mut StdRng::seed_from_u64(mix(self.config.seed, epoch as u64)));
+        order.shuffle(&mut StdRng::seed_from_u64(part_seed(self.config.seed, epoch as u64)));
         for batch in order.chunks(self.config.batch_size.get()) {
             let report = self.learn(epoch, batch)?;
             monitor.step(&report);
@@ -214,7 +215,7 @@ where
     fn learn(&mut self, epoch: usize, batch: &[&Example]) -> Result<StepReport, NerError> {
         let started = Instant::now();
         // The backend's generator has no state that could be saved: a fresh seed makes each step reproducible by itself.
-        A::seed(self.device, mix(self.config.seed ^ 0x5eed, self.step as u64));
+        A::seed(self.device, part_seed(self.config.seed ^ 0x5eed, self.step as u64));
         let parts = batch.chunks(batch.len().div_ceil(self.config.accumulation.get()));
         let mut accumulator = GradientsAccumulator::new();
         let mut loss = 0.0;
@@ -299,12 +300,4 @@ fn packed<'a>(examples: impl IntoIterator<Item = &'a Example>) -> MicroBatch {
         batch.push(&example.ids);
     }
     batch
-}
-
-/// A seed for each part of a run (Steele et al., 2014: the finaliser of SplitMix64).
-fn mix(seed: u64, part: u64) -> u64 {
-    let mut z = seed.wrapping_add(part.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

@@ -1,6 +1,8 @@
 //! Dropout without stored masks: whether a value is dropped is a function of a seed and its place, so that the backward
 //! pass works the mask out again.
 
+use crate::random::mix;
+
 /// What a layer drops, and by which random numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
@@ -62,14 +64,6 @@ impl Mask {
             *value *= self.at(column);
         }
     }
-}
-
-/// The finaliser of SplitMix64 (Steele et al., 2014).
-fn mix(z: u64) -> u64 {
-    let z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// A 32-bit finaliser of low bias (Wellons, 2018: lowbias32); it maps to vector instructions.
