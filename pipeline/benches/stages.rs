@@ -19,7 +19,7 @@ use futures::StreamExt;
 use pubtag_ner::{
     Checkpoint, ClassifierSetup, Decoder, Device, Logits, MicroBatch, Precision, Tag, TagConfig, TokenClassifier,
 };
-use pubtag_parquet::{Depth, Event, Output, Recipe, VerifyConfig, Write, WriteConfig, verify_local};
+use pubtag_parquet::{Depth, Event, Output, RunSpec, VerifyConfig, Write, WriteConfig, verify_local};
 use pubtag_pubmed::{ReadOptions, discover, read_unit};
 use pubtag_schemas::{InputUnit, Packet, TaggedRecord, TokenizedDocument, TokenizedRecord};
 use pubtag_stream::{Flow, Meter, Operator};
@@ -208,17 +208,17 @@ fn rows(packets: &[Packet<TaggedRecord>]) -> usize {
 }
 
 async fn write_all(folder: &Path, packets: Vec<Packet<TaggedRecord>>) {
-    let (output, ledger) = Output::open_local(folder, Uuid::now_v7()).await.unwrap();
+    let (output, commit_log) = Output::open_local(folder, Uuid::now_v7()).await.unwrap();
     let settings = [("text".to_owned(), "keep".to_owned())].into();
     let checkpoint = &FIXTURE.checkpoint;
-    let recipe = Recipe {
+    let spec = RunSpec {
         model_id: checkpoint.name().to_owned(),
         model_sha256: checkpoint.fingerprint().to_owned(),
         settings,
         named_after_file: false,
     };
     let flow = Box::pin(futures::stream::iter(packets.into_iter().map(Ok)));
-    let write = Write::new(&output, &ledger, WriteConfig::new(recipe, "bench"));
+    let write = Write::new(&output, &commit_log, WriteConfig::new(spec, "bench"));
     let reports: Vec<_> = write.apply(flow, Meter::new("bench")).collect().await;
     reports.into_iter().for_each(|report| drop(report.unwrap()));
     output.finish().await.unwrap();

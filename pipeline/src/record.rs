@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use pubtag_abbreviations::Changes;
 use pubtag_ner::{Checkpoint, TagConfig, TagStats};
-use pubtag_parquet::{Finished, Recipe, UnitReport};
+use pubtag_parquet::{Finished, RunSpec, UnitReport};
 use pubtag_schemas::InputUnit;
 use pubtag_stream::{FaultKind, Snapshot};
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use crate::config::{MaxRejects, RunConfig};
 use crate::device::names;
 use crate::exit::{Exit, Failure};
 use crate::report::{
-    AbbreviationSummary, Identity, InputLine, InputStatus, ModelSummary, Packing, Report, RunEnding, StageLine,
+    AbbreviationSummary, InputLine, InputStatus, ModelSummary, Packing, Reconciliation, Report, RunEnding, StageLine,
     Throughput, committed,
 };
 use crate::run::{PROGRAM, StreamEnd};
@@ -47,7 +47,7 @@ impl RunRecord {
             threads: config.device.threads.get(),
             settings: BTreeMap::new(),
             inputs: Vec::new(),
-            identity: Identity::default(),
+            reconciliation: Reconciliation::default(),
             statuses: BTreeMap::new(),
             annotations: 0,
             abbreviations: None,
@@ -76,10 +76,10 @@ impl RunRecord {
     }
 
     /// Notes the model, and the settings that decide the rows with it.
-    pub(crate) fn tags_with(&mut self, checkpoint: &Checkpoint, recipe: &Recipe) {
-        self.report.settings = recipe.settings.clone();
+    pub(crate) fn tags_with(&mut self, checkpoint: &Checkpoint, spec: &RunSpec) {
+        self.report.settings = spec.settings.clone();
         self.report.model = Some(ModelSummary {
-            id: recipe.model_id.clone(),
+            id: spec.model_id.clone(),
             sha256: checkpoint.fingerprint().to_owned(),
             entity_types: checkpoint.labels().entity_types().to_vec(),
         });
@@ -113,7 +113,7 @@ impl RunRecord {
             self.worsen(Exit::Data);
         }
         if let Some(commit) = committed(unit) {
-            self.report.identity.add(unit.tally, commit);
+            self.report.reconciliation.add(unit.tally, commit);
             self.report.annotations += commit.rows("annotations");
             for (status, count) in &commit.statuses {
                 *self.report.statuses.entry(status.clone()).or_default() += count;
@@ -173,7 +173,7 @@ impl RunRecord {
             windows: stats.sequences(),
             tokens: stats.tokens(),
             rounding_tokens: stats.padding(),
-            empty_places: stats.empty_places(),
+            attention_padding: stats.attention_padding(),
             ..self.report.packing
         };
         self.report.abbreviations =
@@ -186,20 +186,20 @@ impl RunRecord {
         if self.report.ending == RunEnding::Running {
             self.report.ending = RunEnding::Done;
         }
-        let Identity { rejects, .. } = self.report.identity;
-        if max_rejects.exceeded_by(rejects, self.report.identity.records()) {
+        let Reconciliation { rejects, .. } = self.report.reconciliation;
+        if max_rejects.exceeded_by(rejects, self.report.reconciliation.records()) {
             self.report.errors.push(format!("{rejects} rejects are more than --max-rejects {max_rejects} allows"));
             self.worsen(Exit::Data);
         }
-        if !self.report.identity.holds() {
-            self.report.errors.push(format!("the identity does not hold: {}", self.report.identity));
+        if !self.report.reconciliation.holds() {
+            self.report.errors.push(format!("the reconciliation does not hold: {}", self.report.reconciliation));
             self.worsen(Exit::Internal);
         }
         let seconds = self.started.elapsed().as_secs_f64();
         let per_second = |count: u64| count as f64 / seconds.max(f64::EPSILON);
         self.report.seconds = seconds;
         self.report.throughput = Throughput {
-            citations_per_second: per_second(self.report.identity.citations),
+            citations_per_second: per_second(self.report.reconciliation.citations),
             tokens_per_second: per_second(self.report.packing.tokens),
         };
         self.report.exit_code = Some(self.exit.code());

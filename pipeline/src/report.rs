@@ -50,7 +50,7 @@ pub struct Report {
     /// What became of each input, in input order.
     pub inputs: Vec<InputLine>,
     /// Whether what was met equals what was written.
-    pub identity: Identity,
+    pub reconciliation: Reconciliation,
     /// Documents of this run by status.
     pub statuses: BTreeMap<String, u64>,
     /// Annotations written by this run.
@@ -166,9 +166,9 @@ pub(crate) fn committed(report: &UnitReport) -> Option<&Commit> {
     }
 }
 
-/// The identity over all units that this run committed.
+/// The reconciliation over all units that this run committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Identity {
+pub struct Reconciliation {
     /// Citations met.
     pub citations: u64,
     /// Deletions met.
@@ -181,7 +181,7 @@ pub struct Identity {
     pub reject_rows: u64,
 }
 
-impl Identity {
+impl Reconciliation {
     /// Adds a unit that was committed.
     pub fn add(&mut self, tally: Tally, commit: &Commit) {
         self.citations += tally.citations;
@@ -202,7 +202,7 @@ impl Identity {
     }
 }
 
-impl fmt::Display for Identity {
+impl fmt::Display for Reconciliation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { citations, deletions, rejects, document_rows, reject_rows } = *self;
         write!(
@@ -241,7 +241,7 @@ pub struct Packing {
     /// Rows that were computed beyond these tokens, because shapes are rounded up; 0 on the CPU.
     pub rounding_tokens: u64,
     /// Places in the rows of attention that were computed without a token in them; 0 on the CPU.
-    pub empty_places: u64,
+    pub attention_padding: u64,
 }
 
 impl Packing {
@@ -257,7 +257,7 @@ impl Packing {
 
     /// The share of attention's places that hold no token, from 0 to 1.
     pub fn attention_waste(&self) -> f64 {
-        share(self.empty_places as f64, (self.tokens + self.empty_places) as f64)
+        share(self.attention_padding as f64, (self.tokens + self.attention_padding) as f64)
     }
 }
 
@@ -297,10 +297,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_identity_notices_a_row_too_few() {
-        let mut identity = Identity { citations: 5, deletions: 1, rejects: 2, document_rows: 6, reject_rows: 2 };
-        assert!(identity.holds());
-        identity.document_rows -= 1;
-        assert!(!identity.holds() && identity.to_string().ends_with("DOES NOT HOLD"));
+    fn the_reconciliation_notices_a_row_too_few() {
+        let mut reconciliation =
+            Reconciliation { citations: 5, deletions: 1, rejects: 2, document_rows: 6, reject_rows: 2 };
+        assert!(reconciliation.holds());
+        reconciliation.document_rows -= 1;
+        assert!(!reconciliation.holds() && reconciliation.to_string().ends_with("DOES NOT HOLD"));
     }
 }

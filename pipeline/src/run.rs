@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use pubtag_abbreviations::Abbreviations;
 use pubtag_ner::{Checkpoint, Tag, TagStats};
-use pubtag_parquet::{Ledger, Output, Recipe, Standing, UnitReport, Write, WriteConfig};
+use pubtag_parquet::{CommitLog, Output, RunSpec, Standing, UnitReport, Write, WriteConfig};
 use pubtag_pubmed::{InputFormat, Inputs, Source};
 use pubtag_schemas::{InputUnit, Packet, TaggedRecord};
 use pubtag_stream::{CancellationToken, Fault, Flow, Meter, stage, stage_from};
@@ -45,7 +45,7 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let (output, work) = shutdown.unless_signalled(start_up(config, record, &shutdown.drain)).await?;
 
-    if let Some(Work { units, ledger, recipe, tokenizer, tag, abbreviations }) = work {
+    if let Some(Work { units, commit_log, spec, tokenizer, tag, abbreviations }) = work {
         let (stats, changes) = (tag.stats(), abbreviations.as_ref().map(Abbreviations::stats));
         let meters = Meters::new(abbreviations.is_some());
         let source = Source::new(units.clone(), config.read.clone(), shutdown.drain.clone());
@@ -54,7 +54,7 @@ pub(crate) async fn run(
         let flow = stage(tokenize, flow, QUEUE_CAPACITY, meters.tokenize.clone());
         let flow = stage(tag, flow, QUEUE_CAPACITY, meters.tag.clone());
         let flow = completing(abbreviations, flow, &meters);
-        let write = Write::new(&output, &ledger, write_config(config, recipe));
+        let write = Write::new(&output, &commit_log, write_config(config, spec));
         let reports = stage(write, flow, QUEUE_CAPACITY, meters.write.clone());
 
         let progress = Progress::start(units.iter().filter_map(|unit| unit.size).sum(), quiet);
@@ -72,8 +72,8 @@ pub(crate) async fn run(
 /// What there is to tag, and what to tag it with.
 struct Work {
     units: Vec<Arc<InputUnit>>,
-    ledger: Ledger,
-    recipe: Recipe,
+    commit_log: CommitLog,
+    spec: RunSpec,
     tokenizer: WindowTokenizer,
     tag: Tag,
     abbreviations: Option<Abbreviations>,
@@ -93,16 +93,16 @@ async fn start_up(
         Ok((inputs, checkpoint))
     })
     .await?;
-    let recipe = recipe(config, &checkpoint);
-    record.tags_with(&checkpoint, &recipe);
+    let spec = spec(config, &checkpoint);
+    record.tags_with(&checkpoint, &spec);
 
-    let (output, mut ledger) =
+    let (output, mut commit_log) =
         Output::open_local(&config.output, record.run_id()).await.map_err(|error| Failure::new(error.kind(), error))?;
     record.announce(&config.output);
-    for broken in ledger.broken() {
+    for broken in commit_log.broken() {
         tracing::warn!("{broken}");
     }
-    let Plan { units, settled } = plan(inputs, &mut ledger, &recipe, config.overwrite, stop).await?;
+    let Plan { units, settled } = plan(inputs, &mut commit_log, &spec, config.overwrite, stop).await?;
     record.settled(settled);
     if units.is_empty() {
         return Ok((output, None));
@@ -118,7 +118,7 @@ async fn start_up(
     })
     .await?;
     record.runs_on(&tag_config);
-    Ok((output, Some(Work { units, ledger, recipe, tokenizer, tag, abbreviations })))
+    Ok((output, Some(Work { units, commit_log, spec, tokenizer, tag, abbreviations })))
 }
 
 /// Does what keeps a thread busy where it holds up nothing else.
@@ -140,15 +140,15 @@ fn completing(
     }
 }
 
-fn recipe(config: &RunConfig, checkpoint: &Checkpoint) -> Recipe {
+fn spec(config: &RunConfig, checkpoint: &Checkpoint) -> RunSpec {
     let sha256 = checkpoint.fingerprint().to_owned();
     let model_id = format!("{}@{}", checkpoint.name(), &sha256[..12]);
     let named_after_file = config.read.format.is_some_and(InputFormat::names_after_file);
-    Recipe { model_id, model_sha256: sha256, settings: config.decisive_settings(checkpoint), named_after_file }
+    RunSpec { model_id, model_sha256: sha256, settings: config.decisive_settings(checkpoint), named_after_file }
 }
 
-fn write_config(config: &RunConfig, recipe: Recipe) -> WriteConfig {
-    WriteConfig { text: config.text, overwrite: config.overwrite, ..WriteConfig::new(recipe, PROGRAM) }
+fn write_config(config: &RunConfig, spec: RunSpec) -> WriteConfig {
+    WriteConfig { text: config.text, overwrite: config.overwrite, ..WriteConfig::new(spec, PROGRAM) }
 }
 
 /// What is to be tagged, and what needs no tagging.
@@ -160,8 +160,8 @@ struct Plan {
 /// Compares all inputs with what is committed, once each is known by its SHA-256.
 async fn plan(
     inputs: Inputs,
-    ledger: &mut Ledger,
-    recipe: &Recipe,
+    commit_log: &mut CommitLog,
+    spec: &RunSpec,
     overwrite: bool,
     stop: &CancellationToken,
 ) -> Result<Plan, Failure> {
@@ -170,9 +170,9 @@ async fn plan(
     let mut plan = Plan { units: Vec::new(), settled: skipped.collect() };
     let mut units = Vec::with_capacity(inputs.units.len());
     for unit in inputs.units {
-        units.push(identified(unit, ledger, recipe, stop).await?);
+        units.push(identified(unit, commit_log, spec, stop).await?);
     }
-    for (standing, unit) in ledger.plan(&units, recipe).into_iter().zip(units) {
+    for (standing, unit) in commit_log.plan(&units, spec).into_iter().zip(units) {
         match standing {
             Standing::Committed(_) => {
                 plan.settled.push(InputLine::unread(&unit.uri, InputStatus::AlreadyCommitted, None));
@@ -191,11 +191,11 @@ async fn plan(
 /// The unit with its SHA-256, which only a file that has not been touched since its commit gets without being read.
 async fn identified(
     unit: Arc<InputUnit>,
-    ledger: &Ledger,
-    recipe: &Recipe,
+    commit_log: &CommitLog,
+    spec: &RunSpec,
     stop: &CancellationToken,
 ) -> Result<Arc<InputUnit>, Failure> {
-    if let Some(sha256) = ledger.recall(&unit, recipe) {
+    if let Some(sha256) = commit_log.recall(&unit, spec) {
         return Ok(Arc::new(InputUnit { sha256: Some(sha256), ..InputUnit::clone(&unit) }));
     }
     let stop = stop.clone();

@@ -7,7 +7,7 @@ use anyhow::Context;
 use arrow::array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pubtag_parquet::Ledger;
+use pubtag_parquet::CommitLog;
 
 use crate::exit::{Exit, Failure};
 
@@ -25,8 +25,8 @@ impl Tables {
     }
 
     /// Those of a folder.
-    pub(crate) fn of(folder: &Path, ledger: &Ledger) -> Self {
-        let parts = ledger.commits().flat_map(|commit| &commit.parts);
+    pub(crate) fn of(folder: &Path, commit_log: &CommitLog) -> Self {
+        let parts = commit_log.commits().flat_map(|commit| &commit.parts);
         let mut parts: Vec<_> = parts.map(|part| (part.table.clone(), folder.join(&part.path))).collect();
         parts.sort();
         Self { parts }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use async_stream::stream;
 use futures::StreamExt;
 use pubtag_ner::{Checkpoint, Device, Tag, TagConfig};
-use pubtag_parquet::{Output, Recipe, Write, WriteConfig};
+use pubtag_parquet::{Output, RunSpec, Write, WriteConfig};
 use pubtag_pubmed::{ReadOptions, Source, discover};
 use pubtag_stream::{CancellationToken, Flow, Meter, Operator, stage, stage_from};
 use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
@@ -77,15 +77,15 @@ async fn most_under_way(slow: &str, input: &Path, output: &Path, watch: Duration
     let window = WindowSize::of_model(checkpoint.max_tokens());
     let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), window).unwrap();
     let tag = Tag::start(&checkpoint, &TagConfig::on(Device::Cpu)).unwrap();
-    let (output, ledger) = Output::open_local(output, Uuid::now_v7()).await.unwrap();
+    let (output, commit_log) = Output::open_local(output, Uuid::now_v7()).await.unwrap();
     let settings = [("text".to_owned(), "keep".to_owned())].into();
-    let recipe = Recipe {
+    let spec = RunSpec {
         model_id: "tiny".into(),
         model_sha256: checkpoint.fingerprint().to_owned(),
         settings,
         named_after_file: false,
     };
-    let write = Write::new(&output, &ledger, WriteConfig::new(recipe, "backpressure"));
+    let write = Write::new(&output, &commit_log, WriteConfig::new(spec, "backpressure"));
 
     let source = Source::new(units, ReadOptions::default(), CancellationToken::new()).flow(read.clone());
     let source = if slow == Source::NAME { slowed(source, read.clone()) } else { source };

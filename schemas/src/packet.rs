@@ -55,7 +55,7 @@ pub enum Outcome {
     Quarantined(String),
 }
 
-/// What was met in a unit. The identity of a run: `citations + deletions + rejects` = rows of `documents` + rows of
+/// What was met in a unit. The reconciliation of a run: `citations + deletions + rejects` = rows of `documents` + rows of
 /// `rejects`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {

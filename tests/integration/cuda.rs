@@ -258,7 +258,7 @@ fn two_cards_share_the_work() {
     run.succeed();
     let report = report(&folder.path().join("out"));
     assert_eq!(report["device"], "cuda:0,1");
-    assert_eq!(report["identity"]["citations"], 300);
+    assert_eq!(report["reconciliation"]["citations"], 300);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::PROGRAM;
 const TABLES: [&str; 3] = ["annotations", "documents", "rejects"];
 
 #[test]
-fn a_run_writes_three_tables_and_a_report_and_the_identity_holds() {
+fn a_run_writes_three_tables_and_a_report_and_the_reconciliation_holds() {
     let dir = tempdir().unwrap();
     let inputs = write_corpus(dir.path(), 2, 40);
     let output = dir.path().join("out");
@@ -21,8 +21,8 @@ fn a_run_writes_three_tables_and_a_report_and_the_identity_holds() {
     assert_eq!(read_table(&output, "documents").len(), 80);
     assert_eq!(read_table(&output, "rejects").len(), 0);
     let report = report(&output);
-    assert_eq!(report["identity"]["citations"], 80);
-    assert_eq!(report["identity"]["document_rows"], 80);
+    assert_eq!(report["reconciliation"]["citations"], 80);
+    assert_eq!(report["reconciliation"]["document_rows"], 80);
     assert_eq!(report["ending"], "done");
     assert_eq!(report["annotations"], read_table(&output, "annotations").len());
     assert!(report["packing"]["tokens"].as_u64().is_some_and(|tokens| tokens > 80));
@@ -177,7 +177,10 @@ fn deletions_titles_without_abstract_and_citations_without_text_are_rows() {
     let output = dir.path().join("out");
     PubTag::run(PROGRAM, &[&input], &output).succeed();
     let report = report(&output);
-    assert_eq!((&report["identity"]["citations"], &report["identity"]["deletions"]), (&2.into(), &2.into()));
+    assert_eq!(
+        (&report["reconciliation"]["citations"], &report["reconciliation"]["deletions"]),
+        (&2.into(), &2.into())
+    );
     assert_eq!((&report["statuses"]["deleted"], &report["statuses"]["no_text"]), (&2.into(), &1.into()));
     let documents = read_table(&output, "documents");
     assert!(documents.iter().any(|row| row.contains("pmid=990000001") && row.contains("pmid_version=2")));

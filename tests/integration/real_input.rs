@@ -34,7 +34,7 @@ fn every_real_file_is_accounted_for() {
 
     let rows = read_table(&output, "documents").len() as u64;
     let met = |key: &str| inputs.iter().map(|input| input[key].as_u64().unwrap()).sum::<u64>();
-    assert_eq!(rows, met("citations") + met("deletions"), "{}", report["identity"]);
+    assert_eq!(rows, met("citations") + met("deletions"), "{}", report["reconciliation"]);
     assert!(rows > 900, "only {rows} citations and deletions in all of the real files");
 }
 

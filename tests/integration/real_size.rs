@@ -31,7 +31,7 @@ fn a_file_of_nlms_size_is_read_back_whole() {
     assert!((180_000_000..260_000_000).contains(&made.xml_bytes), "{made:?}");
     PubTag::run(PROGRAM, &[&input], &output).arg("--max-rejects").arg(made.broken.to_string()).succeed();
 
-    let reconciled = &report(&output)["identity"];
+    let reconciled = &report(&output)["reconciliation"];
     let (documents, rejects) = (made.citations + made.deletions, made.broken);
     for (key, expected) in [("document_rows", documents), ("reject_rows", rejects), ("citations", made.citations)] {
         assert_eq!(reconciled[key], expected, "{key}");

@@ -117,7 +117,7 @@ fn text_files_of_the_same_content_are_documents_of_their_own() {
             run(std::slice::from_ref(&input), &output).arg("--input-format").arg(format).succeed();
             assert_eq!(documents(&output), ids);
         }
-        assert_eq!(report(&output)["identity"]["citations"], 0, "the second run reads nothing");
+        assert_eq!(report(&output)["reconciliation"]["citations"], 0, "the second run reads nothing");
     }
 }
 

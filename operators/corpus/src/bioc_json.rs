@@ -12,17 +12,17 @@ use serde_json::{Map, Value};
 
 use crate::CorpusError;
 use crate::bioc::{self, BiocDocument};
+use crate::diagnostic::{DiagnosticKind, Notes, Spot};
 use crate::lines::{Counted, MAX_RECORD_BYTES};
 use crate::reader::{Documents, Item, Parse};
-use crate::remark::{Notes, RemarkKind, Spot};
 
 /// Keys whose list holds documents; PubTator 3 uses its own name.
 const DOCUMENTS: &[&str] = &["documents", "PubTator3"];
 
-/// Reads BioC JSON; `file` is its name in remarks.
+/// Reads BioC JSON; `file` is its name in diagnostics.
 ///
 /// *Ordering:* the file's. *Memory:* one document. *Cancellation:* drop it. *Rejects:* an element that is not a document,
-/// or whose offsets contradict each other, is skipped with a remark, and so is an annotation that is not where its
+/// or whose offsets contradict each other, is skipped with a diagnostic, and so is an annotation that is not where its
 /// offsets say. JSON that does not parse ends the file with an error.
 pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>) -> Documents<'a> {
     let input = Counted::new(input);
@@ -169,10 +169,10 @@ impl<R: BufRead> BiocJson<R> {
         };
         let kept: Vec<&str> = spare.iter().filter(|(_, value)| !empty(value)).map(|(key, _)| key.as_str()).collect();
         let spot = Spot::new(&self.file, self.input.line());
-        let mut remarks = Vec::new();
+        let mut diagnostics = Vec::new();
         let what = format!("the collection's {} left out", kept.join(", "));
-        Notes::new(&spot, None, &mut remarks).add(RemarkKind::CollectionMetadata, kept.len(), what);
-        out.extend(remarks.into_iter().map(Item::Remark));
+        Notes::new(&spot, None, &mut diagnostics).add(DiagnosticKind::CollectionMetadata, kept.len(), what);
+        out.extend(diagnostics.into_iter().map(Item::Diagnostic));
     }
 
     fn document(&self, value: Value, line: u64, out: &mut VecDeque<Item>) {
@@ -180,13 +180,13 @@ impl<R: BufRead> BiocJson<R> {
         match serde_json::from_value::<BiocDocument>(value) {
             Ok(document) => bioc::assemble(&document, spot, out),
             Err(error) => {
-                let mut remarks = Vec::new();
-                Notes::new(&spot, None, &mut remarks).add(
-                    RemarkKind::BadRecord,
+                let mut diagnostics = Vec::new();
+                Notes::new(&spot, None, &mut diagnostics).add(
+                    DiagnosticKind::BadRecord,
                     1,
                     format!("not a BioC document: {error}"),
                 );
-                out.extend(remarks.into_iter().map(Item::Remark));
+                out.extend(diagnostics.into_iter().map(Item::Diagnostic));
             }
         }
     }
@@ -241,16 +241,16 @@ mod tests {
             {"id": "2", "infons": {"type": "D"}, "text": "A ... c", "locations": [{"offset": 8, "length": 1}, {"offset": 12, "length": 1}]},
             {"id": "3", "infons": {"type": "D"}, "text": "x", "locations": [{"offset": 8, "length": 1}]}]}], "relations": [{}]}"#;
 
-    fn read(text: &str) -> (Vec<AnnotatedDocument>, Vec<(RemarkKind, u64)>, Option<CorpusError>) {
-        let (mut documents, mut remarks, mut error) = (Vec::new(), Vec::new(), None);
+    fn read(text: &str) -> (Vec<AnnotatedDocument>, Vec<(DiagnosticKind, u64)>, Option<CorpusError>) {
+        let (mut documents, mut diagnostics, mut error) = (Vec::new(), Vec::new(), None);
         for item in reader(text.as_bytes(), &Arc::from("f")) {
             match item {
                 Ok(Item::Document(_, document)) => documents.push(*document),
-                Ok(Item::Remark(remark)) => remarks.push((remark.kind, remark.spot.line)),
+                Ok(Item::Diagnostic(diagnostic)) => diagnostics.push((diagnostic.kind, diagnostic.spot.line)),
                 Err(end) => error = Some(end),
             }
         }
-        (documents, remarks, error)
+        (documents, diagnostics, error)
     }
 
     #[test]
@@ -262,7 +262,7 @@ mod tests {
             format!("\u{feff}{{\"PubTator3\": [{DOCUMENT},{DOCUMENT}]}}"),
         ];
         for shape in shapes {
-            let (documents, remarks, error) = read(&shape);
+            let (documents, diagnostics, error) = read(&shape);
             assert!(error.is_none(), "{error:?}");
             assert_eq!(documents.len(), 2, "{shape}");
             assert_eq!(documents[0].text, "Né ill. A b c.");
@@ -270,8 +270,8 @@ mod tests {
             assert_eq!((mentions[0].bytes.clone(), mentions[0].concepts.as_str()), (4..7, "MESH:D1"));
             assert_eq!((mentions[1].bytes.clone(), mentions[1].gaps[0].clone()), (9..14, 10..13));
             assert_eq!(
-                remarks.iter().map(|r| r.0).collect::<Vec<_>>(),
-                [RemarkKind::OffsetMismatch, RemarkKind::Relations].repeat(2)
+                diagnostics.iter().map(|r| r.0).collect::<Vec<_>>(),
+                [DiagnosticKind::OffsetMismatch, DiagnosticKind::Relations].repeat(2)
             );
         }
     }
@@ -283,9 +283,9 @@ mod tests {
             .replace("\"offset\": 8", "\"offset\": 9")
             .replace("12,", "13,")
             .replace("\"x\"", "\"A\"");
-        let (documents, remarks, _) = read(&in_bytes);
+        let (documents, diagnostics, _) = read(&in_bytes);
         assert_eq!(documents[0].mentions.len(), 3);
-        assert_eq!(remarks[0].0, RemarkKind::OffsetUnit);
+        assert_eq!(diagnostics[0].0, DiagnosticKind::OffsetUnit);
     }
 
     #[test]
@@ -298,11 +298,11 @@ mod tests {
 
     #[test]
     fn an_element_that_is_no_document_is_skipped_and_what_a_collection_says_of_itself_named() {
-        let (documents, remarks, _) =
+        let (documents, diagnostics, _) =
             read(&format!("{{\"source\": \"PMC\", \"version\": 2, \"documents\": [{{\"passages\": 3}}, {DOCUMENT}]}}"));
         assert_eq!(documents.len(), 1);
-        let kinds: Vec<_> = remarks.iter().map(|r| r.0).collect();
-        use RemarkKind::{BadRecord, CollectionMetadata, OffsetMismatch, Relations};
+        let kinds: Vec<_> = diagnostics.iter().map(|r| r.0).collect();
+        use DiagnosticKind::{BadRecord, CollectionMetadata, OffsetMismatch, Relations};
         assert_eq!(kinds, [BadRecord, OffsetMismatch, Relations, CollectionMetadata]);
     }
 }

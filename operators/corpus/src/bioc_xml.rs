@@ -13,16 +13,16 @@ use serde_json::Value;
 
 use crate::CorpusError;
 use crate::bioc::{self, BiocAnnotation, BiocDocument, BiocLocation, BiocPassage, BiocSentence, Infons};
+use crate::diagnostic::{DiagnosticKind, Notes, Spot};
 use crate::lines::{Counted, MAX_RECORD_BYTES};
 use crate::reader::{Documents, Item, Parse};
-use crate::remark::{Notes, RemarkKind, Spot};
 
 pub(crate) use write::{write, write_end, write_start};
 
-/// Reads BioC XML; `file` is its name in remarks.
+/// Reads BioC XML; `file` is its name in diagnostics.
 ///
 /// *Ordering:* the file's. *Memory:* one document. *Cancellation:* drop it. *Rejects:* a document whose offsets
-/// contradict each other is skipped with a remark, and so is an annotation that is not where its offsets say. XML that is
+/// contradict each other is skipped with a diagnostic, and so is an annotation that is not where its offsets say. XML that is
 /// not well-formed ends the file with an error.
 pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>) -> Documents<'a> {
     let xml = quick_xml::Reader::from_reader(Counted::new(input));
@@ -76,7 +76,7 @@ impl<R: BufRead> Parse for BiocXml<R> {
                         let spot = Spot::new(&self.file, line);
                         match document(&element) {
                             Ok(document) => bioc::assemble(&document, spot, out),
-                            Err(what) => self.remark(spot, RemarkKind::BadRecord, what, out),
+                            Err(what) => self.diagnostic(spot, DiagnosticKind::BadRecord, what, out),
                         }
                     }
                     _ => {
@@ -85,7 +85,7 @@ impl<R: BufRead> Parse for BiocXml<R> {
                             && !element.text.trim().is_empty()
                         {
                             let what = format!("the collection's {} left out", element.name);
-                            self.remark(Spot::new(&self.file, line), RemarkKind::CollectionMetadata, what, out);
+                            self.diagnostic(Spot::new(&self.file, line), DiagnosticKind::CollectionMetadata, what, out);
                         }
                     }
                 }
@@ -112,10 +112,10 @@ impl<R: BufRead> BiocXml<R> {
         }
     }
 
-    fn remark(&self, spot: Spot, kind: RemarkKind, what: String, out: &mut VecDeque<Item>) {
-        let mut remarks = Vec::new();
-        Notes::new(&spot, None, &mut remarks).add(kind, 1, what);
-        out.extend(remarks.into_iter().map(Item::Remark));
+    fn diagnostic(&self, spot: Spot, kind: DiagnosticKind, what: String, out: &mut VecDeque<Item>) {
+        let mut diagnostics = Vec::new();
+        Notes::new(&spot, None, &mut diagnostics).add(kind, 1, what);
+        out.extend(diagnostics.into_iter().map(Item::Diagnostic));
     }
 
     /// Reads an element to its end.
@@ -285,11 +285,15 @@ mod tests {
         let items = read(&format!("<?xml version='1.0'?>\n<collection><source>PMC</source>\n{DOCUMENT}</collection>"));
         let kinds: Vec<_> = items
             .iter()
-            .filter_map(
-                |item| if let Ok(Item::Remark(remark)) = item { Some((remark.kind, remark.spot.line)) } else { None },
-            )
+            .filter_map(|item| {
+                if let Ok(Item::Diagnostic(diagnostic)) = item {
+                    Some((diagnostic.kind, diagnostic.spot.line))
+                } else {
+                    None
+                }
+            })
             .collect();
-        assert_eq!(kinds, [(RemarkKind::CollectionMetadata, 2), (RemarkKind::Relations, 3)]);
+        assert_eq!(kinds, [(DiagnosticKind::CollectionMetadata, 2), (DiagnosticKind::Relations, 3)]);
         let document = items
             .iter()
             .find_map(|item| if let Ok(Item::Document(_, document)) = item { Some(document) } else { None });

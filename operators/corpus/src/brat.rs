@@ -3,7 +3,7 @@
 //! ```text
 //! T1⇥Disease 3 8;19 26⇥motor ataxias
 //! N1⇥Reference T1 MESH:D001259⇥motor ataxias
-//! #1⇥AnnotatorNotes T1⇥a remark
+//! #1⇥AnnotatorNotes T1⇥a diagnostic
 //! ```
 //!
 //! Offsets count code points; a mention may have several pieces. `N` lines carry concepts, notes of mentions the infon
@@ -17,19 +17,19 @@ use std::sync::Arc;
 use pubtag_schemas::{AnnotatedDocument, ConceptIds, DocId, Mention};
 
 use crate::CorpusError;
+use crate::diagnostic::{DiagnosticKind, Notes, Spot};
 use crate::document::{CharIndex, Fit, fit, hull, same_pieces, wording_at};
 use crate::lines::{Lines, MAX_RECORD_BYTES};
 use crate::reader::Item;
-use crate::remark::{Notes, RemarkKind, Spot};
 use crate::two_parts;
 
 /// Key of the infon that carries an annotator's note.
 pub const NOTE: &str = "note";
 
-/// Reads one document from its two files; `files` are the names of text and annotations in remarks.
+/// Reads one document from its two files; `files` are the names of text and annotations in diagnostics.
 ///
 /// *Memory:* the document. *Rejects:* an annotation that is none, or is not where its offsets say, is skipped with a
-/// remark; a text that is not UTF-8 is an error.
+/// diagnostic; a text that is not UTF-8 is an error.
 pub fn read_document(
     id: &str,
     mut text: impl BufRead,
@@ -68,7 +68,7 @@ struct Standoff {
     later: Vec<(u64, String, Attachment)>,
     relations: usize,
     attributes: usize,
-    remarks: Vec<(u64, RemarkKind, String)>,
+    diagnostics: Vec<(u64, DiagnosticKind, String)>,
 }
 
 enum Attachment {
@@ -81,8 +81,8 @@ impl Standoff {
         let index = CharIndex::new(&text);
         let document = AnnotatedDocument { id: Some(DocId::new(id)), text, ..Default::default() };
         let file = Arc::clone(file);
-        let (numbers, skipped, later, remarks) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { document, index, file, numbers, skipped, later, relations: 0, attributes: 0, remarks }
+        let (numbers, skipped, later, diagnostics) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { document, index, file, numbers, skipped, later, relations: 0, attributes: 0, diagnostics }
     }
 
     fn line(&mut self, line: &str, number: u64) {
@@ -92,12 +92,12 @@ impl Standoff {
             (None, _) => {}
             (Some('T'), Some(middle)) => match mention(middle, rest, &self.document.text, &self.index) {
                 Ok((mention, oddity)) => {
-                    self.remarks.extend(oddity.map(|what| (number, RemarkKind::MentionSpace, what)));
+                    self.diagnostics.extend(oddity.map(|what| (number, DiagnosticKind::MentionSpace, what)));
                     self.numbers.insert(name.to_owned(), self.document.mentions.len());
                     self.document.mentions.push(mention);
                 }
                 Err((kind, what)) => {
-                    self.remarks.push((number, kind, what));
+                    self.diagnostics.push((number, kind, what));
                     self.skipped.push(name.to_owned());
                 }
             },
@@ -122,9 +122,9 @@ impl Standoff {
 
     fn bad(&mut self, number: u64, line: &str) {
         let start: String = line.chars().take(60).collect();
-        self.remarks.push((
+        self.diagnostics.push((
             number,
-            RemarkKind::BadRecord,
+            DiagnosticKind::BadRecord,
             format!("{start:?} is not a line of brat's standoff format"),
         ));
     }
@@ -142,9 +142,11 @@ impl Standoff {
                 }
                 (Some(mention), Attachment::Note(note)) => mention.infons.push(infon(&note)),
                 (None, _) if self.skipped.contains(&target) => {}
-                (None, _) => {
-                    self.remarks.push((line, RemarkKind::BadRecord, format!("there is no {target} to refer to")))
-                }
+                (None, _) => self.diagnostics.push((
+                    line,
+                    DiagnosticKind::BadRecord,
+                    format!("there is no {target} to refer to"),
+                )),
             }
         }
     }
@@ -153,23 +155,23 @@ impl Standoff {
         self.attach();
         let spot = Spot::new(text_file, 1);
         let id = self.document.id.as_ref().map(|id| id.as_str().to_owned());
-        let mut remarks = Vec::new();
-        let mut notes = Notes::new(&spot, id.as_deref(), &mut remarks);
-        for (line, kind, what) in self.remarks {
+        let mut diagnostics = Vec::new();
+        let mut notes = Notes::new(&spot, id.as_deref(), &mut diagnostics);
+        for (line, kind, what) in self.diagnostics {
             notes.add_at(Spot::new(&self.file, line), kind, 1, what);
         }
-        notes.add(RemarkKind::Relations, self.relations, format!("{} relations left out", self.relations));
+        notes.add(DiagnosticKind::Relations, self.relations, format!("{} relations left out", self.relations));
         notes.add(
-            RemarkKind::Attributes,
+            DiagnosticKind::Attributes,
             self.attributes,
             format!("{} events, attributes and notes left out", self.attributes),
         );
         let document = Item::Document(spot, Box::new(self.document));
-        std::iter::once(document).chain(remarks.into_iter().map(Item::Remark)).collect()
+        std::iter::once(document).chain(diagnostics.into_iter().map(Item::Diagnostic)).collect()
     }
 }
 
-type Misfit = (RemarkKind, String);
+type Misfit = (DiagnosticKind, String);
 
 /// Reads `Category start end;start end` and the wording behind it.
 fn mention(
@@ -178,18 +180,18 @@ fn mention(
     text: &str,
     index: &CharIndex,
 ) -> Result<(Mention, Option<String>), Misfit> {
-    let bad = || (RemarkKind::BadRecord, format!("{middle:?} is not a category and pairs of offsets"));
+    let bad = || (DiagnosticKind::BadRecord, format!("{middle:?} is not a category and pairs of offsets"));
     let (category, places) = middle.split_once(' ').filter(|(category, _)| !category.is_empty()).ok_or_else(bad)?;
     let mut pieces: Vec<Range<usize>> = Vec::new();
     for place in places.split(';') {
         let (start, end) = place.trim().split_once(' ').ok_or_else(bad)?;
         let chars = start.parse().map_err(|_| bad())?..end.trim().parse().map_err(|_| bad())?;
         let outside =
-            || (RemarkKind::OffsetMismatch, format!("{category} {place} is empty or reaches outside the text"));
+            || (DiagnosticKind::OffsetMismatch, format!("{category} {place} is empty or reaches outside the text"));
         pieces.push(index.bytes(chars).filter(|bytes| !bytes.is_empty()).ok_or_else(outside)?);
     }
     let (bytes, gaps) =
-        hull(text, pieces).ok_or_else(|| (RemarkKind::BadRecord, format!("the pieces of {middle:?} overlap")))?;
+        hull(text, pieces).ok_or_else(|| (DiagnosticKind::BadRecord, format!("the pieces of {middle:?} overlap")))?;
     let mut mention = Mention { bytes, gaps, ..Mention::new("", 0..0, category) };
     let there = wording_at(text, &mention);
     let wording = wording.unwrap_or(&there);
@@ -200,11 +202,11 @@ fn mention(
             // A line break in a mention is a space in brat's own wording of it.
             Fit::Space if there.replace('\n', " ") == wording => return Ok((Mention { text: there, ..mention }, None)),
             Fit::Space => oddity = Some(format!("the mention {wording:?} differs from the text in white space; kept")),
-            Fit::None(what) => return Err((RemarkKind::OffsetMismatch, what)),
+            Fit::None(what) => return Err((DiagnosticKind::OffsetMismatch, what)),
         }
     } else if !same_pieces(wording, &there) {
         return Err((
-            RemarkKind::OffsetMismatch,
+            DiagnosticKind::OffsetMismatch,
             format!("the mention {wording:?} stands where the text has {there:?}"),
         ));
     }
@@ -222,10 +224,10 @@ fn infon(note: &str) -> (String, String) {
 /// Writes a document's annotations; its text is written as it is.
 pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &mut Notes<'_>) -> io::Result<()> {
     let passages = document.passages.len();
-    notes.add(RemarkKind::Passages, passages, format!("the borders of {passages} passages left out"));
+    notes.add(DiagnosticKind::Passages, passages, format!("the borders of {passages} passages left out"));
     two_parts::note_extras(document, document.infons.len(), notes);
     let index = CharIndex::new(&document.text);
-    let (mut empty, mut renamed, mut trimmed, mut unwritable, mut remarks) = (0, 0, 0, 0, 0);
+    let (mut empty, mut renamed, mut trimmed, mut unwritable, mut diagnostics) = (0, 0, 0, 0, 0);
     let mut number = 0;
     for mention in &document.mentions {
         let blank = mention.pieces().all(|piece| document.text[piece].trim_matches('\n').is_empty());
@@ -256,15 +258,19 @@ pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &
                 unwritable += 1;
                 continue;
             }
-            remarks += 1;
-            writeln!(out, "#{remarks}\tAnnotatorNotes T{number}\t{note}")?;
+            diagnostics += 1;
+            writeln!(out, "#{diagnostics}\tAnnotatorNotes T{number}\t{note}")?;
         }
     }
-    notes.add(RemarkKind::Unwritable, empty, format!("{empty} mentions without text or category left out"));
-    notes.add(RemarkKind::MentionSpace, trimmed, format!("{trimmed} mentions without the line breaks at their ends"));
-    notes.add(RemarkKind::NameChanged, renamed, format!("{renamed} categories with white space written with `_`"));
+    notes.add(DiagnosticKind::Unwritable, empty, format!("{empty} mentions without text or category left out"));
     notes.add(
-        RemarkKind::Infons,
+        DiagnosticKind::MentionSpace,
+        trimmed,
+        format!("{trimmed} mentions without the line breaks at their ends"),
+    );
+    notes.add(DiagnosticKind::NameChanged, renamed, format!("{renamed} categories with white space written with `_`"));
+    notes.add(
+        DiagnosticKind::Infons,
         unwritable,
         format!("{unwritable} concepts, keys or values with line breaks left out"),
     );
@@ -288,27 +294,32 @@ fn lines_of(document: &AnnotatedDocument, mention: &Mention) -> Vec<Range<usize>
 mod tests {
     use super::*;
 
-    fn read(text: &str, annotations: &str) -> (AnnotatedDocument, Vec<(RemarkKind, u64)>) {
+    fn read(text: &str, annotations: &str) -> (AnnotatedDocument, Vec<(DiagnosticKind, u64)>) {
         let files: (Arc<str>, Arc<str>) = ("x.txt".into(), "x.ann".into());
         let items = read_document("x", text.as_bytes(), annotations.as_bytes(), (&files.0, &files.1)).unwrap();
-        let (mut document, mut remarks) = (None, Vec::new());
+        let (mut document, mut diagnostics) = (None, Vec::new());
         for item in items {
             match item {
                 Item::Document(_, found) => document = Some(*found),
-                Item::Remark(remark) => remarks.push((remark.kind, remark.spot.line)),
+                Item::Diagnostic(diagnostic) => diagnostics.push((diagnostic.kind, diagnostic.spot.line)),
             }
         }
-        (document.unwrap(), remarks)
+        (document.unwrap(), diagnostics)
     }
 
     #[test]
     fn pieces_concepts_and_notes_belong_to_their_mention() {
         let annotations = "N1\tReference T1 MESH:D1\tx\nT1\tDisease 3 9;21 27\tbreast [...] cancer\nT2\tDisease 14 27\tovarian cancer\n#1\tAnnotatorNotes T2\tsure\n#2\tAnnotatorNotes T2\tlevel=2\nR1\tIs Arg1:T1 Arg2:T2\nA1\tNegation T1\n";
-        let (document, remarks) = read("né breast and ovarian cancer\n", annotations);
+        let (document, diagnostics) = read("né breast and ovarian cancer\n", annotations);
         assert_eq!(document.mentions.len(), 0);
         assert_eq!(
-            remarks.iter().map(|r| r.0).collect::<Vec<_>>(),
-            [RemarkKind::OffsetMismatch, RemarkKind::OffsetMismatch, RemarkKind::Relations, RemarkKind::Attributes]
+            diagnostics.iter().map(|r| r.0).collect::<Vec<_>>(),
+            [
+                DiagnosticKind::OffsetMismatch,
+                DiagnosticKind::OffsetMismatch,
+                DiagnosticKind::Relations,
+                DiagnosticKind::Attributes
+            ]
         );
         let (document, _) =
             read("né breast and ovarian cancer\n", &annotations.replace("21 27", "22 28").replace("14 27", "14 28"));
@@ -329,8 +340,8 @@ mod tests {
             mentions: vec![Mention::new(text, 0..13, "D")],
             ..Default::default()
         };
-        let (spot, mut remarks, mut out) = (Spot { file: "f".into(), line: 1 }, Vec::new(), Vec::new());
-        write(&document, &mut out, &mut Notes::new(&spot, None, &mut remarks)).unwrap();
+        let (spot, mut diagnostics, mut out) = (Spot { file: "f".into(), line: 1 }, Vec::new(), Vec::new());
+        write(&document, &mut out, &mut Notes::new(&spot, None, &mut diagnostics)).unwrap();
         let annotations = String::from_utf8(out).unwrap();
         assert_eq!(annotations, "T1\tD 0 6;7 13\tbreast cancer\n");
         assert_eq!(read(text, &annotations), (document, vec![]));
@@ -338,12 +349,15 @@ mod tests {
 
     #[test]
     fn bad_lines_are_skipped_and_named() {
-        let (document, remarks) = read(
+        let (document, diagnostics) = read(
             "ill",
             "T1\tD 0 9\till\nT2\tD 0 x\till\nwhat\nN1\tReference T9 X\tx\nT3\tD 0 3\tbad\n\nT4\tD 0 3\till\n",
         );
         assert_eq!(document.mentions.len(), 1);
-        use RemarkKind::{BadRecord, OffsetMismatch};
-        assert_eq!(remarks, [(OffsetMismatch, 1), (BadRecord, 2), (BadRecord, 3), (OffsetMismatch, 5), (BadRecord, 4)]);
+        use DiagnosticKind::{BadRecord, OffsetMismatch};
+        assert_eq!(
+            diagnostics,
+            [(OffsetMismatch, 1), (BadRecord, 2), (BadRecord, 3), (OffsetMismatch, 5), (BadRecord, 4)]
+        );
     }
 }

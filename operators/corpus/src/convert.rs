@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::diagnostic::{Diagnostic, DiagnosticKind, Diagnostics};
 use crate::files::{Corpus, name_of, open};
 use crate::reader::Item;
-use crate::remark::{Remark, RemarkKind, Remarks};
 use crate::tagged::TagOptions;
 use crate::writer::{CorpusWriter, WriteOptions};
 use crate::{CorpusError, Format};
@@ -31,7 +31,7 @@ impl ConvertOptions {
     }
 }
 
-/// What a conversion did: every document and mention read is written or is in the remarks.
+/// What a conversion did: every document and mention read is written or is in the diagnostics.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConversionReport {
     /// The input's format, named or guessed.
@@ -49,13 +49,13 @@ pub struct ConversionReport {
     /// Mentions written.
     pub mentions_written: u64,
     /// What was skipped, changed or left out, counted and located.
-    pub remarks: Remarks,
+    pub diagnostics: Diagnostics,
 }
 
 /// Converts a corpus. Nothing stands under the output's name until all of it was written.
 ///
-/// *Ordering:* the input's. *Memory:* one document, and a bounded number of remarks. *Cancellation:* it is a plain call.
-/// *Rejects:* remarks of the report.
+/// *Ordering:* the input's. *Memory:* one document, and a bounded number of diagnostics. *Cancellation:* it is a plain call.
+/// *Rejects:* diagnostics of the report.
 ///
 /// # Errors
 /// An input that cannot be read as a whole, or an output that cannot be written, or that is there already and is not to
@@ -76,15 +76,15 @@ pub fn convert(input: &Path, output: &Path, options: &ConvertOptions) -> Result<
         documents_written: 0,
         mentions_read: 0,
         mentions_written: 0,
-        remarks: Remarks::default(),
+        diagnostics: Diagnostics::default(),
     };
     for item in documents {
         match item? {
-            Item::Remark(remark) => report.remarks.add(remark),
+            Item::Diagnostic(diagnostic) => report.diagnostics.add(diagnostic),
             Item::Document(spot, document) => {
-                let mut remarks = Vec::new();
-                writer.write(&spot, &document, &mut remarks)?;
-                report.count(document.mentions.len() as u64, remarks);
+                let mut diagnostics = Vec::new();
+                writer.write(&spot, &document, &mut diagnostics)?;
+                report.count(document.mentions.len() as u64, diagnostics);
             }
         }
     }
@@ -93,17 +93,20 @@ pub fn convert(input: &Path, output: &Path, options: &ConvertOptions) -> Result<
 }
 
 impl ConversionReport {
-    fn count(&mut self, mentions: u64, remarks: Vec<Remark>) {
-        let unwritable = remarks.iter().any(|remark| remark.kind == RemarkKind::UnwritableDocument);
-        let lost = remarks.iter().filter(|remark| {
-            matches!(remark.kind, RemarkKind::Discontinuous | RemarkKind::Overlap | RemarkKind::Unwritable)
+    fn count(&mut self, mentions: u64, diagnostics: Vec<Diagnostic>) {
+        let unwritable = diagnostics.iter().any(|diagnostic| diagnostic.kind == DiagnosticKind::UnwritableDocument);
+        let lost = diagnostics.iter().filter(|diagnostic| {
+            matches!(
+                diagnostic.kind,
+                DiagnosticKind::Discontinuous | DiagnosticKind::Overlap | DiagnosticKind::Unwritable
+            )
         });
-        let lost = if unwritable { mentions } else { lost.map(|remark| remark.count).sum() };
+        let lost = if unwritable { mentions } else { lost.map(|diagnostic| diagnostic.count).sum() };
         self.documents_read += 1;
         self.documents_written += u64::from(!unwritable);
         self.mentions_read += mentions;
         self.mentions_written += mentions - lost;
-        remarks.into_iter().for_each(|remark| self.remarks.add(remark));
+        diagnostics.into_iter().for_each(|diagnostic| self.diagnostics.add(diagnostic));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-/// A defect of a file, not of one record: a record's defects are [`Remark`](crate::Remark)s.
+/// A defect of a file, not of one record: a record's defects are [`Diagnostic`](crate::Diagnostic)s.
 #[derive(Debug, thiserror::Error)]
 pub enum CorpusError {
     /// The file cannot be opened or read.
@@ -81,7 +81,7 @@ pub enum CorpusError {
         file: Arc<str>,
         /// Records skipped.
         skipped: u64,
-        /// The first of the remarks.
+        /// The first of the diagnostics.
         first: String,
     },
     /// Of two files that belong together, one is missing.

@@ -6,8 +6,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::diagnostic::{Diagnostic, DiagnosticKind, Spot};
 use crate::reader::{Documents, Item, Parse};
-use crate::remark::{Remark, RemarkKind, Spot};
 use crate::tagged::TagOptions;
 use crate::{CorpusError, Format, bioc_json, bioc_xml, brat, detect, inline, iob, jsonl, nemo, pubtator};
 
@@ -47,7 +47,7 @@ pub fn open(path: &Path, format: Option<Format>, options: &TagOptions) -> Result
     Ok(Corpus { format, documents })
 }
 
-/// Reads a corpus of one stream; `file` is its name in remarks.
+/// Reads a corpus of one stream; `file` is its name in diagnostics.
 ///
 /// # Errors
 /// A format of two files (NeMo, brat), which has to be opened by its path.
@@ -200,8 +200,8 @@ impl Parse for BratFiles {
             let detail = format!("the document is left out: {} is not there", missing.display());
             let there = if *missing == text { &annotations } else { &text };
             let spot = Spot { file: name_of(there), line: 0 };
-            out.push_back(Item::Remark(Remark {
-                kind: RemarkKind::BadRecord,
+            out.push_back(Item::Diagnostic(Diagnostic {
+                kind: DiagnosticKind::BadRecord,
                 spot,
                 document: Some(stem),
                 count: 1,

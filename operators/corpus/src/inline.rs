@@ -14,19 +14,19 @@ use std::sync::Arc;
 use pubtag_schemas::{AnnotatedDocument, Mention};
 
 use crate::CorpusError;
+use crate::diagnostic::{DiagnosticKind, Notes, Spot};
 use crate::lines::Lines;
 use crate::reader::{Documents, Item, Parse};
-use crate::remark::{Notes, RemarkKind, Spot};
 use crate::two_parts::{self, TwoParts};
 
 const OPEN: &str = "<category=\"";
 const OPEN_END: &str = "\">";
 const CLOSE: &str = "</category>";
 
-/// Reads a file of the inline format; `file` is its name in remarks.
+/// Reads a file of the inline format; `file` is its name in diagnostics.
 ///
 /// *Ordering:* the file's. *Memory:* a line. *Cancellation:* drop it. *Rejects:* a line without a title, or whose tags do
-/// not pair, is skipped with a remark.
+/// not pair, is skipped with a diagnostic.
 pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>) -> Documents<'a> {
     Documents::new(file, Inline { lines: Lines::new(input, file) })
 }
@@ -43,21 +43,21 @@ impl<R: BufRead> Parse for Inline<R> {
         }
         let parsed = parse(line);
         let spot = Spot::new(self.lines.file(), self.lines.number());
-        let mut remarks = Vec::new();
+        let mut diagnostics = Vec::new();
         match parsed {
             Ok(document) => {
                 let id = document.id.as_ref().map(|id| id.as_str().to_owned());
                 let tabs = document.text.matches('\t').count();
-                Notes::new(&spot, id.as_deref(), &mut remarks).add(
-                    RemarkKind::StrayTab,
+                Notes::new(&spot, id.as_deref(), &mut diagnostics).add(
+                    DiagnosticKind::StrayTab,
                     tabs,
                     format!("{tabs} tabs inside the abstract, kept as text"),
                 );
                 out.push_back(Item::Document(spot, Box::new(document)));
             }
-            Err(what) => Notes::new(&spot, None, &mut remarks).add(RemarkKind::BadRecord, 1, what),
+            Err(what) => Notes::new(&spot, None, &mut diagnostics).add(DiagnosticKind::BadRecord, 1, what),
         }
-        out.extend(remarks.into_iter().map(Item::Remark));
+        out.extend(diagnostics.into_iter().map(Item::Diagnostic));
         Ok(true)
     }
 }
@@ -116,12 +116,12 @@ pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &
         .map(|id| id.as_str())
         .filter(|id| !id.contains(['\t', '\n', '\r']) && !id.trim().is_empty())
     else {
-        notes.add(RemarkKind::UnwritableDocument, 1, "a document without an identifier has no line in this format");
+        notes.add(DiagnosticKind::UnwritableDocument, 1, "a document without an identifier has no line in this format");
         return Ok(());
     };
     if [OPEN, CLOSE].iter().any(|tag| parts.text().contains(tag)) {
         notes.add(
-            RemarkKind::UnwritableDocument,
+            DiagnosticKind::UnwritableDocument,
             1,
             "the text itself has a category tag, which this format cannot tell from its own",
         );
@@ -129,7 +129,7 @@ pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &
     }
     let mentions = writable(document, &parts, notes);
     let concepts = mentions.iter().filter(|mention| !mention.concepts.as_str().is_empty()).count();
-    notes.add(RemarkKind::Concepts, concepts, format!("the concepts of {concepts} mentions left out"));
+    notes.add(DiagnosticKind::Concepts, concepts, format!("the concepts of {concepts} mentions left out"));
     let infons = document.infons.len() + mentions.iter().map(|mention| mention.infons.len()).sum::<usize>();
     two_parts::note_extras(document, infons, notes);
     two_parts::note_wording(document, notes);
@@ -177,7 +177,7 @@ fn writable<'a>(document: &'a AnnotatedDocument, parts: &TwoParts, notes: &mut N
         "{} mentions whose category has a quote or that reach from the title into the abstract left out",
         unwritable.len()
     );
-    notes.add(RemarkKind::Unwritable, unwritable.len(), detail);
+    notes.add(DiagnosticKind::Unwritable, unwritable.len(), detail);
     crate::overlap::flat(mentions, notes)
 }
 
@@ -197,7 +197,7 @@ mod tests {
         let found: Vec<_> =
             document.mentions.iter().map(|m| (m.bytes.clone(), m.text.as_str(), m.category.as_str())).collect();
         assert_eq!(found, [(2..4, "b ", "X"), (7..9, "é", "Y")]);
-        assert!(matches!(&items[1], Item::Remark(remark) if remark.kind == RemarkKind::StrayTab));
+        assert!(matches!(&items[1], Item::Diagnostic(diagnostic) if diagnostic.kind == DiagnosticKind::StrayTab));
     }
 
     #[test]
@@ -205,11 +205,18 @@ mod tests {
         let items = read("1\tT\tA\n2\tT\tan <category=\"X\">open\n3\tT\tan end</category>\n4 no tabs\n");
         let lines: Vec<_> = items
             .iter()
-            .filter_map(
-                |item| if let Item::Remark(remark) = item { Some((remark.kind, remark.spot.line)) } else { None },
-            )
+            .filter_map(|item| {
+                if let Item::Diagnostic(diagnostic) = item {
+                    Some((diagnostic.kind, diagnostic.spot.line))
+                } else {
+                    None
+                }
+            })
             .collect();
-        assert_eq!(lines, [(RemarkKind::BadRecord, 2), (RemarkKind::BadRecord, 3), (RemarkKind::BadRecord, 4)]);
+        assert_eq!(
+            lines,
+            [(DiagnosticKind::BadRecord, 2), (DiagnosticKind::BadRecord, 3), (DiagnosticKind::BadRecord, 4)]
+        );
         assert_eq!(items.len(), 4);
     }
 }

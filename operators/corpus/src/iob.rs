@@ -16,19 +16,19 @@ use std::sync::Arc;
 use pubtag_schemas::{AnnotatedDocument, Layout};
 
 use crate::CorpusError;
+use crate::diagnostic::{DiagnosticKind, Notes, Spot};
 use crate::document::CharIndex;
 use crate::lines::Lines;
 use crate::reader::Documents;
-use crate::remark::{Notes, RemarkKind, Spot};
 use crate::tagged::{self, Raw, RawSentence, RawSource, RawToken, TagOptions, Tagged};
 use crate::tagging::{self, Tag};
 use crate::two_parts;
 
-/// Reads an IOB file; `file` is its name in remarks.
+/// Reads an IOB file; `file` is its name in diagnostics.
 ///
 /// *Ordering:* the file's. *Memory:* one document, and a thousand sentences to tell the scheme. *Cancellation:* drop it.
 /// *Rejects:* a sentence with a line that is not token and tag, or whose tags contradict each other, is skipped with a
-/// remark.
+/// diagnostic.
 pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>, options: TagOptions) -> Documents<'a> {
     let source = Iob { lines: Lines::new(input, file), next: None };
     Documents::new(file, Tagged::new(source, options))
@@ -79,7 +79,7 @@ impl<R: BufRead> RawSource for Iob<R> {
                 None if tokens.is_empty() && bad.is_none() => return Ok(None),
                 None => {
                     let what = "the last sentence has no blank line after it; kept".to_owned();
-                    self.next = Some(tagged::remark(self.lines.file(), number, RemarkKind::Unterminated, what));
+                    self.next = Some(tagged::diagnostic(self.lines.file(), number, DiagnosticKind::Unterminated, what));
                     break;
                 }
                 Some(Line::Blank) => break,
@@ -87,7 +87,7 @@ impl<R: BufRead> RawSource for Iob<R> {
         }
         let file = self.lines.file();
         if let Some((line, what)) = bad {
-            return Ok(Some(tagged::remark(file, line, RemarkKind::BadRecord, what)));
+            return Ok(Some(tagged::diagnostic(file, line, DiagnosticKind::BadRecord, what)));
         }
         let spot = Spot::new(file, tokens[0].line);
         Ok(Some(Raw::Sentence(RawSentence { spot, tokens, tags })))
@@ -181,19 +181,19 @@ pub(crate) fn sentence_tokens(document: &AnnotatedDocument) -> impl Iterator<Ite
 /// Says what of a document tokens and tags leave out.
 pub(crate) fn note_lost(document: &AnnotatedDocument, with_offsets: bool, notes: &mut Notes<'_>) {
     if !with_offsets {
-        notes.add(RemarkKind::Ids, usize::from(document.id.is_some()), "the identifier of the document left out");
+        notes.add(DiagnosticKind::Ids, usize::from(document.id.is_some()), "the identifier of the document left out");
         let offsets = usize::from(document.layout == Layout::Source);
-        notes.add(RemarkKind::Offsets, offsets, "the text between tokens, and so the offsets, left out");
+        notes.add(DiagnosticKind::Offsets, offsets, "the text between tokens, and so the offsets, left out");
     }
     notes.add(
-        RemarkKind::Passages,
+        DiagnosticKind::Passages,
         document.passages.len(),
         format!("the borders of {} passages left out", document.passages.len()),
     );
     let concepts = document.mentions.iter().filter(|mention| !mention.concepts.as_str().is_empty()).count();
-    notes.add(RemarkKind::Concepts, concepts, format!("the concepts of {concepts} mentions left out"));
+    notes.add(DiagnosticKind::Concepts, concepts, format!("the concepts of {concepts} mentions left out"));
     let infons = document.infons.len() + document.mentions.iter().map(|mention| mention.infons.len()).sum::<usize>();
-    notes.add(RemarkKind::Infons, infons, format!("{infons} further keys and values left out"));
+    notes.add(DiagnosticKind::Infons, infons, format!("{infons} further keys and values left out"));
     two_parts::note_wording(document, notes);
 }
 
@@ -202,15 +202,15 @@ mod tests {
     use super::*;
     use crate::Item;
 
-    fn read(text: &str) -> (Vec<AnnotatedDocument>, Vec<(RemarkKind, u64)>) {
-        let (mut documents, mut remarks) = (Vec::new(), Vec::new());
+    fn read(text: &str) -> (Vec<AnnotatedDocument>, Vec<(DiagnosticKind, u64)>) {
+        let (mut documents, mut diagnostics) = (Vec::new(), Vec::new());
         for item in reader(text.as_bytes(), &Arc::from("f"), TagOptions::default()) {
             match item.unwrap() {
                 Item::Document(_, document) => documents.push(*document),
-                Item::Remark(remark) => remarks.push((remark.kind, remark.spot.line)),
+                Item::Diagnostic(diagnostic) => diagnostics.push((diagnostic.kind, diagnostic.spot.line)),
             }
         }
-        (documents, remarks)
+        (documents, diagnostics)
     }
 
     fn mentions(document: &AnnotatedDocument) -> Vec<(&str, &str)> {
@@ -219,37 +219,37 @@ mod tests {
 
     #[test]
     fn a_sentence_without_marks_is_a_document() {
-        let (documents, remarks) = read("An\tO\nataxia\tB-Disease\n\n\nNext NN B-NP O\n");
+        let (documents, diagnostics) = read("An\tO\nataxia\tB-Disease\n\n\nNext NN B-NP O\n");
         assert_eq!(documents.len(), 2);
         assert_eq!((documents[0].text.as_str(), mentions(&documents[0])), ("An ataxia", vec![("ataxia", "Disease")]));
         assert_eq!(documents[1].tokens[0].columns, ["NN", "B-NP"]);
-        assert_eq!(remarks, [(RemarkKind::Unterminated, 5)]);
+        assert_eq!(diagnostics, [(DiagnosticKind::Unterminated, 5)]);
     }
 
     #[test]
     fn marks_gather_sentences_and_offsets_give_back_the_text() {
         let text = "# doc_id = 7\nIll\t0\t3\tS-D\n.\t3\t4\tO\n\nSo\t6\t8\tO\n\n-DOCSTART- -X- O\n\nEnd NN O\n\n";
-        let (documents, remarks) = read(text);
+        let (documents, diagnostics) = read(text);
         assert_eq!(documents[0].id.as_ref().map(|id| id.as_str()), Some("7"));
         assert_eq!((documents[0].text.as_str(), documents[0].layout), ("Ill.  So", Layout::Source));
         assert_eq!(documents[0].sentences, [0..4, 6..8]);
         assert_eq!((documents[1].text.as_str(), documents[1].layout), ("End", Layout::Joined));
-        assert_eq!(remarks, [(RemarkKind::SchemeConverted, 2)]);
+        assert_eq!(diagnostics, [(DiagnosticKind::SchemeConverted, 2)]);
     }
 
     #[test]
     fn iob1_and_bare_tags_are_converted_and_said_aloud() {
-        let (documents, remarks) = read("a\tI\nb\tI\nc\tB\n\nd\tO\n\n");
+        let (documents, diagnostics) = read("a\tI\nb\tI\nc\tB\n\nd\tO\n\n");
         assert_eq!(mentions(&documents[0]), [("a b", "Entity"), ("c", "Entity")]);
-        assert_eq!(remarks, [(RemarkKind::SchemeConverted, 1), (RemarkKind::SchemeConverted, 1)]);
+        assert_eq!(diagnostics, [(DiagnosticKind::SchemeConverted, 1), (DiagnosticKind::SchemeConverted, 1)]);
     }
 
     #[test]
     fn a_sentence_that_contradicts_itself_is_skipped_and_named() {
-        let (documents, remarks) = read("a\tB-D\n\nb\tO\nc\tI-D\n\nd\tX-D\ne\tO\n\nf\n\ng\tO\n\n");
+        let (documents, diagnostics) = read("a\tB-D\n\nb\tO\nc\tI-D\n\nd\tX-D\ne\tO\n\nf\n\ng\tO\n\n");
         assert_eq!(documents.iter().map(|d| d.text.as_str()).collect::<Vec<_>>(), ["a", "g"]);
-        use RemarkKind::{BadRecord, TagSequence};
-        assert_eq!(remarks, [(TagSequence, 4), (BadRecord, 6), (BadRecord, 9)]);
+        use DiagnosticKind::{BadRecord, TagSequence};
+        assert_eq!(diagnostics, [(TagSequence, 4), (BadRecord, 6), (BadRecord, 9)]);
     }
 
     #[test]

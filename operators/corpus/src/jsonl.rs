@@ -13,16 +13,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::CorpusError;
+use crate::diagnostic::{DiagnosticKind, Notes, Spot};
 use crate::document::{CharIndex, Fit, fit};
 use crate::lines::Lines;
 use crate::reader::{Documents, Item, Parse};
-use crate::remark::{Notes, RemarkKind, Spot};
 use crate::two_parts;
 
-/// Reads JSONL spans; `file` is its name in remarks.
+/// Reads JSONL spans; `file` is its name in diagnostics.
 ///
 /// *Ordering:* the file's. *Memory:* a line. *Cancellation:* drop it. *Rejects:* a line that is not such an object, and
-/// an entity that reaches outside the text or is not what it says, is skipped with a remark.
+/// an entity that reaches outside the text or is not what it says, is skipped with a diagnostic.
 pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>) -> Documents<'a> {
     Documents::new(file, Jsonl { lines: Lines::new(input, file) })
 }
@@ -59,15 +59,15 @@ impl<R: BufRead> Parse for Jsonl<R> {
         }
         let record = parse(line);
         let spot = Spot::new(self.lines.file(), self.lines.number());
-        let mut remarks = Vec::new();
+        let mut diagnostics = Vec::new();
         match record {
             Ok(record) => {
-                let document = assemble(record, &spot, &mut remarks);
+                let document = assemble(record, &spot, &mut diagnostics);
                 out.push_back(Item::Document(spot, Box::new(document)));
             }
-            Err(what) => Notes::new(&spot, None, &mut remarks).add(RemarkKind::BadRecord, 1, what),
+            Err(what) => Notes::new(&spot, None, &mut diagnostics).add(DiagnosticKind::BadRecord, 1, what),
         }
-        out.extend(remarks.into_iter().map(Item::Remark));
+        out.extend(diagnostics.into_iter().map(Item::Diagnostic));
         Ok(true)
     }
 }
@@ -81,20 +81,20 @@ fn parse(line: &str) -> Result<Record, String> {
     }
 }
 
-fn assemble(record: Record, spot: &Spot, remarks: &mut Vec<crate::Remark>) -> AnnotatedDocument {
+fn assemble(record: Record, spot: &Spot, diagnostics: &mut Vec<crate::Diagnostic>) -> AnnotatedDocument {
     let id = match &record.id {
         Value::String(id) => Some(id.clone()),
         Value::Number(id) => Some(id.to_string()),
         _ => None,
     };
-    let mut notes = Notes::new(spot, id.as_deref(), remarks);
+    let mut notes = Notes::new(spot, id.as_deref(), diagnostics);
     let index = CharIndex::new(&record.text);
     let mut mentions = Vec::with_capacity(record.entities.len());
     for entity in record.entities {
         match mention(entity, &record.text, &index) {
             Ok((mention, oddity)) => {
                 mentions.push(mention);
-                notes.add(RemarkKind::MentionSpace, usize::from(oddity.is_some()), oddity.unwrap_or_default());
+                notes.add(DiagnosticKind::MentionSpace, usize::from(oddity.is_some()), oddity.unwrap_or_default());
             }
             Err((kind, what)) => notes.add(kind, 1, what),
         }
@@ -102,14 +102,18 @@ fn assemble(record: Record, spot: &Spot, remarks: &mut Vec<crate::Remark>) -> An
     AnnotatedDocument { id: id.as_deref().map(DocId::new), text: record.text, mentions, ..Default::default() }
 }
 
-fn mention(entity: Entity, text: &str, index: &CharIndex) -> Result<(Mention, Option<String>), (RemarkKind, String)> {
+fn mention(
+    entity: Entity,
+    text: &str,
+    index: &CharIndex,
+) -> Result<(Mention, Option<String>), (DiagnosticKind, String)> {
     let Entity { start, end, label, concepts, mention: wording } = entity;
     if label.is_empty() {
-        return Err((RemarkKind::BadRecord, format!("the entity at {start}-{end} has no label")));
+        return Err((DiagnosticKind::BadRecord, format!("the entity at {start}-{end} has no label")));
     }
     let outside = || {
         (
-            RemarkKind::OffsetMismatch,
+            DiagnosticKind::OffsetMismatch,
             format!(
                 "the entity {label} at {start}-{end} is empty or reaches outside the text of {} characters",
                 index.char(text.len())
@@ -127,7 +131,7 @@ fn mention(entity: Entity, text: &str, index: &CharIndex) -> Result<(Mention, Op
                 oddity =
                     Some(format!("the mention {wording:?} at {start}-{end} differs from the text in white space; kept"))
             }
-            Fit::None(what) => return Err((RemarkKind::OffsetMismatch, what)),
+            Fit::None(what) => return Err((DiagnosticKind::OffsetMismatch, what)),
         }
         mention.text = wording;
     }
@@ -137,12 +141,12 @@ fn mention(entity: Entity, text: &str, index: &CharIndex) -> Result<(Mention, Op
 /// Writes a document as one line. Passages, sentences, tokens, infons and discontinuous mentions are not carried.
 pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &mut Notes<'_>) -> io::Result<()> {
     let passages = document.passages.len();
-    notes.add(RemarkKind::Passages, passages, format!("the borders of {passages} passages left out"));
+    notes.add(DiagnosticKind::Passages, passages, format!("the borders of {passages} passages left out"));
     let one_piece = two_parts::in_one_piece(document, notes);
     let (mentions, empty): (Vec<&Mention>, Vec<_>) =
         one_piece.into_iter().partition(|m| !m.bytes.is_empty() && !m.category.is_empty());
     notes.add(
-        RemarkKind::Unwritable,
+        DiagnosticKind::Unwritable,
         empty.len(),
         format!("{} mentions without text or category left out", empty.len()),
     );
@@ -177,14 +181,21 @@ mod tests {
             "{\"text\": \"x\"}\n\n{\"id\": 1}\n{\"id\": [1], \"text\": \"\"}\nnothing\n",
         );
         let items: Vec<_> = reader(text.as_bytes(), &Arc::from("f")).map(Result::unwrap).collect();
-        let remarks: Vec<_> = items
+        let diagnostics: Vec<_> = items
             .iter()
-            .filter_map(
-                |item| if let Item::Remark(remark) = item { Some((remark.kind, remark.spot.line)) } else { None },
-            )
+            .filter_map(|item| {
+                if let Item::Diagnostic(diagnostic) = item {
+                    Some((diagnostic.kind, diagnostic.spot.line))
+                } else {
+                    None
+                }
+            })
             .collect();
-        use RemarkKind::{BadRecord, OffsetMismatch};
-        assert_eq!(remarks, [(OffsetMismatch, 1), (OffsetMismatch, 1), (BadRecord, 4), (BadRecord, 5), (BadRecord, 6)]);
+        use DiagnosticKind::{BadRecord, OffsetMismatch};
+        assert_eq!(
+            diagnostics,
+            [(OffsetMismatch, 1), (OffsetMismatch, 1), (BadRecord, 4), (BadRecord, 5), (BadRecord, 6)]
+        );
         let Item::Document(_, document) = &items[0] else { panic!("{items:?}") };
         assert_eq!((document.mentions.len(), document.mentions[0].text.as_str()), (1, "ill"));
         assert_eq!(document.id, Some(DocId::new("7")));

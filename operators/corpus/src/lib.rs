@@ -1,11 +1,11 @@
 //! Annotated corpora: read, written, converted, counted, and models scored against them.
 //!
 //! ```text
-//! file ─► open ─► Item{Document | Remark} ─► convert | stats | list | segment ─► file, report, training, score
+//! file ─► open ─► Item{Document | Diagnostic} ─► convert | stats | list | segment ─► file, report, training, score
 //! ```
 //!
 //! Eight formats meet in one noun, [`AnnotatedDocument`](pubtag_schemas::AnnotatedDocument). Readers stream it document by
-//! document; what a record gets wrong, and what a format cannot express, is a [`Remark`] with its place, never silence.
+//! document; what a record gets wrong, and what a format cannot express, is a [`Diagnostic`] with its place, never silence.
 //! [`score`] compares what a model found with what a corpus says.
 
 mod bioc;
@@ -14,6 +14,7 @@ pub mod bioc_xml;
 pub mod brat;
 mod convert;
 mod detect;
+mod diagnostic;
 mod document;
 mod error;
 mod files;
@@ -26,7 +27,6 @@ pub mod nemo;
 mod overlap;
 pub mod pubtator;
 mod reader;
-mod remark;
 pub mod score;
 mod segment;
 mod stats;
@@ -39,12 +39,12 @@ mod writer;
 
 pub use convert::{ConversionReport, ConvertOptions, convert};
 pub use detect::{Format, FormatError};
+pub use diagnostic::{Diagnostic, DiagnosticCount, DiagnosticKind, Diagnostics, Effect, Spot};
 pub use error::CorpusError;
 pub use files::{Corpus, from_reader, open};
 pub use iob::IobColumns;
 pub use list::{ListedMention, Listing};
 pub use reader::{Documents, Item};
-pub use remark::{Effect, Remark, RemarkCount, RemarkKind, Remarks, Spot};
 pub use segment::segment;
 pub use stats::{CorpusStats, FileStats, Leakage, StatsBuilder, summarize};
 pub use tagged::TagOptions;

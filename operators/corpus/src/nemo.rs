@@ -18,18 +18,18 @@ use std::sync::Arc;
 use pubtag_schemas::AnnotatedDocument;
 
 use crate::CorpusError;
+use crate::diagnostic::{DiagnosticKind, Notes, Spot};
 use crate::iob::{note_lost, sentence_tokens};
 use crate::lines::Lines;
 use crate::reader::Documents;
-use crate::remark::{Notes, RemarkKind, Spot};
 use crate::tagged::{self, Raw, RawSentence, RawSource, RawToken, TagOptions, Tagged};
 use crate::tagging::{self, Position, Tag};
 
-/// Reads a pair of files; `files` are the names of text and labels in remarks.
+/// Reads a pair of files; `files` are the names of text and labels in diagnostics.
 ///
 /// *Ordering:* the files'. *Memory:* a line, and a thousand sentences to tell the scheme. *Cancellation:* drop it.
 /// *Rejects:* a line with another number of words than labels, with something that is not a label, or with contradictory
-/// labels is skipped with a remark. Files of different length are an error.
+/// labels is skipped with a diagnostic. Files of different length are an error.
 pub fn reader<'a>(
     text: impl BufRead + Send + 'a,
     labels: impl BufRead + Send + 'a,
@@ -64,7 +64,7 @@ impl<T: BufRead, L: BufRead> RawSource for Nemo<T, L> {
                 Ok((tokens, tags)) => {
                     Raw::Sentence(RawSentence { spot: Spot::new(self.text.file(), line), tokens, tags })
                 }
-                Err((kind, what)) => tagged::remark(self.labels.file(), line, kind, what),
+                Err((kind, what)) => tagged::diagnostic(self.labels.file(), line, kind, what),
             }));
         }
     }
@@ -80,14 +80,17 @@ fn shorter(shorter: &Arc<str>, line: u64, longer: &Arc<str>) -> CorpusError {
 
 type Sentence = (Vec<RawToken>, Vec<Tag>);
 
-fn sentence(words: Vec<String>, labels: &[String], line: u64) -> Result<Sentence, (RemarkKind, String)> {
+fn sentence(words: Vec<String>, labels: &[String], line: u64) -> Result<Sentence, (DiagnosticKind, String)> {
     if words.len() != labels.len() {
         let what = format!("{} labels for {} words; the sentence is left out", labels.len(), words.len());
-        return Err((RemarkKind::WordCount, what));
+        return Err((DiagnosticKind::WordCount, what));
     }
     let tags = labels.iter().map(|label| {
         Tag::parse(label).ok_or_else(|| {
-            (RemarkKind::BadRecord, format!("{label:?} is not a label (`O`, `B-…`, `I-…`); the sentence is left out"))
+            (
+                DiagnosticKind::BadRecord,
+                format!("{label:?} is not a label (`O`, `B-…`, `I-…`); the sentence is left out"),
+            )
         })
     });
     let tags = tags.collect::<Result<_, _>>()?;
@@ -105,7 +108,7 @@ pub(crate) fn write(
 ) -> io::Result<()> {
     note_lost(document, false, notes);
     let columns: usize = document.tokens.iter().map(|token| token.columns.len()).sum();
-    notes.add(RemarkKind::Columns, columns, format!("{columns} columns between token and tag left out"));
+    notes.add(DiagnosticKind::Columns, columns, format!("{columns} columns between token and tag left out"));
     let tags = tagging::encode(document, notes);
     seen.extend(tags.iter().filter(|tag| tag.position != Position::Out).map(Tag::to_string));
     for range in sentence_tokens(document) {
@@ -140,13 +143,13 @@ fn pieces(tags: &[Tag], max_length: usize, notes: &mut Notes<'_>) -> Vec<std::op
         start = end;
     }
     notes.add(
-        RemarkKind::SentenceCut,
+        DiagnosticKind::SentenceCut,
         pieces.len(),
         format!("a sentence of {} words cut into {}", tags.len(), pieces.len() + 1),
     );
     let cut = pieces.iter().filter(|piece| tags[piece.end].position == Position::Inside).count();
     notes.add(
-        RemarkKind::MentionCut,
+        DiagnosticKind::MentionCut,
         cut,
         format!("mentions cut in {cut} places: there is no `O` within {max_length} words"),
     );
@@ -194,24 +197,28 @@ mod tests {
     #[test]
     fn a_line_with_too_few_labels_is_skipped_and_named() {
         let items = read("a b \nc \nd \n", "O \nO \nZ \n");
-        let remarks: Vec<_> = items
+        let diagnostics: Vec<_> = items
             .iter()
-            .filter_map(
-                |item| if let Ok(Item::Remark(remark)) = item { Some((remark.kind, remark.spot.line)) } else { None },
-            )
+            .filter_map(|item| {
+                if let Ok(Item::Diagnostic(diagnostic)) = item {
+                    Some((diagnostic.kind, diagnostic.spot.line))
+                } else {
+                    None
+                }
+            })
             .collect();
-        assert_eq!(remarks, [(RemarkKind::WordCount, 1), (RemarkKind::BadRecord, 3)]);
+        assert_eq!(diagnostics, [(DiagnosticKind::WordCount, 1), (DiagnosticKind::BadRecord, 3)]);
     }
 
     #[test]
     fn a_long_sentence_is_cut_after_the_last_outside_word() {
         let tags: Vec<Tag> = "O B-D I-D O B-D I-D I-D I-D O O".split(' ').map(|tag| Tag::parse(tag).unwrap()).collect();
-        let (spot, mut remarks) = (Spot { file: "f".into(), line: 1 }, Vec::new());
-        let cut = pieces(&tags, 3, &mut Notes::new(&spot, None, &mut remarks));
+        let (spot, mut diagnostics) = (Spot { file: "f".into(), line: 1 }, Vec::new());
+        let cut = pieces(&tags, 3, &mut Notes::new(&spot, None, &mut diagnostics));
         assert_eq!(cut, [0..1, 1..4, 4..5, 5..6, 6..9, 9..10]);
         assert_eq!(
-            remarks.iter().map(|r| (r.kind, r.count)).collect::<Vec<_>>(),
-            [(RemarkKind::SentenceCut, 5), (RemarkKind::MentionCut, 2)]
+            diagnostics.iter().map(|r| (r.kind, r.count)).collect::<Vec<_>>(),
+            [(DiagnosticKind::SentenceCut, 5), (DiagnosticKind::MentionCut, 2)]
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use pubtag_schemas::Mention;
 
-use crate::remark::{Notes, RemarkKind};
+use crate::diagnostic::{DiagnosticKind, Notes};
 
 /// Keeps the longest of mentions that overlap (the first of equals), in text order, and reports the rest.
 ///
@@ -11,7 +11,7 @@ pub(crate) fn flat<'a>(mut mentions: Vec<&'a Mention>, notes: &mut Notes<'_>) ->
     let all = mentions.len();
     mentions.retain(|mention| !mention.bytes.is_empty());
     let empty = all - mentions.len();
-    notes.add(RemarkKind::Unwritable, empty, format!("{empty} empty mentions left out"));
+    notes.add(DiagnosticKind::Unwritable, empty, format!("{empty} empty mentions left out"));
 
     mentions.sort_by_key(|mention| (std::cmp::Reverse(mention.bytes.len()), mention.bytes.start));
     let mut kept: Vec<&Mention> = Vec::with_capacity(mentions.len());
@@ -29,7 +29,7 @@ pub(crate) fn flat<'a>(mut mentions: Vec<&'a Mention>, notes: &mut Notes<'_>) ->
     }
     if let Some(first) = lost.first() {
         notes.add(
-            RemarkKind::Overlap,
+            DiagnosticKind::Overlap,
             lost.len(),
             format!("{} mentions that overlap a longer one left out, first {first:?}", lost.len()),
         );
@@ -40,16 +40,16 @@ pub(crate) fn flat<'a>(mut mentions: Vec<&'a Mention>, notes: &mut Notes<'_>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::remark::Spot;
+    use crate::diagnostic::Spot;
 
     #[test]
     fn the_longest_of_overlapping_mentions_stays() {
         let text = "aaaa bbbb cccc dddd";
         let mentions: Vec<Mention> =
             [0..4, 0..9, 5..14, 10..14, 15..19, 15..19].map(|bytes| Mention::new(text, bytes, "X")).into();
-        let (spot, mut remarks) = (Spot { file: "f".into(), line: 1 }, Vec::new());
-        let kept = flat(mentions.iter().collect(), &mut Notes::new(&spot, None, &mut remarks));
+        let (spot, mut diagnostics) = (Spot { file: "f".into(), line: 1 }, Vec::new());
+        let kept = flat(mentions.iter().collect(), &mut Notes::new(&spot, None, &mut diagnostics));
         assert_eq!(kept.iter().map(|mention| mention.bytes.clone()).collect::<Vec<_>>(), [0..9, 10..14, 15..19]);
-        assert_eq!((remarks[0].kind, remarks[0].count), (RemarkKind::Overlap, 3));
+        assert_eq!((diagnostics[0].kind, diagnostics[0].count), (DiagnosticKind::Overlap, 3));
     }
 }

@@ -17,19 +17,19 @@ use std::sync::Arc;
 use pubtag_schemas::{AnnotatedDocument, ConceptIds, Mention};
 
 use crate::CorpusError;
+use crate::diagnostic::{DiagnosticKind, Notes, Spot};
 use crate::document::{CharIndex, Fit, fit};
 use crate::lines::Lines;
 use crate::reader::{Documents, Item, Parse};
-use crate::remark::{Notes, RemarkKind, Spot};
 use crate::two_parts::{self, TwoParts};
 
 /// Key of the infon that carries PubTator's seventh column.
 pub const COMPOSITE: &str = "composite";
 
-/// Reads a PubTator file; `file` is its name in remarks.
+/// Reads a PubTator file; `file` is its name in diagnostics.
 ///
 /// *Ordering:* the file's. *Memory:* one document. *Cancellation:* drop it. *Rejects:* a row that is none, and a mention
-/// that is not where its offsets say, is skipped with a remark; so is what stands outside any document.
+/// that is not where its offsets say, is skipped with a diagnostic; so is what stands outside any document.
 pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>) -> Documents<'a> {
     Documents::new(file, PubTator { lines: Lines::new(input, file), title: None })
 }
@@ -93,10 +93,10 @@ impl<R: BufRead> PubTator<R> {
             }
             if !line.trim().is_empty() {
                 let what = format!("{:?} stands outside any document: no `id|t|title` line before it", start_of(line));
-                let mut remarks = Vec::new();
+                let mut diagnostics = Vec::new();
                 let spot = Spot::new(self.lines.file(), self.lines.number());
-                Notes::new(&spot, None, &mut remarks).add(RemarkKind::BadRecord, 1, what);
-                out.extend(remarks.into_iter().map(Item::Remark));
+                Notes::new(&spot, None, &mut diagnostics).add(DiagnosticKind::BadRecord, 1, what);
+                out.extend(diagnostics.into_iter().map(Item::Diagnostic));
             }
         }
         Ok(None)
@@ -123,8 +123,8 @@ fn assemble(block: Block, file: &Arc<str>, out: &mut VecDeque<Item>) {
     let id = block.title.id.as_str();
     let mut document = two_parts::join(id, &block.title.text, block.abstract_text.as_deref());
     let spot = Spot::new(file, block.title.line);
-    let mut remarks = Vec::new();
-    let mut notes = Notes::new(&spot, Some(id), &mut remarks);
+    let mut diagnostics = Vec::new();
+    let mut notes = Notes::new(&spot, Some(id), &mut diagnostics);
     let index = CharIndex::new(&document.text);
     let mut relations = 0;
     for (line, row) in &block.rows {
@@ -132,16 +132,16 @@ fn assemble(block: Block, file: &Arc<str>, out: &mut VecDeque<Item>) {
         match parse_row(row, id, &document.text, &index) {
             Ok(Row::Mention(mention, None)) => document.mentions.push(mention),
             Ok(Row::Mention(mention, Some(what))) => {
-                say(RemarkKind::MentionSpace, what);
+                say(DiagnosticKind::MentionSpace, what);
                 document.mentions.push(mention);
             }
             Ok(Row::Relation) => relations += 1,
             Err((kind, what)) => say(kind, what),
         }
     }
-    notes.add(RemarkKind::Relations, relations, format!("{relations} relations left out"));
+    notes.add(DiagnosticKind::Relations, relations, format!("{relations} relations left out"));
     out.push_back(Item::Document(spot, Box::new(document)));
-    out.extend(remarks.into_iter().map(Item::Remark));
+    out.extend(diagnostics.into_iter().map(Item::Diagnostic));
 }
 
 enum Row {
@@ -150,8 +150,8 @@ enum Row {
     Relation,
 }
 
-fn parse_row(row: &str, id: &str, text: &str, index: &CharIndex) -> Result<Row, (RemarkKind, String)> {
-    let bad = |what: String| (RemarkKind::BadRecord, what);
+fn parse_row(row: &str, id: &str, text: &str, index: &CharIndex) -> Result<Row, (DiagnosticKind, String)> {
+    let bad = |what: String| (DiagnosticKind::BadRecord, what);
     let fields: Vec<&str> = row.split('\t').collect();
     if fields.len() < 4 || fields.iter().take(4).any(|field| field.is_empty()) {
         return Err(bad(format!("{:?} is neither a mention, a relation nor a new document", start_of(row))));
@@ -177,14 +177,14 @@ fn parse_row(row: &str, id: &str, text: &str, index: &CharIndex) -> Result<Row, 
         let length = index.char(text.len());
         let what =
             format!("the mention {wording:?} should stand at {start}-{end}, but the text has {length} characters");
-        return Err((RemarkKind::OffsetMismatch, what));
+        return Err((DiagnosticKind::OffsetMismatch, what));
     };
     let oddity = match fit(text, index, &bytes, wording) {
         Fit::Exact => None,
         Fit::Space => {
             Some(format!("the mention {wording:?} at {start}-{end} differs from the text in white space; kept"))
         }
-        Fit::None(what) => return Err((RemarkKind::OffsetMismatch, what)),
+        Fit::None(what) => return Err((DiagnosticKind::OffsetMismatch, what)),
     };
     let mut mention = Mention::new(text, bytes, category);
     mention.text = wording.to_owned();
@@ -206,7 +206,7 @@ pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &
         .filter(|id| !id.contains(['|', '\t', '\n', '\r']) && !id.trim().is_empty())
     else {
         notes.add(
-            RemarkKind::UnwritableDocument,
+            DiagnosticKind::UnwritableDocument,
             1,
             "a document without an identifier, or one with `|` or a tab in it, cannot be written",
         );
@@ -245,7 +245,7 @@ pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &
         }
         writeln!(out)?;
     }
-    notes.add(RemarkKind::Unwritable, empty, format!("{empty} mentions without text or category left out"));
+    notes.add(DiagnosticKind::Unwritable, empty, format!("{empty} mentions without text or category left out"));
     writeln!(out)
 }
 
@@ -257,35 +257,35 @@ fn one_field(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> (Vec<AnnotatedDocument>, Vec<(RemarkKind, u64)>) {
-        let (mut documents, mut remarks) = (Vec::new(), Vec::new());
+    fn read(text: &str) -> (Vec<AnnotatedDocument>, Vec<(DiagnosticKind, u64)>) {
+        let (mut documents, mut diagnostics) = (Vec::new(), Vec::new());
         for item in reader(text.as_bytes(), &Arc::from("f")) {
             match item.unwrap() {
                 Item::Document(_, document) => documents.push(*document),
-                Item::Remark(remark) => remarks.push((remark.kind, remark.spot.line)),
+                Item::Diagnostic(diagnostic) => diagnostics.push((diagnostic.kind, diagnostic.spot.line)),
             }
         }
-        (documents, remarks)
+        (documents, diagnostics)
     }
 
     #[test]
     fn offsets_count_code_points_in_title_space_abstract() {
         let text = "\n7|t|𝛽-ataxia.\n7|a|An é|a|b.\n7\t2\t8\tataxia\tDisease\tD1|D2+OMIM:3\tx|y\n7\t13\t14\té\tSign\n7\tCID\tD1\tD2\n\n";
-        let (documents, remarks) = read(text);
+        let (documents, diagnostics) = read(text);
         assert_eq!(documents[0].text, "𝛽-ataxia. An é|a|b.");
         let mentions: Vec<_> =
             documents[0].mentions.iter().map(|m| (m.text.as_str(), m.bytes.clone(), m.concepts.as_str())).collect();
         assert_eq!(mentions, [("ataxia", 5..11, "D1|D2+OMIM:3"), ("é", 16..18, "")]);
         assert_eq!(documents[0].mentions[0].infons, [(COMPOSITE.to_owned(), "x|y".to_owned())]);
-        assert_eq!(remarks, [(RemarkKind::Relations, 2)]);
+        assert_eq!(diagnostics, [(DiagnosticKind::Relations, 2)]);
     }
 
     #[test]
     fn a_bad_row_is_skipped_and_named_and_its_document_kept() {
         let text = "1|t|An ataxia\n1\t0\t2\tataxia\tD\tx\n1\t3\t99\tataxia\tD\tx\n1\t3\tz\tataxia\tD\tx\n2\t3\t9\tataxia\tD\tx\n1\t3\t9\tataxia \tD\tx\nrubbish\n2|t|Next\n";
-        let (documents, remarks) = read(text);
+        let (documents, diagnostics) = read(text);
         assert_eq!(documents.iter().map(|d| d.mentions.len()).collect::<Vec<_>>(), [1, 0]);
-        use RemarkKind::{BadRecord, MentionSpace, OffsetMismatch};
+        use DiagnosticKind::{BadRecord, MentionSpace, OffsetMismatch};
         let expected = [
             (OffsetMismatch, 2),
             (OffsetMismatch, 3),
@@ -294,7 +294,7 @@ mod tests {
             (MentionSpace, 6),
             (BadRecord, 7),
         ];
-        assert_eq!(remarks, expected);
+        assert_eq!(diagnostics, expected);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The one shape of every reader: an iterator of documents and remarks that ends with the file or with its defect.
+//! The one shape of every reader: an iterator of documents and diagnostics that ends with the file or with its defect.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pubtag_schemas::AnnotatedDocument;
 
 use crate::CorpusError;
-use crate::remark::{Effect, Remark, Spot};
+use crate::diagnostic::{Diagnostic, Effect, Spot};
 
 /// What a reader yields.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +15,7 @@ pub enum Item {
     /// A document, and the line where it begins.
     Document(Spot, Box<AnnotatedDocument>),
     /// Something to say of a record: left out, changed, or not carried by the model.
-    Remark(Remark),
+    Diagnostic(Diagnostic),
 }
 
 /// A parser of one format: each step appends what the next record holds.
@@ -26,8 +26,8 @@ pub(crate) trait Parse {
 
 /// The documents of a corpus, one by one.
 ///
-/// *Ordering:* the file's. *Memory:* one document and its remarks. *Cancellation:* drop it. *Rejects:* a bad record is an
-/// [`Item::Remark`] with its place; a bad file is the last item, an `Err`. A file without a readable document is bad.
+/// *Ordering:* the file's. *Memory:* one document and its diagnostics. *Cancellation:* drop it. *Rejects:* a bad record is an
+/// [`Item::Diagnostic`] with its place; a bad file is the last item, an `Err`. A file without a readable document is bad.
 pub struct Documents<'a> {
     parser: Box<dyn Parse + Send + 'a>,
     file: Arc<str>,
@@ -63,11 +63,11 @@ impl<'a> Documents<'a> {
     fn count(&mut self, item: &Item) {
         match item {
             Item::Document(..) => self.documents += 1,
-            Item::Remark(remark) if remark.kind.effect() == Effect::Skipped => {
+            Item::Diagnostic(diagnostic) if diagnostic.kind.effect() == Effect::Skipped => {
                 self.skipped += 1;
-                self.first_skipped.get_or_insert_with(|| remark.to_string());
+                self.first_skipped.get_or_insert_with(|| diagnostic.to_string());
             }
-            Item::Remark(_) => {}
+            Item::Diagnostic(_) => {}
         }
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use pubtag_schemas::{AnnotatedDocument, Sentences, Token, trimmed};
 
-use crate::remark::{Notes, RemarkKind};
+use crate::diagnostic::{DiagnosticKind, Notes};
 use crate::words::words;
 
 /// The document with sentences and tokens: its own where it has them, else those of
@@ -23,7 +23,11 @@ pub(crate) fn segment_noting<'a>(document: &'a AnnotatedDocument, notes: &mut No
         return Cow::Borrowed(document);
     }
     let (document, joined) = cut(document);
-    notes.add(RemarkKind::SentencesJoined, joined, format!("{joined} borders of sentences inside a mention removed"));
+    notes.add(
+        DiagnosticKind::SentencesJoined,
+        joined,
+        format!("{joined} borders of sentences inside a mention removed"),
+    );
     Cow::Owned(document)
 }
 

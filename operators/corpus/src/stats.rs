@@ -6,8 +6,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use pubtag_schemas::AnnotatedDocument;
 use serde::Serialize;
 
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::reader::Item;
-use crate::remark::{Remark, Remarks};
 
 /// What one file of a corpus holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -47,7 +47,7 @@ pub struct FileStats {
     /// Documents whose text another document of the file has too.
     pub duplicate_texts: u64,
     /// What readers had to say: skipped records and mentions, bad offsets, each with its place.
-    pub remarks: Remarks,
+    pub diagnostics: Diagnostics,
 }
 
 /// What two files have in common, which would let a model see its test.
@@ -96,12 +96,12 @@ impl StatsBuilder {
     pub fn add(&mut self, item: &Item) {
         match item {
             Item::Document(spot, document) => self.document(&spot.to_string(), document),
-            Item::Remark(remark) => self.remark(remark.clone()),
+            Item::Diagnostic(diagnostic) => self.diagnostic(diagnostic.clone()),
         }
     }
 
-    fn remark(&mut self, remark: Remark) {
-        self.stats.remarks.add(remark);
+    fn diagnostic(&mut self, diagnostic: Diagnostic) {
+        self.stats.diagnostics.add(diagnostic);
     }
 
     fn document(&mut self, place: &str, document: &AnnotatedDocument) {
@@ -187,7 +187,7 @@ fn overlaps(place: &str, document: &AnnotatedDocument, stats: &mut FileStats) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::remark::Spot;
+    use crate::diagnostic::Spot;
     use pubtag_schemas::{DocId, Mention};
 
     fn document(id: &str, text: &str, mentions: &[std::ops::Range<usize>]) -> Item {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use pubtag_schemas::{AnnotatedDocument, DocId, Layout, Mention, Token};
 
 use crate::CorpusError;
+use crate::diagnostic::{DiagnosticKind, Notes, Spot};
 use crate::reader::{Item, Parse};
-use crate::remark::{Notes, RemarkKind, Spot};
 use crate::tagging::{Scheme, Tag, decode};
 
 /// Sentences that are looked at to tell the scheme before the first is decoded.
@@ -56,7 +56,7 @@ pub(crate) enum Raw {
     /// A mark that a document begins, with its identifier where it has one.
     Document(Spot, Option<String>),
     /// Something to say.
-    Remark(crate::Remark),
+    Diagnostic(crate::Diagnostic),
 }
 
 /// Reads the raw parts of one format.
@@ -107,23 +107,23 @@ impl<S: RawSource> Tagged<S> {
             self.options.scheme.unwrap_or_else(|| Scheme::detect(seen().map(|sentence| sentence.tags.as_slice())));
         let bare = seen().any(|sentence| sentence.tags.iter().any(Tag::is_bare));
         if let Some(first) = seen().next() {
-            let mut remarks = Vec::new();
-            let mut notes = Notes::new(&first.spot, None, &mut remarks);
+            let mut diagnostics = Vec::new();
+            let mut notes = Notes::new(&first.spot, None, &mut diagnostics);
             if scheme != Scheme::Iob2 {
                 notes.add(
-                    RemarkKind::SchemeConverted,
+                    DiagnosticKind::SchemeConverted,
                     1,
                     format!("the tags are {}, converted to IOB2", scheme.as_str()),
                 );
             }
             if bare {
                 notes.add(
-                    RemarkKind::SchemeConverted,
+                    DiagnosticKind::SchemeConverted,
                     1,
                     format!("bare tags, taken for the category {}", self.options.bare_category),
                 );
             }
-            out.extend(remarks.into_iter().map(Item::Remark));
+            out.extend(diagnostics.into_iter().map(Item::Diagnostic));
         }
         self.scheme = Some(scheme);
         Ok(scheme)
@@ -160,9 +160,9 @@ impl<S: RawSource> Tagged<S> {
                     sentence.tags[token], sentence.tokens[token].text
                 );
                 let spot = Spot { line: sentence.tokens[token].line, ..sentence.spot };
-                let mut remarks = Vec::new();
-                Notes::new(&spot, None, &mut remarks).add(RemarkKind::TagSequence, 1, what);
-                out.extend(remarks.into_iter().map(Item::Remark));
+                let mut diagnostics = Vec::new();
+                Notes::new(&spot, None, &mut diagnostics).add(DiagnosticKind::TagSequence, 1, what);
+                out.extend(diagnostics.into_iter().map(Item::Diagnostic));
             }
         }
     }
@@ -192,7 +192,7 @@ impl<S: RawSource> Parse for Tagged<S> {
                 self.marked = true;
                 self.open = Some(OpenDocument { spot, id, sentences: Vec::new() });
             }
-            Some(Raw::Remark(remark)) => out.push_back(Item::Remark(remark)),
+            Some(Raw::Diagnostic(diagnostic)) => out.push_back(Item::Diagnostic(diagnostic)),
             None => {
                 self.close(out);
                 return Ok(false);
@@ -274,7 +274,7 @@ impl Build {
     }
 }
 
-/// A remark on a place of a file of tagged sentences.
-pub(crate) fn remark(file: &Arc<str>, line: u64, kind: RemarkKind, detail: String) -> Raw {
-    Raw::Remark(crate::Remark { kind, spot: Spot::new(file, line), document: None, count: 1, detail })
+/// A diagnostic on a place of a file of tagged sentences.
+pub(crate) fn diagnostic(file: &Arc<str>, line: u64, kind: DiagnosticKind, detail: String) -> Raw {
+    Raw::Diagnostic(crate::Diagnostic { kind, spot: Spot::new(file, line), document: None, count: 1, detail })
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use pubtag_schemas::{AnnotatedDocument, Mention};
 
-use crate::remark::{Notes, RemarkKind};
+use crate::diagnostic::{DiagnosticKind, Notes};
 
 /// How tags spell mentions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -155,14 +155,14 @@ pub(crate) fn decode(tags: &[Tag], scheme: Scheme) -> Result<Vec<(Range<usize>, 
 pub(crate) fn encode(document: &AnnotatedDocument, notes: &mut Notes<'_>) -> Vec<Tag> {
     let mut tags = vec![Tag::out(); document.tokens.len()];
     let broken = document.mentions.iter().filter(|mention| !mention.gaps.is_empty()).count();
-    notes.add(RemarkKind::Discontinuous, broken, format!("{broken} discontinuous mentions left out"));
+    notes.add(DiagnosticKind::Discontinuous, broken, format!("{broken} discontinuous mentions left out"));
     let (named, unnamed): (Vec<&Mention>, Vec<&Mention>) = document
         .mentions
         .iter()
         .filter(|mention| mention.gaps.is_empty())
         .partition(|mention| !mention.category.is_empty() && !mention.category.contains(char::is_whitespace));
     notes.add(
-        RemarkKind::Unwritable,
+        DiagnosticKind::Unwritable,
         unnamed.len(),
         format!("{} mentions whose category no tag can hold left out", unnamed.len()),
     );
@@ -184,9 +184,9 @@ pub(crate) fn encode(document: &AnnotatedDocument, notes: &mut Notes<'_>) -> Vec
             *tag = Tag { position, category: mention.category.clone() };
         }
     }
-    notes.add(RemarkKind::Unwritable, tokenless, format!("{tokenless} mentions without a token left out"));
-    notes.add(RemarkKind::MentionWidened, widened, format!("{widened} mentions widened to whole tokens"));
-    notes.add(RemarkKind::Overlap, crowded, format!("{crowded} mentions that share a token with another left out"));
+    notes.add(DiagnosticKind::Unwritable, tokenless, format!("{tokenless} mentions without a token left out"));
+    notes.add(DiagnosticKind::MentionWidened, widened, format!("{widened} mentions widened to whole tokens"));
+    notes.add(DiagnosticKind::Overlap, crowded, format!("{crowded} mentions that share a token with another left out"));
     tags
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use pubtag_schemas::{AnnotatedDocument, DocId, Mention, Passage};
 
-use crate::remark::{Notes, RemarkKind};
+use crate::diagnostic::{DiagnosticKind, Notes};
 
 /// The name of the first passage in formats that have exactly two.
 pub(crate) const TITLE: &str = "title";
@@ -59,11 +59,11 @@ impl TwoParts {
             );
             joined.push_str(&plain(&text[start..], tabs));
         }
-        notes.add(RemarkKind::LineBreaks, breaks, format!("{breaks} line breaks or tabs written as spaces"));
+        notes.add(DiagnosticKind::LineBreaks, breaks, format!("{breaks} line breaks or tabs written as spaces"));
         let shift_from = abstract_start.filter(|&start| start == title_end);
         if shift_from.is_some() {
             notes.add(
-                RemarkKind::SpaceInserted,
+                DiagnosticKind::SpaceInserted,
                 1,
                 "no space between title and abstract: one put in, offsets after it are one higher",
             );
@@ -124,30 +124,30 @@ fn note_passages(document: &AnnotatedDocument, notes: &mut Notes<'_>) {
         _ => true,
     });
     let count = lost.count();
-    notes.add(RemarkKind::Passages, count, format!("{count} passages are more than a title and an abstract"));
+    notes.add(DiagnosticKind::Passages, count, format!("{count} passages are more than a title and an abstract"));
 }
 
 /// The mentions that a format of one piece each can write; says which it cannot.
 pub(crate) fn in_one_piece<'a>(document: &'a AnnotatedDocument, notes: &mut Notes<'_>) -> Vec<&'a Mention> {
     let broken = document.mentions.iter().filter(|mention| !mention.gaps.is_empty()).count();
-    notes.add(RemarkKind::Discontinuous, broken, format!("{broken} discontinuous mentions left out"));
+    notes.add(DiagnosticKind::Discontinuous, broken, format!("{broken} discontinuous mentions left out"));
     document.mentions.iter().filter(|mention| mention.gaps.is_empty()).collect()
 }
 
 /// Says which further keys and values, sentences and tokens of a document a format without them leaves out.
 pub(crate) fn note_extras(document: &AnnotatedDocument, infons: usize, notes: &mut Notes<'_>) {
-    notes.add(RemarkKind::Infons, infons, format!("{infons} further keys and values left out"));
+    notes.add(DiagnosticKind::Infons, infons, format!("{infons} further keys and values left out"));
     note_segments(document, notes);
 }
 
 /// Says how many borders of sentences and tokens are left out.
 pub(crate) fn note_segments(document: &AnnotatedDocument, notes: &mut Notes<'_>) {
     let sentences = document.sentences.len();
-    notes.add(RemarkKind::Sentences, sentences, format!("the borders of {sentences} sentences left out"));
+    notes.add(DiagnosticKind::Sentences, sentences, format!("the borders of {sentences} sentences left out"));
     let tokens = document.tokens.len();
-    notes.add(RemarkKind::Tokens, tokens, format!("the borders of {tokens} tokens left out"));
+    notes.add(DiagnosticKind::Tokens, tokens, format!("the borders of {tokens} tokens left out"));
     let columns: usize = document.tokens.iter().map(|token| token.columns.len()).sum();
-    notes.add(RemarkKind::Columns, columns, format!("{columns} columns between token and tag left out"));
+    notes.add(DiagnosticKind::Columns, columns, format!("{columns} columns between token and tag left out"));
 }
 
 /// Says how many mentions have a wording of their own that the text does not show.
@@ -155,7 +155,7 @@ pub(crate) fn note_wording(document: &AnnotatedDocument, notes: &mut Notes<'_>) 
     let own = |mention: &&Mention| mention.gaps.is_empty() && mention.text != document.text[mention.bytes.clone()];
     let count = document.mentions.iter().filter(own).count();
     notes.add(
-        RemarkKind::MentionText,
+        DiagnosticKind::MentionText,
         count,
         format!("the wording of {count} mentions differs from the text and is left out"),
     );

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use pubtag_schemas::{AnnotatedDocument, DocId};
 
+use crate::diagnostic::{Diagnostic, DiagnosticKind, Notes, Spot};
 use crate::files::{escape, name_of};
 use crate::iob::IobColumns;
-use crate::remark::{Notes, Remark, RemarkKind, Spot};
 use crate::segment::segment_noting;
 use crate::whole::WholeFile;
 use crate::{CorpusError, Format, bioc_json, bioc_xml, brat, inline, iob, jsonl, nemo, pubtator};
@@ -39,7 +39,7 @@ impl Default for WriteOptions {
 ///
 /// *Ordering:* as given. *Memory:* one document; for brat also the names given out. *Cancellation:* drop it: a file that
 /// was not finished leaves nothing under its name. *Rejects:* what the format cannot express is left out or changed, and
-/// never without a remark.
+/// never without a diagnostic.
 #[derive(Debug)]
 pub struct CorpusWriter {
     sink: Sink,
@@ -98,16 +98,16 @@ impl CorpusWriter {
         &mut self,
         spot: &Spot,
         document: &AnnotatedDocument,
-        remarks: &mut Vec<Remark>,
+        diagnostics: &mut Vec<Diagnostic>,
     ) -> Result<(), CorpusError> {
         let number = self.documents;
         self.documents += 1;
         let named = self.named(document, number);
         let document = named.as_ref();
-        let mut notes = Notes::new(spot, document.id.as_ref().map(|id| id.as_str()), remarks);
+        let mut notes = Notes::new(spot, document.id.as_ref().map(|id| id.as_str()), diagnostics);
         if matches!(named, Cow::Owned(_)) {
             notes.add(
-                RemarkKind::NameChanged,
+                DiagnosticKind::NameChanged,
                 1,
                 "the document has no identifier, and the format needs one: it got this",
             );
@@ -189,7 +189,7 @@ fn write_brat(
         copy += 1;
     }
     let taken = usize::from(name != wanted);
-    notes.add(RemarkKind::NameChanged, taken, format!("the name {wanted} is taken: written as {name}"));
+    notes.add(DiagnosticKind::NameChanged, taken, format!("the name {wanted} is taken: written as {name}"));
     let mut text = Output::create(directory.join(format!("{name}.txt")), overwrite)?;
     text.write(|out| out.write_all(document.text.as_bytes()))?;
     let mut annotations = Output::create(directory.join(format!("{name}.ann")), overwrite)?;

@@ -112,7 +112,7 @@ fn a_document_whose_name_is_taken_is_written_beside_the_other() {
     let (back, _) = read(&output, None);
     let ids: Vec<_> = back.iter().map(|d| (d.id.as_ref().unwrap().as_str(), d.text.as_str())).collect();
     assert_eq!(ids, [("a/b", "one"), ("a/b.2", "two"), ("document-000003", "three")]);
-    assert_eq!(report.remarks.kept.len(), 2, "{:?}", report.remarks);
+    assert_eq!(report.diagnostics.kept.len(), 2, "{:?}", report.diagnostics);
     let json = serde_json::to_value(&report).unwrap();
-    assert_eq!(json["remarks"]["counts"]["name_changed"]["remarks"], 2);
+    assert_eq!(json["diagnostics"]["counts"]["name_changed"]["diagnostics"], 2);
 }

@@ -1,4 +1,4 @@
-//! Whatever bytes a file has, a reader ends with documents that are sound, remarks or an error, and never with a panic.
+//! Whatever bytes a file has, a reader ends with documents that are sound, diagnostics or an error, and never with a panic.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -83,7 +83,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
 
     #[test]
-    fn damaged_files_end_in_remarks_or_errors(edits in vec(edit(), 1..6)) {
+    fn damaged_files_end_in_diagnostics_or_errors(edits in vec(edit(), 1..6)) {
         for (format, sample) in SAMPLES {
             let bytes = apply(sample.as_bytes(), &edits);
             Format::detect(&bytes);

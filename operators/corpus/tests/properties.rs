@@ -15,7 +15,7 @@ use common::read;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use pubtag_corpus::{CorpusWriter, Format, IobColumns, Remark, RemarkKind, Spot, WriteOptions, segment};
+use pubtag_corpus::{CorpusWriter, Diagnostic, DiagnosticKind, Format, IobColumns, Spot, WriteOptions, segment};
 use pubtag_schemas::{AnnotatedDocument, ConceptIds, DocId, Layout, Mention, Passage, Token};
 
 /// What a format can hold, and so what is generated for it.
@@ -185,16 +185,16 @@ fn joined(sentence: &[(&str, &str, &str)]) -> AnnotatedDocument {
     document
 }
 
-fn write(documents: &[AnnotatedDocument], target: &Path, format: Format, columns: IobColumns) -> Vec<Remark> {
-    let mut remarks = Vec::new();
+fn write(documents: &[AnnotatedDocument], target: &Path, format: Format, columns: IobColumns) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
     let options = WriteOptions { columns, overwrite: true, ..Default::default() };
     let mut writer = CorpusWriter::create(target, format, options).unwrap();
     for (i, document) in documents.iter().enumerate() {
         let spot = Spot { file: "generated".into(), line: i as u64 + 1 };
-        writer.write(&spot, document, &mut remarks).unwrap();
+        writer.write(&spot, document, &mut diagnostics).unwrap();
     }
     writer.finish().unwrap();
-    remarks
+    diagnostics
 }
 
 /// Writes and reads back.
@@ -220,7 +220,7 @@ proptest! {
 
     #[test]
     fn brat_keeps_all_but_passages(mut documents in documents(Shape { two_parts: false, ..EVERYTHING })) {
-        // A mention of brat's begins and ends inside lines; others are trimmed, with a remark.
+        // A mention of brat's begins and ends inside lines; others are trimmed, with a diagnostic.
         let inside = |text: &str| !text.starts_with('\n') && !text.ends_with('\n');
         for AnnotatedDocument { text, mentions, .. } in &mut documents {
             mentions.retain(|mention| mention.pieces().all(|piece| inside(&text[piece])));
@@ -280,20 +280,20 @@ proptest! {
         }
     }
 
-    /// Whatever a document holds, every format takes it, and each mention is in the file or in the remarks.
+    /// Whatever a document holds, every format takes it, and each mention is in the file or in the diagnostics.
     #[test]
     fn no_mention_is_lost_in_silence(documents in documents(EVERYTHING)) {
         for &format in Format::ALL {
             let out = tempfile::tempdir().unwrap();
             let target = out.path().join("out");
-            let remarks = write(&documents, &target, format, IobColumns::TokenTag);
-            let lost = [RemarkKind::Discontinuous, RemarkKind::Overlap, RemarkKind::Unwritable];
-            let named: u64 = remarks.iter().filter(|remark| lost.contains(&remark.kind)).map(|remark| remark.count).sum();
+            let diagnostics = write(&documents, &target, format, IobColumns::TokenTag);
+            let lost = [DiagnosticKind::Discontinuous, DiagnosticKind::Overlap, DiagnosticKind::Unwritable];
+            let named: u64 = diagnostics.iter().filter(|diagnostic| lost.contains(&diagnostic.kind)).map(|diagnostic| diagnostic.count).sum();
             let all: usize = documents.iter().map(|document| document.mentions.len()).sum();
             let has_token = documents.iter().any(|document| !segment(document).tokens.is_empty());
             let back = if has_token || !matches!(format, Format::Iob | Format::Nemo) { read(&target, Some(format)).0 } else { vec![] };
             let found: usize = back.iter().map(|document| document.mentions.len()).sum();
-            prop_assert_eq!(found as u64 + named, all as u64, "{}: {:?}", format, remarks);
+            prop_assert_eq!(found as u64 + named, all as u64, "{}: {:?}", format, diagnostics);
         }
     }
 

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use common::{read, shared_data};
 use pubtag_corpus::{
-    ConvertOptions, CorpusStats, Effect, Format, RemarkKind, StatsBuilder, TagOptions, convert, open, segment,
+    ConvertOptions, CorpusStats, DiagnosticKind, Effect, Format, StatsBuilder, TagOptions, convert, open, segment,
     summarize,
 };
 
@@ -38,7 +38,7 @@ fn the_published_counts_of_ncbi_disease_come_out() {
     let inline = stats(&data.join("inline"), inline);
     assert_eq!(inline.files.iter().map(|f| f.mentions).collect::<Vec<_>>(), [5148, 791, 961]);
     assert_eq!(inline.files.iter().map(|f| f.documents).collect::<Vec<_>>(), [593, 100, 100]);
-    assert_eq!(inline.files[0].remarks.things(RemarkKind::StrayTab), 2);
+    assert_eq!(inline.files[0].diagnostics.things(DiagnosticKind::StrayTab), 2);
     assert_eq!(inline.leakage, []);
 
     let pubtator = ["NCBItrainset_corpus.txt", "NCBIdevelopset_corpus.txt", "NCBItestset_corpus.txt"];
@@ -48,8 +48,8 @@ fn the_published_counts_of_ncbi_disease_come_out() {
     let train = &pubtator.files[0];
     assert_eq!(train.duplicate_ids.get("8528200"), Some(&2));
     assert_eq!(train.duplicate_texts, 1);
-    assert_eq!(train.remarks.kept.len(), 1, "{:?}", train.remarks);
-    assert_eq!(train.remarks.kept[0].document.as_deref(), Some("10923035"));
+    assert_eq!(train.diagnostics.kept.len(), 1, "{:?}", train.diagnostics);
+    assert_eq!(train.diagnostics.kept[0].document.as_deref(), Some("10923035"));
     assert_eq!(
         train.categories.keys().collect::<Vec<_>>(),
         ["CompositeMention", "DiseaseClass", "Modifier", "SpecificDisease"]
@@ -78,8 +78,8 @@ fn the_conversion_to_nemo_equals_the_reference_byte_for_byte() {
         }
         assert_eq!(fs::read_to_string(out.path().join("label_ids.csv")).unwrap(), "O\nB-Disease\nI-Disease");
         assert_eq!((report.mentions_read, report.mentions_written), (5134, 5134));
-        assert_eq!(report.remarks.things(RemarkKind::SentenceCut) > 0, max_length.is_some());
-        assert_eq!(report.remarks.with_effect(Effect::Skipped), 0);
+        assert_eq!(report.diagnostics.things(DiagnosticKind::SentenceCut) > 0, max_length.is_some());
+        assert_eq!(report.diagnostics.with_effect(Effect::Skipped), 0);
         let (back, _) = read(out.path(), None);
         assert_eq!(back.iter().map(|d| d.mentions.len()).sum::<usize>(), 5134);
     }
@@ -188,10 +188,10 @@ fn pubtator_to_iob_loses_no_mention() {
             (report.mentions_read, report.mentions_written),
             (mentions, mentions),
             "{:?}",
-            report.remarks.counts
+            report.diagnostics.counts
         );
-        let (back, remarks) = read(&target, None);
+        let (back, diagnostics) = read(&target, None);
         assert_eq!(back.iter().map(|d| d.mentions.len() as u64).sum::<u64>(), mentions);
-        assert_eq!(remarks, []);
+        assert_eq!(diagnostics, []);
     }
 }

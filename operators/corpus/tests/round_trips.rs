@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{read, shared_data};
-use pubtag_corpus::{ConversionReport, ConvertOptions, Format, IobColumns, RemarkKind, convert};
+use pubtag_corpus::{ConversionReport, ConvertOptions, DiagnosticKind, Format, IobColumns, convert};
 use pubtag_schemas::AnnotatedDocument;
 
 /// Every corpus under the shared folder. brat's texts are not among its files: they are BioC's, put beside copies.
@@ -66,19 +66,19 @@ fn letters(documents: &[AnnotatedDocument]) -> (String, BTreeMap<(usize, usize, 
 }
 
 fn check(name: &str, original: &[AnnotatedDocument], back: &[AnnotatedDocument], report: &ConversionReport) {
-    use RemarkKind::{
+    use DiagnosticKind::{
         Columns, Concepts, Ids, Infons, LineBreaks, MentionSpace, NameChanged, Offsets, Passages, Sentences,
         SentencesJoined, SpaceInserted, Tokens,
     };
-    let named = |kinds: &[RemarkKind]| kinds.iter().any(|kind| report.remarks.things(*kind) > 0);
+    let named = |kinds: &[DiagnosticKind]| kinds.iter().any(|kind| report.diagnostics.things(*kind) > 0);
     let ((text, mentions), (back_text, back_mentions)) = (letters(original), letters(back));
     assert!(text == back_text, "{name}: the text changed");
     for (mention, count) in &back_mentions {
         assert!(mentions.get(mention).is_some_and(|all| all >= count), "{name}: {mention:?} is new");
     }
     assert_eq!(back_mentions.values().sum::<usize>() as u64, report.mentions_written, "{name}: mentions");
-    let lost = [RemarkKind::Discontinuous, RemarkKind::Overlap, RemarkKind::Unwritable]
-        .map(|kind| report.remarks.things(kind));
+    let lost = [DiagnosticKind::Discontinuous, DiagnosticKind::Overlap, DiagnosticKind::Unwritable]
+        .map(|kind| report.diagnostics.things(kind));
     assert_eq!(
         report.mentions_read - report.mentions_written,
         lost.iter().sum::<u64>(),
@@ -131,7 +131,7 @@ fn check(name: &str, original: &[AnnotatedDocument], back: &[AnnotatedDocument],
                 );
                 assert!(one.infons == other.infons || named(&[Infons]), "{name}: {one:?} {other:?}");
                 assert!(
-                    one.text == other.text || named(&[LineBreaks, MentionSpace, RemarkKind::MentionText, Offsets]),
+                    one.text == other.text || named(&[LineBreaks, MentionSpace, DiagnosticKind::MentionText, Offsets]),
                     "{name}: {one:?} {other:?}"
                 );
             }
@@ -163,7 +163,7 @@ fn every_corpus_goes_through_every_format_and_back() {
             let report = convert(&corpus, &target, &ConvertOptions::to(format)).unwrap();
             let name = format!("{} to {format}", corpus.display());
             assert_eq!(report.documents_read, original.len() as u64, "{name}");
-            let (mut back, remarks) = read(&target, Some(format));
+            let (mut back, diagnostics) = read(&target, Some(format));
             let mut original = original.clone();
             if format == Format::Brat {
                 // A directory has the order of its names.
@@ -171,8 +171,8 @@ fn every_corpus_goes_through_every_format_and_back() {
                 back.sort_by_key(|document| document.id.clone());
             }
             check(&name, &original, &back, &report);
-            let silent = [RemarkKind::StrayTab, RemarkKind::MentionSpace];
-            let odd: Vec<_> = remarks.iter().filter(|remark| !silent.contains(&remark.kind)).collect();
+            let silent = [DiagnosticKind::StrayTab, DiagnosticKind::MentionSpace];
+            let odd: Vec<_> = diagnostics.iter().filter(|diagnostic| !silent.contains(&diagnostic.kind)).collect();
             assert!(odd.is_empty(), "{name}: what was written reads back with {odd:?}");
             trips += 1;
         }

@@ -111,7 +111,7 @@ fn open_cuda(
     number: usize,
     setup: &ClassifierSetup,
 ) -> Result<Box<dyn TokenClassifier>, NerError> {
-    let (classifier, _) = crate::cuda::OnCard::open(checkpoint, number, setup)?;
+    let (classifier, _) = crate::cuda::CudaClassifier::open(checkpoint, number, setup)?;
     Ok(Box::new(classifier))
 }
 

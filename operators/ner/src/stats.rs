@@ -68,7 +68,7 @@ impl TagStats {
     }
 
     /// Places in the rows of attention that the device computed without a token in them.
-    pub fn empty_places(&self) -> u64 {
+    pub fn attention_padding(&self) -> u64 {
         self.counters.places.load(Ordering::Relaxed)
     }
 

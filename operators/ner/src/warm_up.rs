@@ -32,7 +32,7 @@ pub fn warm_up(checkpoint: &Checkpoint, device: Device, setup: &ClassifierSetup)
 
 #[cfg(feature = "cuda")]
 fn warm_cuda(checkpoint: &Checkpoint, number: usize, setup: &ClassifierSetup) -> Result<Vec<Warmed>, NerError> {
-    Ok(crate::cuda::OnCard::open(checkpoint, number, setup)?.1)
+    Ok(crate::cuda::CudaClassifier::open(checkpoint, number, setup)?.1)
 }
 
 #[cfg(not(feature = "cuda"))]

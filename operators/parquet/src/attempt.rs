@@ -66,20 +66,20 @@ impl Attempt {
     ) -> Result<Commit, Fault> {
         let encoding = self.encoding.take().expect("an encoding comes back from every write that did not fail");
         let counts = encoding.counts.clone();
-        check_identity(&self.unit, &counts, close.tally)?;
+        check_reconciliation(&self.unit, &counts, close.tally)?;
         let chunks = spawn_blocking(meter, move || encoding.finish()).await?;
         self.send(output, chunks?, meter).await?;
-        let recipe = &config.recipe;
-        let key = recipe.key(&self.unit, &sha256).into_owned();
+        let spec = &config.spec;
+        let key = spec.key(&self.unit, &sha256).into_owned();
         Ok(Commit {
             version: COMMIT_VERSION,
-            fingerprint: recipe.fingerprint(&key),
+            fingerprint: spec.fingerprint(&key),
             input: Input::new(&self.unit, sha256, key),
             attempt_id: self.id.to_string(),
             run_id: self.id.run_id,
-            model_id: recipe.model_id.clone(),
-            model_sha256: recipe.model_sha256.clone(),
-            settings: recipe.settings.clone(),
+            model_id: spec.model_id.clone(),
+            model_sha256: spec.model_sha256.clone(),
+            settings: spec.settings.clone(),
             program: config.program.clone(),
             parts: self.parts,
             tally: close.tally.into(),
@@ -136,8 +136,8 @@ pub(crate) async fn remove_parts(output: &Output, parts: &[Part]) {
     }
 }
 
-/// The identity of a unit: each record met is one row of `documents` or of `rejects`.
-fn check_identity(unit: &InputUnit, counts: &RowCounts, tally: Tally) -> Result<(), Error> {
+/// The reconciliation of a unit: each record met is one row of `documents` or of `rejects`.
+fn check_reconciliation(unit: &InputUnit, counts: &RowCounts, tally: Tally) -> Result<(), Error> {
     let checks = [
         ("citations", counts.citations(), tally.citations),
         ("deletions", counts.status(Status::Deleted), tally.deletions),
@@ -145,7 +145,7 @@ fn check_identity(unit: &InputUnit, counts: &RowCounts, tally: Tally) -> Result<
     ];
     match checks.into_iter().find(|(_, rows, met)| rows != met) {
         None => Ok(()),
-        Some((what, rows, met)) => Err(Error::Identity { uri: unit.uri.clone(), what, rows, met }),
+        Some((what, rows, met)) => Err(Error::Reconciliation { uri: unit.uri.clone(), what, rows, met }),
     }
 }
 
@@ -164,7 +164,7 @@ impl Encoding {
         let (bounds, metadata) = (config.bounds(), metadata(unit, id, config));
         let provenance = Provenance {
             run_id: id.run_id.to_string(),
-            recipe: config.recipe.clone().into(),
+            spec: config.spec.clone().into(),
             text: config.text,
             processed_at: Micros(jiff::Timestamp::now().as_microsecond()),
         };
@@ -207,13 +207,13 @@ fn encode_error<T: Table>(uri: &str) -> impl Fn(ParquetError) -> Error {
 
 /// What a part says of itself in its footer. Standard input's hash is not known yet when its parts begin.
 fn metadata(unit: &InputUnit, id: AttemptId, config: &WriteConfig) -> Vec<KeyValue> {
-    let key = unit.sha256.as_ref().map(|sha256| config.recipe.key(unit, sha256));
-    let fingerprint = key.map(|key| config.recipe.fingerprint(&key));
+    let key = unit.sha256.as_ref().map(|sha256| config.spec.key(unit, sha256));
+    let fingerprint = key.map(|key| config.spec.fingerprint(&key));
     let known = [
         ("pubtag.schema_version", Some(SCHEMA_VERSION.to_string())),
         ("pubtag.attempt_id", Some(id.to_string())),
         ("pubtag.run_id", Some(id.run_id.to_string())),
-        ("pubtag.model_id", Some(config.recipe.model_id.clone())),
+        ("pubtag.model_id", Some(config.spec.model_id.clone())),
         ("pubtag.fingerprint", fingerprint),
         ("pubtag.input_uri", Some(unit.uri.clone())),
         ("pubtag.input_sha256", unit.sha256.clone()),

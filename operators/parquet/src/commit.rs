@@ -14,7 +14,7 @@ pub(crate) const COMMIT_VERSION: u32 = 1;
 pub struct Commit {
     /// Version of this layout.
     pub version: u32,
-    /// [`Recipe::fingerprint`](crate::Recipe::fingerprint) of the input.
+    /// [`RunSpec::fingerprint`](crate::RunSpec::fingerprint) of the input.
     pub fingerprint: String,
     /// The input.
     pub input: Input,
@@ -51,7 +51,7 @@ pub struct Input {
     pub uri: String,
     /// SHA-256 of its bytes as they lie on disk, lower-case hex.
     pub sha256: String,
-    /// [`Recipe::key`](crate::Recipe::key), where it is not the SHA-256.
+    /// [`RunSpec::key`](crate::RunSpec::key), where it is not the SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// Length in bytes as it lies on disk, where known beforehand.

@@ -129,7 +129,7 @@ pub enum Error {
     #[error(
         "{uri}: {rows} {what} written, {met} met: nothing is committed; this is a defect of pubtag, please report it"
     )]
-    Identity {
+    Reconciliation {
         /// The input.
         uri: String,
         /// Which rows.
@@ -173,7 +173,7 @@ impl Error {
             | Self::Denied { .. }
             | Self::Conflict(_) => FaultKind::Configuration,
             Self::NoRoom { .. } | Self::Store { .. } | Self::Busy { .. } | Self::Altered { .. } => FaultKind::Transient,
-            Self::Encode { .. } | Self::Identity { .. } | Self::Record { .. } | Self::Frames { .. } => {
+            Self::Encode { .. } | Self::Reconciliation { .. } | Self::Record { .. } | Self::Frames { .. } => {
                 FaultKind::Internal
             }
         }

@@ -44,7 +44,7 @@ pub(crate) fn part(table: &str, unit: &InputUnit, attempt: AttemptId, number: us
     Path::from(format!("{table}/{}-{attempt}-{number:03}.parquet", stem(unit)))
 }
 
-/// The path of the marker of an input, by its [key](crate::Recipe::key).
+/// The path of the marker of an input, by its [key](crate::RunSpec::key).
 pub(crate) fn marker(key: &str) -> Path {
     let name: String = key.chars().take(32).collect();
     Path::from(format!("{COMMITS}/{name}.json"))

@@ -20,17 +20,17 @@
 
 mod attempt;
 mod commit;
+mod commit_log;
 mod digest;
 mod encode;
 mod error;
 mod layout;
-mod ledger;
 mod liveness;
 mod output;
 mod properties;
 mod publish;
-mod recipe;
 mod rows;
+mod run_spec;
 mod survey;
 mod sweep;
 mod upload;
@@ -38,12 +38,12 @@ mod verify;
 mod write;
 
 pub use commit::{Commit, CommitOutcome, Counts, Input, Part};
+pub use commit_log::{CommitLog, Conflict, Standing};
 pub use error::Error;
-pub use ledger::{Conflict, Ledger, Standing};
 pub use liveness::{FileLocks, Hold, Liveness};
 pub use output::{Finished, Output};
-pub use recipe::Recipe;
 pub use rows::{TextPolicy, TextPolicyError};
+pub use run_spec::RunSpec;
 pub use survey::Broken;
 pub use sweep::Swept;
 pub use verify::{Defect, Depth, Event, Verified, VerifyConfig, verify, verify_local};

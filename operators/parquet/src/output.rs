@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::commit::{COMMIT_VERSION, Commit};
 use crate::error::STAGE;
 use crate::layout::AttemptId;
-use crate::{Broken, Error, FileLocks, Hold, Ledger, Liveness, Swept, layout, sweep};
+use crate::{Broken, CommitLog, Error, FileLocks, Hold, Liveness, Swept, layout, sweep};
 
 /// How many small requests are under way at once.
 pub(crate) const CONCURRENT_REQUESTS: usize = 16;
@@ -84,7 +84,7 @@ impl Output {
     ///
     /// # Errors
     /// If the folder cannot be made or written, and as [`open`](Self::open) does.
-    pub async fn open_local(folder: &std::path::Path, run_id: Uuid) -> Result<(Self, Ledger), Error> {
+    pub async fn open_local(folder: &std::path::Path, run_id: Uuid) -> Result<(Self, CommitLog), Error> {
         let name = folder.display().to_string();
         let fail = |source: io::Error| Error::Folder { path: name.clone(), source };
         create_durably(folder).map_err(fail)?;
@@ -102,7 +102,7 @@ impl Output {
         store: Arc<dyn ObjectStore>,
         liveness: Arc<dyn Liveness>,
         run_id: Uuid,
-    ) -> Result<(Self, Ledger), Error> {
+    ) -> Result<(Self, CommitLog), Error> {
         let shared = Shared {
             name,
             store,
@@ -122,7 +122,7 @@ impl Output {
         if swept.parts > 0 {
             tracing::info!(parts = swept.parts, bytes = swept.bytes, "removed the parts of dead attempts");
         }
-        Ok((output, Ledger::new(survey)))
+        Ok((output, CommitLog::new(survey)))
     }
 
     /// The run that holds the output.

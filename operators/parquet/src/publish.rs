@@ -7,7 +7,7 @@ use object_store::{PutMode, UpdateVersion};
 use pubtag_schemas::InputUnit;
 
 use crate::output::Marker;
-use crate::{Commit, Conflict, Error, Ledger, Output, Recipe, layout};
+use crate::{Commit, CommitLog, Conflict, Error, Output, RunSpec, layout};
 
 /// How often a marker is put before the store's failure is taken for one.
 const ATTEMPTS: usize = 3;
@@ -24,9 +24,9 @@ pub(crate) enum Published {
 /// What a commit may replace.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms<'a> {
-    pub(crate) ledger: &'a Ledger,
-    pub(crate) recipe: &'a Recipe,
-    /// Whether it may replace what another recipe made of the same input, and what an earlier content of its URI became.
+    pub(crate) commit_log: &'a CommitLog,
+    pub(crate) spec: &'a RunSpec,
+    /// Whether it may replace what another run spec made of the same input, and what an earlier content of its URI became.
     pub(crate) overwrite: bool,
 }
 
@@ -44,9 +44,9 @@ pub(crate) async fn publish(
     commit: Commit,
     terms: Terms<'_>,
 ) -> Result<Published, Error> {
-    let earlier = terms.ledger.earlier_contents(unit, commit.input.key());
+    let earlier = terms.commit_log.earlier_contents(unit, commit.input.key());
     if let Some(earlier) = earlier.first().filter(|_| !terms.overwrite) {
-        return Err(Conflict::other_content(unit, earlier, terms.recipe).into());
+        return Err(Conflict::other_content(unit, earlier, terms.spec).into());
     }
     if earlier.is_empty() {
         match put(output, &commit, PutMode::Create).await? {
@@ -69,9 +69,9 @@ pub(crate) async fn publish(
 fn judge(found: &Commit, ours: &Commit, terms: Terms<'_>) -> Result<Option<Published>, Error> {
     let same = found.fingerprint == ours.fingerprint;
     match () {
-        () if same && !terms.ledger.is_broken(found) => Ok(Some(Published::Identical(Arc::new(found.clone())))),
+        () if same && !terms.commit_log.is_broken(found) => Ok(Some(Published::Identical(Arc::new(found.clone())))),
         () if same || terms.overwrite => Ok(None),
-        () => Err(Conflict::other_recipe(&ours.input.uri, found, terms.recipe).into()),
+        () => Err(Conflict::other_spec(&ours.input.uri, found, terms.spec).into()),
     }
 }
 
@@ -97,7 +97,7 @@ async fn replace(
                 PutMode::Update(version)
             }
         };
-        commit.supersedes = replaced.iter().flat_map(|old| terms.ledger.superseded_with(old)).collect();
+        commit.supersedes = replaced.iter().flat_map(|old| terms.commit_log.superseded_with(old)).collect();
         if let Put::Done = put(output, &commit, mode).await? {
             remove(output, &path, &replaced).await;
             return Ok(Published::Ours(Arc::new(commit)));

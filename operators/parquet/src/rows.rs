@@ -12,7 +12,7 @@ use pubtag_schemas::{
     SectionKind, TaggedDocument, TaggedRecord,
 };
 
-use crate::{Error, Recipe, digest};
+use crate::{Error, RunSpec, digest};
 
 /// An annotation's id is this many hex digits of a SHA-256: 128 bits.
 const ID_DIGITS: usize = 32;
@@ -56,7 +56,7 @@ impl fmt::Display for TextPolicy {
 #[derive(Clone, Debug)]
 pub(crate) struct Provenance {
     pub(crate) run_id: String,
-    pub(crate) recipe: Arc<Recipe>,
+    pub(crate) spec: Arc<RunSpec>,
     pub(crate) text: TextPolicy,
     pub(crate) processed_at: Micros,
 }
@@ -202,7 +202,7 @@ fn annotation_row(
     let mut chars = |byte| offsets.at(byte).ok_or_else(|| format!("byte {byte} is inside a character"));
     let (start_char, end_char) = (chars(bytes.start)?, chars(bytes.end)?);
     Ok(AnnotationRow {
-        annotation_id: annotation_id(citation, annotation, text_sha256, &by.recipe.model_sha256),
+        annotation_id: annotation_id(citation, annotation, text_sha256, &by.spec.model_sha256),
         doc_id: citation.doc_id.as_str().to_owned(),
         pmid: citation.pmid.map(|pmid| pmid.get().into()),
         pmid_version: citation.version.get(),
@@ -215,7 +215,7 @@ fn annotation_row(
         label: label.clone(),
         score: *score,
         concept_ids: None,
-        model_id: by.recipe.model_id.clone(),
+        model_id: by.spec.model_id.clone(),
         run_id: by.run_id.clone(),
         generation: citation.place.unit.generation,
         file_seq: citation.place.unit.file_seq,
@@ -302,7 +302,7 @@ fn empty_document(place: &Place, by: &Provenance) -> Result<DocumentRow, String>
         window_count: 0,
         annotation_count: 0,
         status: String::new(),
-        model_id: by.recipe.model_id.clone(),
+        model_id: by.spec.model_id.clone(),
         run_id: by.run_id.clone(),
         processed_at: by.processed_at,
         generation: place.unit.generation,

@@ -14,13 +14,13 @@ use crate::encode::Bounds;
 use crate::error::STAGE;
 use crate::publish::{Published, Terms, publish};
 use crate::upload::PIECE_BYTES;
-use crate::{Commit, Error, Ledger, Output, Recipe, TextPolicy};
+use crate::{Commit, CommitLog, Error, Output, RunSpec, TextPolicy};
 
 /// How units are written.
 #[derive(Clone, Debug)]
 pub struct WriteConfig {
     /// What decides the rows; the text policy must be among its settings, as all that changes rows.
-    pub recipe: Recipe,
+    pub spec: RunSpec,
     /// Whether the tables carry the citations' text.
     pub text: TextPolicy,
     /// Whether a commit that conflicts is replaced.
@@ -40,11 +40,11 @@ impl WriteConfig {
     ///
     /// Larger row groups would hardly be read faster (a file of PubMed's makes a few of these), and encoded pages are most
     /// of what a run on a small model holds.
-    pub fn new(recipe: Recipe, program: impl Into<String>) -> Self {
+    pub fn new(spec: RunSpec, program: impl Into<String>) -> Self {
         const MIB: NonZeroUsize = NonZeroUsize::new(1024 * 1024).expect("a million is not zero");
         let mib = |count: usize| MIB.saturating_mul(NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN));
         Self {
-            recipe,
+            spec,
             text: TextPolicy::Keep,
             overwrite: false,
             program: program.into(),
@@ -75,7 +75,7 @@ pub struct UnitReport {
 pub enum Ending {
     /// Committed; everything about it.
     Committed(Arc<Commit>),
-    /// Somebody else has committed the same input with the same recipe; our parts are gone.
+    /// Somebody else has committed the same input with the same run spec; our parts are gone.
     Identical(Arc<Commit>),
     /// Nothing committed: the input is not what it should be.
     Quarantined {
@@ -97,14 +97,14 @@ pub enum Ending {
 #[derive(Debug)]
 pub struct Write {
     output: Output,
-    ledger: Ledger,
+    commit_log: CommitLog,
     config: WriteConfig,
 }
 
 impl Write {
     /// A writer to an output, which knows what was committed when it was opened and what the run's inputs hold.
-    pub fn new(output: &Output, ledger: &Ledger, config: WriteConfig) -> Self {
-        Self { output: output.clone(), ledger: ledger.clone(), config }
+    pub fn new(output: &Output, commit_log: &CommitLog, config: WriteConfig) -> Self {
+        Self { output: output.clone(), commit_log: commit_log.clone(), config }
     }
 
     async fn close(&self, attempt: Attempt, close: Close, meter: &Meter) -> Result<UnitReport, Fault> {
@@ -126,10 +126,10 @@ impl Write {
         outcome: CommitOutcome,
         meter: &Meter,
     ) -> Result<Ending, Fault> {
-        let Self { output, ledger, config } = self;
+        let Self { output, commit_log, config } = self;
         let commit = attempt.finish(output, close, sha256, outcome, config, meter).await?;
         let parts = commit.parts.clone();
-        let terms = Terms { ledger, recipe: &config.recipe, overwrite: config.overwrite };
+        let terms = Terms { commit_log, spec: &config.spec, overwrite: config.overwrite };
         match publish(output, &close.unit, commit, terms).await? {
             Published::Ours(commit) => Ok(Ending::Committed(commit)),
             Published::Identical(commit) => {

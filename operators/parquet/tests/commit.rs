@@ -50,8 +50,8 @@ async fn parts_of_many_row_groups_reach_the_store_whole() {
         all.push(close(&unit, Tally { citations: 80, deletions: 40, rejects: 40 }, Outcome::Complete));
         let bytes = |bytes| std::num::NonZeroUsize::new(bytes).unwrap();
         let config = WriteConfig { row_group_bytes: bytes(row_group_bytes), part_bytes: bytes(part_bytes), ..config() };
-        let (output, ledger) = open(folder.path()).await.unwrap();
-        let commit = committed(write_one(&output, &ledger, config, all).await);
+        let (output, commit_log) = open(folder.path()).await.unwrap();
+        let commit = committed(write_one(&output, &commit_log, config, all).await);
         output.finish().await.unwrap();
 
         for part in &commit.parts {
@@ -124,30 +124,30 @@ async fn an_untouched_input_is_skipped_unread_and_a_touched_one_by_its_hash() {
     let unit = unit(0, "/in/a.xml", "a");
     run_one(folder.path(), config(), &unit).await;
 
-    let (_output, mut ledger) = open(folder.path()).await.unwrap();
+    let (_output, mut commit_log) = open(folder.path()).await.unwrap();
     let unread = InputUnit { sha256: None, ..InputUnit::clone(&unit) };
-    assert_eq!(ledger.recall(&unread, &recipe()), unit.sha256);
-    assert_eq!(ledger.recall(&unread, &other_model()), None, "another recipe reads the file anyway");
+    assert_eq!(commit_log.recall(&unread, &spec()), unit.sha256);
+    assert_eq!(commit_log.recall(&unread, &other_model()), None, "another run spec reads the file anyway");
     let touched = InputUnit { modified_us: Some(2), ..unread.clone() };
-    assert_eq!(ledger.recall(&touched, &recipe()), None);
+    assert_eq!(commit_log.recall(&touched, &spec()), None);
     let hashed = InputUnit { sha256: unit.sha256.clone(), ..touched }.into();
-    assert!(matches!(plan_one(&mut ledger, &hashed, &recipe()), Standing::Committed(_)));
+    assert!(matches!(plan_one(&mut commit_log, &hashed, &spec()), Standing::Committed(_)));
     let moved = InputUnit { uri: "/elsewhere/b.xml".into(), ..InputUnit::clone(&unit) }.into();
     assert!(
-        matches!(plan_one(&mut ledger, &moved, &recipe()), Standing::Committed(_)),
+        matches!(plan_one(&mut commit_log, &moved, &spec()), Standing::Committed(_)),
         "the content counts, not the name"
     );
     let undated = InputUnit { modified_us: None, ..unread };
-    assert_eq!(ledger.recall(&undated, &recipe()), None, "without a date nothing is taken on trust");
+    assert_eq!(commit_log.recall(&undated, &spec()), None, "without a date nothing is taken on trust");
 }
 
 #[tokio::test]
 async fn the_second_of_two_inputs_of_the_same_content_is_a_duplicate() {
     let folder = tempfile::tempdir().unwrap();
-    let (_output, mut ledger) = open(folder.path()).await.unwrap();
+    let (_output, mut commit_log) = open(folder.path()).await.unwrap();
     let units = [("/in/a.xml", "same"), ("/in/b.xml", "same"), ("/in/c.xml", "other")];
     let units: Vec<_> = units.iter().enumerate().map(|(index, (uri, content))| unit(index, uri, content)).collect();
-    match &ledger.plan(&units, &recipe())[..] {
+    match &commit_log.plan(&units, &spec())[..] {
         [Standing::New, Standing::Duplicate { of }, Standing::New] => assert_eq!(of, "/in/a.xml"),
         other => panic!("{other:?}"),
     }
@@ -160,17 +160,17 @@ async fn another_model_on_the_same_content_is_refused_by_name() {
     run_one(folder.path(), config(), &unit).await;
     let before = files(folder.path());
 
-    let (output, mut ledger) = open(folder.path()).await.unwrap();
-    let Standing::Conflict(conflict) = plan_one(&mut ledger, &unit, &other_model()) else { panic!("a conflict") };
+    let (output, mut commit_log) = open(folder.path()).await.unwrap();
+    let Standing::Conflict(conflict) = plan_one(&mut commit_log, &unit, &other_model()) else { panic!("a conflict") };
     let message = conflict.to_string();
     for word in ["/in/a.xml", "tiny-0123456789ab", "large-fedcba987654", "--overwrite"] {
         assert!(message.contains(word), "{word} is missing in {message:?}");
     }
     // The sink refuses too, whatever the plan was.
-    let config = WriteConfig { recipe: other_model(), ..config() };
-    let fault = write(&output, &ledger, config, packets(&unit)).await.remove(0).unwrap_err();
+    let config = WriteConfig { spec: other_model(), ..config() };
+    let fault = write(&output, &commit_log, config, packets(&unit)).await.remove(0).unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Configuration);
-    drop((output, ledger));
+    drop((output, commit_log));
     run_one(folder.path(), self::config(), &self::unit(0, "/in/b.xml", "b")).await;
     assert!(before.iter().filter(|name| name.ends_with("parquet")).all(|name| folder.path().join(name).exists()));
     assert_eq!(read::<DocumentRow>(folder.path()).num_rows(), 6);
@@ -181,11 +181,11 @@ async fn other_settings_are_named_in_the_refusal() {
     let folder = tempfile::tempdir().unwrap();
     let unit = unit(0, "/in/a.xml", "a");
     run_one(folder.path(), config(), &unit).await;
-    let (_output, mut ledger) = open(folder.path()).await.unwrap();
-    let mut other = recipe();
+    let (_output, mut commit_log) = open(folder.path()).await.unwrap();
+    let mut other = spec();
     other.settings.insert("text".into(), "hash".into());
     other.settings.insert("limit".into(), "10".into());
-    let Standing::Conflict(conflict) = plan_one(&mut ledger, &unit, &other) else { panic!("a conflict") };
+    let Standing::Conflict(conflict) = plan_one(&mut commit_log, &unit, &other) else { panic!("a conflict") };
     let message = conflict.to_string();
     assert!(message.contains("text was keep, now hash") && message.contains("limit was not set, now 10"), "{message}");
 }
@@ -196,11 +196,11 @@ async fn a_changed_file_is_refused_and_replaced_only_on_demand() {
     let (old, new) = (unit(0, "/in/a.xml", "old"), unit(0, "/in/a.xml", "new content"));
     let first = committed(run_one(folder.path(), config(), &old).await);
 
-    let (output, mut ledger) = open(folder.path()).await.unwrap();
-    assert!(matches!(plan_one(&mut ledger, &new, &recipe()), Standing::Conflict(Conflict::OtherContent { .. })));
-    let fault = write(&output, &ledger, config(), packets(&new)).await.remove(0).unwrap_err();
+    let (output, mut commit_log) = open(folder.path()).await.unwrap();
+    assert!(matches!(plan_one(&mut commit_log, &new, &spec()), Standing::Conflict(Conflict::OtherContent { .. })));
+    let fault = write(&output, &commit_log, config(), packets(&new)).await.remove(0).unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Configuration);
-    drop((output, ledger));
+    drop((output, commit_log));
 
     let config = WriteConfig { overwrite: true, ..config() };
     let second = committed(run_one(folder.path(), config.clone(), &new).await);
@@ -211,9 +211,9 @@ async fn a_changed_file_is_refused_and_replaced_only_on_demand() {
     // Back to the old content: its marker's name comes back, and the attempt behind it is a new one.
     let third = committed(run_one(folder.path(), config, &old).await);
     assert_eq!(third.supersedes, [second.attempt_id.as_str()]);
-    let (_output, mut ledger) = open(folder.path()).await.unwrap();
+    let (_output, mut commit_log) = open(folder.path()).await.unwrap();
     assert!(
-        matches!(plan_one(&mut ledger, &old, &recipe()), Standing::Committed(commit) if commit.attempt_id == third.attempt_id)
+        matches!(plan_one(&mut commit_log, &old, &spec()), Standing::Committed(commit) if commit.attempt_id == third.attempt_id)
     );
     assert_eq!(read::<DocumentRow>(folder.path()).num_rows(), 3);
 }
@@ -223,7 +223,7 @@ async fn another_model_replaces_the_rows_on_demand() {
     let folder = tempfile::tempdir().unwrap();
     let unit = unit(0, "/in/a.xml", "a");
     let first = committed(run_one(folder.path(), config(), &unit).await);
-    let config = WriteConfig { recipe: other_model(), overwrite: true, ..config() };
+    let config = WriteConfig { spec: other_model(), overwrite: true, ..config() };
     let second = committed(run_one(folder.path(), config, &unit).await);
     assert_eq!(second.supersedes, [first.attempt_id.as_str()]);
     assert_eq!(parts(folder.path()), second.parts.iter().map(|part| part.path.clone()).collect::<Vec<_>>());
@@ -252,8 +252,8 @@ async fn what_is_read_once_is_committed_once_by_its_content() {
         modified_us: None,
         ..InputUnit::clone(&unit(0, "-", ""))
     });
-    let (_output, mut ledger) = open(folder.path()).await.unwrap();
-    assert!(matches!(plan_one(&mut ledger, &stdin, &recipe()), Standing::New));
+    let (_output, mut commit_log) = open(folder.path()).await.unwrap();
+    assert!(matches!(plan_one(&mut commit_log, &stdin, &spec()), Standing::New));
     let first = committed(run_one(folder.path(), config(), &stdin).await);
     assert_eq!(first.input.sha256, sha256(b"from stdin"));
     assert!(matches!(run_one(folder.path(), config(), &stdin).await, Ending::Identical(_)));
@@ -264,9 +264,9 @@ async fn what_is_read_once_is_committed_once_by_its_content() {
 async fn a_unit_written_twice_in_one_run_keeps_the_parts_of_the_first() {
     let folder = tempfile::tempdir().unwrap();
     let unit = unit(0, "/in/a.xml", "a");
-    let (output, ledger) = open(folder.path()).await.unwrap();
-    let first = committed(write_one(&output, &ledger, config(), packets(&unit)).await);
-    assert!(matches!(write_one(&output, &ledger, config(), packets(&unit)).await, Ending::Identical(_)));
+    let (output, commit_log) = open(folder.path()).await.unwrap();
+    let first = committed(write_one(&output, &commit_log, config(), packets(&unit)).await);
+    assert!(matches!(write_one(&output, &commit_log, config(), packets(&unit)).await, Ending::Identical(_)));
     assert_eq!(parts(folder.path()), first.parts.iter().map(|part| part.path.clone()).collect::<Vec<_>>());
     for part in &first.parts {
         assert_eq!(sha256(&fs::read(folder.path().join(&part.path)).unwrap()), part.sha256);
@@ -281,8 +281,8 @@ async fn a_quarantined_unit_leaves_nothing() {
     all.pop();
     all.push(close(&bad, TALLY, Outcome::Quarantined("truncated".into())));
     all.extend(packets(&good));
-    let (output, ledger) = open(folder.path()).await.unwrap();
-    let reports = write(&output, &ledger, tiny_parts(), all).await;
+    let (output, commit_log) = open(folder.path()).await.unwrap();
+    let reports = write(&output, &commit_log, tiny_parts(), all).await;
     let reports: Vec<_> = reports.into_iter().map(Result::unwrap).collect();
     assert!(matches!(&reports[0].ending, Ending::Quarantined { reason } if reason == "truncated"), "{reports:?}");
     let commit = committed(reports[1].ending.clone());
@@ -302,8 +302,8 @@ async fn a_file_that_changed_while_it_was_read_is_quarantined() {
     if let Some(Packet::Close(close)) = all.last_mut() {
         close.sha256 = sha256(b"something else");
     }
-    let (output, ledger) = open(folder.path()).await.unwrap();
-    assert!(matches!(write_one(&output, &ledger, config(), all).await, Ending::Quarantined { .. }));
+    let (output, commit_log) = open(folder.path()).await.unwrap();
+    assert!(matches!(write_one(&output, &commit_log, config(), all).await, Ending::Quarantined { .. }));
     assert!(parts(folder.path()).is_empty() && markers(folder.path()).is_empty());
 }
 
@@ -319,8 +319,8 @@ async fn partial_and_limited_units_say_so_and_keep_the_hash_of_the_whole_file() 
         if let Some(Packet::Close(close)) = all.last_mut() {
             close.outcome = outcome;
         }
-        let (output, ledger) = open(folder.path()).await.unwrap();
-        let commit = committed(write_one(&output, &ledger, config(), all).await);
+        let (output, commit_log) = open(folder.path()).await.unwrap();
+        let commit = committed(write_one(&output, &commit_log, config(), all).await);
         assert_eq!((&commit.outcome, Some(&commit.input.sha256)), (&expected, unit.sha256.as_ref()));
     }
 }
@@ -328,11 +328,11 @@ async fn partial_and_limited_units_say_so_and_keep_the_hash_of_the_whole_file() 
 /// Writes a unit that must fail and says with what message; nothing may be committed.
 async fn fault_of(packets: Vec<Tagged>) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let (output, ledger) = open(folder.path()).await.unwrap();
-    let results = write(&output, &ledger, tiny_parts(), packets).await;
+    let (output, commit_log) = open(folder.path()).await.unwrap();
+    let results = write(&output, &commit_log, tiny_parts(), packets).await;
     let fault = results.into_iter().find_map(Result::err).expect("a fault");
     assert_eq!(fault.kind(), FaultKind::Internal);
-    drop((output, ledger));
+    drop((output, commit_log));
     assert!(markers(folder.path()).is_empty(), "nothing may be committed");
     open(folder.path()).await.unwrap().0.finish().await.unwrap();
     assert!(parts(folder.path()).is_empty(), "the next run must sweep");
@@ -392,8 +392,8 @@ async fn a_stream_that_ends_inside_a_unit_reports_it_as_abandoned() {
     let unit = unit(0, "/in/a.xml", "a");
     let mut all = packets(&unit);
     all.pop();
-    let (output, ledger) = open(folder.path()).await.unwrap();
-    assert!(matches!(write_one(&output, &ledger, tiny_parts(), all).await, Ending::Abandoned));
+    let (output, commit_log) = open(folder.path()).await.unwrap();
+    assert!(matches!(write_one(&output, &commit_log, tiny_parts(), all).await, Ending::Abandoned));
     assert!(parts(folder.path()).is_empty() && markers(folder.path()).is_empty());
 }
 
@@ -402,8 +402,8 @@ async fn an_empty_input_has_a_part_in_every_table() {
     let folder = tempfile::tempdir().unwrap();
     let unit = unit(0, "/in/empty.xml", "");
     let all = vec![Packet::Open(unit.clone()), close(&unit, Tally::default(), Outcome::Complete)];
-    let (output, ledger) = open(folder.path()).await.unwrap();
-    let commit = committed(write_one(&output, &ledger, config(), all).await);
+    let (output, commit_log) = open(folder.path()).await.unwrap();
+    let commit = committed(write_one(&output, &commit_log, config(), all).await);
     assert_eq!(
         commit.parts.iter().map(|part| (part.table.as_str(), part.rows)).collect::<Vec<_>>(),
         [("annotations", 0), ("documents", 0), ("rejects", 0)]

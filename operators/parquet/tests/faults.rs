@@ -22,7 +22,7 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
     PutOptions, PutPayload, PutResult, Result,
 };
-use pubtag_parquet::{Ending, FileLocks, Ledger, Output, WriteConfig};
+use pubtag_parquet::{CommitLog, Ending, FileLocks, Output, WriteConfig};
 use pubtag_schemas::tables::DocumentRow;
 use pubtag_stream::FaultKind;
 use uuid::Uuid;
@@ -121,13 +121,13 @@ impl<S: ObjectStore> ObjectStore for Flaky<S> {
     }
 }
 
-async fn open_flaky(folder: &Path, prefix: &'static str, trouble: Trouble, times: usize) -> (Output, Ledger) {
+async fn open_flaky(folder: &Path, prefix: &'static str, trouble: Trouble, times: usize) -> (Output, CommitLog) {
     let inner = LocalFileSystem::new_with_prefix(folder).unwrap();
     let store = Flaky { inner, prefix, trouble, left: AtomicUsize::new(times) };
     open_store(folder, Arc::new(store)).await
 }
 
-async fn open_store(locks: &Path, store: Arc<dyn ObjectStore>) -> (Output, Ledger) {
+async fn open_store(locks: &Path, store: Arc<dyn ObjectStore>) -> (Output, CommitLog) {
     let liveness = Arc::new(FileLocks::new(locks));
     Output::open("test-store".into(), store, liveness, Uuid::now_v7()).await.unwrap()
 }
@@ -135,8 +135,8 @@ async fn open_store(locks: &Path, store: Arc<dyn ObjectStore>) -> (Output, Ledge
 #[tokio::test]
 async fn a_marker_whose_answer_is_lost_is_ours() {
     let folder = tempfile::tempdir().unwrap();
-    let (output, ledger) = open_flaky(folder.path(), "_pubtag/commits", Trouble::AnswerLost, 1).await;
-    let commit = committed(write_one(&output, &ledger, config(), packets(&unit(0, "/in/a.xml", "a"))).await);
+    let (output, commit_log) = open_flaky(folder.path(), "_pubtag/commits", Trouble::AnswerLost, 1).await;
+    let commit = committed(write_one(&output, &commit_log, config(), packets(&unit(0, "/in/a.xml", "a"))).await);
     output.finish().await.unwrap();
     assert_eq!(parts(folder.path()), commit.parts.iter().map(|part| part.path.clone()).collect::<Vec<_>>());
 }
@@ -144,18 +144,18 @@ async fn a_marker_whose_answer_is_lost_is_ours() {
 #[tokio::test]
 async fn a_marker_that_fails_is_put_again() {
     let folder = tempfile::tempdir().unwrap();
-    let (output, ledger) = open_flaky(folder.path(), "_pubtag/commits", Trouble::Fails, 2).await;
-    committed(write_one(&output, &ledger, config(), packets(&unit(0, "/in/a.xml", "a"))).await);
+    let (output, commit_log) = open_flaky(folder.path(), "_pubtag/commits", Trouble::Fails, 2).await;
+    committed(write_one(&output, &commit_log, config(), packets(&unit(0, "/in/a.xml", "a"))).await);
 }
 
 #[tokio::test]
 async fn a_marker_that_never_stands_is_a_fault_and_the_next_run_does_the_work() {
     let folder = tempfile::tempdir().unwrap();
     let unit = unit(0, "/in/a.xml", "a");
-    let (output, ledger) = open_flaky(folder.path(), "_pubtag/commits", Trouble::Fails, usize::MAX).await;
-    let fault = write(&output, &ledger, config(), packets(&unit)).await.remove(0).unwrap_err();
+    let (output, commit_log) = open_flaky(folder.path(), "_pubtag/commits", Trouble::Fails, usize::MAX).await;
+    let fault = write(&output, &commit_log, config(), packets(&unit)).await.remove(0).unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Transient);
-    drop((output, ledger));
+    drop((output, commit_log));
     assert_eq!((parts(folder.path()).len(), markers(folder.path()).len()), (3, 0));
     let commit = committed(run_one(folder.path(), config(), &unit).await);
     assert_eq!(parts(folder.path()), commit.parts.iter().map(|part| part.path.clone()).collect::<Vec<_>>());
@@ -164,8 +164,8 @@ async fn a_marker_that_never_stands_is_a_fault_and_the_next_run_does_the_work() 
 #[tokio::test]
 async fn a_part_that_fails_is_a_fault_and_nothing_is_committed() {
     let folder = tempfile::tempdir().unwrap();
-    let (output, ledger) = open_flaky(folder.path(), "documents", Trouble::Fails, 1).await;
-    let fault = write(&output, &ledger, config(), packets(&unit(0, "/in/a.xml", "a"))).await.remove(0).unwrap_err();
+    let (output, commit_log) = open_flaky(folder.path(), "documents", Trouble::Fails, 1).await;
+    let fault = write(&output, &commit_log, config(), packets(&unit(0, "/in/a.xml", "a"))).await.remove(0).unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Transient);
     let cause = std::error::Error::source(&fault).unwrap().to_string();
     assert!(cause.contains("test-store/documents/a-"), "{cause}");
@@ -176,22 +176,22 @@ async fn a_part_that_fails_is_a_fault_and_nothing_is_committed() {
 async fn a_store_that_is_no_disk_keeps_the_same_protocol() {
     let (locks, store) = (tempfile::tempdir().unwrap(), Arc::new(InMemory::new()));
     let unit = unit(0, "/in/a.xml", "a");
-    let (output, ledger) = open_store(locks.path(), store.clone()).await;
-    let first = committed(write_one(&output, &ledger, config(), packets(&unit)).await);
+    let (output, commit_log) = open_store(locks.path(), store.clone()).await;
+    let first = committed(write_one(&output, &commit_log, config(), packets(&unit)).await);
     output.finish().await.unwrap();
 
     // Here a marker is replaced only if it is still the one that was read.
-    let (output, ledger) = open_store(locks.path(), store.clone()).await;
-    let other = WriteConfig { recipe: other_model(), overwrite: true, ..config() };
-    let second = committed(write_one(&output, &ledger, other, packets(&unit)).await);
+    let (output, commit_log) = open_store(locks.path(), store.clone()).await;
+    let other = WriteConfig { spec: other_model(), overwrite: true, ..config() };
+    let second = committed(write_one(&output, &commit_log, other, packets(&unit)).await);
     assert_eq!(second.supersedes, [first.attempt_id.as_str()]);
     assert!(matches!(
-        write_one(&output, &ledger, WriteConfig { recipe: other_model(), ..config() }, packets(&unit)).await,
+        write_one(&output, &commit_log, WriteConfig { spec: other_model(), ..config() }, packets(&unit)).await,
         Ending::Identical(_)
     ));
     output.finish().await.unwrap();
-    let (_output, ledger) = open_store(locks.path(), store).await;
-    assert_eq!(ledger.commits().map(|commit| &commit.attempt_id).collect::<Vec<_>>(), [&second.attempt_id]);
+    let (_output, commit_log) = open_store(locks.path(), store).await;
+    assert_eq!(commit_log.commits().map(|commit| &commit.attempt_id).collect::<Vec<_>>(), [&second.attempt_id]);
 }
 
 #[tokio::test]
@@ -232,13 +232,13 @@ async fn a_full_disk_is_named_and_can_be_tried_again() {
     let Some(disk) = Tmpfs::mount("size=256k") else { return };
     let folder = disk.0.path().join("out");
     let unit = unit(0, "/in/a.xml", "a");
-    let (output, ledger) = open(&folder).await.unwrap();
+    let (output, commit_log) = open(&folder).await.unwrap();
     std::fs::write(disk.0.path().join("ballast"), vec![0; 228 * 1024]).unwrap();
-    let fault = write(&output, &ledger, tiny_parts(), packets(&unit)).await.remove(0).unwrap_err();
+    let fault = write(&output, &commit_log, tiny_parts(), packets(&unit)).await.remove(0).unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Transient);
     let cause = std::error::Error::source(&fault).unwrap().to_string();
     assert!(cause.starts_with("no room left") && cause.contains(&folder.display().to_string()), "{cause}");
-    drop((output, ledger));
+    drop((output, commit_log));
 
     // Room is made, and the same run again does the work.
     std::fs::remove_file(disk.0.path().join("ballast")).unwrap();
@@ -262,15 +262,15 @@ async fn a_run_that_is_dropped_at_any_moment_of_a_commit_leaves_all_of_it_or_not
     for moment in (0..=10).map(|step| Duration::from_millis(step * 90)) {
         let folder = tempfile::tempdir().unwrap();
         let unit = unit(0, "/in/a.xml", "a");
-        let (output, ledger) = open_flaky(folder.path(), "", Trouble::Slow, usize::MAX).await;
-        let given_up = write_one(&output, &ledger, config(), packets(&unit));
+        let (output, commit_log) = open_flaky(folder.path(), "", Trouble::Slow, usize::MAX).await;
+        let given_up = write_one(&output, &commit_log, config(), packets(&unit));
         let whole = tokio::time::timeout(moment, given_up).await.is_ok();
         output.finish().await.unwrap();
         assert!(!whole || !markers(folder.path()).is_empty());
 
-        let (output, ledger) = open(folder.path()).await.unwrap();
-        assert_eq!(ledger.broken().count(), 0, "dropped after {moment:?}");
-        let named: usize = ledger.commits().map(|commit| commit.parts.len()).sum();
+        let (output, commit_log) = open(folder.path()).await.unwrap();
+        assert_eq!(commit_log.broken().count(), 0, "dropped after {moment:?}");
+        let named: usize = commit_log.commits().map(|commit| commit.parts.len()).sum();
         assert_eq!((parts(folder.path()).len(), named), (named, 3 * markers(folder.path()).len()));
         output.finish().await.unwrap();
         run_one(folder.path(), config(), &unit).await;
@@ -283,9 +283,9 @@ async fn a_part_that_the_store_does_not_hold_as_it_was_sent_is_never_committed()
     for trouble in [Trouble::Truncates, Trouble::Flips] {
         for table in ["annotations", "documents", "rejects"] {
             let folder = tempfile::tempdir().unwrap();
-            let (output, ledger) = open_flaky(folder.path(), table, trouble, 1).await;
+            let (output, commit_log) = open_flaky(folder.path(), table, trouble, 1).await;
             let unit = unit(0, "/in/a.xml", "a");
-            let fault = write(&output, &ledger, config(), packets(&unit)).await.remove(0).unwrap_err();
+            let fault = write(&output, &commit_log, config(), packets(&unit)).await.remove(0).unwrap_err();
             assert_eq!(fault.kind(), FaultKind::Transient);
             let cause = std::error::Error::source(&fault).unwrap().to_string();
             assert!(cause.contains(&format!("test-store/{table}/a-")) && cause.contains("holds"), "{cause}");

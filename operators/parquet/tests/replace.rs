@@ -9,26 +9,26 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::*;
-use pubtag_parquet::{Commit, Ending, Ledger, Recipe, Standing, WriteConfig};
+use pubtag_parquet::{Commit, CommitLog, Ending, RunSpec, Standing, WriteConfig};
 use pubtag_schemas::InputUnit;
 use pubtag_schemas::tables::DocumentRow;
 
 /// A whole run: plans all units, writes those that are to be tagged, and says what became of each.
 async fn run(folder: &Path, config: WriteConfig, units: &[Arc<InputUnit>]) -> Vec<Standing> {
-    let (output, mut ledger) = open(folder).await.unwrap();
-    let standings = ledger.plan(units, &config.recipe);
+    let (output, mut commit_log) = open(folder).await.unwrap();
+    let standings = commit_log.plan(units, &config.spec);
     for (unit, standing) in units.iter().zip(&standings) {
         if !matches!(standing, Standing::Committed(_) | Standing::Duplicate { .. }) {
-            committed(write_one(&output, &ledger, config.clone(), packets(unit)).await);
+            committed(write_one(&output, &commit_log, config.clone(), packets(unit)).await);
         }
     }
     assert!(output.finish().await.unwrap().broken.is_empty());
     standings
 }
 
-/// Every part is named by one commit and every commit has its parts: URI and recipe of each.
+/// Every part is named by one commit and every commit has its parts: URI and run spec of each.
 fn contents(folder: &Path) -> Vec<(String, String)> {
-    let commits: Vec<Arc<Commit>> = Ledger::read(folder).unwrap().commits().cloned().collect();
+    let commits: Vec<Arc<Commit>> = CommitLog::read(folder).unwrap().commits().cloned().collect();
     let mut named: Vec<_> = commits.iter().flat_map(|commit| &commit.parts).map(|part| part.path.clone()).collect();
     named.sort();
     assert_eq!(parts(folder), named);
@@ -39,15 +39,14 @@ fn contents(folder: &Path) -> Vec<(String, String)> {
     contents
 }
 
-fn expected(units: &[Arc<InputUnit>], recipe: &Recipe) -> Vec<(String, String)> {
-    let mut expected: Vec<_> =
-        units.iter().map(|unit| (unit.sha256.clone().unwrap(), recipe.model_id.clone())).collect();
+fn expected(units: &[Arc<InputUnit>], spec: &RunSpec) -> Vec<(String, String)> {
+    let mut expected: Vec<_> = units.iter().map(|unit| (unit.sha256.clone().unwrap(), spec.model_id.clone())).collect();
     expected.sort();
     expected
 }
 
-fn overwriting(recipe: Recipe) -> WriteConfig {
-    WriteConfig { recipe, overwrite: true, ..config() }
+fn overwriting(spec: RunSpec) -> WriteConfig {
+    WriteConfig { spec, overwrite: true, ..config() }
 }
 
 #[tokio::test]
@@ -61,7 +60,7 @@ async fn a_renamed_file_and_a_new_one_under_its_old_name_both_keep_their_rows() 
         let standings = run(folder.path(), config(), &now).await;
         assert!(standings.iter().any(|s| matches!(s, Standing::Committed(_))), "{standings:?}");
         assert!(standings.iter().any(|s| matches!(s, Standing::New)), "{standings:?}");
-        assert_eq!(contents(folder.path()), expected(&now, &recipe()));
+        assert_eq!(contents(folder.path()), expected(&now, &spec()));
     }
 }
 
@@ -76,8 +75,8 @@ async fn other_settings_on_renamed_and_swapped_files_lose_none() {
         run(folder.path(), overwriting(other_model()), now).await;
         assert_eq!(contents(folder.path()), expected(now, &other_model()));
         // And back.
-        run(folder.path(), overwriting(recipe()), &first).await;
-        assert_eq!(contents(folder.path()), expected(&first, &recipe()), "what nobody holds is replaced by name");
+        run(folder.path(), overwriting(spec()), &first).await;
+        assert_eq!(contents(folder.path()), expected(&first, &spec()), "what nobody holds is replaced by name");
     }
 }
 
@@ -89,8 +88,8 @@ async fn a_commit_without_its_parts_is_tagged_again() {
         run(folder.path(), config(), &units).await;
         damage(&folder.path().join(&parts(folder.path())[3]));
 
-        let (output, ledger) = open(folder.path()).await.unwrap();
-        let broken: Vec<String> = ledger.broken().map(ToString::to_string).collect();
+        let (output, commit_log) = open(folder.path()).await.unwrap();
+        let broken: Vec<String> = commit_log.broken().map(ToString::to_string).collect();
         assert_eq!(broken.len(), 1);
         assert!(broken[0].contains(".jsonl: committed on") && broken[0].contains("its part documents/"), "{broken:?}");
         let left = output.finish().await.unwrap();
@@ -98,7 +97,7 @@ async fn a_commit_without_its_parts_is_tagged_again() {
 
         let standings = run(folder.path(), config(), &units).await;
         assert_eq!(standings.iter().filter(|s| matches!(s, Standing::Broken(_))).count(), 1, "{standings:?}");
-        assert_eq!(contents(folder.path()), expected(&units, &recipe()));
+        assert_eq!(contents(folder.path()), expected(&units, &spec()));
     }
 }
 
@@ -114,17 +113,19 @@ fn truncate(part: &Path) {
 #[tokio::test]
 async fn documents_named_after_their_file_are_told_apart_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
-    let recipe = Recipe { named_after_file: true, ..recipe() };
-    let config = WriteConfig { recipe: recipe.clone(), ..config() };
+    let spec = RunSpec { named_after_file: true, ..spec() };
+    let config = WriteConfig { spec: spec.clone(), ..config() };
     let units = [unit(0, "/in/a.txt", "same"), unit(1, "/in/b.txt", "same"), unit(2, "/elsewhere/b.txt", "same")];
     let standings = run(folder.path(), config.clone(), &units).await;
     assert!(matches!(standings[..], [Standing::New, Standing::New, Standing::Duplicate { .. }]), "{standings:?}");
     assert_eq!(contents(folder.path()).len(), 2);
     let standings = run(folder.path(), config, &units).await;
     assert!(standings.iter().all(|standing| matches!(standing, Standing::Committed(_))), "{standings:?}");
-    // Read as another format, the same file is the same content under another recipe.
-    let (_output, mut ledger) = open(folder.path()).await.unwrap();
-    let Standing::Conflict(conflict) = plan_one(&mut ledger, &units[0], &self::recipe()) else { panic!("a conflict") };
+    // Read as another format, the same file is the same content under another run spec.
+    let (_output, mut commit_log) = open(folder.path()).await.unwrap();
+    let Standing::Conflict(conflict) = plan_one(&mut commit_log, &units[0], &self::spec()) else {
+        panic!("a conflict")
+    };
     assert!(!conflict.to_string().contains("has changed"), "{conflict}");
 }
 
@@ -134,18 +135,18 @@ async fn what_a_replaced_commit_had_superseded_never_comes_back() {
     let [one, two, three] = ["1", "2", "3"].map(|content| unit(0, "/in/a.jsonl", content));
     run(folder.path(), config(), std::slice::from_ref(&one)).await;
     let first = saved(folder.path());
-    run(folder.path(), overwriting(recipe()), std::slice::from_ref(&two)).await;
+    run(folder.path(), overwriting(spec()), std::slice::from_ref(&two)).await;
     // A run opens while the second is as if it had not yet removed what it replaced …
     restore(folder.path(), &first);
-    let (output, mut ledger) = open_beside(folder.path(), "2").await;
-    ledger.plan(std::slice::from_ref(&three), &recipe());
-    committed(write_one(&output, &ledger, overwriting(recipe()), packets(&three)).await);
+    let (output, mut commit_log) = open_beside(folder.path(), "2").await;
+    commit_log.plan(std::slice::from_ref(&three), &spec());
+    committed(write_one(&output, &commit_log, overwriting(spec()), packets(&three)).await);
     // … and never did.
     restore(folder.path(), &first);
     output.finish().await.unwrap();
-    let (output, _ledger) = open(folder.path()).await.unwrap();
+    let (output, _commit_log) = open(folder.path()).await.unwrap();
     output.finish().await.unwrap();
-    assert_eq!(contents(folder.path()), expected(&[three], &recipe()));
+    assert_eq!(contents(folder.path()), expected(&[three], &spec()));
 }
 
 fn saved(folder: &Path) -> Vec<(String, Vec<u8>)> {
@@ -160,9 +161,9 @@ fn restore(folder: &Path, saved: &[(String, Vec<u8>)]) {
 }
 
 /// Opens an output while the run that committed a content is still alive.
-async fn open_beside(folder: &Path, content: &str) -> (pubtag_parquet::Output, Ledger) {
-    let ledger = Ledger::read(folder).unwrap();
-    let commit = ledger.commits().find(|commit| commit.input.sha256 == sha256(content.as_bytes())).unwrap().clone();
+async fn open_beside(folder: &Path, content: &str) -> (pubtag_parquet::Output, CommitLog) {
+    let commit_log = CommitLog::read(folder).unwrap();
+    let commit = commit_log.commits().find(|commit| commit.input.sha256 == sha256(content.as_bytes())).unwrap().clone();
     let locks = pubtag_parquet::FileLocks::new(folder);
     let _alive = pubtag_parquet::Liveness::hold(&locks, commit.run_id).await.unwrap();
     open(folder).await.unwrap()
@@ -174,12 +175,12 @@ async fn of_two_runs_that_replace_the_same_commit_one_stands() {
         let folder = tempfile::tempdir().unwrap();
         let unit = unit(0, "/in/a.jsonl", "A");
         run(folder.path(), config(), std::slice::from_ref(&unit)).await;
-        let rivals = [recipe_with("1"), recipe_with("2")].map(|recipe| {
+        let rivals = [spec_with("1"), spec_with("2")].map(|spec| {
             let (folder, unit) = (folder.path().to_owned(), unit.clone());
             async move {
-                let (output, mut ledger) = open(&folder).await.unwrap();
-                ledger.plan(std::slice::from_ref(&unit), &recipe);
-                let ending = write_one(&output, &ledger, overwriting(recipe), packets(&unit)).await;
+                let (output, mut commit_log) = open(&folder).await.unwrap();
+                commit_log.plan(std::slice::from_ref(&unit), &spec);
+                let ending = write_one(&output, &commit_log, overwriting(spec), packets(&unit)).await;
                 output.finish().await.unwrap();
                 assert!(matches!(ending, Ending::Committed(_)));
             }
@@ -189,8 +190,8 @@ async fn of_two_runs_that_replace_the_same_commit_one_stands() {
     }
 }
 
-fn recipe_with(limit: &str) -> Recipe {
-    let mut recipe = recipe();
-    recipe.settings.insert("limit".into(), limit.into());
-    recipe
+fn spec_with(limit: &str) -> RunSpec {
+    let mut spec = spec();
+    spec.settings.insert("limit".into(), limit.into());
+    spec
 }

@@ -23,8 +23,8 @@ async fn half_a_unit(output: &Output, unit: &std::sync::Arc<InputUnit>) -> Half 
             yield Ok(packet);
         }
     });
-    let ledger = Default::default();
-    let reports = Write::new(output, &ledger, tiny_parts()).apply(input, Meter::new("write"));
+    let commit_log = Default::default();
+    let reports = Write::new(output, &commit_log, tiny_parts()).apply(input, Meter::new("write"));
     let writing = tokio::spawn(reports.collect::<Vec<_>>());
     let mut rest = packets(unit);
     let end = rest.split_off(rest.len() - 1).remove(0);
@@ -62,9 +62,9 @@ impl Half {
 async fn a_run_that_died_before_its_marker_is_swept() {
     let folder = tempfile::tempdir().unwrap();
     let unit = unit(0, "/in/a.xml", "a");
-    let (output, ledger) = open(folder.path()).await.unwrap();
+    let (output, commit_log) = open(folder.path()).await.unwrap();
     half_a_unit(&output, &unit).await.die().await;
-    drop((output, ledger));
+    drop((output, commit_log));
     assert!(parts(folder.path()).len() > 3, "the dead run leaves parts: {:?}", parts(folder.path()));
     assert!(markers(folder.path()).is_empty());
 
@@ -78,9 +78,9 @@ async fn a_run_that_died_before_its_marker_is_swept() {
 async fn a_run_that_died_after_its_marker_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let unit = unit(0, "/in/a.xml", "a");
-    let (output, ledger) = open(folder.path()).await.unwrap();
-    let commit = committed(write_one(&output, &ledger, config(), packets(&unit)).await);
-    drop((output, ledger));
+    let (output, commit_log) = open(folder.path()).await.unwrap();
+    let commit = committed(write_one(&output, &commit_log, config(), packets(&unit)).await);
+    drop((output, commit_log));
     match run_one(folder.path(), config(), &unit).await {
         Ending::Identical(found) => assert_eq!(found, commit),
         other => panic!("{other:?}"),
@@ -91,7 +91,7 @@ async fn a_run_that_died_after_its_marker_is_kept() {
 #[tokio::test]
 async fn the_parts_of_a_live_run_are_never_swept() {
     let folder = tempfile::tempdir().unwrap();
-    let (output, _ledger) = open(folder.path()).await.unwrap();
+    let (output, _commit_log) = open(folder.path()).await.unwrap();
     let half = half_a_unit(&output, &unit(0, "/in/a.xml", "a")).await;
     let of_live = parts(folder.path());
     assert!(!of_live.is_empty());
@@ -122,16 +122,16 @@ async fn of_two_runs_on_the_same_unit_one_commits_and_the_other_sees_it() {
     for round in 0..20 {
         let folder = tempfile::tempdir().unwrap();
         let unit = unit(0, "/in/a.xml", "a");
-        let (one, one_ledger) = open(folder.path()).await.unwrap();
-        let (two, two_ledger) = open(folder.path()).await.unwrap();
+        let (one, one_commit_log) = open(folder.path()).await.unwrap();
+        let (two, two_commit_log) = open(folder.path()).await.unwrap();
         let (one_ending, two_ending) = tokio::join!(
             tokio::spawn({
                 let (output, packets) = (one.clone(), packets(&unit));
-                async move { write_one(&output, &one_ledger, config(), packets).await }
+                async move { write_one(&output, &one_commit_log, config(), packets).await }
             }),
             tokio::spawn({
                 let (output, packets) = (two.clone(), packets(&unit));
-                async move { write_one(&output, &two_ledger, config(), packets).await }
+                async move { write_one(&output, &two_commit_log, config(), packets).await }
             }),
         );
         let endings = [one_ending.unwrap(), two_ending.unwrap()];
@@ -164,8 +164,8 @@ async fn a_run_that_died_between_replacing_and_removing_is_finished_by_the_next(
         fs::write(folder.path().join(name), bytes).unwrap();
     }
     assert_eq!((markers(folder.path()).len(), parts(folder.path()).len()), (2, 6));
-    let (output, ledger) = open(folder.path()).await.unwrap();
-    assert_eq!(ledger.commits().map(|commit| &commit.attempt_id).collect::<Vec<_>>(), [&second.attempt_id]);
+    let (output, commit_log) = open(folder.path()).await.unwrap();
+    assert_eq!(commit_log.commits().map(|commit| &commit.attempt_id).collect::<Vec<_>>(), [&second.attempt_id]);
     assert_ne!(first.attempt_id, second.attempt_id);
     output.finish().await.unwrap();
     assert_eq!((markers(folder.path()).len(), parts(folder.path()).len()), (1, 3));
@@ -176,11 +176,11 @@ async fn a_run_that_died_between_replacing_and_removing_is_finished_by_the_next(
 async fn dropping_the_stream_in_the_middle_of_a_unit_commits_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let unit = unit(0, "/in/a.xml", "a");
-    let (output, ledger) = open(folder.path()).await.unwrap();
+    let (output, commit_log) = open(folder.path()).await.unwrap();
     let mut all = packets(&unit);
     all.pop();
     let never = flow(all).chain(futures::stream::pending());
-    let mut reports = Write::new(&output, &ledger, tiny_parts()).apply(Box::pin(never), Meter::new("write"));
+    let mut reports = Write::new(&output, &commit_log, tiny_parts()).apply(Box::pin(never), Meter::new("write"));
     let waited = tokio::time::timeout(std::time::Duration::from_millis(500), reports.next()).await;
     assert!(waited.is_err(), "nothing is reported before the end of the unit");
     assert!(!parts(folder.path()).is_empty());

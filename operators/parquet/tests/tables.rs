@@ -108,7 +108,7 @@ async fn a_part_says_where_it_comes_from() {
         assert_eq!(value("pubtag.input_uri"), Some("/in/pubmed26n0007.xml.gz"));
         let sha256 = sha256(b"a");
         assert_eq!(value("pubtag.input_sha256"), Some(sha256.as_str()));
-        assert_eq!(value("pubtag.fingerprint"), Some(recipe().fingerprint(&sha256).as_str()));
+        assert_eq!(value("pubtag.fingerprint"), Some(spec().fingerprint(&sha256).as_str()));
         assert_eq!(value("pubtag.model_id"), Some("tiny-0123456789ab"));
         let run_id = value("pubtag.run_id").unwrap();
         assert!(part.display().to_string().contains(run_id), "the name of the part tells the same run");

@@ -185,8 +185,8 @@ fn an_input_without_records_is_clean() {
     let unit = unit(0, "/in/empty.xml", "");
     let packets = vec![Packet::Open(unit.clone()), close(&unit, Tally::default(), Outcome::Complete)];
     runtime.block_on(async {
-        let (output, ledger) = open(dir.path()).await.unwrap();
-        write_one(&output, &ledger, config(), packets).await;
+        let (output, commit_log) = open(dir.path()).await.unwrap();
+        write_one(&output, &commit_log, config(), packets).await;
         output.finish().await.unwrap();
     });
     assert_eq!(verified(dir.path(), &runtime, FULL).0, [""; 0]);
@@ -194,9 +194,9 @@ fn an_input_without_records_is_clean() {
 
 #[test]
 fn texts_that_were_not_kept_are_counted_and_the_rest_is_checked() {
-    let mut recipe = recipe();
-    recipe.settings.insert("text".into(), "hash".into());
-    let sample = Sample::with(WriteConfig { recipe, text: TextPolicy::Hash, ..config() });
+    let mut spec = spec();
+    spec.settings.insert("text".into(), "hash".into());
+    let sample = Sample::with(WriteConfig { spec, text: TextPolicy::Hash, ..config() });
     let (lines, found) = sample.verify(FULL);
     assert_eq!((lines, found.documents_without_text), (vec![], 2));
     sample.rewrite("annotations", |batch| with_int(&batch, "end_byte", 1, 15));

@@ -29,20 +29,20 @@ pub(crate) struct Collector {
 
 /// What is wrong with a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Flaw {
+pub(crate) struct RecordError {
     pub(crate) reason: RejectReason,
     pub(crate) detail: String,
 }
 
-impl Flaw {
+impl RecordError {
     pub(crate) fn new(reason: RejectReason, detail: impl Into<String>) -> Self {
         Self { reason, detail: detail.into() }
     }
 }
 
-/// The flaw of a record that is larger than the reader accepts.
-pub(crate) fn too_large(what: &str) -> Flaw {
-    Flaw::new(RejectReason::TooLarge, format!("the {what} is larger than {} MiB", MAX_RECORD_BYTES >> 20))
+/// The error of a record that is larger than the reader accepts.
+pub(crate) fn too_large(what: &str) -> RecordError {
+    RecordError::new(RejectReason::TooLarge, format!("the {what} is larger than {} MiB", MAX_RECORD_BYTES >> 20))
 }
 
 impl Collector {
@@ -72,10 +72,10 @@ impl Collector {
         self.records.push(record);
     }
 
-    pub(crate) fn reject(&mut self, byte_offset: u64, flaw: Flaw, pmid: Option<Pmid>, raw: &[u8]) {
+    pub(crate) fn reject(&mut self, byte_offset: u64, error: RecordError, pmid: Option<Pmid>, raw: &[u8]) {
         let place = self.place(byte_offset);
         let raw = raw[..raw.len().min(MAX_RAW_BYTES)].to_vec();
-        self.push(Record::Reject(Reject { place, reason: flaw.reason, detail: flaw.detail, pmid, raw }));
+        self.push(Record::Reject(Reject { place, reason: error.reason, detail: error.detail, pmid, raw }));
     }
 
     /// Whether no further record may be read.

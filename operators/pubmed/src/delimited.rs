@@ -4,8 +4,8 @@ use std::io;
 
 use pubtag_schemas::{Place, Pmid, Record, RejectReason};
 
-use crate::collector::{Collector, Flaw, MAX_RECORD_BYTES, too_large};
-use crate::reader::{End, Step, Steps};
+use crate::collector::{Collector, MAX_RECORD_BYTES, RecordError, too_large};
+use crate::reader::{End, RecordReader, Step};
 use crate::scan::find_byte;
 use crate::window::{Ended, Window};
 
@@ -28,7 +28,7 @@ pub(crate) trait Format {
     fn is_cut(&self, record: &[u8], broken_off: bool) -> bool;
 
     /// Reads a record that is [`trimmed`](Self::trimmed).
-    fn parse(&self, record: &[u8], place: Place) -> Result<Record, Flaw>;
+    fn parse(&self, record: &[u8], place: Place) -> Result<Record, RecordError>;
 
     /// The record without the white space around it; nothing is left of one that is none.
     fn trimmed<'a>(&self, record: &'a [u8]) -> &'a [u8] {
@@ -86,7 +86,7 @@ impl<F: Format> DelimitedReader<F> {
         }
         match self.format.parse(record, out.place(window.offset())) {
             Ok(record) => out.push(record),
-            Err(flaw) => out.reject(window.offset(), flaw, self.format.salvage_pmid(record), record),
+            Err(error) => out.reject(window.offset(), error, self.format.salvage_pmid(record), record),
         }
         window.consume(whole);
         Ok(Step::More)
@@ -104,7 +104,7 @@ impl<F: Format> DelimitedReader<F> {
     }
 }
 
-impl<F: Format + Send> Steps for DelimitedReader<F> {
+impl<F: Format + Send> RecordReader for DelimitedReader<F> {
     fn step(&mut self, window: &mut Window, out: &mut Collector) -> io::Result<Step> {
         self.next(window, out)
     }
@@ -129,6 +129,7 @@ pub(crate) fn line_end(bytes: &[u8]) -> Option<(usize, usize)> {
 }
 
 /// Bytes as text.
-pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Flaw> {
-    std::str::from_utf8(bytes).map_err(|error| Flaw::new(RejectReason::Encoding, format!("it is not UTF-8 ({error})")))
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, RecordError> {
+    std::str::from_utf8(bytes)
+        .map_err(|error| RecordError::new(RejectReason::Encoding, format!("it is not UTF-8 ({error})")))
 }

@@ -4,7 +4,7 @@ use pubtag_schemas::{
     AbstractSegment, Citation, CitationText, DocId, Place, Pmid, PmidError, PmidVersion, PubDate, Record, RejectReason,
 };
 
-use crate::collector::Flaw;
+use crate::collector::RecordError;
 
 /// The fields of a document, as they stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,18 +18,18 @@ pub(crate) struct Fields {
 impl Fields {
     /// The citation. Texts are taken as they stand: nothing is trimmed or normalised, so that offsets count in what was
     /// given.
-    pub(crate) fn into_record(self, place: Place) -> Result<Record, Flaw> {
+    pub(crate) fn into_record(self, place: Place) -> Result<Record, RecordError> {
         let pmid = self.pmid.as_deref().map(parse_pmid).transpose()?;
         let doc_id = match (self.id, pmid) {
             (Some(id), _) if id.trim().is_empty() => {
-                return Err(Flaw::new(RejectReason::MissingId, "its id is empty"));
+                return Err(RecordError::new(RejectReason::MissingId, "its id is empty"));
             }
             (Some(id), _) => DocId::new(id),
             (None, Some(pmid)) => pmid.into(),
-            (None, None) => return Err(Flaw::new(RejectReason::MissingId, "it has neither an id nor a PMID")),
+            (None, None) => return Err(RecordError::new(RejectReason::MissingId, "it has neither an id nor a PMID")),
         };
         if self.title.is_none() && self.text.is_none() {
-            return Err(Flaw::new(RejectReason::MissingText, "it has neither a title nor a text"));
+            return Err(RecordError::new(RejectReason::MissingText, "it has neither a title nor a text"));
         }
         let segment = AbstractSegment { text: self.text.unwrap_or_default(), ..Default::default() };
         Ok(Record::Citation(Box::new(Citation {
@@ -46,6 +46,6 @@ impl Fields {
     }
 }
 
-pub(crate) fn parse_pmid(text: &str) -> Result<Pmid, Flaw> {
-    text.trim().parse().map_err(|error: PmidError| Flaw::new(RejectReason::BadId, error.to_string()))
+pub(crate) fn parse_pmid(text: &str) -> Result<Pmid, RecordError> {
+    text.trim().parse().map_err(|error: PmidError| RecordError::new(RejectReason::BadId, error.to_string()))
 }

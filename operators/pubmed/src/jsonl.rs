@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::error::Category;
 
-use crate::collector::Flaw;
+use crate::collector::RecordError;
 use crate::delimited::{Format, line_end, utf8};
 use crate::fields::{Fields, parse_pmid};
 
@@ -31,9 +31,9 @@ impl Format for Jsonl {
         }
     }
 
-    fn parse(&self, record: &[u8], place: Place) -> Result<Record, Flaw> {
+    fn parse(&self, record: &[u8], place: Place) -> Result<Record, RecordError> {
         let line: Line = serde_json::from_str(utf8(record)?)
-            .map_err(|error| Flaw::new(RejectReason::Malformed, error.to_string()))?;
+            .map_err(|error| RecordError::new(RejectReason::Malformed, error.to_string()))?;
         let id = |value: Option<&Value>| value.map(id_of).transpose();
         let fields = Fields {
             id: id(line.id.as_ref())?,
@@ -61,10 +61,10 @@ struct Line {
 }
 
 /// An id as text: a string as it stands, a whole number in decimal.
-fn id_of(id: &Value) -> Result<String, Flaw> {
+fn id_of(id: &Value) -> Result<String, RecordError> {
     match id {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) if number.is_u64() || number.is_i64() => Ok(number.to_string()),
-        _ => Err(Flaw::new(RejectReason::BadId, "its id is neither a string nor a whole number")),
+        _ => Err(RecordError::new(RejectReason::BadId, "its id is neither a string nor a whole number")),
     }
 }

@@ -31,7 +31,7 @@ mod delimited;
 mod fields;
 mod jsonl;
 mod nbib;
-mod parquet_claims;
+mod parquet_limits;
 mod parquet_rows;
 mod plain;
 mod quoted;

@@ -9,7 +9,7 @@ use pubtag_schemas::{
     AbstractSegment, Citation, CitationText, CivilDate, Place, Pmid, PmidVersion, Record, RejectReason,
 };
 
-use crate::collector::Flaw;
+use crate::collector::RecordError;
 use crate::date::DateParts;
 use crate::delimited::{Format, utf8};
 use crate::fields::parse_pmid;
@@ -49,7 +49,7 @@ impl Format for Nbib {
         broken_off || !(record.ends_with(b"\n") || last_tag.is_some_and(|line| line.starts_with(b"SO  -")))
     }
 
-    fn parse(&self, record: &[u8], place: Place) -> Result<Record, Flaw> {
+    fn parse(&self, record: &[u8], place: Place) -> Result<Record, RecordError> {
         let mut fields = Tagged::default();
         for field in fields_of(utf8(record)?)? {
             fields.take(field)?;
@@ -66,7 +66,7 @@ impl Format for Nbib {
 /// A tag and its value, lines joined.
 type Field<'a> = (&'a str, String);
 
-fn fields_of(record: &str) -> Result<Vec<Field<'_>>, Flaw> {
+fn fields_of(record: &str) -> Result<Vec<Field<'_>>, RecordError> {
     let mut fields: Vec<Field<'_>> = Vec::new();
     for line in record.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
         match (line.strip_prefix("      "), fields.last_mut()) {
@@ -77,7 +77,7 @@ fn fields_of(record: &str) -> Result<Vec<Field<'_>>, Flaw> {
             _ => {
                 let (tag, value) = tagged(line).ok_or_else(|| {
                     let start: String = line.chars().take(40).collect();
-                    Flaw::new(RejectReason::Malformed, format!("a line has no tag: {start:?}"))
+                    RecordError::new(RejectReason::Malformed, format!("a line has no tag: {start:?}"))
                 })?;
                 fields.push((tag, value.to_owned()));
             }
@@ -110,10 +110,10 @@ struct Tagged {
 }
 
 impl Tagged {
-    fn take(&mut self, (tag, value): Field<'_>) -> Result<(), Flaw> {
+    fn take(&mut self, (tag, value): Field<'_>) -> Result<(), RecordError> {
         let place = match tag {
             "PMID" if self.pmid.is_some() => {
-                return Err(Flaw::new(RejectReason::Malformed, "it has more than one PMID of its own"));
+                return Err(RecordError::new(RejectReason::Malformed, "it has more than one PMID of its own"));
             }
             "PMID" => {
                 self.pmid = Some(parse_pmid(&value)?);
@@ -134,12 +134,12 @@ impl Tagged {
         };
         match place.replace(value) {
             None => Ok(()),
-            Some(_) => Err(Flaw::new(RejectReason::Malformed, format!("it has more than one {tag}"))),
+            Some(_) => Err(RecordError::new(RejectReason::Malformed, format!("it has more than one {tag}"))),
         }
     }
 
-    fn into_citation(self, place: Place) -> Result<Citation, Flaw> {
-        let pmid = self.pmid.ok_or_else(|| Flaw::new(RejectReason::MissingId, "it has no PMID"))?;
+    fn into_citation(self, place: Place) -> Result<Citation, RecordError> {
+        let pmid = self.pmid.ok_or_else(|| RecordError::new(RejectReason::MissingId, "it has no PMID"))?;
         let title = self.title.or(self.book_title).unwrap_or_default();
         let text = self.abstract_text.unwrap_or_default();
         Ok(Citation {

@@ -11,11 +11,11 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use pubtag_schemas::{Pmid, RejectReason};
 use pubtag_stream::without_panic;
 
-use crate::collector::{Collector, Flaw, MAX_RECORD_BYTES, too_large};
+use crate::collector::{Collector, MAX_RECORD_BYTES, RecordError, too_large};
 use crate::fields::Fields;
 use crate::options::TextColumns;
-use crate::parquet_claims;
-use crate::reader::{End, Step, Steps};
+use crate::parquet_limits;
+use crate::reader::{End, RecordReader, Step};
 use crate::table::ColumnPlaces;
 use crate::window::Window;
 
@@ -46,7 +46,7 @@ impl ParquetReader {
 
     fn open_sound(mut file: File, asked: &TextColumns) -> Result<Self, String> {
         let length = file.metadata().map_err(|error| error.to_string())?.len();
-        parquet_claims::check(&mut file, length).map_err(|error| damaged(&error))?;
+        parquet_limits::check(&mut file, length).map_err(|error| damaged(&error))?;
         let mut pages = file.try_clone().map_err(|error| error.to_string())?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&error))?;
         let groups = builder.metadata().row_groups().iter().map(|group| i128::from(group.num_rows().max(0)));
@@ -75,7 +75,7 @@ impl ParquetReader {
             let end = length.min(start.saturating_add(bytes));
             let left = unclaimed.checked_sub(end.saturating_sub(start));
             unclaimed = left.ok_or_else(|| damaged(&"its columns claim more bytes than it has"))?;
-            parquet_claims::check_pages(&mut pages, start, end).map_err(|error| damaged(&error))?;
+            parquet_limits::check_pages(&mut pages, start, end).map_err(|error| damaged(&error))?;
         }
         let batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
         let within = |place: Option<usize>| place.and_then(|place| needed.iter().position(|at| *at == place));
@@ -112,7 +112,7 @@ impl ParquetReader {
         }
         match fields_of(&self.columns, batch, self.row).and_then(|fields| fields.into_record(out.place(self.number))) {
             Ok(record) => out.push(record),
-            Err(flaw) => out.reject(self.number, flaw, None, &[]),
+            Err(error) => out.reject(self.number, error, None, &[]),
         }
         self.row += 1;
         self.number += 1;
@@ -120,7 +120,7 @@ impl ParquetReader {
     }
 }
 
-impl Steps for ParquetReader {
+impl RecordReader for ParquetReader {
     fn step(&mut self, _: &mut Window, out: &mut Collector) -> io::Result<Step> {
         Ok(self.next(out))
     }
@@ -142,7 +142,7 @@ fn is_readable(kind: &DataType) -> bool {
     }
 }
 
-fn fields_of(columns: &ColumnPlaces, batch: &RecordBatch, row: usize) -> Result<Fields, Flaw> {
+fn fields_of(columns: &ColumnPlaces, batch: &RecordBatch, row: usize) -> Result<Fields, RecordError> {
     let mut left = MAX_RECORD_BYTES;
     columns.fields(|at| {
         let array = batch.column(at);
@@ -151,7 +151,7 @@ fn fields_of(columns: &ColumnPlaces, batch: &RecordBatch, row: usize) -> Result<
         }
         let options = FormatOptions::default();
         let cell = ArrayFormatter::try_new(array, &options).and_then(|cells| cells.value(row).try_to_string());
-        let cell = cell.map_err(|error| Flaw::new(RejectReason::Malformed, error.to_string()))?;
+        let cell = cell.map_err(|error| RecordError::new(RejectReason::Malformed, error.to_string()))?;
         left = left.checked_sub(cell.len()).ok_or_else(|| too_large("row"))?;
         Ok(Some(cell))
     })

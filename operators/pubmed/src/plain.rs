@@ -2,7 +2,7 @@
 
 use pubtag_schemas::{Place, Record};
 
-use crate::collector::Flaw;
+use crate::collector::RecordError;
 use crate::delimited::{Format, line_end, utf8};
 use crate::fields::Fields;
 
@@ -38,7 +38,7 @@ impl Format for Plain {
         broken_off
     }
 
-    fn parse(&self, record: &[u8], place: Place) -> Result<Record, Flaw> {
+    fn parse(&self, record: &[u8], place: Place) -> Result<Record, RecordError> {
         let name = place.unit.file_name();
         let id = match self {
             Self::Lines => format!("{name}:{}", u64::from(place.ordinal) + 1),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use pubtag_schemas::{Close, InputUnit, Outcome, Pmid, Record, RejectReason};
 
-use crate::collector::{Collector, Flaw, MAX_RECORDS};
+use crate::collector::{Collector, MAX_RECORDS, RecordError};
 use crate::delimited::DelimitedReader;
 use crate::disk::{Disk, READ_BYTES};
 use crate::gzip::Gunzip;
@@ -43,7 +43,7 @@ pub(crate) enum End {
 }
 
 /// A reader of one format.
-pub(crate) trait Steps {
+pub(crate) trait RecordReader {
     /// Deals with what comes next.
     fn step(&mut self, window: &mut Window, out: &mut Collector) -> io::Result<Step>;
 
@@ -54,7 +54,7 @@ pub(crate) trait Steps {
 /// An input that cannot be read, and how that ends.
 struct Unreadable(End);
 
-impl Steps for Unreadable {
+impl RecordReader for Unreadable {
     fn step(&mut self, _: &mut Window, _: &mut Collector) -> io::Result<Step> {
         Ok(Step::End(self.0.clone()))
     }
@@ -70,7 +70,7 @@ pub(crate) struct UnitReader {
     options: ReadOptions,
     disk: Disk,
     window: Window,
-    format: Box<dyn Steps + Send>,
+    format: Box<dyn RecordReader + Send>,
     out: Collector,
     end: Option<End>,
 }
@@ -112,9 +112,9 @@ impl UnitReader {
         if let End::Damaged { cause, in_record: true } = &end
             && self.options.accept_partial
         {
-            let flaw = Flaw::new(RejectReason::Truncated, cause.clone());
+            let error = RecordError::new(RejectReason::Truncated, cause.clone());
             let raw = self.window.bytes();
-            self.out.reject(self.window.offset(), flaw, self.format.salvage_pmid(raw), raw);
+            self.out.reject(self.window.offset(), error, self.format.salvage_pmid(raw), raw);
         }
         self.end = Some(end);
     }
@@ -153,7 +153,7 @@ impl UnitReader {
 }
 
 /// Looks through the compression and the encoding of an input.
-fn open_content(disk: &Disk, options: &ReadOptions) -> io::Result<(Window, Box<dyn Steps + Send>)> {
+fn open_content(disk: &Disk, options: &ReadOptions) -> io::Result<(Window, Box<dyn RecordReader + Send>)> {
     let mut rest = BufReader::with_capacity(READ_BYTES, disk.clone());
     let mut head = Vec::new();
     (&mut rest).take(HEAD_BYTES as u64).read_to_end(&mut head)?;
@@ -172,7 +172,7 @@ fn open_format(
     window: &mut Window,
     compressed: bool,
     options: &ReadOptions,
-) -> Result<Box<dyn Steps + Send>, End> {
+) -> Result<Box<dyn RecordReader + Send>, End> {
     let unreadable = |what: &str| Err(End::Unreadable(what.to_owned()));
     let content = sniff::content(window.bytes(), options);
     if !matches!(content, Content::Gzip | Content::Xml(Some(_)) | Content::Parquet) {
@@ -202,7 +202,7 @@ fn open_format(
     }
 }
 
-fn open_table(window: &mut Window, separator: u8, columns: &TextColumns) -> Result<Box<dyn Steps + Send>, End> {
+fn open_table(window: &mut Window, separator: u8, columns: &TextColumns) -> Result<Box<dyn RecordReader + Send>, End> {
     let blank = window.bytes().iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
     window.consume(blank);
     let opened = Table::open(window.bytes(), separator, columns);

@@ -8,7 +8,7 @@
 use csv::{ByteRecord, ReaderBuilder, Terminator};
 use pubtag_schemas::{Place, Record, RejectReason};
 
-use crate::collector::Flaw;
+use crate::collector::RecordError;
 use crate::delimited::{Format, line_end, utf8};
 use crate::fields::Fields;
 use crate::options::TextColumns;
@@ -71,7 +71,10 @@ impl ColumnPlaces {
     }
 
     /// A document of what a row holds in these columns. A cell without a value is none.
-    pub(crate) fn fields(&self, mut cell: impl FnMut(usize) -> Result<Option<String>, Flaw>) -> Result<Fields, Flaw> {
+    pub(crate) fn fields(
+        &self,
+        mut cell: impl FnMut(usize) -> Result<Option<String>, RecordError>,
+    ) -> Result<Fields, RecordError> {
         let mut at = |place: Option<usize>| place.map_or(Ok(None), &mut cell);
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         Ok(Fields {
@@ -98,7 +101,7 @@ impl Table {
     }
 
     fn with_header(&self, header: &[u8], asked: &TextColumns) -> Result<Self, String> {
-        let names = self.cells(header).map_err(|flaw| flaw.detail)?;
+        let names = self.cells(header).map_err(|error| error.detail)?;
         let names: Vec<String> = names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
         Ok(Self { columns: ColumnPlaces::find(&names, asked)?, width: names.len(), ..*self })
     }
@@ -156,8 +159,8 @@ impl Table {
     }
 
     /// The fields of a row without its line break.
-    fn cells(&self, row: &[u8]) -> Result<ByteRecord, Flaw> {
-        let malformed = |detail: String| Flaw::new(RejectReason::Malformed, detail);
+    fn cells(&self, row: &[u8]) -> Result<ByteRecord, RecordError> {
+        let malformed = |detail: String| RecordError::new(RejectReason::Malformed, detail);
         if self.quoted {
             match first_row(row, self.separator, usize::MAX) {
                 Row::Whole(_) => (),
@@ -205,12 +208,12 @@ impl Format for Table {
         broken_off || open() || self.cells(self.trimmed(record)).is_ok_and(|cells| cells.len() < self.width)
     }
 
-    fn parse(&self, record: &[u8], place: Place) -> Result<Record, Flaw> {
+    fn parse(&self, record: &[u8], place: Place) -> Result<Record, RecordError> {
         utf8(record)?;
         let cells = self.cells(record)?;
         if cells.len() != self.width {
             let detail = format!("the row has {} fields, the header {}", cells.len(), self.width);
-            return Err(Flaw::new(RejectReason::Malformed, detail));
+            return Err(RecordError::new(RejectReason::Malformed, detail));
         }
         let cell = |at: usize| utf8(&cells[at]).map(|text| Some(text.to_owned()));
         self.columns.fields(cell)?.into_record(place)

@@ -5,7 +5,7 @@ use std::io;
 use pubtag_corpus::{ConversionReport, ConvertOptions, CorpusError, convert};
 
 use crate::cli::ConvertArgs;
-use crate::commands::corpus::log_remarks;
+use crate::commands::corpus::log_diagnostics;
 use crate::exit::{Exit, Failure};
 use crate::terminal;
 
@@ -22,7 +22,7 @@ pub fn execute(args: &ConvertArgs) -> Result<io::Result<()>, Failure> {
     tracing::info!(
         "{from} to {to}: {documents_written} of {documents_read} documents, {mentions_written} of {mentions_read} mentions"
     );
-    log_remarks(&report.remarks);
+    log_diagnostics(&report.diagnostics);
     let files: String = report.files.iter().map(|file| format!("{}\n", file.display())).collect();
     Ok(terminal::print(&files))
 }

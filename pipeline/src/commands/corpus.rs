@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use pubtag_corpus::{
-    Corpus, CorpusStats, FileStats, Item, Listing, Remarks, StatsBuilder, TagOptions, open, summarize,
+    Corpus, CorpusStats, Diagnostics, FileStats, Item, Listing, StatsBuilder, TagOptions, open, summarize,
 };
 
 use crate::cli::{CorpusCommand, DownloadArgs, ListArgs, StatsArgs};
@@ -15,7 +15,7 @@ use crate::download::fetch;
 use crate::exit::{Exit, Failure};
 use crate::terminal;
 
-/// Remarks that a page shows with their places; `--json` has them all.
+/// Diagnostics that a page shows with their places; `--json` has them all.
 const SHOWN: usize = 20;
 
 /// Counts, lists or fetches.
@@ -61,13 +61,13 @@ fn stats(args: &StatsArgs) -> Result<io::Result<()>, Failure> {
 fn list(args: &ListArgs) -> Result<io::Result<()>, Failure> {
     let mut out = io::BufWriter::new(terminal::stdout());
     let mut written = Ok(());
-    let mut remarks = Remarks::default();
+    let mut diagnostics = Diagnostics::default();
     for_each(&args.file, args.from, |item| match item {
-        Item::Remark(remark) => remarks.add(remark.clone()),
+        Item::Diagnostic(diagnostic) => diagnostics.add(diagnostic.clone()),
         Item::Document(_, document) if written.is_ok() => written = write_listing(&mut out, &Listing::of(document)),
         Item::Document(..) => {}
     })?;
-    log_remarks(&remarks);
+    log_diagnostics(&diagnostics);
     Ok(written.and_then(|()| out.flush()))
 }
 
@@ -89,13 +89,13 @@ fn for_each(path: &Path, format: Option<pubtag_corpus::Format>, mut f: impl FnMu
     Ok(())
 }
 
-/// Logs what readers and writers remarked, by class, and in detail where details are asked for.
-pub(crate) fn log_remarks(remarks: &Remarks) {
-    for (kind, count) in &remarks.counts {
+/// Logs what readers and writers diagnosticed, by class, and in detail where details are asked for.
+pub(crate) fn log_diagnostics(diagnostics: &Diagnostics) {
+    for (kind, count) in &diagnostics.counts {
         tracing::warn!("{kind}: {} (with --verbose each has its place)", count.things);
     }
-    for remark in &remarks.kept {
-        tracing::debug!("{remark}");
+    for diagnostic in &diagnostics.kept {
+        tracing::debug!("{diagnostic}");
     }
 }
 
@@ -131,11 +131,11 @@ fn file_page(file: &FileStats) -> String {
     let frequent: Vec<String> =
         file.frequent.iter().take(10).map(|(mention, count)| format!("{mention} {count}")).collect();
     line("most frequent", frequent.join(" · "));
-    for (kind, count) in &file.remarks.counts {
+    for (kind, count) in &file.diagnostics.counts {
         line(kind.as_str(), count.things.to_string());
     }
-    for remark in file.remarks.kept.iter().take(SHOWN) {
-        line("", remark.to_string());
+    for diagnostic in file.diagnostics.kept.iter().take(SHOWN) {
+        line("", diagnostic.to_string());
     }
     text
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use arrow::array::AsArray;
 use pubtag_ner::{Checkpoint, ModelConfig};
-use pubtag_parquet::{CommitOutcome, Ledger};
+use pubtag_parquet::{CommitLog, CommitOutcome};
 use pubtag_schemas::ModelFiles;
 use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::AnnotationRow;
@@ -149,10 +149,10 @@ struct TableSummary {
 
 impl OutputSummary {
     fn of(folder: &Path, top: usize) -> Result<Self, Failure> {
-        let ledger = Ledger::read(folder).map_err(|error| Failure::new(error.kind(), error))?;
+        let commit_log = CommitLog::read(folder).map_err(|error| Failure::new(error.kind(), error))?;
         let mut summary = Self { folder: folder.display().to_string(), ..Self::default() };
         let mut runs = std::collections::BTreeSet::new();
-        for commit in ledger.commits() {
+        for commit in commit_log.commits() {
             summary.inputs += 1;
             runs.insert(commit.run_id);
             *summary.models.entry(commit.model_id.clone()).or_default() += 1;
@@ -183,7 +183,7 @@ impl OutputSummary {
         }
         summary.runs = runs.len();
         if top > 0 {
-            summary.top_mentions = top_mentions(&Tables::of(folder, &ledger), top)?;
+            summary.top_mentions = top_mentions(&Tables::of(folder, &commit_log), top)?;
         }
         Ok(summary)
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
-use pubtag_parquet::Ledger;
+use pubtag_parquet::CommitLog;
 use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow};
 
@@ -42,8 +42,8 @@ pub fn execute(args: &ShowArgs) -> Result<io::Result<()>, Failure> {
     if !Tables::are_in(&args.output) {
         return Err(Failure::configuration(format!("{} is no output of pubtag", args.output.display())));
     }
-    let ledger = Ledger::read(&args.output).map_err(|error| Failure::new(error.kind(), error))?;
-    let tables = Tables::of(&args.output, &ledger);
+    let commit_log = CommitLog::read(&args.output).map_err(|error| Failure::new(error.kind(), error))?;
+    let tables = Tables::of(&args.output, &commit_log);
     let document = current(&tables, &args.id)?.ok_or_else(|| not_there(&args.id, &args.output))?;
     let mentions = mentions(&tables, &args.id, &document)?;
     let coloured = match args.colour {

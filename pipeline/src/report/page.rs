@@ -114,7 +114,7 @@ fn bar(stage: &StageLine, seconds: f64) -> Markup {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::{Identity, ModelSummary, Packing, RunEnding, Throughput};
+    use super::super::{ModelSummary, Packing, Reconciliation, RunEnding, Throughput};
     use super::*;
 
     fn report(inputs: Vec<InputLine>) -> Report {
@@ -136,7 +136,7 @@ mod tests {
             threads: 2,
             settings: BTreeMap::new(),
             inputs,
-            identity: Identity { citations: 1, document_rows: 1, ..Identity::default() },
+            reconciliation: Reconciliation { citations: 1, document_rows: 1, ..Reconciliation::default() },
             statuses: BTreeMap::new(),
             annotations: 0,
             abbreviations: None,

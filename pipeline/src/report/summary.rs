@@ -35,9 +35,9 @@ impl Report {
         if !self.inputs.is_empty() {
             lines.push(("inputs", self.inputs_line()));
         }
-        if self.identity.records() > 0 {
+        if self.reconciliation.records() > 0 {
             lines.extend([
-                ("identity", self.identity.to_string()),
+                ("reconciliation", self.reconciliation.to_string()),
                 ("found", self.found_line()),
                 ("speed", self.speed_line()),
                 ("packing", self.packing_line()),

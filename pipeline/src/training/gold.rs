@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use pubtag_corpus::{Corpus, CorpusError, Format, Item, Remarks, TagOptions, open, segment};
+use pubtag_corpus::{Corpus, CorpusError, Diagnostics, Format, Item, TagOptions, open, segment};
 use pubtag_schemas::AnnotatedDocument;
 use serde::Serialize;
 
 use super::corpus_arg::CorpusArg;
-use crate::commands::corpus::log_remarks;
+use crate::commands::corpus::log_diagnostics;
 use crate::digest;
 use crate::exit::{Exit, Failure};
 
@@ -70,12 +70,12 @@ impl Gold {
         let path = corpus.path.as_path();
         let failure = |error: CorpusError| Failure::new(Exit::Data, error);
         let Corpus { format, documents } = open(path, from, &TagOptions::default()).map_err(failure)?;
-        let mut remarks = Remarks::default();
+        let mut diagnostics = Diagnostics::default();
         let mut gold =
             Self { corpus: corpus.clone(), format, sha256: sha256(path)?, types: Vec::new(), documents: Vec::new() };
         for item in documents {
             match item.map_err(failure)? {
-                Item::Remark(remark) => remarks.add(remark),
+                Item::Diagnostic(diagnostic) => diagnostics.add(diagnostic),
                 Item::Document(_, document) => {
                     let mut document = segment(&document).into_owned();
                     labels.apply(&mut document);
@@ -84,7 +84,7 @@ impl Gold {
                 }
             }
         }
-        log_remarks(&remarks);
+        log_diagnostics(&diagnostics);
         if gold.mentions() == 0 {
             let of_types = corpus.types.as_ref().map_or_else(String::new, |types| format!(" of {}", types.join(", ")));
             let message = format!(

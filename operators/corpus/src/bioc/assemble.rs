@@ -6,9 +6,9 @@ use std::ops::Range;
 use pubtag_schemas::{AnnotatedDocument, ConceptIds, DocId, Mention, Passage};
 
 use super::{BiocAnnotation, BiocDocument, CONCEPT_KEYS, Infons, TYPE, as_text};
+use crate::diagnostic::{DiagnosticKind, Notes, Spot};
 use crate::document::{CharIndex, Fit, fit, hull, same_pieces, wording_at};
 use crate::reader::Item;
-use crate::remark::{Notes, RemarkKind, Spot};
 
 /// Space between passages that is filled up; wider gaps are taken for wrong offsets.
 const WIDEST_GAP: usize = 1 << 20;
@@ -22,9 +22,9 @@ enum Unit {
 
 /// Appends a BioC document, as far as its offsets make sense, and what there is to say of it.
 pub(crate) fn assemble(bioc: &BiocDocument, spot: Spot, out: &mut VecDeque<Item>) {
-    let mut remarks = Vec::new();
+    let mut diagnostics = Vec::new();
     let id = Some(bioc.id.as_str()).filter(|id| !id.is_empty());
-    let mut notes = Notes::new(&spot, id, &mut remarks);
+    let mut notes = Notes::new(&spot, id, &mut diagnostics);
     let built = build(bioc, Unit::Chars).map(|chars| {
         // Only a misfit is worth a second look.
         let bytes = if chars.misfits.is_empty() { None } else { build(bioc, Unit::Bytes).ok() };
@@ -37,11 +37,11 @@ pub(crate) fn assemble(bioc: &BiocDocument, spot: Spot, out: &mut VecDeque<Item>
     let (built, bytes) = match built {
         Ok(built) => built,
         Err(what) => {
-            notes.add(RemarkKind::BadRecord, 1, what);
-            return out.extend(remarks.into_iter().map(Item::Remark));
+            notes.add(DiagnosticKind::BadRecord, 1, what);
+            return out.extend(diagnostics.into_iter().map(Item::Diagnostic));
         }
     };
-    notes.add(RemarkKind::OffsetUnit, usize::from(bytes), "offsets count bytes; converted");
+    notes.add(DiagnosticKind::OffsetUnit, usize::from(bytes), "offsets count bytes; converted");
     for (kind, what) in built.misfits.into_iter().chain(built.oddities) {
         notes.add(kind, 1, what);
     }
@@ -51,17 +51,17 @@ pub(crate) fn assemble(bioc: &BiocDocument, spot: Spot, out: &mut VecDeque<Item>
             .iter()
             .map(|p| p.relations.len() + p.sentences.iter().map(|s| s.relations.len()).sum::<usize>())
             .sum::<usize>();
-    notes.add(RemarkKind::Relations, relations, format!("{relations} relations left out"));
+    notes.add(DiagnosticKind::Relations, relations, format!("{relations} relations left out"));
     let infons = bioc.passages.iter().flat_map(|p| &p.sentences).map(|s| s.infons.len()).sum();
-    notes.add(RemarkKind::Infons, infons, format!("{infons} keys and values of sentences left out"));
+    notes.add(DiagnosticKind::Infons, infons, format!("{infons} keys and values of sentences left out"));
     out.push_back(Item::Document(spot, Box::new(built.document)));
-    out.extend(remarks.into_iter().map(Item::Remark));
+    out.extend(diagnostics.into_iter().map(Item::Diagnostic));
 }
 
 struct Built {
     document: AnnotatedDocument,
-    misfits: Vec<(RemarkKind, String)>,
-    oddities: Vec<(RemarkKind, String)>,
+    misfits: Vec<(DiagnosticKind, String)>,
+    oddities: Vec<(DiagnosticKind, String)>,
 }
 
 fn build(bioc: &BiocDocument, unit: Unit) -> Result<Built, String> {
@@ -90,7 +90,7 @@ fn build(bioc: &BiocDocument, unit: Unit) -> Result<Built, String> {
         match mention(annotation, &document.text, &index, unit) {
             Ok((mention, oddity)) => {
                 document.mentions.push(mention);
-                oddities.extend(oddity.map(|what| (RemarkKind::MentionSpace, what)));
+                oddities.extend(oddity.map(|what| (DiagnosticKind::MentionSpace, what)));
             }
             Err(misfit) => misfits.push(misfit),
         }
@@ -161,7 +161,7 @@ impl Text {
     }
 }
 
-type Misfit = (RemarkKind, String);
+type Misfit = (DiagnosticKind, String);
 
 fn mention(
     annotation: &BiocAnnotation,
@@ -175,7 +175,7 @@ fn mention(
     let category =
         infons.iter().position(|(key, _)| key == TYPE).map(|at| infons.remove(at).1).filter(|kind| !kind.is_empty());
     let category =
-        category.ok_or_else(|| (RemarkKind::BadRecord, format!("the annotation {:?} has no type", label())))?;
+        category.ok_or_else(|| (DiagnosticKind::BadRecord, format!("the annotation {:?} has no type", label())))?;
     let mut pieces: Vec<Range<usize>> = Vec::new();
     for location in &annotation.locations {
         let end = location.offset.saturating_add(location.length);
@@ -185,14 +185,14 @@ fn mention(
         };
         let outside = || {
             (
-                RemarkKind::OffsetMismatch,
+                DiagnosticKind::OffsetMismatch,
                 format!("the annotation {:?} at {}-{end} reaches outside the text", label(), location.offset),
             )
         };
         pieces.push(bytes.filter(|bytes| !bytes.is_empty()).ok_or_else(outside)?);
     }
     let (bytes, gaps) = hull(text, pieces).ok_or_else(|| {
-        (RemarkKind::BadRecord, format!("the annotation {:?} has no location, or two that overlap", label()))
+        (DiagnosticKind::BadRecord, format!("the annotation {:?} has no location, or two that overlap", label()))
     })?;
     let mut mention = Mention { bytes, gaps, text: String::new(), category, concepts: ConceptIds::default(), infons };
     let there = wording_at(text, &mention);
@@ -201,13 +201,13 @@ fn mention(
         match fit(text, index, &mention.bytes, wording) {
             Fit::Exact => None,
             Fit::Space => Some(format!("the annotation {wording:?} differs from the text in white space; kept")),
-            Fit::None(what) => return Err((RemarkKind::OffsetMismatch, what)),
+            Fit::None(what) => return Err((DiagnosticKind::OffsetMismatch, what)),
         }
     } else if same_pieces(wording, &there) {
         None
     } else {
         return Err((
-            RemarkKind::OffsetMismatch,
+            DiagnosticKind::OffsetMismatch,
             format!("the annotation {wording:?} stands where the text has {there:?}"),
         ));
     };

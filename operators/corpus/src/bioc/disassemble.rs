@@ -6,15 +6,15 @@ use pubtag_schemas::{AnnotatedDocument, Mention, Passage};
 use serde_json::Value;
 
 use super::{BiocAnnotation, BiocDocument, BiocLocation, BiocPassage, BiocSentence, CONCEPT_KEYS, Infons, TYPE};
+use crate::diagnostic::{DiagnosticKind, Notes};
 use crate::document::{CharIndex, wording_at};
-use crate::remark::{Notes, RemarkKind};
 
 /// A document as BioC. Tokens are not carried, and reported.
 pub(crate) fn disassemble(document: &AnnotatedDocument, notes: &mut Notes<'_>) -> BiocDocument {
     let tokens = document.tokens.len();
-    notes.add(RemarkKind::Tokens, tokens, format!("the borders of {tokens} tokens left out"));
+    notes.add(DiagnosticKind::Tokens, tokens, format!("the borders of {tokens} tokens left out"));
     let columns: usize = document.tokens.iter().map(|token| token.columns.len()).sum();
-    notes.add(RemarkKind::Columns, columns, format!("{columns} columns between token and tag left out"));
+    notes.add(DiagnosticKind::Columns, columns, format!("{columns} columns between token and tag left out"));
     let index = CharIndex::new(&document.text);
     let whole = [Passage { kind: None, bytes: 0..document.text.len(), infons: Vec::new() }];
     let passages = if document.passages.is_empty() { &whole[..] } else { &document.passages };

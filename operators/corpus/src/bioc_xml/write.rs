@@ -7,7 +7,7 @@ use pubtag_schemas::AnnotatedDocument;
 use quick_xml::escape::escape;
 
 use crate::bioc::{self, BiocAnnotation, Infons};
-use crate::remark::{Notes, RemarkKind};
+use crate::diagnostic::{DiagnosticKind, Notes};
 
 /// Writes what comes before the first document.
 pub(crate) fn write_start(out: &mut impl Write) -> io::Result<()> {
@@ -46,7 +46,7 @@ pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &
     }
     writeln!(xml.out, "</document>")?;
     let replaced = xml.replaced;
-    notes.add(RemarkKind::ControlCharacters, replaced, format!("{replaced} control characters written as U+FFFD"));
+    notes.add(DiagnosticKind::ControlCharacters, replaced, format!("{replaced} control characters written as U+FFFD"));
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pubtag_corpus::{Documents, Format, Item, Remark, TagOptions, open};
+use pubtag_corpus::{Diagnostic, Documents, Format, Item, TagOptions, open};
 use pubtag_schemas::AnnotatedDocument;
 
 /// The folder of real corpora, or `None`, said aloud, where it is absent.
@@ -19,22 +19,22 @@ pub(crate) fn shared_data() -> Option<PathBuf> {
 }
 
 /// Everything that a reader yields.
-pub(crate) fn drain(documents: Documents<'_>) -> (Vec<AnnotatedDocument>, Vec<Remark>) {
-    let (mut all, mut remarks) = (Vec::new(), Vec::new());
+pub(crate) fn drain(documents: Documents<'_>) -> (Vec<AnnotatedDocument>, Vec<Diagnostic>) {
+    let (mut all, mut diagnostics) = (Vec::new(), Vec::new());
     for item in documents {
         match item.unwrap() {
             Item::Document(_, document) => {
                 assert!(document.is_sound(), "{document:?}");
                 all.push(*document);
             }
-            Item::Remark(remark) => remarks.push(remark),
+            Item::Diagnostic(diagnostic) => diagnostics.push(diagnostic),
         }
     }
-    (all, remarks)
+    (all, diagnostics)
 }
 
 /// Reads a corpus by its path.
 #[allow(dead_code)]
-pub(crate) fn read(path: &Path, format: Option<Format>) -> (Vec<AnnotatedDocument>, Vec<Remark>) {
+pub(crate) fn read(path: &Path, format: Option<Format>) -> (Vec<AnnotatedDocument>, Vec<Diagnostic>) {
     drain(open(path, format, &TagOptions::default()).unwrap().documents)
 }

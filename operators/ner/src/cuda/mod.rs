@@ -30,7 +30,7 @@ pub(crate) use card::{count, probe};
 const LEAST_TOKENS: usize = 1024;
 
 /// A model on a card, ready to be read with: all kernels compiled, its logits checked.
-pub(crate) struct OnCard {
+pub(crate) struct CudaClassifier {
     model: Box<dyn TokenClassifier>,
     device: Device,
     /// Tokens at a time: the budget, or less where memory does not suffice for it.
@@ -41,7 +41,7 @@ pub(crate) struct OnCard {
     watch: Watch,
 }
 
-impl OnCard {
+impl CudaClassifier {
     /// Opens a model on a card, on the thread that calls, and warms it up.
     pub(crate) fn open(
         checkpoint: &Checkpoint,
@@ -148,7 +148,7 @@ impl OnCard {
     }
 }
 
-impl TokenClassifier for OnCard {
+impl TokenClassifier for CudaClassifier {
     fn classify(&mut self, batch: &MicroBatch) -> Result<Logits, NerError> {
         loop {
             match self.in_parts(batch) {

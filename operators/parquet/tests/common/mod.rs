@@ -12,7 +12,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use futures::StreamExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pubtag_parquet::{Ending, Error, Ledger, Output, Recipe, Standing, UnitReport, Write, WriteConfig};
+use pubtag_parquet::{CommitLog, Ending, Error, Output, RunSpec, Standing, UnitReport, Write, WriteConfig};
 use pubtag_schemas::table::Table;
 use pubtag_schemas::{
     AbstractSegment, Annotation, AnnotationSource, Citation, CitationText, CivilDate, Close, Deletion, InputUnit,
@@ -42,17 +42,17 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     pubtag_schemas::hex(sha2::Sha256::digest(bytes))
 }
 
-pub(crate) fn recipe() -> Recipe {
+pub(crate) fn spec() -> RunSpec {
     let settings = BTreeMap::from([("text".to_owned(), "keep".to_owned())]);
-    Recipe { model_id: "tiny-0123456789ab".into(), model_sha256: "ab".repeat(32), settings, named_after_file: false }
+    RunSpec { model_id: "tiny-0123456789ab".into(), model_sha256: "ab".repeat(32), settings, named_after_file: false }
 }
 
-pub(crate) fn other_model() -> Recipe {
-    Recipe { model_id: "large-fedcba987654".into(), model_sha256: "cd".repeat(32), ..recipe() }
+pub(crate) fn other_model() -> RunSpec {
+    RunSpec { model_id: "large-fedcba987654".into(), model_sha256: "cd".repeat(32), ..spec() }
 }
 
 pub(crate) fn config() -> WriteConfig {
-    WriteConfig::new(recipe(), "pubtag-test 0")
+    WriteConfig::new(spec(), "pubtag-test 0")
 }
 
 /// Parts so small that every packet ends some.
@@ -133,35 +133,40 @@ pub(crate) fn flow(packets: Vec<Tagged>) -> Flow<Tagged> {
 /// Runs the sink over packets and returns all that it yields.
 pub(crate) async fn write(
     output: &Output,
-    ledger: &Ledger,
+    commit_log: &CommitLog,
     config: WriteConfig,
     packets: Vec<Tagged>,
 ) -> Vec<Result<UnitReport, Fault>> {
-    Write::new(output, ledger, config).apply(flow(packets), Meter::new("write")).collect().await
+    Write::new(output, commit_log, config).apply(flow(packets), Meter::new("write")).collect().await
 }
 
 /// Writes one unit and returns how it ended.
-pub(crate) async fn write_one(output: &Output, ledger: &Ledger, config: WriteConfig, packets: Vec<Tagged>) -> Ending {
-    let mut reports = write(output, ledger, config, packets).await;
+pub(crate) async fn write_one(
+    output: &Output,
+    commit_log: &CommitLog,
+    config: WriteConfig,
+    packets: Vec<Tagged>,
+) -> Ending {
+    let mut reports = write(output, commit_log, config, packets).await;
     assert_eq!(reports.len(), 1, "one report a unit: {reports:?}");
     reports.remove(0).expect("the unit was written").ending
 }
 
 /// A whole run over one unit, from opening to finishing.
 pub(crate) async fn run_one(folder: &Path, config: WriteConfig, unit: &Arc<InputUnit>) -> Ending {
-    let (output, ledger) = open(folder).await.expect("the output opens");
-    let ending = write_one(&output, &ledger, config, packets(unit)).await;
+    let (output, commit_log) = open(folder).await.expect("the output opens");
+    let ending = write_one(&output, &commit_log, config, packets(unit)).await;
     output.finish().await.expect("the output is left clean");
     ending
 }
 
-pub(crate) async fn open(folder: &Path) -> Result<(Output, Ledger), Error> {
+pub(crate) async fn open(folder: &Path) -> Result<(Output, CommitLog), Error> {
     Output::open_local(folder, Uuid::now_v7()).await
 }
 
 /// What a run over one unit would do.
-pub(crate) fn plan_one(ledger: &mut Ledger, unit: &Arc<InputUnit>, recipe: &Recipe) -> Standing {
-    ledger.plan(std::slice::from_ref(unit), recipe).remove(0)
+pub(crate) fn plan_one(commit_log: &mut CommitLog, unit: &Arc<InputUnit>, spec: &RunSpec) -> Standing {
+    commit_log.plan(std::slice::from_ref(unit), spec).remove(0)
 }
 
 /// The committed commit.

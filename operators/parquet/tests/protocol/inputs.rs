@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pubtag_parquet::Recipe;
+use pubtag_parquet::RunSpec;
 use pubtag_schemas::{InputUnit, Outcome, Packet, TaggedRecord, Tally};
 
 use crate::common::{self, Tagged};
@@ -36,15 +36,15 @@ pub(crate) enum Settings {
 }
 
 impl Settings {
-    pub(crate) fn recipe(self) -> Recipe {
+    pub(crate) fn spec(self) -> RunSpec {
         match self {
-            Self::A => common::recipe(),
+            Self::A => common::spec(),
             Self::B => common::other_model(),
         }
     }
 
-    pub(crate) fn of(recipe_model: &str) -> Self {
-        if recipe_model == Self::A.recipe().model_sha256 { Self::A } else { Self::B }
+    pub(crate) fn of(spec_model: &str) -> Self {
+        if spec_model == Self::A.spec().model_sha256 { Self::A } else { Self::B }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_stream::stream;
 use futures::StreamExt;
 use object_store::ObjectStore;
-use pubtag_parquet::{Conflict, Ending, Ledger, Liveness, Output, Standing, Write, WriteConfig};
+use pubtag_parquet::{CommitLog, Conflict, Ending, Liveness, Output, Standing, Write, WriteConfig};
 use pubtag_schemas::InputUnit;
 use pubtag_stream::{CancellationToken, FaultKind, Flow, Meter, stage};
 use uuid::Uuid;
@@ -61,18 +61,18 @@ pub(crate) struct Signals {
 /// A run.
 pub(crate) async fn run(host: &impl Host, job: &Job) -> Exit {
     let opened = Output::open("/out".into(), host.store(), host.liveness(), host.run_id()).await;
-    let (output, mut ledger) = match opened {
+    let (output, mut commit_log) = match opened {
         Ok(opened) => opened,
         Err(error) => return exit_of(error.kind(), &error),
     };
     host.has_opened().await;
-    let units = match plan(&mut ledger, job) {
+    let units = match plan(&mut commit_log, job) {
         Ok(units) => units,
         Err(_) => return Exit::Conflict,
     };
     let mut exit = Exit::Done;
     if !units.is_empty() {
-        exit = write(&output, &ledger, job, units, host.signals()).await;
+        exit = write(&output, &commit_log, job, units, host.signals()).await;
     }
     match output.finish().await {
         Ok(finished) if finished.broken.is_empty() => exit,
@@ -84,12 +84,12 @@ pub(crate) async fn run(host: &impl Host, job: &Job) -> Exit {
 /// The stream and its end, as `pipeline` has it.
 async fn write(
     output: &Output,
-    ledger: &Ledger,
+    commit_log: &CommitLog,
     job: &Job,
     units: Vec<(Arc<InputUnit>, Content)>,
     Signals { drain, abort }: Signals,
 ) -> Exit {
-    let write = Write::new(output, ledger, config(job));
+    let write = Write::new(output, commit_log, config(job));
     let queue = NonZeroUsize::MIN;
     let mut reports = stage(write, source(units, drain.clone()), queue, Meter::new("write"));
     let mut exit = Exit::Done;
@@ -126,7 +126,7 @@ fn source(units: Vec<(Arc<InputUnit>, Content)>, drain: CancellationToken) -> Fl
 pub(crate) fn config(job: &Job) -> WriteConfig {
     let bytes = |bytes| NonZeroUsize::new(bytes).unwrap();
     WriteConfig {
-        recipe: job.settings.recipe(),
+        spec: job.settings.spec(),
         overwrite: job.overwrite,
         row_group_bytes: bytes(4_000),
         part_bytes: bytes(6_000),
@@ -158,18 +158,21 @@ fn exit_of(kind: FaultKind, error: &dyn std::error::Error) -> Exit {
 }
 
 /// The inputs to be tagged, each with its content.
-fn plan(ledger: &mut Ledger, job: &Job) -> Result<Vec<(Arc<InputUnit>, Content)>, Conflict> {
-    let recipe = job.settings.recipe();
+fn plan(commit_log: &mut CommitLog, job: &Job) -> Result<Vec<(Arc<InputUnit>, Content)>, Conflict> {
+    let spec = job.settings.spec();
     let units = job.files.iter().enumerate().map(|(index, (name, file))| {
         let unit = inputs::unit(index, name, *file);
         let sha256 = inputs::sha256(file.content);
-        assert!(ledger.recall(&unit, &recipe).is_none_or(|recalled| recalled == sha256), "{name} is taken for another");
+        assert!(
+            commit_log.recall(&unit, &spec).is_none_or(|recalled| recalled == sha256),
+            "{name} is taken for another"
+        );
         (Arc::new(InputUnit { sha256: Some(sha256), ..unit }), file.content)
     });
     let units: Vec<_> = units.collect();
     let known: Vec<_> = units.iter().map(|(unit, _)| unit.clone()).collect();
     let mut planned = Vec::new();
-    for (standing, unit) in ledger.plan(&known, &recipe).into_iter().zip(units) {
+    for (standing, unit) in commit_log.plan(&known, &spec).into_iter().zip(units) {
         match standing {
             Standing::Committed(_) | Standing::Duplicate { .. } => {}
             Standing::Conflict(conflict) if !job.overwrite => return Err(conflict),

@@ -110,7 +110,7 @@ fn read(bytes: &Bytes, columns: &[&str], rows: &mut Vec<String>) {
 /// The rows of each table, from the records alone.
 fn expected(content: Content, settings: Settings) -> HashMap<&'static str, Vec<String>> {
     let unit = Arc::new(inputs::unit(0, "x", inputs::File { content, modified: 0 }));
-    let model = settings.recipe().model_id;
+    let model = settings.spec().model_id;
     let mut tables: HashMap<&'static str, Vec<String>> =
         ["annotations", "documents", "rejects"].map(|table| (table, Vec::new())).into();
     let mut row = |table: &str, row: String| tables.get_mut(table).unwrap().push(row);

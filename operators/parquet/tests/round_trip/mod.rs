@@ -16,7 +16,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pubtag_parquet::{
-    Commit, Depth, Ending, Error, Event, Hold, Liveness, Output, Recipe, TextPolicy, VerifyConfig, Write, WriteConfig,
+    Commit, Depth, Ending, Error, Event, Hold, Liveness, Output, RunSpec, TextPolicy, VerifyConfig, Write, WriteConfig,
     verify,
 };
 use pubtag_schemas::table::Table;
@@ -44,17 +44,17 @@ pub(crate) fn check(bytes: &[u8], runtime: &Runtime) -> Borders {
     let made = Made::of(bytes);
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let settings = [("text".to_owned(), if made.keep_text { "keep" } else { "hash" }.to_owned())].into();
-    let recipe = Recipe {
+    let spec = RunSpec {
         model_id: "tiny@0123456789ab".into(),
         model_sha256: "cd".repeat(32),
         settings,
         named_after_file: false,
     };
-    let commit = runtime.block_on(written(&made, recipe.clone(), store.clone()));
+    let commit = runtime.block_on(written(&made, spec.clone(), store.clone()));
     let origin = Origin {
         run_id: commit.run_id.to_string(),
-        model_id: recipe.model_id,
-        model_sha256: recipe.model_sha256,
+        model_id: spec.model_id,
+        model_sha256: spec.model_sha256,
         keep_text: made.keep_text,
     };
     let expected = Expected::of(&made.records, &origin);
@@ -66,16 +66,17 @@ pub(crate) fn check(bytes: &[u8], runtime: &Runtime) -> Borders {
     borders
 }
 
-async fn written(made: &Made, recipe: Recipe, store: Arc<dyn ObjectStore>) -> Arc<Commit> {
+async fn written(made: &Made, spec: RunSpec, store: Arc<dyn ObjectStore>) -> Arc<Commit> {
     let run_id = Uuid::now_v7();
-    let (output, ledger) = Output::open("memory".into(), store, Arc::new(Alone), run_id).await.expect("an empty store");
+    let (output, commit_log) =
+        Output::open("memory".into(), store, Arc::new(Alone), run_id).await.expect("an empty store");
     let config = WriteConfig {
         text: if made.keep_text { TextPolicy::Keep } else { TextPolicy::Hash },
         row_group_bytes: made.row_group_bytes,
         part_bytes: made.part_bytes,
-        ..WriteConfig::new(recipe, "round trip")
+        ..WriteConfig::new(spec, "round trip")
     };
-    let write = Write::new(&output, &ledger, config);
+    let write = Write::new(&output, &commit_log, config);
     let reports: Vec<_> = write.apply(packets(made), Meter::new("write")).collect().await;
     output.finish().await.expect("the store takes everything");
     match reports.into_iter().next() {

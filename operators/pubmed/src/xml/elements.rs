@@ -5,7 +5,7 @@ use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-use crate::collector::Flaw;
+use crate::collector::RecordError;
 
 /// PubMed's tags have a handful. The library compares each with all before it.
 const MOST_ATTRIBUTES: usize = 100;
@@ -19,19 +19,19 @@ type Start<'a> = BytesStart<'a>;
 
 impl<'a> Elements<'a> {
     /// Opens a record at its own start tag, which is also given.
-    pub(crate) fn open(record: &'a [u8]) -> Result<(Self, Start<'a>), Flaw> {
+    pub(crate) fn open(record: &'a [u8]) -> Result<(Self, Start<'a>), RecordError> {
         let mut reader = Reader::from_reader(record);
         reader.config_mut().expand_empty_elements = true;
         reader.config_mut().check_comments = true;
         let mut elements = Self { reader };
         match elements.event()? {
             Event::Start(start) => Ok((elements, start)),
-            _ => Err(elements.flaw("it does not begin with a start tag")),
+            _ => Err(elements.error("it does not begin with a start tag")),
         }
     }
 
     /// The start tag of the next child of the element that is open, or `None` at its end.
-    pub(crate) fn child(&mut self) -> Result<Option<Start<'a>>, Flaw> {
+    pub(crate) fn child(&mut self) -> Result<Option<Start<'a>>, RecordError> {
         loop {
             match self.event()? {
                 Event::Start(start) => return Ok(Some(start)),
@@ -42,7 +42,7 @@ impl<'a> Elements<'a> {
     }
 
     /// Reads to the end of the element that is open and keeps nothing.
-    pub(crate) fn skip(&mut self) -> Result<(), Flaw> {
+    pub(crate) fn skip(&mut self) -> Result<(), RecordError> {
         let mut depth = 0_usize;
         loop {
             match self.event()? {
@@ -55,7 +55,7 @@ impl<'a> Elements<'a> {
     }
 
     /// Reads to the end of the element that is open and gives all text in it: markup is dropped, its text kept.
-    pub(crate) fn text(&mut self) -> Result<String, Flaw> {
+    pub(crate) fn text(&mut self) -> Result<String, RecordError> {
         let mut text = String::new();
         let mut depth = 0_usize;
         loop {
@@ -72,47 +72,47 @@ impl<'a> Elements<'a> {
     }
 
     /// The value of an attribute, or `None` if the tag has none of that name.
-    pub(crate) fn attribute(&self, start: &Start<'_>, name: &str) -> Result<Option<String>, Flaw> {
-        let attribute = start.try_get_attribute(name).map_err(|error| self.flaw(&error.to_string()))?;
+    pub(crate) fn attribute(&self, start: &Start<'_>, name: &str) -> Result<Option<String>, RecordError> {
+        let attribute = start.try_get_attribute(name).map_err(|error| self.error(&error.to_string()))?;
         let Some(attribute) = attribute else { return Ok(None) };
         let value = attribute.normalized_value(XmlVersion::Implicit1_0);
-        value.map(|value| Some(value.into_owned())).map_err(|error| self.flaw(&error.to_string()))
+        value.map(|value| Some(value.into_owned())).map_err(|error| self.error(&error.to_string()))
     }
 
     /// Checks that nothing follows the record's own end.
-    pub(crate) fn finish(&mut self) -> Result<(), Flaw> {
+    pub(crate) fn finish(&mut self) -> Result<(), RecordError> {
         match self.reader.read_event() {
             Ok(Event::Eof) => Ok(()),
-            _ => Err(self.flaw("something follows its end tag")),
+            _ => Err(self.error("something follows its end tag")),
         }
     }
 
-    fn event(&mut self) -> Result<Event<'a>, Flaw> {
+    fn event(&mut self) -> Result<Event<'a>, RecordError> {
         let event =
-            self.reader.read_event().map_err(|error| flaw_at(self.reader.error_position(), &error.to_string()))?;
+            self.reader.read_event().map_err(|error| error_at(self.reader.error_position(), &error.to_string()))?;
         match &event {
             Event::Start(start) => self.check_tag(start)?,
             Event::GeneralRef(reference) => drop(self.resolve(reference)?),
-            Event::Eof => return Err(self.flaw("it ends before its end tag")),
-            Event::DocType(_) | Event::Decl(_) => return Err(self.flaw("a declaration stands inside it")),
+            Event::Eof => return Err(self.error("it ends before its end tag")),
+            Event::DocType(_) | Event::Decl(_) => return Err(self.error("a declaration stands inside it")),
             _ => (),
         }
         Ok(event)
     }
 
-    fn check_tag(&self, start: &Start<'_>) -> Result<(), Flaw> {
+    fn check_tag(&self, start: &Start<'_>) -> Result<(), RecordError> {
         let name = start.name().into_inner();
         if !is_name(name.as_bytes()) {
-            return Err(self.flaw(&format!("<{}> is not a tag", clipped(name))));
+            return Err(self.error(&format!("<{}> is not a tag", clipped(name))));
         }
         if start.attributes_raw().is_empty() {
             return Ok(());
         }
         for (count, attribute) in start.attributes().enumerate() {
             if count == MOST_ATTRIBUTES {
-                return Err(self.flaw(&format!("<{}> has more than {MOST_ATTRIBUTES} attributes", clipped(name))));
+                return Err(self.error(&format!("<{}> has more than {MOST_ATTRIBUTES} attributes", clipped(name))));
             }
-            let attribute = attribute.map_err(|error| self.flaw(&format!("in <{}>: {error}", clipped(name))))?;
+            let attribute = attribute.map_err(|error| self.error(&format!("in <{}>: {error}", clipped(name))))?;
             if memchr::memchr2(b'&', b'<', attribute.value.as_bytes()).is_some() {
                 self.check_value(&attribute.value)?;
             }
@@ -120,22 +120,22 @@ impl<'a> Elements<'a> {
         Ok(())
     }
 
-    fn check_value(&self, value: &str) -> Result<(), Flaw> {
+    fn check_value(&self, value: &str) -> Result<(), RecordError> {
         if value.contains('<') {
-            return Err(self.flaw("an attribute's value holds `<`"));
+            return Err(self.error("an attribute's value holds `<`"));
         }
         let references = value.split('&').skip(1);
         for reference in references {
             let (name, _) =
-                reference.split_once(';').ok_or_else(|| self.flaw("an attribute's value holds a bare `&`"))?;
+                reference.split_once(';').ok_or_else(|| self.error("an attribute's value holds a bare `&`"))?;
             self.resolve(&BytesRef::new(name))?;
         }
         Ok(())
     }
 
     /// The character that a reference stands for. Only XML's own five entities are known: PubMed declares no others.
-    fn resolve(&self, reference: &BytesRef<'_>) -> Result<char, Flaw> {
-        let unknown = || self.flaw(&format!("&{}; stands for no character", clipped(reference)));
+    fn resolve(&self, reference: &BytesRef<'_>) -> Result<char, RecordError> {
+        let unknown = || self.error(&format!("&{}; stands for no character", clipped(reference)));
         let resolved = match reference.resolve_char_ref() {
             Ok(Some(c)) => Some(c).filter(|&c| is_xml_char(c)),
             Ok(None) => resolve_predefined_entity(reference).and_then(|text| text.chars().next()),
@@ -144,13 +144,13 @@ impl<'a> Elements<'a> {
         resolved.ok_or_else(unknown)
     }
 
-    fn flaw(&self, what: &str) -> Flaw {
-        flaw_at(self.reader.buffer_position(), what)
+    fn error(&self, what: &str) -> RecordError {
+        error_at(self.reader.buffer_position(), what)
     }
 }
 
-fn flaw_at(position: u64, what: &str) -> Flaw {
-    Flaw::new(RejectReason::Malformed, format!("{what} (at byte {position} of the record)"))
+fn error_at(position: u64, what: &str) -> RecordError {
+    RecordError::new(RejectReason::Malformed, format!("{what} (at byte {position} of the record)"))
 }
 
 /// Whether an element may have this name (XML 1.0, 2.3); beyond ASCII every character is let through.

@@ -8,8 +8,8 @@ use super::extent::{Extent, Look, exact_extent, likely_extent, stray_extent};
 use super::grammar::{Level, RecordKind, Set, is_deletions};
 use super::markup::{Markup, Sought, markup_at};
 use super::record::{parse, salvage_pmid};
-use crate::collector::{Collector, Flaw, MAX_RECORD_BYTES, too_large};
-use crate::reader::{End, Step, Steps};
+use crate::collector::{Collector, MAX_RECORD_BYTES, RecordError, too_large};
+use crate::reader::{End, RecordReader, Step};
 use crate::scan::{count, find_byte};
 use crate::window::{Ended, Window};
 
@@ -28,7 +28,7 @@ pub(crate) struct XmlReader {
     warned: bool,
 }
 
-impl Steps for XmlReader {
+impl RecordReader for XmlReader {
     fn step(&mut self, window: &mut Window, out: &mut Collector) -> io::Result<Step> {
         self.next(window, out)
     }
@@ -176,13 +176,13 @@ impl XmlReader {
         let exact = exact_extent(look(window), kind, self.level, &mut self.sought);
         match exact {
             Extent::Closed(len) => {
-                if let Err(flaw) = self.accept(kind, len, window, out) {
-                    reject(len, flaw, window, out);
+                if let Err(error) = self.accept(kind, len, window, out) {
+                    reject(len, error, window, out);
                 }
             }
             Extent::Broken(len) => {
                 let detail = format!("it has no end tag </{}>", kind.name());
-                reject(len, Flaw::new(RejectReason::Malformed, detail), window, out);
+                reject(len, RecordError::new(RejectReason::Malformed, detail), window, out);
             }
             Extent::Unended if can_grow(window) && window.fill()? => (),
             Extent::Unended => return Ok(self.unended(window, out)),
@@ -191,13 +191,22 @@ impl XmlReader {
     }
 
     /// Takes a record of known length if it can be read.
-    fn accept(&self, kind: RecordKind, len: usize, window: &mut Window, out: &mut Collector) -> Result<(), Flaw> {
+    fn accept(
+        &self,
+        kind: RecordKind,
+        len: usize,
+        window: &mut Window,
+        out: &mut Collector,
+    ) -> Result<(), RecordError> {
         let bytes = &window.bytes()[..len];
         if len > MAX_RECORD_BYTES {
             return Err(too_large("record"));
         }
         if self.transcoded && memchr::memmem::find(bytes, "\u{FFFD}".as_bytes()).is_some() {
-            return Err(Flaw::new(RejectReason::Encoding, "its bytes are not in the encoding that the file declares"));
+            return Err(RecordError::new(
+                RejectReason::Encoding,
+                "its bytes are not in the encoding that the file declares",
+            ));
         }
         out.push(parse(kind, bytes, out.place(window.offset()))?);
         window.consume(len);
@@ -214,7 +223,7 @@ impl XmlReader {
         }
         match stray_extent(look(window), self.level, &mut self.sought) {
             Extent::Closed(len) | Extent::Broken(len) => {
-                reject(len, Flaw::new(RejectReason::Malformed, what), window, out);
+                reject(len, RecordError::new(RejectReason::Malformed, what), window, out);
             }
             Extent::Unended if can_grow(window) && window.fill()? => (),
             Extent::Unended => return Ok(self.unended(window, out)),
@@ -295,9 +304,9 @@ impl XmlReader {
     }
 }
 
-fn reject(len: usize, flaw: Flaw, window: &mut Window, out: &mut Collector) {
+fn reject(len: usize, error: RecordError, window: &mut Window, out: &mut Collector) {
     let raw = &window.bytes()[..len];
-    out.reject(window.offset(), flaw, salvage_pmid(raw), raw);
+    out.reject(window.offset(), error, salvage_pmid(raw), raw);
     window.consume(len);
 }
 

@@ -8,23 +8,24 @@ use pubtag_schemas::{
 use super::elements::Elements;
 use super::grammar::RecordKind;
 use super::text::clean;
-use crate::collector::Flaw;
+use crate::collector::RecordError;
 use crate::date::DateParts;
 
 /// Reads a record from its start tag to its end tag.
 ///
 /// # Errors
-/// The flaw that makes the record a reject.
-pub(crate) fn parse(kind: RecordKind, bytes: &[u8], place: Place) -> Result<Record, Flaw> {
-    parse_fields(kind, bytes, place).map_err(|flaw| match std::str::from_utf8(bytes) {
-        Err(error) => {
-            Flaw::new(RejectReason::Encoding, format!("it is not UTF-8 at byte {} of the record", error.valid_up_to()))
-        }
-        Ok(_) => flaw,
+/// The error that makes the record a reject.
+pub(crate) fn parse(kind: RecordKind, bytes: &[u8], place: Place) -> Result<Record, RecordError> {
+    parse_fields(kind, bytes, place).map_err(|error| match std::str::from_utf8(bytes) {
+        Err(error) => RecordError::new(
+            RejectReason::Encoding,
+            format!("it is not UTF-8 at byte {} of the record", error.valid_up_to()),
+        ),
+        Ok(_) => error,
     })
 }
 
-fn parse_fields(kind: RecordKind, bytes: &[u8], place: Place) -> Result<Record, Flaw> {
+fn parse_fields(kind: RecordKind, bytes: &[u8], place: Place) -> Result<Record, RecordError> {
     check_control_characters(bytes)?;
     let (mut elements, start) = Elements::open(bytes)?;
     if kind == RecordKind::Deletion {
@@ -43,7 +44,7 @@ fn parse_fields(kind: RecordKind, bytes: &[u8], place: Place) -> Result<Record, 
 }
 
 /// XML allows no control characters but tab and line ends, and no way to write others.
-fn check_control_characters(bytes: &[u8]) -> Result<(), Flaw> {
+fn check_control_characters(bytes: &[u8]) -> Result<(), RecordError> {
     let allowed = |byte: u8| byte >= 0x20 || matches!(byte, b'\t' | b'\n' | b'\r');
     // Without an early exit the loop is vectorised.
     if bytes.iter().fold(true, |all, &byte| all & allowed(byte)) {
@@ -51,7 +52,7 @@ fn check_control_characters(bytes: &[u8]) -> Result<(), Flaw> {
     }
     let at = bytes.iter().position(|&byte| !allowed(byte)).unwrap_or_default();
     let detail = format!("character {:#04x} is not allowed in XML (at byte {at} of the record)", bytes[at]);
-    Err(Flaw::new(RejectReason::Malformed, detail))
+    Err(RecordError::new(RejectReason::Malformed, detail))
 }
 
 /// What is read of a citation, wherever in the record it stands.
@@ -74,7 +75,7 @@ struct Fields {
 
 impl Fields {
     /// `PubmedArticle` or `PubmedBookArticle`
-    fn read_record(&mut self, elements: &mut Elements<'_>) -> Result<(), Flaw> {
+    fn read_record(&mut self, elements: &mut Elements<'_>) -> Result<(), RecordError> {
         while let Some(child) = elements.child()? {
             match child.name().into_inner() {
                 "MedlineCitation" => self.read_medline_citation(elements)?,
@@ -85,7 +86,7 @@ impl Fields {
         Ok(())
     }
 
-    fn read_medline_citation(&mut self, elements: &mut Elements<'_>) -> Result<(), Flaw> {
+    fn read_medline_citation(&mut self, elements: &mut Elements<'_>) -> Result<(), RecordError> {
         self.citations += 1;
         while let Some(child) = elements.child()? {
             match child.name().into_inner() {
@@ -98,7 +99,7 @@ impl Fields {
         Ok(())
     }
 
-    fn read_article(&mut self, elements: &mut Elements<'_>) -> Result<(), Flaw> {
+    fn read_article(&mut self, elements: &mut Elements<'_>) -> Result<(), RecordError> {
         self.articles += 1;
         while let Some(child) = elements.child()? {
             match child.name().into_inner() {
@@ -112,7 +113,7 @@ impl Fields {
         Ok(())
     }
 
-    fn read_book_document(&mut self, elements: &mut Elements<'_>) -> Result<(), Flaw> {
+    fn read_book_document(&mut self, elements: &mut Elements<'_>) -> Result<(), RecordError> {
         self.citations += 1;
         while let Some(child) = elements.child()? {
             match child.name().into_inner() {
@@ -128,22 +129,22 @@ impl Fields {
         Ok(())
     }
 
-    fn read_pmid(&mut self, elements: &mut Elements<'_>, version: Option<String>) -> Result<(), Flaw> {
+    fn read_pmid(&mut self, elements: &mut Elements<'_>, version: Option<String>) -> Result<(), RecordError> {
         let identity = identity(&elements.text()?, version.as_deref())?;
         match self.pmid.replace(identity) {
             None => Ok(()),
-            Some(_) => Err(Flaw::new(RejectReason::Malformed, "it has more than one PMID of its own")),
+            Some(_) => Err(RecordError::new(RejectReason::Malformed, "it has more than one PMID of its own")),
         }
     }
 
-    fn read_title(&mut self, elements: &mut Elements<'_>) -> Result<(), Flaw> {
+    fn read_title(&mut self, elements: &mut Elements<'_>) -> Result<(), RecordError> {
         match self.title.replace(clean(&elements.text()?)) {
             None => Ok(()),
-            Some(_) => Err(Flaw::new(RejectReason::Malformed, "it has more than one ArticleTitle")),
+            Some(_) => Err(RecordError::new(RejectReason::Malformed, "it has more than one ArticleTitle")),
         }
     }
 
-    fn read_abstract(&mut self, elements: &mut Elements<'_>) -> Result<(), Flaw> {
+    fn read_abstract(&mut self, elements: &mut Elements<'_>) -> Result<(), RecordError> {
         while let Some(child) = elements.child()? {
             if child.name().into_inner() != "AbstractText" {
                 elements.skip()?;
@@ -157,7 +158,7 @@ impl Fields {
         Ok(())
     }
 
-    fn read_journal(&mut self, elements: &mut Elements<'_>) -> Result<(), Flaw> {
+    fn read_journal(&mut self, elements: &mut Elements<'_>) -> Result<(), RecordError> {
         while let Some(child) = elements.child()? {
             match child.name().into_inner() {
                 "JournalIssue" => self.read_issue(elements)?,
@@ -169,7 +170,7 @@ impl Fields {
         Ok(())
     }
 
-    fn read_issue(&mut self, elements: &mut Elements<'_>) -> Result<(), Flaw> {
+    fn read_issue(&mut self, elements: &mut Elements<'_>) -> Result<(), RecordError> {
         while let Some(child) = elements.child()? {
             match child.name().into_inner() {
                 "PubDate" => self.pub_date = read_date(elements)?.pub_date(),
@@ -179,7 +180,7 @@ impl Fields {
         Ok(())
     }
 
-    fn read_book(&mut self, elements: &mut Elements<'_>) -> Result<(), Flaw> {
+    fn read_book(&mut self, elements: &mut Elements<'_>) -> Result<(), RecordError> {
         while let Some(child) = elements.child()? {
             match child.name().into_inner() {
                 "BookTitle" => self.book_title = Some(clean(&elements.text()?)),
@@ -190,18 +191,18 @@ impl Fields {
         Ok(())
     }
 
-    fn read_language(&mut self, elements: &mut Elements<'_>) -> Result<(), Flaw> {
+    fn read_language(&mut self, elements: &mut Elements<'_>) -> Result<(), RecordError> {
         self.languages.push(clean(&elements.text()?));
         Ok(())
     }
 
     /// A book's own record has no `ArticleTitle`: its title is then the book's.
-    fn into_citation(self, place: Place) -> Result<Citation, Flaw> {
+    fn into_citation(self, place: Place) -> Result<Citation, RecordError> {
         if self.citations > 1 || self.articles > 1 {
-            return Err(Flaw::new(RejectReason::Malformed, "it holds more than one citation"));
+            return Err(RecordError::new(RejectReason::Malformed, "it holds more than one citation"));
         }
         let (pmid, version) =
-            self.pmid.ok_or_else(|| Flaw::new(RejectReason::MissingId, "it has no PMID of its own"))?;
+            self.pmid.ok_or_else(|| RecordError::new(RejectReason::MissingId, "it has no PMID of its own"))?;
         let title = self.title.or(self.book_title).unwrap_or_default();
         let given = |text: &String| !text.is_empty();
         let languages: Vec<String> = self.languages.into_iter().filter(given).collect();
@@ -219,7 +220,7 @@ impl Fields {
     }
 }
 
-fn read_date(elements: &mut Elements<'_>) -> Result<DateParts, Flaw> {
+fn read_date(elements: &mut Elements<'_>) -> Result<DateParts, RecordError> {
     let mut parts = DateParts::default();
     while let Some(child) = elements.child()? {
         let part = match child.name().into_inner() {
@@ -239,11 +240,11 @@ fn read_date(elements: &mut Elements<'_>) -> Result<DateParts, Flaw> {
 }
 
 /// `PMID` and its `Version`, which is 1 where it is not given.
-fn identity(pmid: &str, version: Option<&str>) -> Result<(Pmid, PmidVersion), Flaw> {
-    let bad = |detail: String| Flaw::new(RejectReason::BadId, detail);
+fn identity(pmid: &str, version: Option<&str>) -> Result<(Pmid, PmidVersion), RecordError> {
+    let bad = |detail: String| RecordError::new(RejectReason::BadId, detail);
     let pmid = clean(pmid);
     if pmid.is_empty() {
-        return Err(Flaw::new(RejectReason::MissingId, "its PMID is empty"));
+        return Err(RecordError::new(RejectReason::MissingId, "its PMID is empty"));
     }
     let number = pmid.parse().map_err(|error: pubtag_schemas::PmidError| bad(error.to_string()))?;
     let version = version.map_or(Ok(PmidVersion::FIRST), |version| version.trim().parse());

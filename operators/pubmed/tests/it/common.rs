@@ -61,8 +61,8 @@ impl Reading {
         }
     }
 
-    /// The identity of the design: what was counted is what came out, numbered in order.
-    pub(crate) fn assert_identity(&self) {
+    /// The reconciliation of the design: what was counted is what came out, numbered in order.
+    pub(crate) fn assert_reconciliation(&self) {
         let tally = self.close.tally;
         assert_eq!(tally.citations, self.citations().len() as u64);
         assert_eq!(tally.deletions, self.deletions().len() as u64);
@@ -101,7 +101,7 @@ pub(crate) fn read_all(unit: Arc<InputUnit>, options: ReadOptions) -> Reading {
                 Packet::Close(close) => {
                     assert!(flow.next().await.is_none(), "nothing follows the close");
                     let reading = Reading { records, packets, close };
-                    reading.assert_identity();
+                    reading.assert_reconciliation();
                     return reading;
                 }
             }

@@ -187,13 +187,13 @@ proptest! {
     }
 
     #[test]
-    fn no_corruption_breaks_the_identity(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40), packed: bool) {
+    fn no_corruption_breaks_the_reconciliation(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40), packed: bool) {
         let mut content = if packed { gz(three_records()) } else { three_records().into_bytes() };
         for (at, byte) in changes {
             let at = at.index(content.len());
             content[at] = byte;
         }
-        // The helpers check the identity.
+        // The helpers check the reconciliation.
         read(&content);
         read_partial(&content);
     }
@@ -220,7 +220,7 @@ proptest! {
     }
 
     #[test]
-    fn no_soup_of_markup_breaks_the_identity(soup in soup()) {
+    fn no_soup_of_markup_breaks_the_reconciliation(soup in soup()) {
         read(&soup);
         read_partial(set(&soup));
     }

@@ -10,11 +10,11 @@ use pubtag_schemas::InputUnit;
 use crate::commit::split_superseded;
 use crate::output::parse_commit;
 use crate::survey::{Broken, Survey};
-use crate::{Commit, Error, Recipe, layout};
+use crate::{Commit, Error, RunSpec, layout};
 
 /// The commits of an output as they were when it was opened, and the inputs of this run.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger {
+pub struct CommitLog {
     /// Whole commits by [key](Recipe::key): an output holds one result per key.
     commits: HashMap<String, Arc<Commit>>,
     /// Commits whose parts are missing or changed, by key.
@@ -30,7 +30,7 @@ pub struct Ledger {
 /// What an input is to an output.
 #[derive(Clone, Debug)]
 pub enum Standing {
-    /// Committed with the same recipe: skip it.
+    /// Committed with the same run spec: skip it.
     Committed(Arc<Commit>),
     /// Of the same content as an earlier input of this run: skip it.
     Duplicate {
@@ -39,7 +39,7 @@ pub enum Standing {
     },
     /// Not committed yet.
     New,
-    /// Committed with the same recipe, but parts are missing or changed: tag it again.
+    /// Committed with the same run spec, but parts are missing or changed: tag it again.
     Broken(Broken),
     /// Committed already, and differently: refuse it, or replace what is there.
     Conflict(Conflict),
@@ -50,7 +50,7 @@ pub enum Standing {
 pub enum Conflict {
     /// The same content is committed with another model or other settings.
     #[error(
-        "{uri} is committed already with another recipe ({difference}): use the same, choose another output folder, or \
+        "{uri} is committed already with another run spec ({difference}): use the same, choose another output folder, or \
          replace the earlier result with --overwrite"
     )]
     OtherRecipe {
@@ -74,20 +74,20 @@ pub enum Conflict {
     },
 }
 
-impl Ledger {
+impl CommitLog {
     pub(crate) fn new(survey: Survey) -> Self {
         let Survey { whole, broken, superseded } = survey;
-        let mut ledger = Self { superseded, ..Self::default() };
+        let mut commit_log = Self { superseded, ..Self::default() };
         for commit in whole {
             let commit = Arc::new(commit);
-            ledger.index(&commit);
-            ledger.commits.insert(commit.input.key().to_owned(), commit);
+            commit_log.index(&commit);
+            commit_log.commits.insert(commit.input.key().to_owned(), commit);
         }
         for broken in broken {
-            ledger.index(&broken.commit);
-            ledger.broken.insert(broken.commit.input.key().to_owned(), broken);
+            commit_log.index(&broken.commit);
+            commit_log.broken.insert(broken.commit.input.key().to_owned(), broken);
         }
-        ledger
+        commit_log
     }
 
     fn index(&mut self, commit: &Arc<Commit>) {
@@ -125,14 +125,14 @@ impl Ledger {
         self.broken.values()
     }
 
-    /// The SHA-256 of an input that was committed with the same recipe and has not been touched since: its URI, size and
+    /// The SHA-256 of an input that was committed with the same run spec and has not been touched since: its URI, size and
     /// modification time are the commit's. Any other has to be read to know its SHA-256.
-    pub fn recall(&self, unit: &InputUnit, recipe: &Recipe) -> Option<String> {
+    pub fn recall(&self, unit: &InputUnit, spec: &RunSpec) -> Option<String> {
         let (size, modified_us) = (Some(unit.size?), Some(unit.modified_us?));
         let untouched = self.by_uri.get(&unit.uri)?.iter().find(|commit| {
             let input = &commit.input;
             (input.size, input.modified_us) == (size, modified_us)
-                && commit.fingerprint == recipe.fingerprint(input.key())
+                && commit.fingerprint == spec.fingerprint(input.key())
         });
         untouched.map(|commit| commit.input.sha256.clone())
     }
@@ -141,19 +141,19 @@ impl Ledger {
     ///
     /// All inputs of the run are planned at once, and all must have their SHA-256 but those that can be read only once.
     /// What one of them holds is safe from another: a renamed file keeps its rows when a new file has taken its name.
-    pub fn plan(&mut self, units: &[Arc<InputUnit>], recipe: &Recipe) -> Vec<Standing> {
-        let keys: Vec<_> = units.iter().map(|unit| Some(recipe.key(unit, unit.sha256.as_ref()?))).collect();
+    pub fn plan(&mut self, units: &[Arc<InputUnit>], spec: &RunSpec) -> Vec<Standing> {
+        let keys: Vec<_> = units.iter().map(|unit| Some(spec.key(unit, unit.sha256.as_ref()?))).collect();
         self.held.extend(keys.iter().flatten().map(|key| key.to_string()));
         let mut first = HashMap::new();
         let standing = |(unit, key): (&Arc<InputUnit>, &Option<Cow<'_, str>>)| match key {
-            Some(key) => self.standing(unit, key, recipe, &mut first),
+            Some(key) => self.standing(unit, key, spec, &mut first),
             None => Standing::New,
         };
         units.iter().zip(&keys).map(standing).collect()
     }
 
-    fn standing(&self, unit: &InputUnit, key: &str, recipe: &Recipe, first: &mut HashMap<String, String>) -> Standing {
-        let fingerprint = recipe.fingerprint(key);
+    fn standing(&self, unit: &InputUnit, key: &str, spec: &RunSpec, first: &mut HashMap<String, String>) -> Standing {
+        let fingerprint = spec.fingerprint(key);
         let (whole, broken) = (self.commits.get(key), self.broken.get(key));
         if let Some(commit) = whole.filter(|commit| commit.fingerprint == fingerprint) {
             return Standing::Committed(commit.clone());
@@ -163,12 +163,12 @@ impl Ledger {
         }
         first.insert(key.to_owned(), unit.uri.clone());
         if let Some(earlier) = self.earlier_contents(unit, key).first() {
-            return Standing::Conflict(Conflict::other_content(unit, earlier, recipe));
+            return Standing::Conflict(Conflict::other_content(unit, earlier, spec));
         }
         match (whole.or(broken.map(|broken| &broken.commit)), broken) {
             (None, _) => Standing::New,
             (Some(commit), Some(broken)) if commit.fingerprint == fingerprint => Standing::Broken(broken.clone()),
-            (Some(commit), _) => Standing::Conflict(Conflict::other_recipe(&unit.uri, commit, recipe)),
+            (Some(commit), _) => Standing::Conflict(Conflict::other_spec(&unit.uri, commit, spec)),
         }
     }
 
@@ -199,31 +199,30 @@ impl Ledger {
 }
 
 impl Conflict {
-    pub(crate) fn other_recipe(uri: &str, commit: &Commit, recipe: &Recipe) -> Self {
-        Self::OtherRecipe { uri: uri.to_owned(), difference: difference(commit, recipe) }
+    pub(crate) fn other_spec(uri: &str, commit: &Commit, spec: &RunSpec) -> Self {
+        Self::OtherRecipe { uri: uri.to_owned(), difference: difference(commit, spec) }
     }
 
     /// The conflict with an earlier commit of the same URI under another key: its content was another, or only what
     /// names its documents was.
-    pub(crate) fn other_content(unit: &InputUnit, earlier: &Commit, recipe: &Recipe) -> Self {
+    pub(crate) fn other_content(unit: &InputUnit, earlier: &Commit, spec: &RunSpec) -> Self {
         let found = unit.sha256.as_deref().unwrap_or_default();
         if earlier.input.sha256 == found {
-            return Self::other_recipe(&unit.uri, earlier, recipe);
+            return Self::other_spec(&unit.uri, earlier, spec);
         }
         let short = |hash: &str| hash.chars().take(12).collect();
         Self::OtherContent { uri: unit.uri.clone(), committed: short(&earlier.input.sha256), found: short(found) }
     }
 }
 
-/// What differs between a commit's recipe and another, for a person.
-fn difference(commit: &Commit, recipe: &Recipe) -> String {
-    let model = (commit.model_sha256 != recipe.model_sha256)
-        .then(|| format!("model was {}, now {}", commit.model_id, recipe.model_id));
-    let names =
-        commit.settings.keys().chain(recipe.settings.keys().filter(|name| !commit.settings.contains_key(*name)));
-    let settings = names.filter(|name| commit.settings.get(*name) != recipe.settings.get(*name)).map(|name| {
+/// What differs between a commit's run spec and another, for a person.
+fn difference(commit: &Commit, spec: &RunSpec) -> String {
+    let model = (commit.model_sha256 != spec.model_sha256)
+        .then(|| format!("model was {}, now {}", commit.model_id, spec.model_id));
+    let names = commit.settings.keys().chain(spec.settings.keys().filter(|name| !commit.settings.contains_key(*name)));
+    let settings = names.filter(|name| commit.settings.get(*name) != spec.settings.get(*name)).map(|name| {
         let value = |value: Option<&String>| value.map_or("not set".to_owned(), String::clone);
-        format!("{name} was {}, now {}", value(commit.settings.get(name)), value(recipe.settings.get(name)))
+        format!("{name} was {}, now {}", value(commit.settings.get(name)), value(spec.settings.get(name)))
     });
     let all: Vec<String> = model.into_iter().chain(settings).collect();
     if all.is_empty() { "another version of the output".to_owned() } else { all.join("; ") }

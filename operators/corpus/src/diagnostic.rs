@@ -36,7 +36,7 @@ fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Er
     serializer.serialize_str(text)
 }
 
-/// What became of the thing that a remark is about.
+/// What became of the thing that a diagnostic is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
@@ -48,14 +48,14 @@ pub enum Effect {
     NotCarried,
 }
 
-macro_rules! remark_kinds {
+macro_rules! diagnostic_kinds {
     ($($variant:ident = $name:literal, $effect:ident, $doc:literal;)*) => {
-        /// Classes of remarks. The names are part of the output and only ever added to.
+        /// Classes of diagnostics. The names are part of the output and only ever added to.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(rename_all = "snake_case")]
-        pub enum RemarkKind { $(#[doc = $doc] $variant,)* }
+        pub enum DiagnosticKind { $(#[doc = $doc] $variant,)* }
 
-        impl RemarkKind {
+        impl DiagnosticKind {
             /// Every class.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
@@ -72,7 +72,7 @@ macro_rules! remark_kinds {
     };
 }
 
-remark_kinds! {
+diagnostic_kinds! {
     BadRecord = "bad_record", Skipped, "A record that is not what its format says.";
     TagSequence = "tag_sequence", Skipped, "A sentence whose tags contradict each other (an `I-` with nothing before it).";
     WordCount = "word_count", Skipped, "A sentence with more words than labels, or fewer.";
@@ -108,17 +108,17 @@ remark_kinds! {
     MentionText = "mention_text", NotCarried, "A mention's own wording where it differs from the text.";
 }
 
-impl fmt::Display for RemarkKind {
+impl fmt::Display for DiagnosticKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-/// One remark: where, what, how many things, and for a person, why.
+/// One diagnostic: where, what, how many things, and for a person, why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Remark {
+pub struct Diagnostic {
     /// Its class.
-    pub kind: RemarkKind,
+    pub kind: DiagnosticKind,
     /// Where in the input.
     #[serde(flatten)]
     pub spot: Spot,
@@ -130,7 +130,7 @@ pub struct Remark {
     pub detail: String,
 }
 
-impl fmt::Display for Remark {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.spot)?;
         if let Some(document) = &self.document {
@@ -140,72 +140,72 @@ impl fmt::Display for Remark {
     }
 }
 
-/// Remarks counted by class, the first of each kept with their places.
+/// Diagnostics counted by class, the first of each kept with their places.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Remarks {
-    /// For each class, how many remarks there were and how many things they were about.
-    pub counts: BTreeMap<RemarkKind, RemarkCount>,
-    /// The first [`Remarks::KEPT`] of each class, in the order in which they arose.
-    pub kept: Vec<Remark>,
+pub struct Diagnostics {
+    /// For each class, how many diagnostics there were and how many things they were about.
+    pub counts: BTreeMap<DiagnosticKind, DiagnosticCount>,
+    /// The first [`Diagnostics::KEPT`] of each class, in the order in which they arose.
+    pub kept: Vec<Diagnostic>,
 }
 
-/// How often a class of remarks arose.
+/// How often a class of diagnostics arose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct RemarkCount {
-    /// Remarks.
-    pub remarks: u64,
+pub struct DiagnosticCount {
+    /// Diagnostics.
+    pub diagnostics: u64,
     /// Things that they were about.
     pub things: u64,
 }
 
-impl Remarks {
-    /// How many remarks of a class are kept with their places, so that memory does not grow with a bad corpus.
+impl Diagnostics {
+    /// How many diagnostics of a class are kept with their places, so that memory does not grow with a bad corpus.
     pub const KEPT: u64 = 1000;
 
-    /// Counts a remark, and keeps it if it is among the first of its class.
-    pub fn add(&mut self, remark: Remark) {
-        let count = self.counts.entry(remark.kind).or_default();
-        count.remarks += 1;
-        count.things += remark.count;
-        if count.remarks <= Self::KEPT {
-            self.kept.push(remark);
+    /// Counts a diagnostic, and keeps it if it is among the first of its class.
+    pub fn add(&mut self, diagnostic: Diagnostic) {
+        let count = self.counts.entry(diagnostic.kind).or_default();
+        count.diagnostics += 1;
+        count.things += diagnostic.count;
+        if count.diagnostics <= Self::KEPT {
+            self.kept.push(diagnostic);
         }
     }
 
-    /// How many things remarks of a class were about.
-    pub fn things(&self, kind: RemarkKind) -> u64 {
+    /// How many things diagnostics of a class were about.
+    pub fn things(&self, kind: DiagnosticKind) -> u64 {
         self.counts.get(&kind).map_or(0, |count| count.things)
     }
 
-    /// How many remarks there were with an effect.
+    /// How many diagnostics there were with an effect.
     pub fn with_effect(&self, effect: Effect) -> u64 {
-        self.counts.iter().filter(|(kind, _)| kind.effect() == effect).map(|(_, count)| count.remarks).sum()
+        self.counts.iter().filter(|(kind, _)| kind.effect() == effect).map(|(_, count)| count.diagnostics).sum()
     }
 }
 
-/// Takes down the remarks on one document.
+/// Takes down the diagnostics on one document.
 #[derive(Debug)]
 pub(crate) struct Notes<'a> {
     spot: &'a Spot,
     document: Option<&'a str>,
-    remarks: &'a mut Vec<Remark>,
+    diagnostics: &'a mut Vec<Diagnostic>,
 }
 
 impl<'a> Notes<'a> {
-    pub(crate) fn new(spot: &'a Spot, document: Option<&'a str>, remarks: &'a mut Vec<Remark>) -> Self {
-        Self { spot, document, remarks }
+    pub(crate) fn new(spot: &'a Spot, document: Option<&'a str>, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
+        Self { spot, document, diagnostics }
     }
 
-    /// A remark on `count` things; none if there are none.
-    pub(crate) fn add(&mut self, kind: RemarkKind, count: usize, detail: impl Into<String>) {
+    /// A diagnostic on `count` things; none if there are none.
+    pub(crate) fn add(&mut self, kind: DiagnosticKind, count: usize, detail: impl Into<String>) {
         self.add_at(self.spot.clone(), kind, count, detail);
     }
 
     /// The same for a place of its own.
-    pub(crate) fn add_at(&mut self, spot: Spot, kind: RemarkKind, count: usize, detail: impl Into<String>) {
+    pub(crate) fn add_at(&mut self, spot: Spot, kind: DiagnosticKind, count: usize, detail: impl Into<String>) {
         if count > 0 {
             let document = self.document.map(str::to_owned);
-            self.remarks.push(Remark { kind, spot, document, count: count as u64, detail: detail.into() });
+            self.diagnostics.push(Diagnostic { kind, spot, document, count: count as u64, detail: detail.into() });
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::digest;
 ///
 /// The program's version is not part of it: an upgrade re-tags nothing unless it changes [`OUTPUT_VERSION`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recipe {
+pub struct RunSpec {
     /// Name of the model and the first 12 hex digits of its SHA-256, as the tables carry it.
     pub model_id: String,
     /// SHA-256 of the model, lower-case hex.
@@ -22,7 +22,7 @@ pub struct Recipe {
     pub named_after_file: bool,
 }
 
-impl Recipe {
+impl RunSpec {
     /// What tells an input from every other: the SHA-256 of its content, or of content and file name where documents are
     /// named after their file. An output holds one result per key.
     pub fn key<'a>(&self, unit: &InputUnit, sha256: &'a str) -> Cow<'a, str> {
@@ -46,24 +46,24 @@ impl Recipe {
 mod tests {
     use super::*;
 
-    fn recipe(settings: &[(&str, &str)]) -> Recipe {
+    fn spec(settings: &[(&str, &str)]) -> RunSpec {
         let settings = settings.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
-        Recipe { model_id: "m-0".into(), model_sha256: "aa".into(), settings, named_after_file: false }
+        RunSpec { model_id: "m-0".into(), model_sha256: "aa".into(), settings, named_after_file: false }
     }
 
     #[test]
     fn a_fingerprint_depends_on_input_model_and_settings_and_on_nothing_else() {
-        let base = recipe(&[("stride", "64"), ("text", "keep")]);
+        let base = spec(&[("stride", "64"), ("text", "keep")]);
         let print = base.fingerprint("ff");
         assert_eq!(print, base.fingerprint("ff"));
-        assert_eq!(print, Recipe { model_id: "renamed".into(), ..base.clone() }.fingerprint("ff"));
+        assert_eq!(print, RunSpec { model_id: "renamed".into(), ..base.clone() }.fingerprint("ff"));
         assert_ne!(print, base.fingerprint("fe"));
-        assert_ne!(print, Recipe { model_sha256: "ab".into(), ..base.clone() }.fingerprint("ff"));
-        assert_ne!(print, recipe(&[("stride", "64")]).fingerprint("ff"));
-        // Fields are told apart: moving a letter across a border is another recipe.
+        assert_ne!(print, RunSpec { model_sha256: "ab".into(), ..base.clone() }.fingerprint("ff"));
+        assert_ne!(print, spec(&[("stride", "64")]).fingerprint("ff"));
+        // Fields are told apart: moving a letter across a border is another run spec.
         assert_ne!(
-            recipe(&[("ab", "c")]).fingerprint("ff"),
-            recipe(&[("a", "bc")]).fingerprint("ff"),
+            spec(&[("ab", "c")]).fingerprint("ff"),
+            spec(&[("a", "bc")]).fingerprint("ff"),
             "name and value must not run together"
         );
     }
@@ -72,6 +72,6 @@ mod tests {
     fn the_fingerprint_of_version_2_never_changes() {
         // Computed with Python's hashlib: sha256 of u64-LE length + bytes for "ff", "aa", "2", "text", "keep".
         let expected = "5138faa018413896ab7f23839a750910295541b2bf73e3f4351071818b1c58a7";
-        assert_eq!(recipe(&[("text", "keep")]).fingerprint("ff"), expected);
+        assert_eq!(spec(&[("text", "keep")]).fingerprint("ff"), expected);
     }
 }
