@@ -2,7 +2,7 @@
 """Strict precision, recall and F1 of a model on annotated corpora, as a user meets them: through `pubtag run`.
 
     tests/peers/through_run.py GOLD... --pubtag BIN [--model DIR] [--map FROM=TO]... [--types TYPE...] [--json]
-        [-- OPTIONS OF pubtag run]
+        [--errors N [--seen TRAIN...]] [-- OPTIONS OF pubtag run]
 
     through_run.py NCBItestset_corpus.txt --pubtag target/release/pubtag
     through_run.py BioRED_Test.PubTator --pubtag pubtag --types Disease -- --precision int8
@@ -11,7 +11,8 @@ GOLD is a PubTator file. Its documents become JSONL, `pubtag run` tags them, and
 pyarrow. A mention is right if document, first and last character and type are those of a mention in GOLD; each place
 counts once per type. The four categories of NCBI Disease and BioRED's `DiseaseOrPhenotypicFeature` count as `Disease`;
 `--map` renames further types, in GOLD and in the rows alike. Without `--types`, all types that stand in GOLD and in the
-rows are scored. Needs pyarrow.
+rows are scored. `--errors N` counts the errors by class and prints N of each; `--seen` names the training corpora, to
+tell unseen mentions. Needs pyarrow.
 """
 import argparse
 import collections
@@ -24,6 +25,8 @@ import tempfile
 import time
 
 import pyarrow.dataset
+
+import error_classes
 
 ONE_TYPE = {name: "Disease" for name in
             ("SpecificDisease", "DiseaseClass", "CompositeMention", "Modifier", "DiseaseOrPhenotypicFeature")}
@@ -94,6 +97,8 @@ def main():
     parser.add_argument("--map", action="append", default=[], metavar="FROM=TO")
     parser.add_argument("--types", nargs="+")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--errors", type=int, metavar="N")
+    parser.add_argument("--seen", nargs="+", type=pathlib.Path, default=[], metavar="TRAIN")
     ours, run = sys.argv[1:], []
     if "--" in ours:
         ours, run = ours[:ours.index("--")], ours[ours.index("--") + 1:]
@@ -127,6 +132,18 @@ def main():
     for kind, count in sorted(collections.Counter(kind for *_, kind in gold).items()):
         if kind not in types:
             print(f"  {kind:20} not scored: {count} in gold")
+    if options.errors is not None:
+        classes = error_classes.classify(of(gold, types), of(found, types), texts, seen_mentions(options.seen))
+        print("\n".join(error_classes.report(classes, texts, options.errors)))
+
+
+def seen_mentions(paths):
+    """The texts of all mentions, in lower case."""
+    seen = set()
+    for document in (document for path in paths for document in documents(path)):
+        text = document["title"] + "\n" + document["abstract"]
+        seen |= {text[start:end].lower() for start, end, _ in document["mentions"]}
+    return seen
 
 
 main()
