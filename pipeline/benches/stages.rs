@@ -21,7 +21,7 @@ use pubtag_ner::{
 };
 use pubtag_parquet::{Depth, Event, Output, RunSpec, VerifyConfig, Write, WriteConfig, verify_local};
 use pubtag_pubmed::{ReadOptions, discover, read_unit};
-use pubtag_schemas::{InputUnit, Packet, TaggedRecord, TokenizedDocument, TokenizedRecord};
+use pubtag_schemas::{InputUnit, Packet, Record, TaggedRecord, Tokenized, TokenizedDocument, TokenizedRecord};
 use pubtag_stream::{Flow, Meter, Operator};
 use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
 use tokio::runtime::Runtime;
@@ -172,8 +172,8 @@ fn documents(packet: &Packet<TokenizedRecord>) -> impl Iterator<Item = &Tokenize
         Packet::Open(_) | Packet::Close(_) => &[],
     };
     records.iter().filter_map(|record| match record {
-        TokenizedRecord::Document(document) => Some(document),
-        TokenizedRecord::Windows(_) | TokenizedRecord::Deletion(_) | TokenizedRecord::Reject(_) => None,
+        Record::Document(Tokenized::Document(document)) => Some(document),
+        Record::Document(Tokenized::Windows(_)) | Record::Deletion(_) | Record::Reject(_) => None,
     })
 }
 

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use pubtag_abbreviations::Changes;
 use pubtag_ner::{Checkpoint, TagConfig, TagStats};
-use pubtag_parquet::{Finished, RunSpec, UnitReport};
+use pubtag_parquet::{Finished, RunSpec};
 use pubtag_schemas::InputUnit;
+use pubtag_schemas::UnitReport;
 use pubtag_stream::{FaultKind, Snapshot};
 use uuid::Uuid;
 
@@ -125,8 +126,8 @@ impl RunRecord {
     /// Notes which units were never reported on.
     pub(crate) fn unread(&mut self, units: &[Arc<InputUnit>]) {
         for unit in units {
-            if !self.report.inputs.iter().any(|line| line.input == unit.uri) {
-                self.report.inputs.push(InputLine::unread(&unit.uri, InputStatus::Unfinished, None));
+            if !self.report.inputs.iter().any(|line| line.input == unit.uri()) {
+                self.report.inputs.push(InputLine::unread(unit.uri(), InputStatus::Unfinished, None));
             }
         }
     }

@@ -7,8 +7,8 @@ mod summary;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use pubtag_parquet::{Commit, Ending, UnitReport};
 use pubtag_schemas::Tally;
+use pubtag_schemas::{Commit, Ending, UnitReport};
 use pubtag_stream::Snapshot;
 use serde::Serialize;
 use uuid::Uuid;
@@ -154,7 +154,7 @@ impl InputLine {
         };
         let Tally { citations, deletions, rejects } = report.tally;
         let annotations = committed(report).map_or(0, |commit| commit.rows("annotations"));
-        Self { input: report.unit.uri.clone(), status, reason, citations, deletions, rejects, annotations }
+        Self { input: report.unit.uri().to_owned(), status, reason, citations, deletions, rejects, annotations }
     }
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use futures::StreamExt;
 use pubtag_abbreviations::Abbreviations;
 use pubtag_ner::{Checkpoint, Tag, TagStats};
-use pubtag_parquet::{CommitLog, Output, RunSpec, Standing, UnitReport, Write, WriteConfig};
+use pubtag_parquet::{CommitLog, Output, RunSpec, Standing, Write, WriteConfig};
 use pubtag_pubmed::{InputFormat, Inputs, Source};
-use pubtag_schemas::{InputUnit, Packet, TaggedRecord};
+use pubtag_schemas::{InputUnit, Packet, TaggedRecord, UnitReport};
 use pubtag_stream::{CancellationToken, Fault, Flow, Meter, stage, stage_from};
 use pubtag_tokenize::{Tokenize, WindowTokenizer};
 
@@ -175,11 +175,11 @@ async fn plan(
     for (standing, unit) in commit_log.plan(&units, spec).into_iter().zip(units) {
         match standing {
             Standing::Committed(_) => {
-                plan.settled.push(InputLine::unread(&unit.uri, InputStatus::AlreadyCommitted, None));
+                plan.settled.push(InputLine::unread(unit.uri(), InputStatus::AlreadyCommitted, None));
             }
             Standing::Duplicate { of } => {
                 let reason = Some(format!("same content as {of}"));
-                plan.settled.push(InputLine::unread(&unit.uri, InputStatus::Duplicate, reason));
+                plan.settled.push(InputLine::unread(unit.uri(), InputStatus::Duplicate, reason));
             }
             Standing::Conflict(conflict) if !overwrite => return Err(Failure::configuration(conflict.to_string())),
             Standing::New | Standing::Broken(_) | Standing::Conflict(_) => plan.units.push(unit),

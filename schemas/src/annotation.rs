@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{Citation, Deletion, Reject};
+use crate::Citation;
 
 /// One mention of an entity in a document's text.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +16,8 @@ pub struct Annotation {
     pub score: f32,
     /// What found it.
     pub source: AnnotationSource,
+    /// Identifiers of the concept that the mention refers to; empty until a linker fills it.
+    pub concept_ids: Vec<String>,
 }
 
 /// What found an [`Annotation`].
@@ -49,15 +51,4 @@ pub struct TaggedDocument {
     pub token_count: u32,
     /// Windows that the model read.
     pub window_count: u32,
-}
-
-/// A [`Record`](crate::Record) after tagging.
-#[derive(Clone, Debug, PartialEq)]
-pub enum TaggedRecord {
-    /// A tagged citation.
-    Document(TaggedDocument),
-    /// A deletion, passed on.
-    Deletion(Deletion),
-    /// A reject, passed on.
-    Reject(Reject),
 }

@@ -1,10 +1,10 @@
-//! What a source reads: citations, deletions and the records that could not be read.
+//! What a source reads: citations and deletions.
 
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use crate::{CitationText, CivilDate, Place, PubDate, Reject};
+use crate::{CitationText, CivilDate, Place, PubDate};
 
 /// A PubMed identifier: a positive integer, at most 10 digits in practice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,17 +133,6 @@ pub struct Deletion {
     pub version: PmidVersion,
     /// Where the deletion stands in the input.
     pub place: Place,
-}
-
-/// One thing that a source found. Each becomes exactly one row of `documents` or of `rejects`.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Record {
-    /// A readable citation.
-    Citation(Box<Citation>),
-    /// A deletion.
-    Deletion(Deletion),
-    /// A record that could not be read.
-    Reject(Reject),
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The nouns of pubtag, and the Arrow schema of every table that leaves the program.
 //!
 //! ```text
-//! InputUnit ─► Record{Citation | Deletion | Reject} ─► TokenizedDocument ─► TaggedDocument ─► rows of three tables
+//! InputUnit ─► Record<Citation> ─► Record<Tokenized> ─► Record<TaggedDocument> ─► rows of three tables ─► Commit
 //! ```
 //!
 //! Nothing here spawns or knows a model's arithmetic, and nothing but [`ModelFiles`] reads a file: operators share these types and nothing else. The tables are
@@ -9,33 +9,39 @@
 
 mod annotation;
 mod citation;
+mod commit;
 mod context;
 mod corpus;
 mod date;
 mod hex;
 mod model_files;
 mod packet;
+mod record;
 mod reject;
 mod sentences;
 pub mod table;
 pub mod tables;
 mod text;
 mod unit;
+mod unit_report;
 mod window;
 
-pub use annotation::{Annotation, AnnotationSource, TaggedDocument, TaggedRecord};
-pub use citation::{Citation, Deletion, DocId, Pmid, PmidError, PmidVersion, PmidVersionError, Record};
+pub use annotation::{Annotation, AnnotationSource, TaggedDocument};
+pub use citation::{Citation, Deletion, DocId, Pmid, PmidError, PmidVersion, PmidVersionError};
+pub use commit::{COMMIT_VERSION, Commit, CommitOutcome, Input, Part, split_superseded};
 pub use context::{Packing, context_after};
 pub use corpus::{AnnotatedDocument, ConceptIds, Layout, Mention, Passage, Token};
 pub use date::{CivilDate, PubDate};
 pub use hex::hex;
 pub use model_files::ModelFiles;
 pub use packet::{Close, Outcome, Packet, Tally};
+pub use record::{Record, TaggedRecord, TokenizedRecord};
 pub use reject::{MAX_RAW_BYTES, Reject, RejectReason};
 pub use sentences::{Sentences, trimmed};
 pub use text::{AbstractSegment, CharOffsets, CitationText, Section, SectionKind};
-pub use unit::{InputUnit, Place};
-pub use window::{TokenSpan, TokenWindow, TokenizedDocument, TokenizedRecord};
+pub use unit::{InputUnit, Location, Place};
+pub use unit_report::{Ending, UnitReport};
+pub use window::{TokenSpan, TokenWindow, Tokenized, TokenizedDocument};
 
 /// The file that says that a folder was written by pubtag, from that folder.
 pub const OUTPUT_MARK: &str = "_pubtag/output.json";

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::InputUnit;
 
 /// A piece of the stream. Units never interleave: `Open`, any number of `Items`, `Close`, then the next unit.
@@ -13,17 +15,6 @@ pub enum Packet<T> {
     Items(Vec<T>),
     /// The unit that is open has ended.
     Close(Close),
-}
-
-impl<T> Packet<T> {
-    /// The same packet with its items turned into others; frames pass unchanged.
-    pub fn map_items<U>(self, f: impl FnOnce(Vec<T>) -> Vec<U>) -> Packet<U> {
-        match self {
-            Self::Open(unit) => Packet::Open(unit),
-            Self::Items(items) => Packet::Items(f(items)),
-            Self::Close(close) => Packet::Close(close),
-        }
-    }
 }
 
 /// How a unit ended, and what the source counted in it.
@@ -57,7 +48,7 @@ pub enum Outcome {
 
 /// What was met in a unit. The reconciliation of a run: `citations + deletions + rejects` = rows of `documents` + rows of
 /// `rejects`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Citations read.
     pub citations: u64,

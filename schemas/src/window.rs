@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{Citation, Deletion, Reject};
+use crate::Citation;
 
 /// One window of a document's tokens: at most as many as the model has positions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +36,17 @@ impl TokenSpan {
     }
 }
 
+/// What a tokenizer hands on: a document, or windows of a long one that comes after them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tokenized {
+    /// Windows of a long text, whose citation comes after them.
+    Windows(Vec<TokenWindow>),
+    /// A citation, ready for the model.
+    Document(TokenizedDocument),
+}
+
 /// A citation and its windows, in text order; none if its text holds no token. Of a long text these are the last: those
-/// before came as [`TokenizedRecord::Windows`].
+/// before came as [`Tokenized::Windows`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenizedDocument {
     /// The citation.
@@ -46,17 +55,4 @@ pub struct TokenizedDocument {
     pub windows: Vec<TokenWindow>,
     /// Tokens of the whole text, special tokens not counted.
     pub token_count: u32,
-}
-
-/// A [`Record`](crate::Record) after tokenization.
-#[derive(Clone, Debug, PartialEq)]
-pub enum TokenizedRecord {
-    /// Windows of a long text, whose citation comes after them.
-    Windows(Vec<TokenWindow>),
-    /// A citation, ready for the model.
-    Document(TokenizedDocument),
-    /// A deletion, passed on.
-    Deletion(Deletion),
-    /// A reject, passed on.
-    Reject(Reject),
 }

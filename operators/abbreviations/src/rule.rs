@@ -53,7 +53,7 @@ pub fn complete(text: &str, annotations: &mut Vec<Annotation>) -> Changes {
         match (meaning, there) {
             (Meaning::Mention { label, score }, None) => {
                 let (label, source) = (label.clone(), AnnotationSource::Abbreviation);
-                annotations.push(Annotation { bytes: place, label, score: *score, source });
+                annotations.push(Annotation { bytes: place, label, score: *score, source, concept_ids: Vec::new() });
                 changes.added += 1;
             }
             (Meaning::Other, Some(bytes)) if *bytes == place => {

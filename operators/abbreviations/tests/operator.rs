@@ -7,23 +7,13 @@ use std::sync::Arc;
 use futures::StreamExt;
 use pubtag_abbreviations::{Abbreviations, Changes};
 use pubtag_schemas::{
-    Annotation, AnnotationSource, Citation, CitationText, Close, Deletion, DocId, InputUnit, Outcome, Packet, Place,
-    PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally,
+    Annotation, AnnotationSource, Citation, CitationText, Close, Deletion, DocId, InputUnit, Location, Outcome, Packet,
+    Place, PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally,
 };
 use pubtag_stream::{Fault, FaultKind, Flow, Meter, Operator};
 
 fn unit() -> Arc<InputUnit> {
-    let uri = "/in/a.xml".to_owned();
-    Arc::new(InputUnit {
-        index: 0,
-        uri,
-        read_once: false,
-        sha256: None,
-        size: None,
-        modified_us: None,
-        generation: None,
-        file_seq: None,
-    })
+    Arc::new(InputUnit::new(0, Location::File("/in/a.xml".to_owned())))
 }
 
 fn place() -> Place {
@@ -49,6 +39,7 @@ fn document(title: &str, found: &str) -> TaggedRecord {
         label: "Disease".into(),
         score: 0.5,
         source: AnnotationSource::Model,
+        concept_ids: vec![],
     };
     let annotations = vec![annotation];
     TaggedRecord::Document(TaggedDocument { citation: citation.into(), annotations, token_count: 9, window_count: 1 })

@@ -13,7 +13,13 @@ fn marked(text: &str) -> (String, Vec<Annotation>) {
         plain.push_str(mention);
         if number % 2 == 1 {
             let (score, source) = (0.5 + annotations.len() as f32 / 100.0, AnnotationSource::Model);
-            annotations.push(Annotation { bytes: start..plain.len(), label: label.to_owned(), score, source });
+            annotations.push(Annotation {
+                bytes: start..plain.len(),
+                label: label.to_owned(),
+                score,
+                source,
+                concept_ids: vec![],
+            });
         }
     }
     (plain, annotations)

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use pubtag_schemas::{TokenWindow, TokenizedDocument, TokenizedRecord};
+use pubtag_schemas::{Record, TokenWindow, Tokenized, TokenizedDocument, TokenizedRecord};
 
 use crate::MicroBatch;
 
@@ -13,7 +13,7 @@ const MAX_RECORDS: usize = 1024;
 #[derive(Debug, PartialEq)]
 pub(crate) enum Run {
     /// Whole records in input order, at most a token budget of them; a single document may be larger.
-    Records(Vec<TokenizedRecord>),
+    Records(Vec<Record<TokenizedDocument>>),
     /// Windows of a long document, of which more are to come.
     Piece(Vec<TokenWindow>),
     /// A long document with its last windows.
@@ -24,7 +24,7 @@ pub(crate) enum Run {
 #[derive(Debug)]
 pub(crate) struct Runs {
     budget: usize,
-    records: Vec<TokenizedRecord>,
+    records: Vec<Record<TokenizedDocument>>,
     tokens: usize,
     /// The next document has come in part.
     in_pieces: bool,
@@ -37,18 +37,22 @@ impl Runs {
 
     /// Takes a record; gives back the runs that are full without it or made of it alone.
     pub(crate) fn push(&mut self, record: TokenizedRecord) -> impl Iterator<Item = Run> + use<> {
-        let piece = match record {
-            TokenizedRecord::Windows(windows) => {
+        let whole = match record {
+            Record::Document(Tokenized::Windows(windows)) => {
                 self.in_pieces = true;
-                Run::Piece(windows)
+                return self.finish().into_iter().chain(Some(Run::Piece(windows)));
             }
-            TokenizedRecord::Document(document) if std::mem::take(&mut self.in_pieces) => Run::LastPiece(document),
-            record => return self.push_whole(record).into_iter().chain(None),
+            Record::Document(Tokenized::Document(document)) if std::mem::take(&mut self.in_pieces) => {
+                return self.finish().into_iter().chain(Some(Run::LastPiece(document)));
+            }
+            Record::Document(Tokenized::Document(document)) => Record::Document(document),
+            Record::Deletion(deletion) => Record::Deletion(deletion),
+            Record::Reject(reject) => Record::Reject(reject),
         };
-        self.finish().into_iter().chain(Some(piece))
+        self.push_whole(whole).into_iter().chain(None)
     }
 
-    fn push_whole(&mut self, record: TokenizedRecord) -> Option<Run> {
+    fn push_whole(&mut self, record: Record<TokenizedDocument>) -> Option<Run> {
         let tokens: usize = windows(&record).iter().map(|window| window.ids.len()).sum();
         let full = self.tokens > 0 && self.tokens + tokens > self.budget;
         let finished = if full || self.records.len() >= MAX_RECORDS { self.finish() } else { None };
@@ -80,11 +84,10 @@ impl Run {
 }
 
 /// What the model has to read of a record.
-fn windows(record: &TokenizedRecord) -> &[TokenWindow] {
+fn windows(record: &Record<TokenizedDocument>) -> &[TokenWindow] {
     match record {
-        TokenizedRecord::Document(document) => &document.windows,
-        TokenizedRecord::Windows(windows) => windows,
-        TokenizedRecord::Deletion(_) | TokenizedRecord::Reject(_) => &[],
+        Record::Document(document) => &document.windows,
+        Record::Deletion(_) | Record::Reject(_) => &[],
     }
 }
 
@@ -100,19 +103,23 @@ mod tests {
     }
 
     /// Documents given by the lengths of their windows; an empty one stands for a deletion.
-    fn records(lengths: &[Vec<usize>]) -> Vec<TokenizedRecord> {
-        lengths.iter().map(|windows| if windows.is_empty() { deletion() } else { document(windows) }).collect()
+    fn records(lengths: &[Vec<usize>]) -> Vec<Record<TokenizedDocument>> {
+        lengths
+            .iter()
+            .map(|windows| if windows.is_empty() { deletion() } else { Record::Document(document_of(windows)) })
+            .collect()
     }
 
     fn runs(lengths: &[Vec<usize>], tokens: usize) -> Vec<Run> {
         let mut open = Runs::new(budget(tokens));
-        let mut runs: Vec<_> = records(lengths).into_iter().flat_map(|record| open.push(record)).collect();
+        let mut runs: Vec<_> =
+            records(lengths).into_iter().flat_map(|record| open.push(record.map(Tokenized::Document))).collect();
         runs.extend(open.finish());
         assert!(open.finish().is_none());
         runs
     }
 
-    fn records_of(run: &Run) -> &[TokenizedRecord] {
+    fn records_of(run: &Run) -> &[Record<TokenizedDocument>] {
         let Run::Records(records) = run else { panic!("no document came in pieces") };
         records
     }
@@ -149,19 +156,17 @@ mod tests {
         let (windows, last) = (|| document_of(&[9, 9]).windows, document_of(&[2]));
         let given = [
             document(&[3]),
-            TokenizedRecord::Windows(windows()),
-            TokenizedRecord::Windows(windows()),
-            TokenizedRecord::Document(last.clone()),
+            Record::Document(Tokenized::Windows(windows())),
+            Record::Document(Tokenized::Windows(windows())),
+            Record::Document(Tokenized::Document(last.clone())),
             document(&[2]),
         ];
+        let whole = |tokens| Record::Document(document_of(&[tokens]));
         let mut open = Runs::new(budget(10));
         let runs: Vec<_> = given.into_iter().flat_map(|record| open.push(record)).collect();
         let pieces = [Run::Piece(windows()), Run::Piece(windows()), Run::LastPiece(last)];
         assert_eq!(runs[1..], pieces);
-        assert_eq!(
-            (records_of(&runs[0]), open.finish()),
-            (&[document(&[3])][..], Some(Run::Records(vec![document(&[2])])))
-        );
+        assert_eq!((records_of(&runs[0]), open.finish()), (&[whole(3)][..], Some(Run::Records(vec![whole(2)]))));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_stream::try_stream;
 use futures::StreamExt;
 use pubtag_schemas::{
-    Annotation, Citation, Packet, TaggedDocument, TaggedRecord, TokenWindow, TokenizedDocument, TokenizedRecord,
+    Annotation, Citation, Packet, Record, TaggedDocument, TaggedRecord, TokenWindow, TokenizedDocument, TokenizedRecord,
 };
 use pubtag_stream::{Fault, Flow, Meter, Operator, spawn_blocking};
 use tracing::debug;
@@ -202,7 +202,7 @@ impl Pieces {
         let (document, count) = self.open.take().unwrap_or_else(|| (DocumentDecoder::new(decoder), 0));
         self.meter.add_items(1);
         let document = tagged(last.citation, document.finish(decoder), last.token_count, count);
-        Ok(Packet::Items(vec![TaggedRecord::Document(document)]))
+        Ok(Packet::Items(vec![Record::Document(document)]))
     }
 }
 
@@ -239,19 +239,13 @@ fn steps(mut input: Flow<Packet<TokenizedRecord>>, mut runs: Runs) -> Flow<Step>
 }
 
 /// Turns the logits of a run into the annotations of its documents.
-fn decode(decoder: &Decoder, records: Vec<TokenizedRecord>, logits: &[Logits]) -> Vec<TaggedRecord> {
+fn decode(decoder: &Decoder, records: Vec<Record<TokenizedDocument>>, logits: &[Logits]) -> Vec<TaggedRecord> {
     let mut rows = logits.iter().flat_map(Logits::rows);
-    let tag = |record| match record {
-        TokenizedRecord::Document(TokenizedDocument { citation, windows, token_count }) => {
-            let annotations = decoder.decode(&windows, &mut rows);
-            Some(TaggedRecord::Document(tagged(citation, annotations, token_count, windows.len())))
-        }
-        TokenizedRecord::Deletion(deletion) => Some(TaggedRecord::Deletion(deletion)),
-        TokenizedRecord::Reject(reject) => Some(TaggedRecord::Reject(reject)),
-        // Runs keep these apart.
-        TokenizedRecord::Windows(_) => None,
+    let mut tag = |TokenizedDocument { citation, windows, token_count }| {
+        let annotations = decoder.decode(&windows, &mut rows);
+        tagged(citation, annotations, token_count, windows.len())
     };
-    records.into_iter().filter_map(tag).collect()
+    records.into_iter().map(|record| record.map(&mut tag)).collect()
 }
 
 fn tagged(citation: Box<Citation>, annotations: Vec<Annotation>, token_count: u32, windows: usize) -> TaggedDocument {

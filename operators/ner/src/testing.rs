@@ -3,23 +3,13 @@
 use std::sync::Arc;
 
 use pubtag_schemas::{
-    Citation, CitationText, Deletion, DocId, InputUnit, Place, PmidVersion, PubDate, TokenSpan, TokenWindow,
-    TokenizedDocument, TokenizedRecord,
+    Citation, CitationText, Deletion, DocId, InputUnit, Location, Place, PmidVersion, PubDate, Record, TokenSpan,
+    TokenWindow, Tokenized, TokenizedDocument, TokenizedRecord,
 };
 
 /// A file.
 pub(crate) fn unit(index: usize) -> Arc<InputUnit> {
-    let uri = format!("/in/{index}.xml");
-    Arc::new(InputUnit {
-        index,
-        uri,
-        read_once: false,
-        sha256: None,
-        size: None,
-        modified_us: None,
-        generation: None,
-        file_seq: None,
-    })
+    Arc::new(InputUnit::new(index, Location::File(format!("/in/{index}.xml"))))
 }
 
 fn place() -> Place {
@@ -42,14 +32,14 @@ pub(crate) fn citation(title: &str) -> Box<Citation> {
 }
 
 /// A deletion.
-pub(crate) fn deletion() -> TokenizedRecord {
+pub(crate) fn deletion<D>() -> Record<D> {
     let pmid = 1.try_into().expect("1 is a PMID");
-    TokenizedRecord::Deletion(Deletion { pmid, version: PmidVersion::FIRST, place: place() })
+    Record::Deletion(Deletion { pmid, version: PmidVersion::FIRST, place: place() })
 }
 
 /// A document whose windows have these many tokens, one word of one letter each; neighbours do not overlap.
 pub(crate) fn document(lengths: &[usize]) -> TokenizedRecord {
-    TokenizedRecord::Document(document_of(lengths))
+    Record::Document(Tokenized::Document(document_of(lengths)))
 }
 
 /// The same, not yet a record.

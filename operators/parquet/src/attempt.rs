@@ -9,10 +9,11 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use pubtag_schemas::table::{Micros, Table};
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow, Status};
-use pubtag_schemas::{Close, InputUnit, SCHEMA_VERSION, TaggedRecord, Tally};
+use pubtag_schemas::{
+    COMMIT_VERSION, Close, Commit, CommitOutcome, Input, InputUnit, Part, SCHEMA_VERSION, TaggedRecord, Tally,
+};
 use pubtag_stream::{Fault, Meter, spawn_blocking};
 
-use crate::commit::{COMMIT_VERSION, Commit, CommitOutcome, Input, Part};
 use crate::encode::{Chunk, Encoder};
 use crate::layout::{self, AttemptId};
 use crate::rows::{Provenance, RowCounts, Rows};
@@ -82,7 +83,7 @@ impl Attempt {
             settings: spec.settings.clone(),
             program: config.program.clone(),
             parts: self.parts,
-            tally: close.tally.into(),
+            tally: close.tally,
             statuses: counts.statuses.iter().map(|(status, &rows)| (status.as_str().to_owned(), rows)).collect(),
             outcome,
             supersedes: Vec::new(),
@@ -145,7 +146,7 @@ fn check_reconciliation(unit: &InputUnit, counts: &RowCounts, tally: Tally) -> R
     ];
     match checks.into_iter().find(|(_, rows, met)| rows != met) {
         None => Ok(()),
-        Some((what, rows, met)) => Err(Error::Reconciliation { uri: unit.uri.clone(), what, rows, met }),
+        Some((what, rows, met)) => Err(Error::Reconciliation { uri: unit.uri().to_owned(), what, rows, met }),
     }
 }
 
@@ -169,12 +170,12 @@ impl Encoding {
             processed_at: Micros(jiff::Timestamp::now().as_microsecond()),
         };
         Ok(Self {
-            uri: unit.uri.clone(),
+            uri: unit.uri().to_owned(),
             provenance,
             counts: RowCounts::default(),
-            annotations: Encoder::new(bounds, metadata.clone()).map_err(encode_error::<AnnotationRow>(&unit.uri))?,
-            documents: Encoder::new(bounds, metadata.clone()).map_err(encode_error::<DocumentRow>(&unit.uri))?,
-            rejects: Encoder::new(bounds, metadata).map_err(encode_error::<RejectRow>(&unit.uri))?,
+            annotations: Encoder::new(bounds, metadata.clone()).map_err(encode_error::<AnnotationRow>(unit.uri()))?,
+            documents: Encoder::new(bounds, metadata.clone()).map_err(encode_error::<DocumentRow>(unit.uri()))?,
+            rejects: Encoder::new(bounds, metadata).map_err(encode_error::<RejectRow>(unit.uri()))?,
         })
     }
 
@@ -215,7 +216,7 @@ fn metadata(unit: &InputUnit, id: AttemptId, config: &WriteConfig) -> Vec<KeyVal
         ("pubtag.run_id", Some(id.run_id.to_string())),
         ("pubtag.model_id", Some(config.spec.model_id.clone())),
         ("pubtag.fingerprint", fingerprint),
-        ("pubtag.input_uri", Some(unit.uri.clone())),
+        ("pubtag.input_uri", Some(unit.uri().to_owned())),
         ("pubtag.input_sha256", unit.sha256.clone()),
         ("pubtag.program", Some(config.program.clone())),
     ];

@@ -5,12 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use pubtag_schemas::InputUnit;
+use pubtag_schemas::{Commit, InputUnit, split_superseded};
 
-use crate::commit::split_superseded;
 use crate::output::parse_commit;
 use crate::survey::{Broken, Survey};
-use crate::{Commit, Error, RunSpec, layout};
+use crate::{Error, RunSpec, layout};
 
 /// The commits of an output as they were when it was opened, and the inputs of this run.
 #[derive(Clone, Debug, Default)]
@@ -129,7 +128,7 @@ impl CommitLog {
     /// modification time are the commit's. Any other has to be read to know its SHA-256.
     pub fn recall(&self, unit: &InputUnit, spec: &RunSpec) -> Option<String> {
         let (size, modified_us) = (Some(unit.size?), Some(unit.modified_us?));
-        let untouched = self.by_uri.get(&unit.uri)?.iter().find(|commit| {
+        let untouched = self.by_uri.get(unit.uri())?.iter().find(|commit| {
             let input = &commit.input;
             (input.size, input.modified_us) == (size, modified_us)
                 && commit.fingerprint == spec.fingerprint(input.key())
@@ -161,14 +160,14 @@ impl CommitLog {
         if let Some(of) = first.get(key) {
             return Standing::Duplicate { of: of.clone() };
         }
-        first.insert(key.to_owned(), unit.uri.clone());
+        first.insert(key.to_owned(), unit.uri().to_owned());
         if let Some(earlier) = self.earlier_contents(unit, key).first() {
             return Standing::Conflict(Conflict::other_content(unit, earlier, spec));
         }
         match (whole.or(broken.map(|broken| &broken.commit)), broken) {
             (None, _) => Standing::New,
             (Some(commit), Some(broken)) if commit.fingerprint == fingerprint => Standing::Broken(broken.clone()),
-            (Some(commit), _) => Standing::Conflict(Conflict::other_spec(&unit.uri, commit, spec)),
+            (Some(commit), _) => Standing::Conflict(Conflict::other_spec(unit.uri(), commit, spec)),
         }
     }
 
@@ -178,7 +177,7 @@ impl CommitLog {
         if unit.read_once {
             return Vec::new();
         }
-        let of_uri = self.by_uri.get(&unit.uri).into_iter().flatten();
+        let of_uri = self.by_uri.get(unit.uri()).into_iter().flatten();
         let earlier = of_uri.filter(|commit| commit.input.key() != key && !self.held.contains(commit.input.key()));
         earlier.cloned().collect()
     }
@@ -208,10 +207,10 @@ impl Conflict {
     pub(crate) fn other_content(unit: &InputUnit, earlier: &Commit, spec: &RunSpec) -> Self {
         let found = unit.sha256.as_deref().unwrap_or_default();
         if earlier.input.sha256 == found {
-            return Self::other_spec(&unit.uri, earlier, spec);
+            return Self::other_spec(unit.uri(), earlier, spec);
         }
         let short = |hash: &str| hash.chars().take(12).collect();
-        Self::OtherContent { uri: unit.uri.clone(), committed: short(&earlier.input.sha256), found: short(found) }
+        Self::OtherContent { uri: unit.uri().to_owned(), committed: short(&earlier.input.sha256), found: short(found) }
     }
 }
 

@@ -73,19 +73,12 @@ fn stem(unit: &InputUnit) -> String {
 
 #[cfg(test)]
 mod tests {
+    use pubtag_schemas::Location;
+
     use super::*;
 
     fn unit(uri: &str) -> InputUnit {
-        InputUnit {
-            index: 7,
-            uri: uri.into(),
-            read_once: false,
-            sha256: None,
-            size: None,
-            modified_us: None,
-            generation: None,
-            file_seq: None,
-        }
+        InputUnit::new(7, Location::File(uri.into()))
     }
 
     #[test]

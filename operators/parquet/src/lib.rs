@@ -19,7 +19,6 @@
 //! ```
 
 mod attempt;
-mod commit;
 mod commit_log;
 mod digest;
 mod encode;
@@ -37,7 +36,6 @@ mod upload;
 mod verify;
 mod write;
 
-pub use commit::{Commit, CommitOutcome, Counts, Input, Part};
 pub use commit_log::{CommitLog, Conflict, Standing};
 pub use error::Error;
 pub use liveness::{FileLocks, Hold, Liveness};
@@ -47,4 +45,4 @@ pub use run_spec::RunSpec;
 pub use survey::Broken;
 pub use sweep::Swept;
 pub use verify::{Defect, Depth, Event, Verified, VerifyConfig, verify, verify_local};
-pub use write::{Ending, UnitReport, Write, WriteConfig};
+pub use write::{Write, WriteConfig};

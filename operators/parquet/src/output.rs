@@ -12,13 +12,12 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, UpdateVersion};
-use pubtag_schemas::SCHEMA_VERSION;
+use pubtag_schemas::{COMMIT_VERSION, Commit, SCHEMA_VERSION};
 use pubtag_stream::{Fault, FaultKind, join_fault};
 use serde::{Deserialize, Serialize};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::commit::{COMMIT_VERSION, Commit};
 use crate::error::STAGE;
 use crate::layout::AttemptId;
 use crate::{Broken, CommitLog, Error, FileLocks, Hold, Liveness, Swept, layout, sweep};

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use object_store::path::Path;
 use object_store::{PutMode, UpdateVersion};
-use pubtag_schemas::InputUnit;
+use pubtag_schemas::{Commit, InputUnit};
 
 use crate::output::Marker;
-use crate::{Commit, CommitLog, Conflict, Error, Output, RunSpec, layout};
+use crate::{CommitLog, Conflict, Error, Output, RunSpec, layout};
 
 /// How often a marker is put before the store's failure is taken for one.
 const ATTEMPTS: usize = 3;

@@ -196,7 +196,7 @@ fn annotation_row(
     offsets: &mut CharOffsets<'_>,
     by: &Provenance,
 ) -> Result<AnnotationRow, String> {
-    let Annotation { bytes, label, score, source } = annotation;
+    let Annotation { bytes, label, score, source, concept_ids } = annotation;
     let mention = citation.text.as_str().get(bytes.clone()).filter(|mention| !mention.is_empty());
     let mention = mention.ok_or_else(|| format!("annotation at bytes {bytes:?} is not on characters of the text"))?;
     let mut chars = |byte| offsets.at(byte).ok_or_else(|| format!("byte {byte} is inside a character"));
@@ -214,7 +214,7 @@ fn annotation_row(
         mention: mention.to_owned(),
         label: label.clone(),
         score: *score,
-        concept_ids: None,
+        concept_ids: (!concept_ids.is_empty()).then(|| concept_ids.clone()),
         model_id: by.spec.model_id.clone(),
         run_id: by.run_id.clone(),
         generation: citation.place.unit.generation,
@@ -356,5 +356,5 @@ fn out_of_range(what: &str) -> String {
 }
 
 fn broken(place: &Place, doc_id: &str, why: String) -> Error {
-    Error::Record { uri: place.unit.uri.clone(), ordinal: place.ordinal, doc_id: doc_id.to_owned(), why }
+    Error::Record { uri: place.unit.uri().to_owned(), ordinal: place.ordinal, doc_id: doc_id.to_owned(), why }
 }

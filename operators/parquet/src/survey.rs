@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
+use pubtag_schemas::{Commit, split_superseded};
 
-use crate::commit::{Commit, split_superseded};
 use crate::{Error, Output, layout};
 
 /// The commits of an output, sorted by whether they can be believed.

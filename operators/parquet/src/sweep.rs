@@ -6,9 +6,9 @@ use std::future::ready;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectMeta;
 use object_store::path::Path;
+use pubtag_schemas::Commit;
 use uuid::Uuid;
 
-use crate::commit::Commit;
 use crate::survey::{Survey, survey};
 use crate::{Error, Output, layout};
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, Result as StoreResult};
+use pubtag_schemas::Part;
 use pubtag_stream::{Fault, Meter, spawn_blocking};
 use sha2::{Digest, Sha256};
 
-use crate::commit::Part;
 use crate::{Error, Output, digest};
 
 /// Pieces of a multipart upload; stores want at least 5 MiB, and all of one size.

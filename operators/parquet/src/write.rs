@@ -1,20 +1,18 @@
 //! The sink as an operator: packets in, one report a unit out.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 
 use async_stream::try_stream;
 use futures::TryStreamExt;
-use pubtag_schemas::{Close, InputUnit, Packet, TaggedRecord, Tally};
+use pubtag_schemas::{Close, CommitOutcome, Ending, Packet, TaggedRecord, Tally, UnitReport};
 use pubtag_stream::{Fault, Flow, Meter, Operator};
 
 use crate::attempt::{Attempt, remove_parts};
-use crate::commit::CommitOutcome;
 use crate::encode::Bounds;
 use crate::error::STAGE;
 use crate::publish::{Published, Terms, publish};
 use crate::upload::PIECE_BYTES;
-use crate::{Commit, CommitLog, Error, Output, RunSpec, TextPolicy};
+use crate::{CommitLog, Error, Output, RunSpec, TextPolicy};
 
 /// How units are written.
 #[derive(Clone, Debug)]
@@ -57,33 +55,6 @@ impl WriteConfig {
     pub(crate) fn bounds(&self) -> Bounds {
         Bounds { row_group_bytes: self.row_group_bytes, part_bytes: self.part_bytes }
     }
-}
-
-/// What became of one unit.
-#[derive(Clone, Debug)]
-pub struct UnitReport {
-    /// The unit.
-    pub unit: Arc<InputUnit>,
-    /// What the source met in it; zero for an abandoned unit.
-    pub tally: Tally,
-    /// How it ended.
-    pub ending: Ending,
-}
-
-/// How a unit ended at the output.
-#[derive(Clone, Debug)]
-pub enum Ending {
-    /// Committed; everything about it.
-    Committed(Arc<Commit>),
-    /// Somebody else has committed the same input with the same run spec; our parts are gone.
-    Identical(Arc<Commit>),
-    /// Nothing committed: the input is not what it should be.
-    Quarantined {
-        /// Why.
-        reason: String,
-    },
-    /// Nothing committed: the stream ended before the unit did.
-    Abandoned,
 }
 
 /// Writes tagged records as three Parquet tables and commits each unit when it closes.
@@ -182,7 +153,7 @@ impl Writer {
         match (packet, &mut self.open) {
             (Packet::Open(unit), open @ None) => *open = Some(Attempt::begin(output, unit, config)?),
             (Packet::Open(unit), Some(attempt)) => {
-                return Err(misframed(format!("{} begins before {} has ended", unit.uri, attempt.unit.uri)));
+                return Err(misframed(format!("{} begins before {} has ended", unit.uri(), attempt.unit.uri())));
             }
             (Packet::Items(records), Some(attempt)) => {
                 let count = records.len();
@@ -192,7 +163,8 @@ impl Writer {
             (Packet::Items(_), None) => return Err(misframed("records came outside of any input".to_owned())),
             (Packet::Close(close), open) => {
                 let attempt = open.take().filter(|attempt| attempt.unit.index == close.unit.index);
-                let attempt = attempt.ok_or_else(|| misframed(format!("{} ends but did not begin", close.unit.uri)))?;
+                let attempt =
+                    attempt.ok_or_else(|| misframed(format!("{} ends but did not begin", close.unit.uri())))?;
                 return self.sink.close(attempt, close, &self.meter).await.map(Some);
             }
         }

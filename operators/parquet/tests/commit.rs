@@ -9,9 +9,9 @@ use std::fs;
 use arrow::array::AsArray;
 use arrow::datatypes::Int32Type;
 use common::*;
-use pubtag_parquet::{CommitOutcome, Conflict, Ending, Standing, TextPolicy, WriteConfig};
+use pubtag_parquet::{Conflict, Standing, TextPolicy, WriteConfig};
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow};
-use pubtag_schemas::{InputUnit, Outcome, Packet, TaggedRecord, Tally};
+use pubtag_schemas::{Commit, CommitOutcome, Ending, InputUnit, Location, Outcome, Packet, TaggedRecord, Tally};
 use pubtag_stream::FaultKind;
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn a_unit_becomes_rows_of_three_tables_and_one_marker() {
     let commit = committed(run_one(folder.path(), config(), &unit).await);
 
     assert_eq!((commit.rows("annotations"), commit.rows("documents"), commit.rows("rejects")), (3, 3, 1));
-    assert_eq!((commit.tally, &commit.outcome), (TALLY.into(), &CommitOutcome::Complete));
+    assert_eq!((commit.tally, &commit.outcome), (TALLY, &CommitOutcome::Complete));
     assert_eq!(
         commit.statuses.iter().map(|(s, n)| (s.as_str(), *n)).collect::<Vec<_>>(),
         [("deleted", 1), ("no_entity", 1), ("tagged", 1)]
@@ -32,7 +32,7 @@ async fn a_unit_becomes_rows_of_three_tables_and_one_marker() {
         assert_eq!((part.bytes, &part.sha256), (bytes.len() as u64, &sha256(&bytes)), "{}", part.path);
     }
     let marker = fs::read(folder.path().join("_pubtag/commits").join(&markers(folder.path())[0])).unwrap();
-    assert_eq!(serde_json::from_slice::<pubtag_parquet::Commit>(&marker).unwrap(), *commit);
+    assert_eq!(serde_json::from_slice::<Commit>(&marker).unwrap(), *commit);
     assert!(files(&folder.path().join("_pubtag/attempts")).is_empty(), "a finished run leaves no lock");
 }
 
@@ -132,7 +132,7 @@ async fn an_untouched_input_is_skipped_unread_and_a_touched_one_by_its_hash() {
     assert_eq!(commit_log.recall(&touched, &spec()), None);
     let hashed = InputUnit { sha256: unit.sha256.clone(), ..touched }.into();
     assert!(matches!(plan_one(&mut commit_log, &hashed, &spec()), Standing::Committed(_)));
-    let moved = InputUnit { uri: "/elsewhere/b.xml".into(), ..InputUnit::clone(&unit) }.into();
+    let moved = InputUnit { location: Location::File("/elsewhere/b.xml".into()), ..InputUnit::clone(&unit) }.into();
     assert!(
         matches!(plan_one(&mut commit_log, &moved, &spec()), Standing::Committed(_)),
         "the content counts, not the name"
@@ -246,6 +246,7 @@ async fn overwriting_leaves_what_is_identical_alone() {
 async fn what_is_read_once_is_committed_once_by_its_content() {
     let folder = tempfile::tempdir().unwrap();
     let stdin = std::sync::Arc::new(InputUnit {
+        location: Location::Stdin,
         read_once: true,
         sha256: None,
         size: None,

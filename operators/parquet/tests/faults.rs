@@ -22,7 +22,8 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
     PutOptions, PutPayload, PutResult, Result,
 };
-use pubtag_parquet::{CommitLog, Ending, FileLocks, Output, WriteConfig};
+use pubtag_parquet::{CommitLog, FileLocks, Output, WriteConfig};
+use pubtag_schemas::Ending;
 use pubtag_schemas::tables::DocumentRow;
 use pubtag_stream::FaultKind;
 use uuid::Uuid;

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::*;
-use pubtag_parquet::{Commit, CommitLog, Ending, RunSpec, Standing, WriteConfig};
-use pubtag_schemas::InputUnit;
+use pubtag_parquet::{CommitLog, RunSpec, Standing, WriteConfig};
 use pubtag_schemas::tables::DocumentRow;
+use pubtag_schemas::{Commit, Ending, InputUnit};
 
 /// A whole run: plans all units, writes those that are to be tagged, and says what became of each.
 async fn run(folder: &Path, config: WriteConfig, units: &[Arc<InputUnit>]) -> Vec<Standing> {
@@ -56,7 +56,7 @@ async fn a_renamed_file_and_a_new_one_under_its_old_name_both_keep_their_rows() 
         let folder = tempfile::tempdir().unwrap();
         run(folder.path(), config(), &[unit(0, "/in/current.jsonl", "old")]).await;
         let mut now = [unit(0, renamed, "old"), unit(1, "/in/current.jsonl", "new")];
-        now.sort_by(|a, b| a.uri.cmp(&b.uri));
+        now.sort_by(|a, b| a.uri().cmp(b.uri()));
         let standings = run(folder.path(), config(), &now).await;
         assert!(standings.iter().any(|s| matches!(s, Standing::Committed(_))), "{standings:?}");
         assert!(standings.iter().any(|s| matches!(s, Standing::New)), "{standings:?}");

@@ -8,9 +8,9 @@ use std::fs;
 
 use common::*;
 use futures::StreamExt;
-use pubtag_parquet::{Ending, Error, Output, Write, WriteConfig};
+use pubtag_parquet::{Error, Output, Write, WriteConfig};
 use pubtag_schemas::tables::DocumentRow;
-use pubtag_schemas::{InputUnit, Packet};
+use pubtag_schemas::{Ending, InputUnit, Location, Packet, UnitReport};
 use pubtag_stream::{FaultKind, Flow, Meter, Operator};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -40,7 +40,7 @@ async fn half_a_unit(output: &Output, unit: &std::sync::Arc<InputUnit>) -> Half 
 
 struct Half {
     sender: mpsc::Sender<Tagged>,
-    writing: tokio::task::JoinHandle<Vec<Result<pubtag_parquet::UnitReport, pubtag_stream::Fault>>>,
+    writing: tokio::task::JoinHandle<Vec<Result<UnitReport, pubtag_stream::Fault>>>,
     end: Tagged,
 }
 
@@ -113,7 +113,7 @@ trait Renamed {
 
 impl Renamed for std::sync::Arc<InputUnit> {
     fn renamed(self, index: usize) -> std::sync::Arc<InputUnit> {
-        InputUnit { uri: format!("/in/b{index}.xml"), ..InputUnit::clone(&self) }.into()
+        InputUnit { location: Location::File(format!("/in/b{index}.xml")), ..InputUnit::clone(&self) }.into()
     }
 }
 

@@ -63,7 +63,7 @@ impl Collector {
             return;
         }
         let (count, bytes) = match &record {
-            Record::Citation(citation) => (&mut self.tally.citations, citation.text.as_str().len()),
+            Record::Document(citation) => (&mut self.tally.citations, citation.text.as_str().len()),
             Record::Deletion(_) => (&mut self.tally.deletions, 0),
             Record::Reject(reject) => (&mut self.tally.rejects, reject.raw.len()),
         };

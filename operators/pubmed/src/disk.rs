@@ -7,12 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use ::md5::Md5;
-use pubtag_schemas::{InputUnit, hex};
+use pubtag_schemas::{InputUnit, Location, hex};
 use pubtag_stream::CancellationToken;
 use sha2::{Digest, Sha256};
 
 use crate::PubmedError;
-use crate::inputs::STDIN;
 use crate::md5::{Sidecar, sidecar};
 
 /// How much is read from disk at once.
@@ -55,16 +54,16 @@ pub(crate) struct Checked {
 impl Disk {
     /// Opens a unit's input. Opening a pipe waits for its writer.
     pub(crate) fn open(unit: &InputUnit) -> Result<Self, PubmedError> {
-        let sidecar = if unit.read_once { Sidecar::None } else { sidecar(Path::new(&unit.uri)) };
+        let sidecar = if unit.read_once { Sidecar::None } else { sidecar(Path::new(unit.uri())) };
         Self::with_sidecar(unit, sidecar)
     }
 
     fn with_sidecar(unit: &InputUnit, sidecar: Sidecar) -> Result<Self, PubmedError> {
-        let open = || File::open(&unit.uri).map_err(PubmedError::io(&unit.uri, "open it"));
-        let handle = match unit {
-            InputUnit { uri, .. } if uri == STDIN => Handle::Stream(Box::new(io::stdin())),
-            InputUnit { read_once: true, .. } => Handle::Stream(Box::new(open()?)),
-            _ => Handle::File(open()?),
+        let open = |path| File::open(path).map_err(PubmedError::io(path, "open it"));
+        let handle = match &unit.location {
+            Location::Stdin => Handle::Stream(Box::new(io::stdin())),
+            Location::File(path) if unit.read_once => Handle::Stream(Box::new(open(path)?)),
+            Location::File(path) => Handle::File(open(path)?),
         };
         let md5 = matches!(sidecar, Sidecar::Md5(_)).then(Md5::new);
         let input = Input { handle, sha256: Sha256::new(), md5, sidecar, bytes: 0 };
@@ -90,9 +89,9 @@ impl Disk {
     fn finish_unless(mut self, stop: &CancellationToken, unit: &InputUnit) -> Result<Checked, PubmedError> {
         if self.with(|input| matches!(input.handle, Handle::File(_))) {
             let mut buffer = vec![0; READ_BYTES];
-            while self.read(&mut buffer).map_err(PubmedError::io(&unit.uri, "read it"))? > 0 {
+            while self.read(&mut buffer).map_err(PubmedError::io(unit.uri(), "read it"))? > 0 {
                 if stop.is_cancelled() {
-                    return Err(PubmedError::io(&unit.uri, "read it")(io::ErrorKind::Interrupted.into()));
+                    return Err(PubmedError::io(unit.uri(), "read it")(io::ErrorKind::Interrupted.into()));
                 }
             }
         }
@@ -149,9 +148,9 @@ impl Input {
         let sha256 = hex(self.sha256.finalize_reset());
         let changed = match &self.handle {
             Handle::File(file) => {
-                let metadata = file.metadata().map_err(PubmedError::io(&unit.uri, "look at it"))?;
+                let metadata = file.metadata().map_err(PubmedError::io(unit.uri(), "look at it"))?;
                 // A file that is gone has been read all the same.
-                let replaced = fs::metadata(&unit.uri).is_ok_and(|named| !is_same_file(&named, &metadata));
+                let replaced = fs::metadata(unit.uri()).is_ok_and(|named| !is_same_file(&named, &metadata));
                 let replaced = replaced.then(|| "another file has taken its place".to_owned());
                 difference(unit, &metadata, self.bytes, &sha256).or(replaced)
             }

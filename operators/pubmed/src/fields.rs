@@ -32,7 +32,7 @@ impl Fields {
             return Err(RecordError::new(RejectReason::MissingText, "it has neither a title nor a text"));
         }
         let segment = AbstractSegment { text: self.text.unwrap_or_default(), ..Default::default() };
-        Ok(Record::Citation(Box::new(Citation {
+        Ok(Record::Document(Box::new(Citation {
             doc_id,
             pmid,
             version: PmidVersion::FIRST,

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pubtag_schemas::{InputUnit, OUTPUT_MARK};
+use pubtag_schemas::{InputUnit, Location, OUTPUT_MARK};
 use walkdir::WalkDir;
 
 use crate::disk::modified_us;
@@ -36,7 +36,7 @@ pub struct Skipped {
 }
 
 /// What names standard input.
-pub(crate) const STDIN: &str = "-";
+const STDIN: &str = "-";
 
 /// Finds the units that some arguments name: files, folders (with all below them), patterns, and `-` for standard input.
 ///
@@ -97,7 +97,7 @@ impl Finder<'_> {
     fn stdin(&mut self) {
         if self.met.insert(PathBuf::from(STDIN)) {
             let index = self.inputs.units.len();
-            self.inputs.units.push(Arc::new(InputUnit { read_once: true, ..unit(index, STDIN.to_owned()) }));
+            self.inputs.units.push(Arc::new(InputUnit { read_once: true, ..unit(index, Location::Stdin) }));
         }
     }
 
@@ -246,7 +246,7 @@ impl Finder<'_> {
             read_once: !metadata.is_file(),
             size: metadata.is_file().then_some(metadata.len()),
             modified_us: metadata.is_file().then(|| modified_us(&metadata)).flatten(),
-            ..unit(index, uri.to_owned())
+            ..unit(index, Location::File(uri.to_owned()))
         }));
         Ok(())
     }
@@ -284,17 +284,8 @@ fn resolved(path: &Path) -> Result<PathBuf, PubmedError> {
     })
 }
 
-fn unit(index: usize, uri: String) -> InputUnit {
-    let mut unit = InputUnit {
-        index,
-        uri,
-        read_once: false,
-        sha256: None,
-        size: None,
-        modified_us: None,
-        generation: None,
-        file_seq: None,
-    };
+fn unit(index: usize, location: Location) -> InputUnit {
+    let mut unit = InputUnit::new(index, location);
     (unit.generation, unit.file_seq) = distribution(unit.file_name()).unzip();
     unit
 }

@@ -54,7 +54,7 @@ impl Format for Nbib {
         for field in fields_of(utf8(record)?)? {
             fields.take(field)?;
         }
-        fields.into_citation(place).map(|citation| Record::Citation(Box::new(citation)))
+        fields.into_citation(place).map(|citation| Record::Document(Box::new(citation)))
     }
 
     fn salvage_pmid(&self, record: &[u8]) -> Option<Pmid> {

@@ -79,7 +79,7 @@ impl UnitReader {
     /// Opens a unit and finds out what it holds.
     pub(crate) fn open(unit: Arc<InputUnit>, options: ReadOptions) -> Result<Self, PubmedError> {
         let disk = Disk::open(&unit)?;
-        let (window, format) = open_content(&disk, &options).map_err(PubmedError::io(&unit.uri, "read it"))?;
+        let (window, format) = open_content(&disk, &options).map_err(PubmedError::io(unit.uri(), "read it"))?;
         let out = Collector::new(unit.clone(), options.limit);
         Ok(Self { unit, options, disk, window, format, out, end: None })
     }
@@ -95,7 +95,7 @@ impl UnitReader {
             match self
                 .format
                 .step(&mut self.window, &mut self.out)
-                .map_err(PubmedError::io(&self.unit.uri, "read it"))?
+                .map_err(PubmedError::io(self.unit.uri(), "read it"))?
             {
                 Step::More => (),
                 Step::End(end) => self.end_with(end),
@@ -136,7 +136,7 @@ impl UnitReader {
     }
 
     fn quarantined(&self, reason: &str) -> Outcome {
-        Outcome::Quarantined(format!("{}: {reason}", self.unit.uri))
+        Outcome::Quarantined(format!("{}: {reason}", self.unit.uri()))
     }
 
     fn damaged(&self, cause: &str, mismatch: Option<String>) -> Outcome {
@@ -145,7 +145,7 @@ impl UnitReader {
         let mismatch = mismatch.map(|mismatch| format!("; {mismatch}")).unwrap_or_default();
         let reason = format!("{cause} (content read to byte {read_to}, behind {records} records){mismatch}");
         if self.options.accept_partial {
-            Outcome::Partial(format!("{}: {reason}", self.unit.uri))
+            Outcome::Partial(format!("{}: {reason}", self.unit.uri()))
         } else {
             self.quarantined(&format!("{reason}; fetch it again, or take what is there with --accept-partial"))
         }
@@ -253,7 +253,7 @@ mod tests {
         let mut out = Collector::new(unit.clone(), None);
         while let Step::More = format.step(&mut window, &mut out).expect("no disk error") {}
         let records = out.take();
-        let [Record::Citation(citation)] = records.as_slice() else { panic!("{records:?}") };
+        let [Record::Document(citation)] = records.as_slice() else { panic!("{records:?}") };
         assert_eq!(citation.text.as_str(), " first");
         let changed = disk.finish(&unit).expect("no disk error").changed;
         assert!(changed.is_some_and(|how| how.contains("another file")));

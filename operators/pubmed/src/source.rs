@@ -86,14 +86,14 @@ pub fn read_unit(unit: Arc<InputUnit>, options: ReadOptions, meter: Meter) -> Fl
             yield Packet::Items(records);
         }
         let close = spawn_blocking(&meter, move || reader.close()).await?.map_err(fault)?;
-        tracing::debug!(unit = close.unit.uri, records = close.tally.records(), outcome = ?close.outcome, "unit read");
+        tracing::debug!(unit = close.unit.uri(), records = close.tally.records(), outcome = ?close.outcome, "unit read");
         yield Packet::Close(close);
     })
 }
 
 /// How a unit ends whose file has gone since it was discovered.
 fn vanished(unit: Arc<InputUnit>) -> Close {
-    let outcome = Outcome::Quarantined(format!("{}: the file is gone; run again", unit.uri));
+    let outcome = Outcome::Quarantined(format!("{}: the file is gone; run again", unit.uri()));
     Close { unit, tally: Tally::default(), bytes: 0, sha256: String::new(), outcome }
 }
 

@@ -5,7 +5,7 @@ use std::vec::IntoIter;
 
 use async_stream::try_stream;
 use futures::StreamExt;
-use pubtag_schemas::{Citation, Packet, Record, TokenWindow, TokenizedDocument, TokenizedRecord};
+use pubtag_schemas::{Citation, Packet, Record, TokenWindow, Tokenized, TokenizedDocument, TokenizedRecord};
 use pubtag_stream::{Fault, Flow, Meter, Operator, spawn_blocking};
 
 use crate::reading::Reading;
@@ -112,15 +112,15 @@ impl Work {
                 if ended {
                     records.push(open.ended(windows));
                 } else {
-                    records.push(TokenizedRecord::Windows(windows));
+                    records.push(Record::Document(Tokenized::Windows(windows)));
                     self.open = Some(open);
                 }
                 continue;
             }
             match self.records.next() {
-                Some(Record::Citation(citation)) => self.open = Some(Open::new(citation)?),
-                Some(Record::Deletion(deletion)) => records.push(TokenizedRecord::Deletion(deletion)),
-                Some(Record::Reject(reject)) => records.push(TokenizedRecord::Reject(reject)),
+                Some(Record::Document(citation)) => self.open = Some(Open::new(citation)?),
+                Some(Record::Deletion(deletion)) => records.push(Record::Deletion(deletion)),
+                Some(Record::Reject(reject)) => records.push(Record::Reject(reject)),
                 None => break,
             }
         }
@@ -150,7 +150,8 @@ impl Open {
 
     fn ended(self, windows: Vec<TokenWindow>) -> TokenizedRecord {
         let token_count = self.reading.token_count();
-        TokenizedRecord::Document(TokenizedDocument { citation: self.citation, windows, token_count })
+        let document = TokenizedDocument { citation: self.citation, windows, token_count };
+        Record::Document(Tokenized::Document(document))
     }
 }
 

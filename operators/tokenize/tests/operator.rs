@@ -8,24 +8,14 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use pubtag_schemas::{
-    Citation, CitationText, Close, Deletion, DocId, InputUnit, Outcome, Packet, Place, PmidVersion, PubDate, Record,
-    Tally, TokenizedRecord,
+    Citation, CitationText, Close, Deletion, DocId, InputUnit, Location, Outcome, Packet, Place, PmidVersion, PubDate,
+    Record, Tally, Tokenized, TokenizedRecord,
 };
 use pubtag_stream::{Flow, Meter, Operator};
 use pubtag_tokenize::{Context, Tokenize, WindowSize, WindowTokenizer};
 
 fn unit() -> Arc<InputUnit> {
-    let uri = "/in/a.xml".to_owned();
-    Arc::new(InputUnit {
-        index: 0,
-        uri,
-        read_once: false,
-        sha256: None,
-        size: None,
-        modified_us: None,
-        generation: None,
-        file_seq: None,
-    })
+    Arc::new(InputUnit::new(0, Location::File("/in/a.xml".to_owned())))
 }
 
 fn place() -> Place {
@@ -33,7 +23,7 @@ fn place() -> Place {
 }
 
 fn citation(title: &str) -> Record {
-    Record::Citation(Box::new(Citation {
+    Record::Document(Box::new(Citation {
         doc_id: DocId::new(title),
         pmid: None,
         version: PmidVersion::FIRST,
@@ -58,13 +48,13 @@ fn close() -> Packet<Record> {
 /// The output in short: a document's id and its number of tokens, `-` for a deletion, brackets for frames.
 fn short(packet: Packet<TokenizedRecord>) -> String {
     let record = |record: &TokenizedRecord| match record {
-        TokenizedRecord::Document(document) => {
+        Record::Document(Tokenized::Document(document)) => {
             let ids: usize = document.windows.iter().map(|window| window.ids.len()).sum();
             format!("{}:{}/{ids}", document.citation.doc_id.as_str(), document.token_count)
         }
-        TokenizedRecord::Windows(windows) => format!("+{}", windows.len()),
-        TokenizedRecord::Deletion(_) => "-".to_owned(),
-        TokenizedRecord::Reject(_) => "!".to_owned(),
+        Record::Document(Tokenized::Windows(windows)) => format!("+{}", windows.len()),
+        Record::Deletion(_) => "-".to_owned(),
+        Record::Reject(_) => "!".to_owned(),
     };
     match packet {
         Packet::Open(_) => "(".to_owned(),
@@ -115,8 +105,8 @@ async fn a_long_text_comes_in_pieces_that_together_are_its_windows() {
             let Packet::Items(records) = packet else { continue };
             for record in records {
                 match record {
-                    TokenizedRecord::Windows(more) => windows.extend(more.iter().cloned()),
-                    TokenizedRecord::Document(document) if document.citation.text.title() == title => {
+                    Record::Document(Tokenized::Windows(more)) => windows.extend(more.iter().cloned()),
+                    Record::Document(Tokenized::Document(document)) if document.citation.text.title() == title => {
                         windows.extend(document.windows.iter().cloned());
                     }
                     _ => continue,
@@ -124,8 +114,10 @@ async fn a_long_text_comes_in_pieces_that_together_are_its_windows() {
                 pieces += 1;
             }
             let tokens = |record: &TokenizedRecord| match record {
-                TokenizedRecord::Windows(windows) => windows.iter().map(|window| window.ids.len()).sum(),
-                TokenizedRecord::Document(document) => document.windows.iter().map(|window| window.ids.len()).sum(),
+                Record::Document(Tokenized::Windows(windows)) => windows.iter().map(|window| window.ids.len()).sum(),
+                Record::Document(Tokenized::Document(document)) => {
+                    document.windows.iter().map(|window| window.ids.len()).sum()
+                }
                 _ => 0_usize,
             };
             assert!(records.iter().map(tokens).sum::<usize>() < 100_000);

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use arrow::array::AsArray;
 use pubtag_ner::{Checkpoint, ModelConfig};
-use pubtag_parquet::{CommitLog, CommitOutcome};
+use pubtag_parquet::CommitLog;
+use pubtag_schemas::CommitOutcome;
 use pubtag_schemas::ModelFiles;
 use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::AnnotationRow;

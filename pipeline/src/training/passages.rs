@@ -195,7 +195,13 @@ mod tests {
         assert_eq!(mentions.iter().map(|(bytes, _)| &passage.text[bytes.clone()]).collect::<Vec<_>>(), ["B", "D", "F"]);
         let annotations = mentions
             .into_iter()
-            .map(|(bytes, label)| Annotation { bytes, label, score: 1.0, source: AnnotationSource::Model })
+            .map(|(bytes, label)| Annotation {
+                bytes,
+                label,
+                score: 1.0,
+                source: AnnotationSource::Model,
+                concept_ids: Vec::new(),
+            })
             .collect();
         let mut found = documents.clone();
         found.iter_mut().for_each(|document| document.mentions.clear());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use pubtag_ner::{Checkpoint, Decoder, Tag};
 use pubtag_schemas::{
-    AnnotatedDocument, Annotation, Citation, CitationText, Close, DocId, InputUnit, Outcome, Packet, Place,
+    AnnotatedDocument, Annotation, Citation, CitationText, Close, DocId, InputUnit, Location, Outcome, Packet, Place,
     PmidVersion, PubDate, Record, TaggedRecord, Tally, TokenWindow,
 };
 use pubtag_stream::{Fault, Flow, Meter, Operator};
@@ -91,19 +91,10 @@ pub(crate) fn tagged(
 
 /// Texts as a source would read them from one file.
 fn packets(texts: impl Iterator<Item = CitationText>) -> impl Iterator<Item = Packet<Record>> {
-    let unit = Arc::new(InputUnit {
-        index: 0,
-        uri: "corpus".to_owned(),
-        read_once: true,
-        sha256: None,
-        size: None,
-        modified_us: None,
-        generation: None,
-        file_seq: None,
-    });
+    let unit = Arc::new(InputUnit { read_once: true, ..InputUnit::new(0, Location::File("corpus".to_owned())) });
     let place = Place { unit: unit.clone(), ordinal: 0, byte_offset: 0 };
     let mut records = texts.map(move |text| {
-        Record::Citation(Box::new(Citation {
+        Record::Document(Box::new(Citation {
             doc_id: DocId::new(""),
             pmid: None,
             version: PmidVersion::FIRST,

@@ -36,14 +36,14 @@ fuzz_target!(init: std::panic::set_hook(Box::new(|panic| eprintln!("{panic}"))),
                 Packet::Items(records) => {
                     for record in records {
                         let place = match &record {
-                            Record::Citation(citation) => &citation.place,
+                            Record::Document(citation) => &citation.place,
                             Record::Deletion(deletion) => &deletion.place,
                             Record::Reject(reject) => &reject.place,
                         };
                         assert_eq!(u64::from(place.ordinal), seen, "records are numbered");
                         assert!(behind.is_none_or(|before| before < place.byte_offset), "and stand one behind the other");
                         behind = Some(place.byte_offset);
-                        if let Record::Citation(citation) = &record {
+                        if let Record::Document(citation) = &record {
                             let text = citation.text.as_str();
                             assert!(citation.text.sections().iter().all(|section| text.get(section.bytes.clone()).is_some()));
                         }

@@ -50,7 +50,7 @@ impl Entities {
         if !bytes.is_empty() {
             let label = labels.entity_types()[kind].clone();
             let (score, source) = (sum / words as f32, AnnotationSource::Model);
-            self.found.push(Annotation { bytes, label, score, source });
+            self.found.push(Annotation { bytes, label, score, source, concept_ids: Vec::new() });
         }
     }
 

@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 
-use pubtag_schemas::{Close, Outcome, Tally};
+use pubtag_schemas::{Close, Outcome, Tally, Tokenized};
 use pubtag_stream::{FaultKind, stage};
 
 use super::*;
@@ -94,14 +94,16 @@ async fn micro_batches_fill_the_budget_and_never_cross_a_unit() {
 async fn a_document_in_pieces_is_tagged_as_it_is_whole() {
     let document_of = || crate::testing::document_of(&[9, 3, 9, 9]);
     let (whole, _sizes) = tag(16);
-    let expected = packets(0, vec![document(&[2]), TokenizedRecord::Document(document_of()), document(&[5])]);
+    let expected =
+        packets(0, vec![document(&[2]), Record::Document(Tokenized::Document(document_of())), document(&[5])]);
     let (in_pieces, _sizes) = tag(16);
     let mut last = document_of();
     let mut windows = std::mem::take(&mut last.windows).into_iter();
     let pieces = [windows.by_ref().take(2).collect(), windows.by_ref().take(1).collect()];
     last.windows = windows.collect();
-    let [first, second] = pieces.map(TokenizedRecord::Windows);
-    let given = packets(0, vec![document(&[2]), first, second, TokenizedRecord::Document(last), document(&[5])]);
+    let [first, second] = pieces.map(|windows| Record::Document(Tokenized::Windows(windows)));
+    let given =
+        packets(0, vec![document(&[2]), first, second, Record::Document(Tokenized::Document(last)), document(&[5])]);
     let expected = run(whole, expected).await;
     assert!(expected[2].parse::<u32>().unwrap() > 2, "{expected:?}");
     assert_eq!(run(in_pieces, given).await, expected);
@@ -121,7 +123,7 @@ async fn the_same_records_in_other_packets_give_the_same_micro_batches() {
 async fn a_panicking_model_is_the_last_item_and_says_why() {
     let (tag, _sizes) = tag(8);
     let mut bad = document(&[2]);
-    if let TokenizedRecord::Document(document) = &mut bad {
+    if let Record::Document(Tokenized::Document(document)) = &mut bad {
         document.windows[0].ids[0] = 99;
     }
     let input = flow(packets(0, vec![document(&[8]), bad, document(&[8])]));

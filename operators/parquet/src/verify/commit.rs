@@ -8,6 +8,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow};
+use pubtag_schemas::{Commit, Part};
 use tokio::runtime::Handle;
 
 use super::columns::Batch;
@@ -16,7 +17,6 @@ use super::object::Object;
 use super::part::{Footer, PartRows};
 use super::survey::{Marked, read_marker};
 use super::{Depth, unit};
-use crate::commit::{Commit, Part};
 
 /// What verifying a commit takes.
 #[derive(Clone, Copy)]

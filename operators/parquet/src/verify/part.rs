@@ -9,11 +9,11 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaDataReader;
+use pubtag_schemas::{Commit, Part};
 use pubtag_stream::without_panic;
 
 use super::defect::Defect;
 use super::object::{Extract, Object};
-use crate::commit::{Commit, Part};
 
 /// Rows that are decoded at once.
 const BATCH_ROWS: usize = 1024;

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+use pubtag_schemas::Commit;
 use uuid::Uuid;
 
 use super::defect::Defect;
-use crate::commit::Commit;
 use crate::output::{CONCURRENT_REQUESTS, parse_commit};
 use crate::{Error, Liveness, layout};
 

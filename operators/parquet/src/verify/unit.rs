@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array, Int32Array, StringArray};
 use pubtag_schemas::tables::Status;
+use pubtag_schemas::{Commit, Tally};
 
 use super::columns::{Annotations, Batch, Columns, Cursor, Documents, Rejects, Row};
 use super::defect::{Defect, Defects};
 use super::document::Document;
 use crate::TextPolicy;
-use crate::commit::{Commit, Counts};
 
 /// What the rows of a commit add up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,10 +21,10 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    fn counts(&self) -> Counts {
+    fn counts(&self) -> Tally {
         let deletions = self.statuses.get(Status::Deleted.as_str()).copied().unwrap_or(0);
         let documents: u64 = self.statuses.values().sum();
-        Counts { citations: documents - deletions, deletions, rejects: self.rejects }
+        Tally { citations: documents - deletions, deletions, rejects: self.rejects }
     }
 
     /// Holds the sums against what the marker says was met and written.

@@ -12,11 +12,12 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use futures::StreamExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pubtag_parquet::{CommitLog, Ending, Error, Output, RunSpec, Standing, UnitReport, Write, WriteConfig};
+use pubtag_parquet::{CommitLog, Error, Output, RunSpec, Standing, Write, WriteConfig};
 use pubtag_schemas::table::Table;
 use pubtag_schemas::{
-    AbstractSegment, Annotation, AnnotationSource, Citation, CitationText, CivilDate, Close, Deletion, InputUnit,
-    Outcome, Packet, Place, PmidVersion, PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally,
+    AbstractSegment, Annotation, AnnotationSource, Citation, CitationText, CivilDate, Close, Commit, Deletion, Ending,
+    InputUnit, Location, Outcome, Packet, Place, PmidVersion, PubDate, Reject, RejectReason, TaggedDocument,
+    TaggedRecord, Tally, UnitReport,
 };
 use pubtag_stream::{Fault, Flow, Meter, Operator};
 use uuid::Uuid;
@@ -27,7 +28,7 @@ pub(crate) type Tagged = Packet<TaggedRecord>;
 pub(crate) fn unit(index: usize, uri: &str, content: &str) -> Arc<InputUnit> {
     Arc::new(InputUnit {
         index,
-        uri: uri.into(),
+        location: Location::File(uri.into()),
         read_once: false,
         sha256: Some(sha256(content.as_bytes())),
         size: Some(content.len() as u64),
@@ -69,7 +70,13 @@ pub(crate) fn document(unit: &Arc<InputUnit>, ordinal: u32, title: &str, mention
         // Those with a capital are the model's.
         let by_model = mention.starts_with(char::is_uppercase);
         let source = if by_model { AnnotationSource::Model } else { AnnotationSource::Abbreviation };
-        Annotation { bytes: start..start + mention.len(), label: "Disease".into(), score: 0.75, source }
+        Annotation {
+            bytes: start..start + mention.len(),
+            label: "Disease".into(),
+            score: 0.75,
+            source,
+            concept_ids: Vec::new(),
+        }
     });
     let pmid = (1000 + ordinal).try_into().expect("not zero");
     let annotations = annotations.collect();
@@ -170,7 +177,7 @@ pub(crate) fn plan_one(commit_log: &mut CommitLog, unit: &Arc<InputUnit>, spec: 
 }
 
 /// The committed commit.
-pub(crate) fn committed(ending: Ending) -> Arc<pubtag_parquet::Commit> {
+pub(crate) fn committed(ending: Ending) -> Arc<Commit> {
     match ending {
         Ending::Committed(commit) => commit,
         other => panic!("not committed: {other:?}"),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_stream::stream;
 use futures::StreamExt;
 use object_store::ObjectStore;
-use pubtag_parquet::{CommitLog, Conflict, Ending, Liveness, Output, Standing, Write, WriteConfig};
-use pubtag_schemas::InputUnit;
+use pubtag_parquet::{CommitLog, Conflict, Liveness, Output, Standing, Write, WriteConfig};
+use pubtag_schemas::{Ending, InputUnit};
 use pubtag_stream::{CancellationToken, FaultKind, Flow, Meter, stage};
 use uuid::Uuid;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use pubtag_crash_points::Point;
-use pubtag_parquet::Commit;
+use pubtag_schemas::Commit;
 
 use crate::inputs::{Content, File, Files, Settings};
 use crate::job::{Exit, Job};

@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pubtag_parquet::{Commit, Part};
+use pubtag_schemas::{Commit, Part};
 use pubtag_schemas::{TaggedDocument, TaggedRecord};
 
 use crate::common;

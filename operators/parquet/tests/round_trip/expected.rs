@@ -51,7 +51,7 @@ impl Expected {
 }
 
 fn file_name(unit: &InputUnit) -> String {
-    unit.uri.rsplit_once('/').map_or(&*unit.uri, |(_, name)| name).to_owned()
+    unit.uri().rsplit_once('/').map_or(unit.uri(), |(_, name)| name).to_owned()
 }
 
 fn int(number: impl TryInto<i32>) -> i32 {

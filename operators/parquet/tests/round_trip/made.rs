@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use pubtag_schemas::{
     AbstractSegment, Annotation, AnnotationSource, Citation, CitationText, CivilDate, Deletion, DocId, InputUnit,
-    Place, Pmid, PmidVersion, PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally,
+    Location, Place, Pmid, PmidVersion, PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally,
 };
 
 /// Letters, spaces, marks and signs of one to four bytes, and some that readers trip over.
@@ -69,7 +69,11 @@ impl Made {
         let (row_group_bytes, part_bytes) = (bound(draw.below(1 << 12)), bound(draw.below(1 << 14)));
         let unit = Arc::new(InputUnit {
             index: 0,
-            uri: ["/in/pubmed26n0007.xml.gz", "/in/a b.jsonl", "-"][draw.below(3) as usize].into(),
+            location: match draw.below(3) {
+                0 => Location::File("/in/pubmed26n0007.xml.gz".to_owned()),
+                1 => Location::File("/in/a b.jsonl".to_owned()),
+                _ => Location::Stdin,
+            },
             read_once: false,
             sha256: Some("ab".repeat(32)),
             size: None,
@@ -147,6 +151,7 @@ fn annotations(text: &str, draw: &mut Draw<'_>) -> Vec<Annotation> {
         label: LABELS[draw.below(4) as usize].to_owned(),
         score: f32::from(draw.byte()) / 255.0,
         source: [AnnotationSource::Model, AnnotationSource::Abbreviation][draw.below(2) as usize],
+        concept_ids: Vec::new(),
     };
     spans.into_iter().map(annotation).collect()
 }

@@ -16,11 +16,10 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pubtag_parquet::{
-    Commit, Depth, Ending, Error, Event, Hold, Liveness, Output, RunSpec, TextPolicy, VerifyConfig, Write, WriteConfig,
-    verify,
+    Depth, Error, Event, Hold, Liveness, Output, RunSpec, TextPolicy, VerifyConfig, Write, WriteConfig, verify,
 };
 use pubtag_schemas::table::Table;
-use pubtag_schemas::{Close, Outcome, Packet, TaggedRecord};
+use pubtag_schemas::{Close, Commit, Ending, Outcome, Packet, TaggedRecord};
 use pubtag_stream::{Flow, Meter, Operator};
 use tokio::runtime::Runtime;
 use uuid::Uuid;

@@ -40,7 +40,7 @@ fn parse_fields(kind: RecordKind, bytes: &[u8], place: Place) -> Result<Record, 
         _ => fields.read_record(&mut elements)?,
     }
     elements.finish()?;
-    fields.into_citation(place).map(|citation| Record::Citation(Box::new(citation)))
+    fields.into_citation(place).map(|citation| Record::Document(Box::new(citation)))
 }
 
 /// XML allows no control characters but tab and line ends, and no way to write others.

@@ -27,7 +27,7 @@ impl Reading {
     pub(crate) fn citations(&self) -> Vec<&Citation> {
         self.records
             .iter()
-            .filter_map(|record| if let Record::Citation(it) = record { Some(&**it) } else { None })
+            .filter_map(|record| if let Record::Document(it) = record { Some(&**it) } else { None })
             .collect()
     }
 
@@ -78,7 +78,7 @@ impl Reading {
 
 fn place(record: &Record) -> (u32, u64) {
     let place = match record {
-        Record::Citation(citation) => &citation.place,
+        Record::Document(citation) => &citation.place,
         Record::Deletion(deletion) => &deletion.place,
         Record::Reject(reject) => &reject.place,
     };

@@ -28,7 +28,7 @@ fn readings(files: &[PathBuf]) -> Vec<(String, Reading)> {
     let arguments: Vec<_> = files.iter().map(|file| file.to_str().unwrap().to_owned()).collect();
     let units = discover(&arguments, &ReadOptions::default()).unwrap().units;
     assert_eq!(units.len(), files.len());
-    units.into_iter().map(|unit| (unit.uri.clone(), read_all(unit, ReadOptions::default()))).collect()
+    units.into_iter().map(|unit| (unit.uri().to_owned(), read_all(unit, ReadOptions::default()))).collect()
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn oracle(python: &Path, files: &[PathBuf]) -> BTreeMap<String, Vec<Value>> {
 /// A record as the oracle prints it.
 fn row(uri: &str, record: &Record) -> Value {
     match record {
-        Record::Citation(citation) => citation_row(uri, citation),
+        Record::Document(citation) => citation_row(uri, citation),
         Record::Deletion(deletion) => json!({
             "file": uri, "kind": "deletion", "pmid": deletion.pmid.get(), "version": deletion.version.get(),
         }),

@@ -32,7 +32,7 @@ fn nbib_gives_what_the_xml_of_the_same_citation_gives() {
         let from_xml = read(set(xml));
         assert_eq!(reading.texts(), [from_xml.texts()[0], "A book "]);
         let place = &reading.records[1];
-        let pubtag_schemas::Record::Citation(second) = place else { panic!("a citation") };
+        let pubtag_schemas::Record::Document(second) = place else { panic!("a citation") };
         assert_eq!(second.place.byte_offset as usize, NBIB.find("PMID- 990000002").unwrap());
     }
 }

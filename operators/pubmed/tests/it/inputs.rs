@@ -1,6 +1,7 @@
 //! Arguments become units.
 
 use pubtag_pubmed::{PubmedError, ReadOptions, discover, hashed};
+use pubtag_schemas::Location;
 use pubtag_stream::CancellationToken;
 
 use crate::common::{Files, gz, plain, set};
@@ -61,8 +62,8 @@ fn a_unit_knows_its_file() {
     let files = some_files();
     let unit = &discover(&[files.path("in/pubmed26n0002.xml.gz")], &ReadOptions::default()).unwrap().units[0];
     assert_eq!((unit.index, unit.generation, unit.file_seq), (0, Some(2026), Some(2)));
-    assert_eq!(unit.uri, files.path("in/pubmed26n0002.xml.gz"));
-    assert_eq!(unit.size, Some(std::fs::metadata(&unit.uri).unwrap().len()));
+    assert_eq!(unit.uri(), files.path("in/pubmed26n0002.xml.gz"));
+    assert_eq!(unit.size, Some(std::fs::metadata(unit.uri()).unwrap().len()));
     assert!(unit.modified_us.is_some_and(|us| us > 1_600_000_000_000_000));
     assert_eq!(unit.sha256, None);
 }
@@ -115,7 +116,7 @@ fn a_distribution_file_in_a_folder_is_a_unit_even_if_it_is_empty() {
 fn standard_input_is_a_unit_of_which_nothing_is_known() {
     let inputs = discover(&["-".to_owned(), "-".to_owned()], &ReadOptions::default()).unwrap();
     assert_eq!(inputs.units.len(), 1);
-    assert_eq!((&*inputs.units[0].uri, inputs.units[0].size), ("-", None));
+    assert_eq!((&inputs.units[0].location, inputs.units[0].size), (&Location::Stdin, None));
     assert!(inputs.units[0].read_once);
 }
 
@@ -133,7 +134,7 @@ fn a_pipe_is_a_unit_only_where_it_is_named_and_is_not_opened_before_it_is_read()
     assert_eq!(hashed(unit, &CancellationToken::new()).unwrap(), **unit);
     for argument in ["in", "in/*"] {
         let found = discover(&[files.path(argument)], &ReadOptions::default()).unwrap();
-        assert!(found.units.iter().all(|unit| unit.uri != pipe && !unit.read_once), "{argument}");
+        assert!(found.units.iter().all(|unit| unit.uri() != pipe && !unit.read_once), "{argument}");
         let skipped = found.skipped.iter().find(|skipped| skipped.path == pipe);
         assert!(skipped.is_some_and(|skipped| skipped.reason.contains("name it directly")), "{argument}");
     }
@@ -168,7 +169,7 @@ fn a_folder_that_pubtag_wrote_is_skipped_in_one_line_unless_it_is_named() {
         let inputs = discover(&[files.path(argument)], &ReadOptions::default()).unwrap();
         let of_output = |path: &str| path.contains("/in/out");
         let skipped: Vec<_> = inputs.skipped.into_iter().filter(|skipped| of_output(&skipped.path)).collect();
-        (inputs.units.iter().filter(|unit| of_output(&unit.uri)).count(), skipped)
+        (inputs.units.iter().filter(|unit| of_output(unit.uri())).count(), skipped)
     };
     for argument in ["in", "in/*", "in/**/*.jsonl"] {
         let (units, skipped) = found(argument);
@@ -187,7 +188,7 @@ fn nothing_in_the_output_of_the_run_is_an_input() {
     files.write("in/out/documents/a.jsonl", b"{\"id\": 1, \"text\": \"t\"}\n");
     let to = |output: &str| ReadOptions { output: Some(files.path(output).into()), ..Default::default() };
     let inputs = discover(&[files.path("in")], &to("in/out")).unwrap();
-    assert!(inputs.units.iter().all(|unit| !unit.uri.contains("/out/")));
+    assert!(inputs.units.iter().all(|unit| !unit.uri().contains("/out/")));
     assert!(inputs.skipped.iter().any(|skipped| skipped.reason == "it is the output of this run"));
     for argument in ["in/out", "in/out/documents", "in/out/documents/a.jsonl", "in/out/documents/*"] {
         let refused = discover(&[files.path(argument)], &to("in/out"));

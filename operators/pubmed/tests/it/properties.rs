@@ -210,7 +210,7 @@ proptest! {
         });
         for record in &reading.records {
             let offset = match record {
-                Record::Citation(citation) => citation.place.byte_offset,
+                Record::Document(citation) => citation.place.byte_offset,
                 Record::Reject(reject) => reject.place.byte_offset,
                 Record::Deletion(_) => unreachable!("tables delete nothing"),
             };

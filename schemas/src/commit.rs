@@ -1,20 +1,21 @@
-//! The marker that makes an input's parts count.
+//! What an output says of one input: its parts, and what they were made from.
 
 use std::collections::{BTreeMap, HashSet};
 
-use pubtag_schemas::{InputUnit, Outcome, Tally};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::{InputUnit, Outcome, Tally};
+
 /// Version of the marker's layout; fields are added within a version, never renamed or retyped.
-pub(crate) const COMMIT_VERSION: u32 = 1;
+pub const COMMIT_VERSION: u32 = 1;
 
 /// What one input became: the content of its marker, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
     /// Version of this layout.
     pub version: u32,
-    /// [`RunSpec::fingerprint`](crate::RunSpec::fingerprint) of the input.
+    /// Fingerprint of the input, the model and the settings.
     pub fingerprint: String,
     /// The input.
     pub input: Input,
@@ -33,7 +34,7 @@ pub struct Commit {
     /// The part files, at least one for each table.
     pub parts: Vec<Part>,
     /// What was met in the input.
-    pub tally: Counts,
+    pub tally: Tally,
     /// Rows of `documents` by status.
     pub statuses: BTreeMap<String, u64>,
     /// How the input was read.
@@ -51,7 +52,7 @@ pub struct Input {
     pub uri: String,
     /// SHA-256 of its bytes as they lie on disk, lower-case hex.
     pub sha256: String,
-    /// [`RunSpec::key`](crate::RunSpec::key), where it is not the SHA-256.
+    /// What identifies the input, where that is not the SHA-256 alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// Length in bytes as it lies on disk, where known beforehand.
@@ -75,23 +76,6 @@ pub struct Part {
     pub sha256: String,
 }
 
-/// A [`Tally`] in a [`Commit`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Citations read.
-    pub citations: u64,
-    /// Deletions read.
-    pub deletions: u64,
-    /// Records that could not be read.
-    pub rejects: u64,
-}
-
-impl From<Tally> for Counts {
-    fn from(Tally { citations, deletions, rejects }: Tally) -> Self {
-        Self { citations, deletions, rejects }
-    }
-}
-
 /// How the input of a [`Commit`] was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -108,8 +92,11 @@ pub enum CommitOutcome {
 }
 
 impl CommitOutcome {
-    /// How a unit is committed, or why it must not be.
-    pub(crate) fn of(outcome: Outcome) -> Result<Self, String> {
+    /// How a unit is committed.
+    ///
+    /// # Errors
+    /// The reason why it must not be.
+    pub fn of(outcome: Outcome) -> Result<Self, String> {
         match outcome {
             Outcome::Complete => Ok(Self::Complete),
             Outcome::Partial(reason) => Ok(Self::Partial { reason }),
@@ -120,9 +107,10 @@ impl CommitOutcome {
 }
 
 impl Input {
-    pub(crate) fn new(unit: &InputUnit, sha256: String, key: String) -> Self {
+    /// The input that a unit was, by the SHA-256 of its bytes and its key.
+    pub fn new(unit: &InputUnit, sha256: String, key: String) -> Self {
         let key = (key != sha256).then_some(key);
-        Self { uri: unit.uri.clone(), sha256, key, size: unit.size, modified_us: unit.modified_us }
+        Self { uri: unit.uri().to_owned(), sha256, key, size: unit.size, modified_us: unit.modified_us }
     }
 
     /// What tells it from every other input of the output.
@@ -146,7 +134,7 @@ impl Commit {
 /// Splits commits into those that stand and those that another one has superseded.
 ///
 /// Attempts are told apart, not markers: an input that goes back to an earlier content has the same marker again.
-pub(crate) fn split_superseded(commits: Vec<Commit>) -> (Vec<Commit>, Vec<Commit>) {
+pub fn split_superseded(commits: Vec<Commit>) -> (Vec<Commit>, Vec<Commit>) {
     let superseded: HashSet<String> = commits.iter().flat_map(|commit| commit.supersedes.iter().cloned()).collect();
     commits.into_iter().partition(|commit| !superseded.contains(&commit.attempt_id))
 }
