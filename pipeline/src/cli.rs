@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use pubtag_corpus::Format;
+use pubtag_corpus::{CorpusSpec, Format, Labels};
 use pubtag_ner::Checkpoint;
 use pubtag_pubmed::InputFormat;
 use pubtag_tokenize::Context;
@@ -15,9 +15,7 @@ use crate::device::DeviceChoice;
 use crate::download::Release;
 use crate::telemetry::LogFormat;
 use crate::training::context::ContextWords;
-use crate::training::corpus_arg::CorpusArg;
 use crate::training::examples::LabelTokens;
-use crate::training::gold::Labels;
 
 /// Tags PubMed: reads citations, finds entities with a transformer model, writes Parquet that a data lake can trust.
 #[derive(Debug, Parser)]
@@ -411,12 +409,12 @@ pub struct TrainArgs {
     /// Mentions of other types than a corpus's own are dropped. Types that only other corpora annotate count as unknown
     /// there: a token outside of all mentions may be one of them.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE[:OPTION…]")]
-    pub train: Vec<CorpusArg>,
+    pub train: Vec<CorpusSpec>,
 
     /// Corpora to choose the best epoch by: the one with the highest mean of their F1. Options as for --train, without
     /// weight. Without a corpus, the last epoch is kept.
     #[arg(long, num_args = 1.., value_name = "FILE[:OPTION…]")]
-    pub dev: Vec<CorpusArg>,
+    pub dev: Vec<CorpusSpec>,
 
     /// A Hugging Face directory: an encoder, which gets a new head, or a token classifier with the same labels, whose
     /// head is kept.
@@ -434,8 +432,8 @@ pub struct TrainArgs {
     #[serde(skip)]
     pub from: Option<Format>,
 
-    /// What the categories of the NCBI Disease corpus become.
-    #[arg(long, value_enum, default_value_t)]
+    /// Entity types of the NCBI Disease corpus: `auto` makes its four categories one, Disease; `category` keeps them.
+    #[arg(long, default_value_t, value_name = "auto|category")]
     pub labels: Labels,
 
     /// Words of consecutive sentences that the model reads at a time while it learns: a number, or a range from which each
@@ -560,14 +558,14 @@ pub struct EvaluateArgs {
     /// `types=Disease,Gene` are the types to score [default: those of its mentions], `map=Modifier=Disease` renames
     /// categories. Types that the model does not know are not scored.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE[:OPTION…]")]
-    pub gold: Vec<CorpusArg>,
+    pub gold: Vec<CorpusSpec>,
 
     /// Their format [default: detected from content].
     #[arg(long, value_name = FORMATS)]
     pub from: Option<Format>,
 
-    /// What the categories of the NCBI Disease corpus become.
-    #[arg(long, value_enum, default_value_t)]
+    /// Entity types of the NCBI Disease corpus: `auto` makes its four categories one, Disease; `category` keeps them.
+    #[arg(long, default_value_t, value_name = "auto|category")]
     pub labels: Labels,
 
     /// Words of consecutive sentences that the model reads at a time, or `document` for all at once, as in `pubtag run`

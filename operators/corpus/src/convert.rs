@@ -119,9 +119,10 @@ fn refuse_in_place(input: &Path, output: &Path) -> Result<(), CorpusError> {
     Ok(())
 }
 
-/// The input's name without its extension, and without what NeMo puts before it.
+/// The input's name without its extension (and `.gz`), and without NeMo's prefix.
 fn stem(input: &Path) -> String {
-    let stem = input.file_stem().unwrap_or_default().to_string_lossy();
+    let name = if input.extension().is_some_and(|gz| gz == "gz") { input.with_extension("") } else { input.to_owned() };
+    let stem = name.file_stem().unwrap_or_default().to_string_lossy();
     let stem = stem.strip_prefix("text_").or_else(|| stem.strip_prefix("labels_")).unwrap_or(&stem);
     if stem.is_empty() { WriteOptions::default().stem } else { stem.to_owned() }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 #[derive(Debug, thiserror::Error)]
 pub enum CorpusError {
     /// The file cannot be opened or read.
-    #[error("{file}: cannot be read: {source}")]
+    #[error("{file}: cannot be read")]
     Read {
         /// The file.
         file: Arc<str>,
@@ -16,7 +16,7 @@ pub enum CorpusError {
         source: io::Error,
     },
     /// The file cannot be written.
-    #[error("{file}: cannot be written: {source}")]
+    #[error("{file}: cannot be written")]
     Write {
         /// The file.
         file: Arc<str>,
@@ -71,6 +71,20 @@ pub enum CorpusError {
     Empty {
         /// The file.
         file: Arc<str>,
+    },
+    /// The corpus has no mention.
+    #[error("{file}: no mentions; nothing to learn from or evaluate on")]
+    NoMention {
+        /// The file.
+        file: Arc<str>,
+    },
+    /// The corpus has no mention of the types wanted.
+    #[error("{file}: no mention of {types}; rename its categories with map=")]
+    NoMentionOf {
+        /// The file.
+        file: Arc<str>,
+        /// The types, separated by commas.
+        types: String,
     },
     /// The file holds records, and none of them could be read.
     #[error(

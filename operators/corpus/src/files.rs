@@ -6,10 +6,15 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use flate2::bufread::MultiGzDecoder;
+
 use crate::diagnostic::{Diagnostic, DiagnosticKind, Spot};
 use crate::reader::{Documents, Item, Parse};
 use crate::tagged::TagOptions;
 use crate::{CorpusError, Format, bioc_json, bioc_xml, brat, detect, inline, iob, jsonl, nemo, pubtator};
+
+/// The first bytes of every gzip member (RFC 1952, section 2.3.1).
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// A corpus that has been opened.
 #[derive(Debug)]
@@ -23,7 +28,7 @@ pub struct Corpus {
 /// Opens a corpus.
 ///
 /// A NeMo corpus is named by its text or its labels, or by a directory with one such pair; a brat corpus by a directory,
-/// a `.txt` or an `.ann`. The format is guessed if it is not given.
+/// a `.txt` or an `.ann`. The format is detected if it is not given. Files may be gzipped.
 ///
 /// # Errors
 /// A path that cannot be read, has no known format, or lacks its partner file.
@@ -173,9 +178,12 @@ fn guess(path: &Path) -> Result<Format, CorpusError> {
     Format::detect(&head).ok_or_else(|| CorpusError::UnknownFormat { file: name_of(path), known: detect::names() })
 }
 
-fn open_file(path: &Path) -> Result<BufReader<File>, CorpusError> {
-    let file = File::open(path).map_err(|source| CorpusError::Read { file: name_of(path), source })?;
-    Ok(BufReader::with_capacity(1 << 16, file))
+/// Opens a file; gzip is detected from the content and decompressed.
+pub(crate) fn open_file(path: &Path) -> Result<Box<dyn BufRead + Send>, CorpusError> {
+    let error = |source| CorpusError::Read { file: name_of(path), source };
+    let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(error)?);
+    let gzipped = file.fill_buf().map_err(error)?.starts_with(&GZIP_MAGIC);
+    Ok(if gzipped { Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(file))) } else { Box::new(file) })
 }
 
 pub(crate) fn name_of(path: &Path) -> Arc<str> {

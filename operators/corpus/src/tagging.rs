@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use pubtag_schemas::{AnnotatedDocument, Mention};
+use pubtag_schemas::{AnnotatedDocument, Mention, Token};
 
 use crate::diagnostic::{DiagnosticKind, Notes};
 
@@ -151,9 +151,22 @@ pub(crate) fn decode(tags: &[Tag], scheme: Scheme) -> Result<Vec<(Range<usize>, 
     if scheme == Scheme::Bioes && open.is_some() { Err(tags.len() - 1) } else { Ok(mentions) }
 }
 
-/// The IOB2 tag of every token of a tokenised document, and what of its mentions no tag can hold.
+/// The IOB2 tags of consecutive tokens, given the index of the mention that each belongs to.
+fn spell(owners: &[Option<usize>], mentions: &[&Mention]) -> Vec<Tag> {
+    let mut before = None;
+    let tag = |&owner: &Option<usize>| {
+        let continues = owner == before;
+        before = owner;
+        owner.map_or_else(Tag::out, |mention| Tag {
+            position: if continues { Position::Inside } else { Position::Begin },
+            category: mentions[mention].category.clone(),
+        })
+    };
+    owners.iter().map(tag).collect()
+}
+
+/// The IOB2 tag of each token of a tokenised document. Mentions that tags cannot express are reported.
 pub(crate) fn encode(document: &AnnotatedDocument, notes: &mut Notes<'_>) -> Vec<Tag> {
-    let mut tags = vec![Tag::out(); document.tokens.len()];
     let broken = document.mentions.iter().filter(|mention| !mention.gaps.is_empty()).count();
     notes.add(DiagnosticKind::Discontinuous, broken, format!("{broken} discontinuous mentions left out"));
     let (named, unnamed): (Vec<&Mention>, Vec<&Mention>) = document
@@ -164,10 +177,12 @@ pub(crate) fn encode(document: &AnnotatedDocument, notes: &mut Notes<'_>) -> Vec
     notes.add(
         DiagnosticKind::Unwritable,
         unnamed.len(),
-        format!("{} mentions whose category no tag can hold left out", unnamed.len()),
+        format!("{} mentions left out: their category is empty or contains white space", unnamed.len()),
     );
+    let mentions = crate::overlap::flat(named, notes);
+    let mut owners = vec![None; document.tokens.len()];
     let (mut tokenless, mut widened, mut crowded) = (0, 0, 0);
-    for mention in crate::overlap::flat(named, notes) {
+    for (number, mention) in mentions.iter().enumerate() {
         let range = tokens_of(document, &mention.bytes);
         if range.is_empty() {
             tokenless += 1;
@@ -175,19 +190,37 @@ pub(crate) fn encode(document: &AnnotatedDocument, notes: &mut Notes<'_>) -> Vec
         }
         let covered = document.tokens[range.start].bytes.start..document.tokens[range.end - 1].bytes.end;
         widened += usize::from(covered.start < mention.bytes.start || mention.bytes.end < covered.end);
-        if tags[range.clone()].iter().any(|tag| tag.position != Position::Out) {
+        if owners[range.clone()].iter().any(Option::is_some) {
             crowded += 1;
             continue;
         }
-        for (i, tag) in tags[range].iter_mut().enumerate() {
-            let position = if i == 0 { Position::Begin } else { Position::Inside };
-            *tag = Tag { position, category: mention.category.clone() };
-        }
+        owners[range].fill(Some(number));
     }
     notes.add(DiagnosticKind::Unwritable, tokenless, format!("{tokenless} mentions without a token left out"));
     notes.add(DiagnosticKind::MentionWidened, widened, format!("{widened} mentions widened to whole tokens"));
     notes.add(DiagnosticKind::Overlap, crowded, format!("{crowded} mentions that share a token with another left out"));
-    tags
+    spell(&owners, &mentions)
+}
+
+/// The IOB2 tags of each sentence of all documents.
+pub fn iob2(documents: &[AnnotatedDocument]) -> Vec<Vec<String>> {
+    documents.iter().flat_map(sentence_tags).collect()
+}
+
+/// The IOB2 tags of each sentence of a document. A token belongs to the first mention that it overlaps.
+pub fn sentence_tags(document: &AnnotatedDocument) -> Vec<Vec<String>> {
+    let mut mentions: Vec<&Mention> = document.mentions.iter().collect();
+    mentions.sort_by_key(|mention| (mention.bytes.start, mention.bytes.end));
+    let owner = |token: &Token| {
+        let overlaps =
+            |mention: &&Mention| mention.bytes.start < token.bytes.end && token.bytes.start < mention.bytes.end;
+        mentions.iter().position(overlaps)
+    };
+    let tags = |sentence: &Range<usize>| {
+        let owners: Vec<Option<usize>> = document.tokens[tokens_of(document, sentence)].iter().map(owner).collect();
+        spell(&owners, &mentions).iter().map(Tag::to_string).collect()
+    };
+    document.sentences.iter().map(tags).collect()
 }
 
 /// The tokens that a range of bytes touches.

@@ -5,9 +5,9 @@ use std::io;
 use pubtag_corpus::{ConversionReport, ConvertOptions, CorpusError, convert};
 
 use crate::cli::ConvertArgs;
-use crate::commands::corpus::log_diagnostics;
 use crate::exit::{Exit, Failure};
 use crate::terminal;
+use crate::training::corpora::log_diagnostics;
 
 /// Converts a corpus and prints the files written; what the target cannot express goes to the log.
 ///

@@ -14,6 +14,7 @@ use crate::cli::{CorpusCommand, DownloadArgs, ListArgs, StatsArgs};
 use crate::download::fetch;
 use crate::exit::{Exit, Failure};
 use crate::terminal;
+use crate::training::corpora::log_diagnostics;
 
 /// Diagnostics that a page shows with their places; `--json` has them all.
 const SHOWN: usize = 20;
@@ -87,16 +88,6 @@ fn for_each(path: &Path, format: Option<pubtag_corpus::Format>, mut f: impl FnMu
         f(&item.map_err(failure)?);
     }
     Ok(())
-}
-
-/// Logs what readers and writers diagnosticed, by class, and in detail where details are asked for.
-pub(crate) fn log_diagnostics(diagnostics: &Diagnostics) {
-    for (kind, count) in &diagnostics.counts {
-        tracing::warn!("{kind}: {} (with --verbose each has its place)", count.things);
-    }
-    for diagnostic in &diagnostics.kept {
-        tracing::debug!("{diagnostic}");
-    }
 }
 
 /// The statistics for a person.

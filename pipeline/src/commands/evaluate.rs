@@ -5,12 +5,14 @@ use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use pubtag_corpus::WholeFile;
 use pubtag_corpus::score::bootstrap::{Bootstrap, Interval};
 use pubtag_corpus::score::errors::{ErrorList, Side, SpanError};
 use pubtag_corpus::score::spans::{self, Match};
 use pubtag_corpus::score::tags::{self, Mode, TokenTable};
 use pubtag_corpus::score::{Score, ScoreError, Scores, errors};
+use pubtag_corpus::{
+    CorpusSpec, Gold, Labels, PackedContext, WholeFile, categories, iob2, is_ncbi, pack, sentence_tags,
+};
 use pubtag_ner::Checkpoint;
 use pubtag_schemas::{AnnotatedDocument, Annotation, CitationText, Layout, Mention};
 use pubtag_tokenize::Context;
@@ -22,9 +24,7 @@ use crate::device::{self, DeviceConfig, of_model, use_threads};
 use crate::exit::{Exit, Failure};
 use crate::terminal;
 use crate::training::card::Seen;
-use crate::training::corpus_arg::CorpusArg;
-use crate::training::gold::{Gold, Labels, categories, is_ncbi};
-use crate::training::passages::{self, Passage};
+use crate::training::corpora::{keep_types, read_gold, refuse_weight};
 use crate::training::predict::{returned, tagged, tokenizer};
 
 /// All figures of one model on one corpus.
@@ -39,6 +39,8 @@ struct Evaluation {
     sentences: usize,
     tokens: usize,
     mentions: usize,
+    /// Types of the corpus that the model does not know. Their mentions are not counted anywhere.
+    not_scored: Vec<String>,
     decode: String,
     aggregation: String,
     precision: String,
@@ -79,13 +81,14 @@ pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
     let checkpoint = Checkpoint::open(named_or_bundled(args.model.clone())?).map_err(of_model)?;
     let corpora = args.gold.iter().map(|corpus| read(corpus, args, &checkpoint)).collect::<Result<Vec<_>, _>>()?;
     let mut predictions = args.predictions.as_deref().map(|path| begin_predictions(path, args)).transpose()?;
-    let measure = |gold: &Gold| {
+    let measure = |target: &Target| {
+        let gold = &target.gold;
         let found = predict(args, gold, &checkpoint)?;
         if let Some((path, mut file)) = args.predictions.as_deref().zip(predictions.take()) {
             let written = file.write_all(columns(&gold.documents, &found).as_bytes()).and_then(|()| file.finish());
             written.map_err(|error| write_failure(path, error))?;
         }
-        evaluate(args, gold, &checkpoint, &found).map_err(|error| Failure::new(Exit::Internal, error))
+        evaluate(args, target, &checkpoint, &found).map_err(|error| Failure::new(Exit::Internal, error))
     };
     let evaluations = corpora.iter().map(measure).collect::<Result<Vec<_>, _>>()?;
     let text = match (&evaluations[..], args.json) {
@@ -102,10 +105,18 @@ fn json(value: &impl Serialize) -> Result<String, Failure> {
     Ok(text + "\n")
 }
 
-/// A corpus, with the mentions of types that the model knows.
-fn read(corpus: &CorpusArg, args: &EvaluateArgs, checkpoint: &Checkpoint) -> Result<Gold, Failure> {
-    corpus.refuse_weight("--gold")?;
-    let mut gold = Gold::read(corpus, args.from, args.labels)?;
+/// A corpus to score a model on.
+struct Target {
+    /// The corpus, with only the mentions of types that the model knows.
+    gold: Gold,
+    /// The other types of the corpus.
+    not_scored: Vec<String>,
+}
+
+/// Reads a corpus and keeps the types that the model knows.
+fn read(corpus: &CorpusSpec, args: &EvaluateArgs, checkpoint: &Checkpoint) -> Result<Target, Failure> {
+    refuse_weight(corpus, "--gold")?;
+    let mut gold = read_gold(corpus, args.from, args.labels)?;
     if !args.allow_training_data && Seen::by(checkpoint.origin()).contains(&gold) {
         return Err(Failure::configuration(format!(
             "{} was trained on {}: its score there says nothing; measure on another file, or insist with \
@@ -115,8 +126,8 @@ fn read(corpus: &CorpusArg, args: &EvaluateArgs, checkpoint: &Checkpoint) -> Res
         )));
     }
     let known = checkpoint.labels().entity_types().iter().map(|name| args.labels.name_of(name).to_owned());
-    gold.keep(&known.collect::<Vec<_>>(), "the model does not know them")?;
-    Ok(gold)
+    let not_scored = keep_types(&mut gold, &known.collect::<Vec<_>>(), "the model does not know them")?;
+    Ok(Target { gold, not_scored })
 }
 
 /// A file for the predictions, in place of nothing that it was not told to replace, and never of what is read.
@@ -166,10 +177,10 @@ fn predict(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Result<
             gold.documents.iter().zip(found).map(|(document, found)| with_found(document, found)).collect()
         }
         Reading::Tokens(words) => {
-            let passages = passages::by_sentences(&gold.documents, || words.get());
-            let whole = |passage: &Passage| CitationText::of_parts(&passage.text, []);
-            let texts: Vec<CitationText> = passages.iter().map(whole).collect();
-            returned(&passages, tagged(texts.into_iter(), tokenizer, tag, device.threads)?, &gold.documents)
+            let contexts = pack(&gold.documents, || words.get());
+            let whole = |context: &PackedContext| CitationText::of_parts(&context.text, []);
+            let texts: Vec<CitationText> = contexts.iter().map(whole).collect();
+            returned(&contexts, tagged(texts.into_iter(), tokenizer, tag, device.threads)?, &gold.documents)
         }
     };
     for document in &mut found {
@@ -230,16 +241,16 @@ fn tags_abbreviations(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint)
 
 fn evaluate(
     args: &EvaluateArgs,
-    gold: &Gold,
+    Target { gold, not_scored }: &Target,
     checkpoint: &Checkpoint,
     found: &[AnnotatedDocument],
 ) -> Result<Evaluation, ScoreError> {
-    let (expected_tags, found_tags) = (passages::all_tags(&gold.documents), passages::all_tags(found));
+    let (expected_tags, found_tags) = (iob2(&gold.documents), iob2(found));
     let counts = tags::count(&expected_tags, &found_tags, Mode::Default)?;
     let merged = |documents: &[AnnotatedDocument]| {
         let mut documents = documents.to_vec();
         documents.iter_mut().for_each(|document| Labels::Auto.apply(document));
-        passages::all_tags(&documents)
+        iob2(&documents)
     };
     let has_parts = categories(&gold.documents).iter().any(|category| is_ncbi(category));
     let as_one = has_parts.then(|| tags::score(&merged(&gold.documents), &merged(found), Mode::Default)).transpose()?;
@@ -254,6 +265,7 @@ fn evaluate(
         sentences: gold.sentences(),
         tokens: expected_tags.iter().map(Vec::len).sum(),
         mentions: gold.mentions(),
+        not_scored: not_scored.clone(),
         decode: args.decode.to_string(),
         aggregation: args.aggregation.to_string(),
         precision: args.device.precision.to_string(),
@@ -275,7 +287,7 @@ fn columns(gold: &[AnnotatedDocument], found: &[AnnotatedDocument]) -> String {
     let mut text = String::new();
     for (gold, found) in gold.iter().zip(found) {
         let mut tokens = gold.tokens.iter().map(|token| &gold.text[token.bytes.clone()]);
-        let (expected, found) = (passages::tags(gold, &gold.mentions), passages::tags(found, &found.mentions));
+        let (expected, found) = (sentence_tags(gold), sentence_tags(found));
         for (expected, found) in expected.iter().zip(&found) {
             for ((expected, found), token) in expected.iter().zip(found).zip(tokens.by_ref()) {
                 let _ = writeln!(text, "{token} {expected} {found}");
@@ -297,6 +309,10 @@ fn page(evaluation: &Evaluation, shown: usize) -> String {
         evaluation.precision,
         if evaluation.abbreviations { "by their definitions" } else { "as the model has them" },
     );
+    if !evaluation.not_scored.is_empty() {
+        let types = evaluation.not_scored.join(", ");
+        let _ = writeln!(text, "not scored, because the model does not know them: {types}\n");
+    }
     table(&mut text, "entities, strict (conlleval, seqeval's default)", &evaluation.entities);
     let Interval { low, high, .. } = evaluation.entities_interval;
     let _ = writeln!(text, "  95% interval of micro F1 (bootstrap over sentences): {low:.4} to {high:.4}\n");

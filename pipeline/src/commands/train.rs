@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use pubtag_corpus::Format;
+use pubtag_corpus::{CorpusSpec, Format, Gold, Labels, categories, pack};
 use pubtag_ner::train::{Example, TrainConfig, TrainState, fine_tune};
 use pubtag_ner::{Aggregation, Checkpoint, Decoder, Decoding};
 use pubtag_tokenize::{TokenizeError, WindowTokenizer};
@@ -16,14 +16,12 @@ use crate::figures::grouped;
 use crate::processors::physical_cores;
 use crate::terminal;
 use crate::training::card::{DataFile, RECORD, Record, command_line, program};
-use crate::training::corpus_arg::CorpusArg;
+use crate::training::corpora::{keep_types, read_gold, refuse_weight};
 use crate::training::examples::{Reading, TrainingSet, unlabelled};
-use crate::training::gold::{Gold, Labels, categories};
 use crate::training::metrics::{METRICS, Metrics};
 use crate::training::monitor::{Development, Watch};
 use crate::training::output::Draft;
 use crate::training::page::{REPORT, html};
-use crate::training::passages::by_sentences;
 use crate::training::predict::{Tokenized, tokenizer};
 
 /// Fine-tunes and prints the output directory.
@@ -33,12 +31,14 @@ use crate::training::predict::{Tokenized, tokenizer};
 pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure> {
     let threads = args.threads.unwrap_or_else(physical_cores);
     use_threads(threads)?;
-    args.dev.iter().try_for_each(|corpus| corpus.refuse_weight("--dev"))?;
+    args.dev.iter().try_for_each(|corpus| refuse_weight(corpus, "--dev"))?;
     let train = read_all(&args.train, args.from, args.labels)?;
     let mut dev = read_all(&args.dev, args.from, args.labels)?;
     refuse_shared(&train, &dev)?;
     let names = types(&train)?;
-    dev.iter_mut().try_for_each(|gold| gold.keep(&names, "no --train corpus annotates them"))?;
+    for gold in &mut dev {
+        keep_types(gold, &names, "no --train corpus annotates them")?;
+    }
 
     let corpora = args.train.iter().chain(&args.dev).map(|corpus| corpus.path.as_path());
     let read: Vec<_> = corpora.chain([args.base.as_path()]).collect();
@@ -146,9 +146,9 @@ fn balanced(examples: &[Example], labels: usize) -> Vec<f32> {
     counts.iter().map(|count| weight(count) as f32).collect()
 }
 
-fn read_all(corpora: &[CorpusArg], from: Option<Format>, labels: Labels) -> Result<Vec<Gold>, Failure> {
-    let read = |corpus: &CorpusArg| {
-        let gold = Gold::read(corpus, from, labels)?;
+fn read_all(corpora: &[CorpusSpec], from: Option<Format>, labels: Labels) -> Result<Vec<Gold>, Failure> {
+    let read = |corpus: &CorpusSpec| {
+        let gold = read_gold(corpus, from, labels)?;
         let (sentences, mentions, types) = (gold.sentences(), gold.mentions(), gold.types.join(", "));
         tracing::info!(
             "{} ({}): {sentences} sentences, {mentions} mentions of {types}",
@@ -179,8 +179,8 @@ fn development(
     tokenizer: &WindowTokenizer,
 ) -> Result<Vec<Development>, Failure> {
     let corpus = |(gold, name): (&Gold, String)| {
-        let passages = by_sentences(&gold.documents, || args.tagging_context());
-        let tokenized = Tokenized::new(passages, tokenizer).map_err(|error| Failure::new(error.kind(), error))?;
+        let contexts = pack(&gold.documents, || args.tagging_context());
+        let tokenized = Tokenized::new(contexts, tokenizer).map_err(|error| Failure::new(error.kind(), error))?;
         let decoder = Decoder::new(checkpoint.labels().clone(), Aggregation::First, Decoding::Viterbi);
         let (documents, types) = (gold.documents.clone(), gold.types.clone());
         Ok(Development { name, documents, types, tokenized, decoder })

@@ -1,9 +1,9 @@
 //! What a trained model says of itself: `README.md` for people, `training.json` for programs.
 
+use pubtag_corpus::Gold;
 use pubtag_schemas::ModelFiles;
 use serde::{Deserialize, Serialize};
 
-use super::gold::Gold;
 use super::metrics::EpochLine;
 use crate::cli::TrainArgs;
 use crate::run::PROGRAM;

@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use serde::{Serialize, Serializer};
 
-/// Words of consecutive sentences in one passage: always the same limit, or one drawn for each passage.
+/// Words of consecutive sentences in one context: always the same limit, or one drawn for each context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContextWords {
     min: usize,
@@ -15,7 +15,7 @@ pub struct ContextWords {
 }
 
 impl ContextWords {
-    /// The limit of a passage; a range draws it, each length alike.
+    /// The limit of a context; a range draws it, each length alike.
     pub(crate) fn draw(self, random: &mut StdRng) -> usize {
         if self.min == self.max { self.max } else { random.random_range(self.min..=self.max) }
     }

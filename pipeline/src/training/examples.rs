@@ -1,9 +1,10 @@
-//! Passages into examples: token ids and the label that each token is to learn.
+//! Contexts into examples: token ids and the label that each token is to learn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use pubtag_corpus::{Gold, PackedContext, pack};
 use pubtag_ner::train::Example;
 use pubtag_ner::{LabelSet, LabelTag};
 use pubtag_schemas::{Mention, TokenWindow};
@@ -14,8 +15,6 @@ use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 
 use super::context::ContextWords;
-use super::gold::Gold;
-use super::passages::{Passage, by_sentences};
 
 /// Which tokens of a word learn its label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -31,10 +30,10 @@ pub enum LabelTokens {
 /// Places of mentions and their categories.
 type Mentions = Vec<(Range<usize>, String)>;
 
-/// How passages are cut and what is learnt from them.
+/// How contexts are packed and what is learnt from them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
-    /// The length of passages.
+    /// The length of contexts.
     pub(crate) context: ContextWords,
     pub(crate) label_tokens: LabelTokens,
     /// The share of mentions that are replaced by others of their category (Dai and Adel, 2020).
@@ -73,9 +72,9 @@ impl<'a> TrainingSet<'a> {
         let mut random = StdRng::seed_from_u64(seed);
         let mut examples = Vec::new();
         for (gold, unannotated) in &self.corpora {
-            for passage in passages(gold, reading.context, &mut random) {
-                let mut text = passage.text.clone();
-                let mut mentions = passage.mentions(&gold.documents);
+            for context in contexts(gold, reading.context, &mut random) {
+                let mut text = context.text.clone();
+                let mut mentions = context.mentions(&gold.documents);
                 if reading.replaced > 0.0 {
                     (text, mentions) = self.vary(&text, &mentions, reading.replaced, &mut random);
                 }
@@ -103,18 +102,18 @@ impl<'a> TrainingSet<'a> {
     }
 }
 
-/// The passages of a corpus in an epoch: all of them as often as its weight says, cut anew each time, and of a fraction
+/// The contexts of a corpus in an epoch: all of them once per unit of its weight, packed anew each time; a fraction takes
 /// that share.
-fn passages(gold: &Gold, context: ContextWords, random: &mut StdRng) -> Vec<Passage> {
+fn contexts(gold: &Gold, words: ContextWords, random: &mut StdRng) -> Vec<PackedContext> {
     let mut all = Vec::new();
     let mut left = gold.corpus.weight;
     while left > 0.0 {
-        let mut passages = by_sentences(&gold.documents, || context.draw(random));
+        let mut contexts = pack(&gold.documents, || words.draw(random));
         if left < 1.0 {
-            passages.shuffle(random);
-            passages.truncate((passages.len() as f64 * left).ceil() as usize);
+            contexts.shuffle(random);
+            contexts.truncate((contexts.len() as f64 * left).ceil() as usize);
         }
-        all.append(&mut passages);
+        all.append(&mut contexts);
         left -= 1.0;
     }
     all
@@ -129,7 +128,7 @@ fn unannotated(labels: &LabelSet, types: &[String]) -> Arc<[u32]> {
     (0_u32..).zip(labels.tags()).filter(|(_, tag)| missing(tag)).map(|(label, _)| label).collect()
 }
 
-/// The examples of passages that are only scored: nothing in them is learnt.
+/// The examples of contexts that are only scored: nothing in them is learnt.
 pub(crate) fn unlabelled(windows: &[TokenWindow]) -> impl Iterator<Item = Example> {
     windows.iter().map(|window| Example {
         ids: window.ids.clone(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pubtag_corpus::iob2;
 use pubtag_corpus::score::Scores;
 use pubtag_corpus::score::tags::{self, Mode};
 use pubtag_ner::train::{Monitor, StepReport, TrainState, Verdict};
@@ -11,7 +12,6 @@ use pubtag_ner::{Decoder, Logits, NerError};
 use pubtag_schemas::AnnotatedDocument;
 
 use super::metrics::{CorpusScore, EpochLine, Line, Metrics, StepLine};
-use super::passages;
 use super::predict::Tokenized;
 use crate::exit::Failure;
 use crate::figures::{grouped, human_time};
@@ -40,7 +40,7 @@ impl Development {
         for document in &mut found {
             document.mentions.retain(|mention| self.types.contains(&mention.category));
         }
-        let scores = tags::score(&passages::all_tags(&self.documents), &passages::all_tags(&found), Mode::Default);
+        let scores = tags::score(&iob2(&self.documents), &iob2(&found), Mode::Default);
         let Scores { micro, categories, .. } = scores.expect("both sides have the same tokens");
         CorpusScore { corpus: self.name.clone(), micro, types: categories }
     }

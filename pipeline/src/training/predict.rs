@@ -1,9 +1,10 @@
-//! What a model says of passages: while it is trained, and as `pubtag run` would find it.
+//! What a model says of contexts: while it is trained, and as `pubtag run` would find it.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use futures::StreamExt;
+use pubtag_corpus::PackedContext;
 use pubtag_ner::{Checkpoint, Decoder, Tag};
 use pubtag_schemas::{
     AnnotatedDocument, Annotation, Citation, CitationText, Close, DocId, InputUnit, Location, Outcome, Packet, Place,
@@ -12,26 +13,25 @@ use pubtag_schemas::{
 use pubtag_stream::{Fault, Flow, Meter, Operator};
 use pubtag_tokenize::{Tokenize, TokenizeError, WindowTokenizer};
 
-use super::passages::Passage;
 use crate::commands::run::runtime;
 use crate::exit::{Exit, Failure};
 
 /// Texts of a packet.
 const PACKET: usize = 64;
 
-/// Passages and their windows.
+/// Contexts and their windows.
 #[derive(Debug)]
 pub(crate) struct Tokenized {
-    passages: Vec<Passage>,
-    /// Of each passage.
+    contexts: Vec<PackedContext>,
+    /// Of each context.
     pub(crate) windows: Vec<Vec<TokenWindow>>,
 }
 
 impl Tokenized {
-    /// Tokenizes passages.
-    pub(crate) fn new(passages: Vec<Passage>, tokenizer: &WindowTokenizer) -> Result<Self, TokenizeError> {
-        let windows = passages.iter().map(|passage| Ok(tokenizer.tokenize(&passage.text, &[])?.windows));
-        Ok(Self { windows: windows.collect::<Result<_, TokenizeError>>()?, passages })
+    /// Tokenizes contexts.
+    pub(crate) fn new(contexts: Vec<PackedContext>, tokenizer: &WindowTokenizer) -> Result<Self, TokenizeError> {
+        let windows = contexts.iter().map(|context| Ok(tokenizer.tokenize(&context.text, &[])?.windows));
+        Ok(Self { windows: windows.collect::<Result<_, TokenizeError>>()?, contexts })
     }
 
     /// The documents with what the model found in place of their own mentions; `rows` yields the logits of every token
@@ -43,20 +43,20 @@ impl Tokenized {
         rows: &mut impl Iterator<Item = &'a [f32]>,
     ) -> Vec<AnnotatedDocument> {
         let annotations = self.windows.iter().map(|windows| decoder.decode(windows, rows)).collect();
-        returned(&self.passages, annotations, documents)
+        returned(&self.contexts, annotations, documents)
     }
 }
 
-/// The documents with what was found in their passages in place of their own mentions.
+/// The documents with what was found in their contexts in place of their own mentions.
 pub(crate) fn returned(
-    passages: &[Passage],
+    contexts: &[PackedContext],
     annotations: Vec<Vec<Annotation>>,
     documents: &[AnnotatedDocument],
 ) -> Vec<AnnotatedDocument> {
     let without = |document: &AnnotatedDocument| AnnotatedDocument { mentions: Vec::new(), ..document.clone() };
     let mut found: Vec<AnnotatedDocument> = documents.iter().map(without).collect();
-    for (passage, annotations) in passages.iter().zip(annotations) {
-        passage.give_back(annotations, &mut found);
+    for (context, annotations) in contexts.iter().zip(annotations) {
+        context.copy_back(annotations, &mut found);
     }
     found
 }

@@ -1,39 +1,41 @@
-//! What a model reads at a time in training, and of corpora that have only tokens: some consecutive sentences.
+//! Consecutive sentences of a corpus packed into contexts, as a model reads them in training.
 
 use std::ops::Range;
 
 use pubtag_schemas::{AnnotatedDocument, Annotation, Layout, Mention, Packing};
 
-/// A text for the model and where it comes from.
+/// Sentences that a model reads together, and where they come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Passage {
-    /// Its document's own text, or that of its parts, joined by one space.
-    pub(crate) text: String,
-    /// In text order.
+pub struct PackedContext {
+    /// A stretch of the document's own text, or its parts joined by one space.
+    pub text: String,
+    /// Where the text comes from, in text order.
     parts: Vec<Part>,
 }
 
-/// A stretch of a document within a passage.
+/// A stretch of a document within a context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Part {
-    /// Which document.
+    /// Index of the document.
     document: usize,
-    /// Where it stands there.
+    /// Its bytes in the document.
     bytes: Range<usize>,
-    /// Where it begins in the passage.
+    /// Its first byte in the context.
     start: usize,
 }
 
 impl Part {
-    fn in_passage(&self) -> Range<usize> {
+    fn in_context(&self) -> Range<usize> {
         self.start..self.start + self.bytes.len()
     }
 }
 
-/// Packs consecutive sentences of a document into passages of at most as many words as `words` says of each, as a run
-/// does. Sentences without a document's mark go on from one to the next.
-pub(crate) fn by_sentences(documents: &[AnnotatedDocument], mut words: impl FnMut() -> usize) -> Vec<Passage> {
-    let mut passages: Vec<Passage> = Vec::new();
+/// Packs consecutive sentences into contexts, as a run does; `words` gives the limit of each context.
+///
+/// Contexts never span two documents that have identifiers. Where the format marks no documents, each sentence is a
+/// document of its own, and contexts span them.
+pub fn pack(documents: &[AnnotatedDocument], mut words: impl FnMut() -> usize) -> Vec<PackedContext> {
+    let mut contexts: Vec<PackedContext> = Vec::new();
     let mut packing = Packing::default();
     for (number, document) in documents.iter().enumerate() {
         if document.id.is_some() {
@@ -41,27 +43,26 @@ pub(crate) fn by_sentences(documents: &[AnnotatedDocument], mut words: impl FnMu
         }
         for sentence in &document.sentences {
             let begins = packing.begins(&document.text[sentence.clone()], &mut words);
-            match passages.last_mut().filter(|_| !begins) {
-                Some(passage) => passage.go_on(number, document, sentence),
-                None => passages.push(Passage::of(number, document, sentence.clone())),
+            match contexts.last_mut().filter(|_| !begins) {
+                Some(context) => context.extend(number, document, sentence),
+                None => contexts.push(PackedContext::of(number, document, sentence.clone())),
             }
         }
         if document.id.is_some() {
             packing.end();
         }
     }
-    passages
+    contexts
 }
 
-impl Passage {
-    /// A stretch of a document.
+impl PackedContext {
     fn of(number: usize, document: &AnnotatedDocument, bytes: Range<usize>) -> Self {
         let text = document.text[bytes.clone()].to_owned();
         Self { text, parts: vec![Part { document: number, bytes, start: 0 }] }
     }
 
-    /// Adds the next sentence: with the text before it where that is the document's own, otherwise after a space.
-    fn go_on(&mut self, number: usize, document: &AnnotatedDocument, sentence: &Range<usize>) {
+    /// Appends the next sentence: with the document's own text in between if it has one, else after a space.
+    fn extend(&mut self, number: usize, document: &AnnotatedDocument, sentence: &Range<usize>) {
         match self.parts.last_mut().filter(|part| part.document == number && document.layout == Layout::Source) {
             Some(part) => {
                 self.text.push_str(&document.text[part.bytes.end..sentence.end]);
@@ -75,8 +76,9 @@ impl Passage {
         }
     }
 
-    /// The mentions inside it, as places in its text with their categories, in order; of those that overlap, the first.
-    pub(crate) fn mentions(&self, documents: &[AnnotatedDocument]) -> Vec<(Range<usize>, String)> {
+    /// The mentions inside the context: byte ranges of its text and categories, in order. Of overlapping mentions, the
+    /// first is kept.
+    pub fn mentions(&self, documents: &[AnnotatedDocument]) -> Vec<(Range<usize>, String)> {
         let mut found: Vec<(Range<usize>, String)> = Vec::new();
         for part in &self.parts {
             for Mention { bytes, category, .. } in &documents[part.document].mentions {
@@ -97,11 +99,11 @@ impl Passage {
         found
     }
 
-    /// Gives what a model found in the passage to the documents that its parts come from.
-    pub(crate) fn give_back(&self, annotations: Vec<Annotation>, documents: &mut [AnnotatedDocument]) {
+    /// Copies what a model found in the context to the documents that its parts come from.
+    pub fn copy_back(&self, annotations: Vec<Annotation>, documents: &mut [AnnotatedDocument]) {
         for Annotation { bytes, label, .. } in annotations {
             for part in &self.parts {
-                let place = part.in_passage();
+                let place = part.in_context();
                 let (start, end) = (bytes.start.max(place.start), bytes.end.min(place.end));
                 if start < end {
                     let document = &mut documents[part.document];
@@ -113,34 +115,10 @@ impl Passage {
     }
 }
 
-/// The IOB2 tags of all sentences of all documents.
-pub(crate) fn all_tags(documents: &[AnnotatedDocument]) -> Vec<Vec<String>> {
-    documents.iter().flat_map(|document| tags(document, &document.mentions)).collect()
-}
-
-/// The IOB2 tags of a document's tokens, sentence by sentence: a token belongs to the first mention that it overlaps.
-pub(crate) fn tags(document: &AnnotatedDocument, mentions: &[Mention]) -> Vec<Vec<String>> {
-    let mut mentions: Vec<&Mention> = mentions.iter().collect();
-    mentions.sort_by_key(|mention| (mention.bytes.start, mention.bytes.end));
-    let sentence = |sentence: &Range<usize>| {
-        let mut before = None;
-        let inside = document.tokens.iter().map(|token| &token.bytes);
-        let inside = inside.filter(|token| sentence.start <= token.start && token.end <= sentence.end);
-        let tag = |token: &Range<usize>| {
-            let over = |mention: &&Mention| mention.bytes.start < token.end && token.start < mention.bytes.end;
-            let of = mentions.iter().position(over);
-            let letter = if of == before { "I" } else { "B" };
-            before = of;
-            of.map_or_else(|| "O".to_owned(), |of| format!("{letter}-{}", mentions[of].category))
-        };
-        inside.map(tag).collect()
-    };
-    document.sentences.iter().map(sentence).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tagging::{iob2, sentence_tags};
     use pubtag_schemas::{AnnotationSource, DocId, Token};
 
     /// A document of sentences of words, with a mention over each word that begins with a capital.
@@ -165,21 +143,21 @@ mod tests {
     #[test]
     fn sentences_are_joined_within_documents_up_to_the_limit() {
         let documents = [document(Some("1"), &["a B c", "d e", "f"]), document(Some("2"), &["g H"])];
-        let texts: Vec<String> = by_sentences(&documents, || 5).into_iter().map(|passage| passage.text).collect();
+        let texts: Vec<String> = pack(&documents, || 5).into_iter().map(|context| context.text).collect();
         assert_eq!(texts, ["a B c d e", "f", "g H"]);
         let unmarked = [document(None, &["a B c"]), document(None, &["d e"]), document(None, &["f g h i j k l"])];
-        let texts: Vec<String> = by_sentences(&unmarked, || 5).into_iter().map(|passage| passage.text).collect();
+        let texts: Vec<String> = pack(&unmarked, || 5).into_iter().map(|context| context.text).collect();
         assert_eq!(texts, ["a B c d e", "f g h i j k l"]);
     }
 
     #[test]
-    fn a_passage_of_a_document_with_a_text_of_its_own_is_what_a_run_reads() {
+    fn contexts_of_a_document_with_its_own_text_are_those_of_a_run() {
         let text = "One two.  Three four.\nFive six. Seven.";
         let sentences: Vec<_> = pubtag_schemas::Sentences::new(text, &[]).collect();
         let document =
             AnnotatedDocument { id: Some(DocId::new("1")), text: text.into(), sentences, ..Default::default() };
-        let passages = by_sentences(std::slice::from_ref(&document), || 4);
-        let texts: Vec<&str> = passages.iter().map(|passage| passage.text.as_str()).collect();
+        let contexts = pack(std::slice::from_ref(&document), || 4);
+        let texts: Vec<&str> = contexts.iter().map(|context| context.text.as_str()).collect();
         let next = |before: &Range<usize>| pubtag_schemas::context_after(text, &[], before.end, 4.try_into().unwrap());
         let read: Vec<&str> = std::iter::successors(next(&(0..0)), next).map(|bytes| &text[bytes]).collect();
         assert_eq!(texts, ["One two.  Three four.", "Five six. Seven."]);
@@ -187,12 +165,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_in_a_passage_returns_to_its_documents_as_the_same_tags() {
+    fn mentions_found_in_a_context_give_its_documents_the_same_tags() {
         let documents = [document(None, &["a B c"]), document(None, &["D e F"])];
-        let passages = by_sentences(&documents, || 100);
-        let [passage] = &passages[..] else { panic!("one passage") };
-        let mentions = passage.mentions(&documents);
-        assert_eq!(mentions.iter().map(|(bytes, _)| &passage.text[bytes.clone()]).collect::<Vec<_>>(), ["B", "D", "F"]);
+        let contexts = pack(&documents, || 100);
+        let [context] = &contexts[..] else { panic!("one context") };
+        let mentions = context.mentions(&documents);
+        assert_eq!(mentions.iter().map(|(bytes, _)| &context.text[bytes.clone()]).collect::<Vec<_>>(), ["B", "D", "F"]);
         let annotations = mentions
             .into_iter()
             .map(|(bytes, label)| Annotation {
@@ -205,10 +183,8 @@ mod tests {
             .collect();
         let mut found = documents.clone();
         found.iter_mut().for_each(|document| document.mentions.clear());
-        passage.give_back(annotations, &mut found);
-        for (expected, found) in documents.iter().zip(&found) {
-            assert_eq!(tags(expected, &found.mentions), tags(expected, &expected.mentions));
-        }
-        assert_eq!(tags(&documents[1], &found[1].mentions), [["B-Disease", "O", "B-Disease"]]);
+        context.copy_back(annotations, &mut found);
+        assert_eq!(iob2(&found), iob2(&documents));
+        assert_eq!(sentence_tags(&found[1]), [["B-Disease", "O", "B-Disease"]]);
     }
 }

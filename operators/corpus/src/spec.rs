@@ -7,37 +7,27 @@ use std::str::FromStr;
 use pubtag_schemas::AnnotatedDocument;
 use serde::{Serialize, Serializer};
 
-use crate::exit::Failure;
-
-/// A corpus and what its categories are to the model.
+/// A corpus, the types it annotates, and how its categories are renamed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CorpusArg {
+pub struct CorpusSpec {
     /// The file, or the directory of its files.
     pub path: PathBuf,
-    /// The types that the corpus annotates; `None` for those that its mentions have. Mentions of other types are dropped.
+    /// The types that the corpus annotates [default: those of its mentions]. Mentions of other types are dropped.
     pub types: Option<Vec<String>>,
-    /// Categories and what they become, before `types` is applied. Others keep their names.
+    /// Renamed categories, from and to; applied before `types`. Other categories keep their names.
     pub map: Vec<(String, String)>,
-    /// How often the corpus is learnt from in an epoch; of a fraction, that share of its passages, drawn anew.
+    /// Passes over the corpus per training epoch. A fraction takes that share of it, drawn anew in each epoch.
     pub weight: f64,
 }
 
-impl CorpusArg {
-    /// A corpus as it is.
-    pub(crate) fn plain(path: impl Into<PathBuf>) -> Self {
+impl CorpusSpec {
+    /// A corpus without options.
+    pub fn plain(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), types: None, map: Vec::new(), weight: 1.0 }
     }
 
-    /// Refuses a weight where nothing is learnt.
-    pub(crate) fn refuse_weight(&self, option: &str) -> Result<(), Failure> {
-        if self.weight == 1.0 {
-            return Ok(());
-        }
-        Err(Failure::configuration(format!("{option} {self}: weight= is for --train only")))
-    }
-
-    /// Renames a document's categories, and drops the mentions of types that the corpus does not annotate.
-    pub(crate) fn apply(&self, document: &mut AnnotatedDocument) {
+    /// Renames a document's categories, and drops mentions of types that the corpus does not annotate.
+    pub fn apply(&self, document: &mut AnnotatedDocument) {
         for mention in &mut document.mentions {
             if let Some((_, to)) = self.map.iter().find(|(from, _)| *from == mention.category) {
                 mention.category.clone_from(to);
@@ -65,18 +55,18 @@ impl CorpusArg {
                     Some((from.to_owned(), to.to_owned()))
                 };
                 let pairs: Option<Vec<_>> = names().map(pair).collect();
-                self.map = pairs.ok_or_else(|| format!("map={value} is not of the form CATEGORY=TYPE,…"))?;
+                self.map = pairs.ok_or_else(|| format!("map={value}: expected CATEGORY=TYPE,…"))?;
             }
-            _ => return Err(format!("unknown option {key:?} of a corpus; options are types, weight and map")),
+            _ => return Err(format!("unknown corpus option {key:?}; expected types, weight or map")),
         }
         Ok(())
     }
 }
 
-impl FromStr for CorpusArg {
+impl FromStr for CorpusSpec {
     type Err = String;
 
-    /// Options are read from the end, so that a path may have colons; what exists as a file is a path.
+    /// Options are read from the end, so paths may contain colons; whatever exists as a file is a path.
     fn from_str(argument: &str) -> Result<Self, String> {
         let mut corpus = Self::plain("");
         let mut path = argument;
@@ -90,7 +80,7 @@ impl FromStr for CorpusArg {
     }
 }
 
-impl fmt::Display for CorpusArg {
+impl fmt::Display for CorpusSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.path.display())?;
         if let Some(types) = &self.types {
@@ -104,7 +94,7 @@ impl fmt::Display for CorpusArg {
     }
 }
 
-impl Serialize for CorpusArg {
+impl Serialize for CorpusSpec {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -116,7 +106,7 @@ mod tests {
 
     #[test]
     fn options_follow_the_path_in_any_order() {
-        let corpus: CorpusArg = "a/b.txt:weight=0.5:types=Disease,Gene:map=Modifier=Disease,X=Gene".parse().unwrap();
+        let corpus: CorpusSpec = "a/b.txt:weight=0.5:types=Disease,Gene:map=Modifier=Disease,X=Gene".parse().unwrap();
         assert_eq!(corpus.path, Path::new("a/b.txt"));
         assert_eq!(corpus.types.as_deref(), Some(&["Disease".to_owned(), "Gene".to_owned()][..]));
         assert_eq!(corpus.weight, 0.5);
@@ -128,19 +118,19 @@ mod tests {
     #[test]
     fn a_path_may_have_colons_and_look_like_an_option() {
         for path in ["C:\\data\\train.tsv", "a:b.tsv", "plain"] {
-            assert_eq!(path.parse(), Ok(CorpusArg::plain(path)));
+            assert_eq!(path.parse(), Ok(CorpusSpec::plain(path)));
         }
         let folder = tempfile::tempdir().unwrap();
         let odd = folder.path().join("x:weight=2");
         std::fs::write(&odd, "").unwrap();
         let named = format!("{}:weight=3", odd.display());
-        let corpus: CorpusArg = named.parse().unwrap();
+        let corpus: CorpusSpec = named.parse().unwrap();
         assert_eq!((corpus.path, corpus.weight), (odd.clone(), 3.0));
-        assert_eq!(odd.display().to_string().parse(), Ok(CorpusArg::plain(odd)));
+        assert_eq!(odd.display().to_string().parse(), Ok(CorpusSpec::plain(odd)));
     }
 
     #[test]
-    fn what_is_not_an_option_is_refused_by_name() {
+    fn invalid_options_are_errors_that_name_them() {
         for (argument, problem) in [
             ("a:wieght=2", "wieght"),
             ("a:weight=0", "weight=0"),
@@ -149,7 +139,7 @@ mod tests {
             ("a:types=A,,B", "empty name"),
             ("a:map=A", "map=A"),
         ] {
-            let error = argument.parse::<CorpusArg>().unwrap_err();
+            let error = argument.parse::<CorpusSpec>().unwrap_err();
             assert!(error.contains(problem), "{argument}: {error}");
         }
     }

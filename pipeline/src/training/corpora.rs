@@ -1,0 +1,49 @@
+//! Reads the corpora that a command names.
+
+use pubtag_corpus::{CorpusSpec, Diagnostics, Format, Gold, Labels};
+
+use crate::exit::{Exit, Failure};
+
+/// Reads a corpus and logs its diagnostics.
+///
+/// # Errors
+/// See [`Gold::read`].
+pub(crate) fn read_gold(corpus: &CorpusSpec, format: Option<Format>, labels: Labels) -> Result<Gold, Failure> {
+    let mut diagnostics = Diagnostics::default();
+    let gold = Gold::read(corpus, format, labels, &mut diagnostics);
+    log_diagnostics(&diagnostics);
+    gold.map_err(|error| Failure::new(Exit::Data, error))
+}
+
+/// Keeps the mentions of these types, warns of the other types and returns them.
+///
+/// # Errors
+/// No mention is left.
+pub(crate) fn keep_types(gold: &mut Gold, types: &[String], why: &str) -> Result<Vec<String>, Failure> {
+    let dropped = gold.keep_types(types).map_err(|error| Failure::new(Exit::Configuration, error))?;
+    if !dropped.is_empty() {
+        tracing::warn!("{}: not scored, because {why}: {}", gold.corpus.path.display(), dropped.join(", "));
+    }
+    Ok(dropped)
+}
+
+/// Rejects a weight for a corpus that is not trained on.
+///
+/// # Errors
+/// The corpus has a weight.
+pub(crate) fn refuse_weight(corpus: &CorpusSpec, option: &str) -> Result<(), Failure> {
+    if corpus.weight == 1.0 {
+        return Ok(());
+    }
+    Err(Failure::configuration(format!("{option} {corpus}: weight= is for --train only")))
+}
+
+/// Logs diagnostics: a warning per class, and each with its place at debug level.
+pub(crate) fn log_diagnostics(diagnostics: &Diagnostics) {
+    for (kind, count) in &diagnostics.counts {
+        tracing::warn!("{kind}: {} (use --verbose to see each with its place)", count.things);
+    }
+    for diagnostic in &diagnostics.kept {
+        tracing::debug!("{diagnostic}");
+    }
+}
