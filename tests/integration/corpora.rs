@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use pubtag_tests::{PubTag, shared};
+use pubtag_tests::{PubTag, gzip, shared};
 use serde_json::Value;
 use tempfile::tempdir;
 
@@ -45,7 +45,37 @@ fn a_corpus_survives_the_way_there_and_back() {
 }
 
 #[test]
-fn a_file_that_is_no_corpus_is_refused_by_name() {
+fn gzipped_corpora_are_read_like_plain_ones() {
+    let dir = tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let packed = gzip(PUBTATOR.as_bytes());
+    fs::write(path("plain.txt"), PUBTATOR).unwrap();
+    fs::write(path("packed.txt.gz"), &packed).unwrap();
+    // Detected from the content, not the name; gzip members may follow each other.
+    let (title, rest) = PUBTATOR.as_bytes().split_at(20);
+    fs::write(path("members.txt"), [gzip(title), gzip(rest)].concat()).unwrap();
+    let list = |name: &str| PubTag::new(PROGRAM, ["corpus", "list"]).arg(path(name)).succeed().stdout;
+    assert_eq!(list("packed.txt.gz"), list("plain.txt"));
+    assert_eq!(list("members.txt"), list("plain.txt"));
+    let convert = |from: &str, to: &str, output: &str| {
+        PubTag::new(PROGRAM, ["convert", "--to", to]).arg(path(from)).arg("-o").arg(path(output)).succeed();
+    };
+    convert("packed.txt.gz", "nemo", "nemo");
+    let nemo = ["text_packed.txt", "labels_packed.txt"].map(|name| path("nemo").join(name));
+    let read =
+        |files: &[std::path::PathBuf; 2]| PubTag::new(PROGRAM, ["corpus", "list"]).arg(&files[0]).succeed().stdout;
+    let plain = read(&nemo);
+    for file in &nemo {
+        fs::write(file, gzip(&fs::read(file).unwrap())).unwrap();
+    }
+    assert_eq!(read(&nemo), plain);
+
+    fs::write(path("cut.txt.gz"), &packed[..packed.len() - 12]).unwrap();
+    PubTag::new(PROGRAM, ["corpus", "stats"]).arg(path("cut.txt.gz")).end().assert_fails(65, &["cut.txt.gz", "gzip"]);
+}
+
+#[test]
+fn a_file_that_is_not_a_corpus_is_refused_by_name() {
     let dir = tempdir().unwrap();
     let file = dir.path().join("poem.txt");
     fs::write(&file, "Shall I compare thee to a summer's day?\n").unwrap();

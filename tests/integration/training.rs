@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pubtag_ner::{Checkpoint, ClassifierSetup, Device, MicroBatch, classifier};
-use pubtag_tests::{PubTag, peers_python, shared, tiny_model};
+use pubtag_tests::{PubTag, gzip, peers_python, shared, tiny_model};
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 
@@ -335,11 +335,39 @@ fn types_that_the_model_does_not_know_are_named_and_not_scored() {
     assert!(outcome.stderr.contains("the model does not know them: Gene"), "{}", outcome.stderr);
     let found: Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!(found["entities"]["categories"].as_object().unwrap().keys().collect::<Vec<_>>(), ["Disease"]);
+    assert_eq!(found["not_scored"], serde_json::json!(["Gene"]));
+    let page = PubTag::new(PROGRAM, ["evaluate", "--device=cpu", "--model"]).arg(tiny_model()).arg("--gold").arg(&gold);
+    let page = page.succeed().stdout;
+    assert!(page.contains("not scored, because the model does not know them: Gene"), "{page}");
 
     fs::write(&gold, corpus(20, 3).replace("Disease", "Gene")).unwrap();
     evaluate(&tiny_model(), &gold).end().assert_fails(78, &["both.tsv", "no mention of Disease", "map="]);
     let mapped = format!("{}:map=Gene=Disease", gold.display());
-    evaluate(&tiny_model(), Path::new(&mapped)).succeed();
+    let renamed: Value = serde_json::from_str(&evaluate(&tiny_model(), Path::new(&mapped)).succeed().stdout).unwrap();
+    fs::write(&gold, corpus(20, 3)).unwrap();
+    let named: Value = serde_json::from_str(&evaluate(&tiny_model(), &gold).succeed().stdout).unwrap();
+    assert_eq!(renamed["entities"], named["entities"], "a renamed type scores as if it had been named so");
+    assert_eq!(renamed["not_scored"], serde_json::json!([]));
+}
+
+#[test]
+fn a_gzipped_corpus_is_trained_and_scored_as_the_plain_one() {
+    let dir = corpora();
+    for name in ["train.tsv", "dev.tsv"] {
+        let packed = gzip(&fs::read(dir.path().join(name)).unwrap());
+        fs::write(dir.path().join(format!("{name}.gz")), packed).unwrap();
+    }
+    let trained = |corpus: &str, output: &str| {
+        train_on(dir.path(), &[corpus], output).arg("--context-words=20").arg("--epochs=1").succeed();
+        dir.path().join(output)
+    };
+    let (plain, packed) = (trained("train.tsv", "plain"), trained("train.tsv.gz", "packed"));
+    assert_eq!(weights(&plain), weights(&packed));
+    let f1 = |gold: &str| micro_f1(&plain, &dir.path().join(gold));
+    assert_eq!(f1("dev.tsv"), f1("dev.tsv.gz"));
+    // Compressing a training file does not hide it.
+    let learnt = dir.path().join("train.tsv.gz");
+    evaluate(&plain, &learnt).end().assert_fails(78, &["train.tsv.gz", "--allow-training-data"]);
 }
 
 #[test]

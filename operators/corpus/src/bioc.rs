@@ -1,90 +1,13 @@
 //! BioC as a tree, and the way between it and a document; what BioC XML and BioC JSON have in common.
 //!
-//! BioC (Comeau et al. 2013, <https://bioc.sourceforge.net>): a document has passages, a passage a text with its offset in
-//! the document, or sentences that have; annotations have document-wide locations. Offsets count code points in nearly
-//! every file, bytes in a few, which is found out from the annotations' own wording.
+//! BioC (Comeau et al. 2013, <https://bioc.sourceforge.net>): a document has passages; a passage has a text with its offset
+//! in the document, or sentences that do; annotations have document-wide locations. Offsets count code points in nearly
+//! every file and bytes in a few; the wording of the annotations tells which.
 
 mod assemble;
 mod disassemble;
-
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+mod tree;
 
 pub(crate) use assemble::assemble;
 pub(crate) use disassemble::disassemble;
-
-/// Keys of infons that hold concept identifiers, in the order in which they are looked for.
-const CONCEPT_KEYS: &[&str] = &["identifier", "cui", "concept_id", "MESH", "OMIM"];
-/// Key of the infon that holds a category or the kind of a passage.
-const TYPE: &str = "type";
-
-/// A document of a BioC collection.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct BiocDocument {
-    #[serde(deserialize_with = "name")]
-    pub(crate) id: String,
-    pub(crate) infons: Infons,
-    pub(crate) passages: Vec<BiocPassage>,
-    pub(crate) annotations: Vec<BiocAnnotation>,
-    pub(crate) relations: Vec<Value>,
-}
-
-/// A passage: its text, or its sentences.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct BiocPassage {
-    pub(crate) infons: Infons,
-    pub(crate) offset: usize,
-    pub(crate) text: Option<String>,
-    pub(crate) sentences: Vec<BiocSentence>,
-    pub(crate) annotations: Vec<BiocAnnotation>,
-    pub(crate) relations: Vec<Value>,
-}
-
-/// A sentence of a passage.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct BiocSentence {
-    pub(crate) infons: Infons,
-    pub(crate) offset: usize,
-    pub(crate) text: Option<String>,
-    pub(crate) annotations: Vec<BiocAnnotation>,
-    pub(crate) relations: Vec<Value>,
-}
-
-/// An annotation.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct BiocAnnotation {
-    #[serde(deserialize_with = "name")]
-    pub(crate) id: String,
-    pub(crate) infons: Infons,
-    pub(crate) text: Option<String>,
-    pub(crate) locations: Vec<BiocLocation>,
-}
-
-/// Where an annotation, or a part of it, stands in the document.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct BiocLocation {
-    pub(crate) offset: usize,
-    pub(crate) length: usize,
-}
-
-/// Keys and values. JSON in the wild has numbers, nulls and lists there too.
-pub(crate) type Infons = Map<String, Value>;
-
-/// A name that some writers give as a number.
-fn name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    as_text(&value).ok_or_else(|| serde::de::Error::custom("an id is a text or a number"))
-}
-
-fn as_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null => Some(String::new()),
-        _ => None,
-    }
-}
+pub(crate) use tree::{BiocAnnotation, BiocDocument, BiocLocation, BiocPassage, BiocSentence, Infons};

@@ -149,12 +149,12 @@ pub struct Diagnostics {
     pub kept: Vec<Diagnostic>,
 }
 
-/// How often a class of diagnostics arose.
+/// The size of a class of diagnostics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DiagnosticCount {
-    /// Diagnostics.
-    pub diagnostics: u64,
-    /// Things that they were about.
+    /// Number of diagnostics.
+    pub count: u64,
+    /// Number of mentions, relations, line breaks, … that they are about: the sum of [`Diagnostic::count`].
     pub things: u64,
 }
 
@@ -164,22 +164,22 @@ impl Diagnostics {
 
     /// Counts a diagnostic, and keeps it if it is among the first of its class.
     pub fn add(&mut self, diagnostic: Diagnostic) {
-        let count = self.counts.entry(diagnostic.kind).or_default();
-        count.diagnostics += 1;
-        count.things += diagnostic.count;
-        if count.diagnostics <= Self::KEPT {
+        let class = self.counts.entry(diagnostic.kind).or_default();
+        class.count += 1;
+        class.things += diagnostic.count;
+        if class.count <= Self::KEPT {
             self.kept.push(diagnostic);
         }
     }
 
     /// How many things diagnostics of a class were about.
     pub fn things(&self, kind: DiagnosticKind) -> u64 {
-        self.counts.get(&kind).map_or(0, |count| count.things)
+        self.counts.get(&kind).map_or(0, |class| class.things)
     }
 
     /// How many diagnostics there were with an effect.
     pub fn with_effect(&self, effect: Effect) -> u64 {
-        self.counts.iter().filter(|(kind, _)| kind.effect() == effect).map(|(_, count)| count.diagnostics).sum()
+        self.counts.iter().filter(|(kind, _)| kind.effect() == effect).map(|(_, class)| class.count).sum()
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use pubtag_schemas::{Place, Pmid, Record, RejectReason};
 
 use crate::collector::{Collector, MAX_RECORD_BYTES, RecordError, too_large};
-use crate::reader::{End, RecordReader, Step};
+use crate::record_reader::{End, RecordReader, Step};
 use crate::scan::find_byte;
 use crate::window::{Ended, Window};
 

@@ -35,6 +35,7 @@ mod parquet_limits;
 mod parquet_rows;
 mod plain;
 mod quoted;
+mod record_reader;
 mod table;
 mod xml;
 

@@ -15,7 +15,7 @@ use crate::collector::{Collector, MAX_RECORD_BYTES, RecordError, too_large};
 use crate::fields::Fields;
 use crate::options::TextColumns;
 use crate::parquet_limits;
-use crate::reader::{End, RecordReader, Step};
+use crate::record_reader::{End, RecordReader, Step};
 use crate::table::ColumnPlaces;
 use crate::window::Window;
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use pubtag_schemas::{AnnotatedDocument, ConceptIds, DocId, Mention, Passage};
 
-use super::{BiocAnnotation, BiocDocument, CONCEPT_KEYS, Infons, TYPE, as_text};
+use super::tree::{BiocAnnotation, BiocDocument, CONCEPT_KEYS, Infons, TYPE, as_text};
 use crate::diagnostic::{DiagnosticKind, Notes, Spot};
 use crate::document::{CharIndex, Fit, fit, hull, same_pieces, wording_at};
 use crate::reader::Item;

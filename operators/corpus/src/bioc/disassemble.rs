@@ -5,7 +5,7 @@ use std::ops::Range;
 use pubtag_schemas::{AnnotatedDocument, Mention, Passage};
 use serde_json::Value;
 
-use super::{BiocAnnotation, BiocDocument, BiocLocation, BiocPassage, BiocSentence, CONCEPT_KEYS, Infons, TYPE};
+use super::tree::{BiocAnnotation, BiocDocument, BiocLocation, BiocPassage, BiocSentence, CONCEPT_KEYS, Infons, TYPE};
 use crate::diagnostic::{DiagnosticKind, Notes};
 use crate::document::{CharIndex, wording_at};
 

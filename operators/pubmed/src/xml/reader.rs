@@ -9,7 +9,7 @@ use super::grammar::{Level, RecordKind, Set, is_deletions};
 use super::markup::{Markup, Sought, markup_at};
 use super::record::{parse, salvage_pmid};
 use crate::collector::{Collector, MAX_RECORD_BYTES, RecordError, too_large};
-use crate::reader::{End, RecordReader, Step};
+use crate::record_reader::{End, RecordReader, Step};
 use crate::scan::{count, find_byte};
 use crate::window::{Ended, Window};
 

@@ -1,11 +1,5 @@
 //! Scores of random tag sequences equal seqeval's. Needs a Python with seqeval 1.2.2, named by `PUBTAG_PEERS_PYTHON`.
 
-#![allow(
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a test that fails may panic, and one that is skipped says so"
-)]
-
 use std::io::Write;
 use std::process::{Command, Stdio};
 

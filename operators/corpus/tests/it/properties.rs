@@ -1,17 +1,9 @@
 //! Generated documents go through each format and come back as they were, as far as the format can hold them.
 
-#![allow(
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a test that fails may panic, and one that is skipped says so"
-)]
-
-mod common;
-
 use std::ops::Range;
 use std::path::Path;
 
-use common::read;
+use crate::common::read;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -1,18 +1,10 @@
 //! Every corpus goes through every format and back, and loses nothing but what the report names.
 
-#![allow(
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a test that fails may panic, and one that is skipped says so"
-)]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{read, shared_data};
+use crate::common::{read, shared_data};
 use pubtag_corpus::{ConversionReport, ConvertOptions, DiagnosticKind, Format, IobColumns, convert};
 use pubtag_schemas::AnnotatedDocument;
 

@@ -6,7 +6,6 @@ use pubtag_corpus::{Diagnostic, Documents, Format, Item, TagOptions, open};
 use pubtag_schemas::AnnotatedDocument;
 
 /// The folder of real corpora, or `None`, said aloud, where it is absent.
-#[allow(dead_code)]
 pub(crate) fn shared_data() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let shared = std::env::var_os("PUBTAG_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
@@ -34,7 +33,6 @@ pub(crate) fn drain(documents: Documents<'_>) -> (Vec<AnnotatedDocument>, Vec<Di
 }
 
 /// Reads a corpus by its path.
-#[allow(dead_code)]
 pub(crate) fn read(path: &Path, format: Option<Format>) -> (Vec<AnnotatedDocument>, Vec<Diagnostic>) {
     drain(open(path, format, &TagOptions::default()).unwrap().documents)
 }

@@ -1,18 +1,10 @@
 //! What is published about the NCBI Disease corpus must come out of it.
 
-#![allow(
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a test that fails may panic, and one that is skipped says so"
-)]
-
-mod common;
-
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use common::{read, shared_data};
+use crate::common::{read, shared_data};
 use pubtag_corpus::{
     ConvertOptions, CorpusStats, DiagnosticKind, Effect, Format, StatsBuilder, TagOptions, convert, open, segment,
     summarize,

@@ -1,7 +1,5 @@
 //! Whatever bytes a file has, a reader ends with documents that are sound, diagnostics or an error, and never with a panic.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
-
 use std::sync::Arc;
 
 use proptest::collection::vec;
