@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use pubtag_corpus::{CorpusSpec, Format, Labels};
 use pubtag_ner::Checkpoint;
+use pubtag_ner::train::LabelTokens;
 use pubtag_pubmed::InputFormat;
 use pubtag_tokenize::Context;
 use serde::Serialize;
@@ -15,7 +16,6 @@ use crate::device::DeviceChoice;
 use crate::download::Release;
 use crate::telemetry::LogFormat;
 use crate::training::context::ContextWords;
-use crate::training::examples::LabelTokens;
 
 /// Tags PubMed: reads citations, finds entities with a transformer model, writes Parquet that a data lake can trust.
 #[derive(Debug, Parser)]
@@ -447,7 +447,7 @@ pub struct TrainArgs {
     pub context: Option<NonZeroUsize>,
 
     /// Which sub-tokens of a word learn its label.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, default_value_t, value_name = "first|all")]
     pub label_tokens: LabelTokens,
 
     /// How much each label weighs in the loss.

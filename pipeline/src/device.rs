@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use pubtag_ner::{
     Aggregation, Checkpoint, ClassifierSetup, CudaSettings, Decoding, Device, NerError, Precision, Tag, TagConfig,
-    cuda_devices,
+    cuda_devices, probe,
 };
 
 use crate::cli::DeviceArgs;
@@ -161,7 +161,7 @@ pub(crate) fn of_model(error: NerError) -> Failure {
 /// The first CUDA device if it can be used, else the CPU; says which, and why.
 fn best() -> Device {
     let cuda = Device::Cuda(0);
-    match cuda.probe() {
+    match probe(cuda) {
         Ok(()) => cuda,
         Err(error) => {
             tracing::info!("device auto: cpu ({error})");

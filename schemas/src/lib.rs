@@ -21,6 +21,8 @@ mod reject;
 mod sentences;
 pub mod table;
 pub mod tables;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod text;
 mod unit;
 mod unit_report;

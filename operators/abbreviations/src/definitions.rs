@@ -7,10 +7,7 @@
 use std::ops::Range;
 
 use crate::brackets::Brackets;
-use crate::long_form::{long_form, window};
-
-/// How many bytes of text on either side of a bracket are looked at: longer ones define nothing. Keeps the search linear.
-pub(crate) const REACH: usize = 256;
+use crate::long_form::{REACH, long_form, window};
 
 /// The characters of a short form.
 const SHORT_FORM_CHARS: std::ops::RangeInclusive<usize> = 2..=10;

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use crate::brackets::Brackets;
-use crate::definitions::REACH;
+
+/// How many bytes of text on either side of a bracket are looked at: longer ones define nothing. Keeps the search linear.
+pub(crate) const REACH: usize = 256;
 
 /// Where a window of at most so many words begins that ends at `end` and does not reach into an earlier sentence.
 pub(crate) fn window(text: &str, end: usize, words: usize) -> usize {

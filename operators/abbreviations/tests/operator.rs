@@ -2,37 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use std::sync::Arc;
-
 use futures::StreamExt;
 use pubtag_abbreviations::{Abbreviations, Changes};
-use pubtag_schemas::{
-    Annotation, AnnotationSource, Citation, CitationText, Close, Deletion, DocId, InputUnit, Location, Outcome, Packet,
-    Place, PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally,
-};
+use pubtag_schemas::testing::{citation, close, deletion, reject, unit};
+use pubtag_schemas::{Annotation, AnnotationSource, Packet, TaggedDocument, TaggedRecord};
 use pubtag_stream::{Fault, FaultKind, Flow, Meter, Operator};
-
-fn unit() -> Arc<InputUnit> {
-    Arc::new(InputUnit::new(0, Location::File("/in/a.xml".to_owned())))
-}
-
-fn place() -> Place {
-    Place { unit: unit(), ordinal: 0, byte_offset: 0 }
-}
 
 /// A document in which the model found the first word alone or, of two, both.
 fn document(title: &str, found: &str) -> TaggedRecord {
-    let citation = Citation {
-        doc_id: DocId::new(title),
-        pmid: None,
-        version: pubtag_schemas::PmidVersion::FIRST,
-        text: CitationText::new(title, vec![]),
-        pub_date: PubDate::default(),
-        date_revised: None,
-        journal: None,
-        language: None,
-        place: place(),
-    };
     let start = title.find(found).unwrap();
     let annotation = Annotation {
         bytes: start..start + found.len(),
@@ -42,7 +19,7 @@ fn document(title: &str, found: &str) -> TaggedRecord {
         concept_ids: vec![],
     };
     let annotations = vec![annotation];
-    TaggedRecord::Document(TaggedDocument { citation: citation.into(), annotations, token_count: 9, window_count: 1 })
+    TaggedRecord::Document(TaggedDocument { citation: citation(title), annotations, token_count: 9, window_count: 1 })
 }
 
 /// The output in short: a document's mentions, `-` for a deletion, `!` for a reject, brackets for frames.
@@ -70,20 +47,12 @@ fn applied(packets: Vec<Result<Packet<TaggedRecord>, Fault>>) -> (Flow<Packet<Ta
 
 #[tokio::test]
 async fn documents_are_completed_and_all_else_passes_in_order() {
-    let deletion = TaggedRecord::Deletion(Deletion {
-        pmid: 7.try_into().unwrap(),
-        version: pubtag_schemas::PmidVersion::FIRST,
-        place: place(),
-    });
-    let (detail, raw) = (String::new(), Vec::new());
-    let reject = Reject { place: place(), reason: RejectReason::Malformed, detail, pmid: None, raw };
-    let (tally, outcome) = (Tally::default(), Outcome::Complete);
     let (flow, meter, operator) = applied(vec![
-        Ok(Packet::Open(unit())),
-        Ok(Packet::Items(vec![document("Wilson disease (WD), WD", "Wilson disease"), deletion])),
-        Ok(Packet::Items(vec![TaggedRecord::Reject(reject), document("Wilson disease", "Wilson disease")])),
+        Ok(Packet::Open(unit(0))),
+        Ok(Packet::Items(vec![document("Wilson disease (WD), WD", "Wilson disease"), deletion()])),
+        Ok(Packet::Items(vec![reject(), document("Wilson disease", "Wilson disease")])),
         Ok(Packet::Items(vec![document("west door (WD)", "WD")])),
-        Ok(Packet::Close(Close { unit: unit(), tally, bytes: 0, sha256: String::new(), outcome })),
+        Ok(close(0)),
     ]);
     let found: Vec<_> = flow.map(|packet| short(&packet.unwrap())).collect().await;
     assert_eq!(found, ["(", "Wilson disease+WD+WD -", "! Wilson disease", "", ")"]);
@@ -94,7 +63,7 @@ async fn documents_are_completed_and_all_else_passes_in_order() {
 #[tokio::test]
 async fn a_fault_is_the_last_item() {
     let fault = Fault::new("tag", FaultKind::Internal, std::io::Error::other("the model failed"));
-    let (flow, ..) = applied(vec![Ok(Packet::Open(unit())), Err(fault), Ok(Packet::Items(vec![]))]);
+    let (flow, ..) = applied(vec![Ok(Packet::Open(unit(0))), Err(fault), Ok(Packet::Items(vec![]))]);
     let found: Vec<_> = flow.map(|packet| packet.as_ref().map_or("fault".to_owned(), short)).collect().await;
     assert_eq!(found, ["(", "fault"]);
 }

@@ -7,10 +7,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use burn::backend::Autodiff;
-use burn_flex::{Flex, FlexDevice};
-use pubtag_ner::train::{Example, Monitor, StepReport, TrainConfig, Verdict, train};
-use pubtag_ner::{Checkpoint, Logits};
+use pubtag_ner::train::{Example, Monitor, StepReport, TrainConfig, Verdict, fine_tune};
+use pubtag_ner::{Checkpoint, Device, Logits};
 
 struct Clock(Vec<(usize, Duration)>);
 
@@ -48,8 +46,7 @@ fn main() {
         ..TrainConfig::default()
     };
     let mut clock = Clock(Vec::new());
-    train::<Autodiff<Flex>>(&checkpoint, &mut |_| Ok(examples.clone()), &[], &config, None, &FlexDevice, &mut clock)
-        .unwrap();
+    fine_tune(&checkpoint, &mut |_| Ok(examples.clone()), &[], &config, None, Device::Cpu, &mut clock).unwrap();
     let (tokens, time) =
         clock.0.iter().skip(2).fold((0, Duration::ZERO), |(tokens, time), step| (tokens + step.0, time + step.1));
     println!("{:.0} tokens/s ({} steps after two to warm up)", tokens as f64 / time.as_secs_f64(), clock.0.len() - 2);

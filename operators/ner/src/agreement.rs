@@ -1,7 +1,6 @@
 //! How far a device's logits are from those of the CPU in single precision.
 
-use crate::backend::open_cpu;
-use crate::{Checkpoint, Logits, MicroBatch, NerError, Precision, TokenClassifier};
+use crate::{Checkpoint, Logits, MicroBatch, NerError, Precision, TokenClassifier, cpu};
 
 /// Sequences of many lengths, few enough to be read in a moment.
 const LENGTHS: [usize; 6] = [3, 17, 64, 100, 190, 512];
@@ -41,7 +40,7 @@ pub fn tolerance(precision: Precision) -> f32 {
 /// If one of them fails, or the checkpoint's weights cannot be read.
 pub fn with_cpu(checkpoint: &Checkpoint, classifier: &mut dyn TokenClassifier) -> Result<Agreement, NerError> {
     let batch = sample(checkpoint, &LENGTHS);
-    let expected = open_cpu(checkpoint, Precision::F32)?.classify(&batch)?;
+    let expected = cpu::open(checkpoint, Precision::F32)?.classify(&batch)?;
     Ok(compare(&expected, &classifier.classify(&batch)?))
 }
 
@@ -82,7 +81,7 @@ mod tests {
     #[test]
     fn the_cpu_agrees_with_itself_in_every_precision_that_it_has() {
         for precision in [Precision::F32, Precision::Int8] {
-            let mut classifier = open_cpu(&tiny(), precision).unwrap();
+            let mut classifier = cpu::open(&tiny(), precision).unwrap();
             let agreement = with_cpu(&tiny(), &mut classifier).unwrap();
             assert!(agreement.holds(precision), "{precision}: {agreement:?}");
         }

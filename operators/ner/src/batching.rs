@@ -94,9 +94,10 @@ fn windows(record: &Record<TokenizedDocument>) -> &[TokenWindow] {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use pubtag_schemas::testing::deletion;
 
     use super::*;
-    use crate::testing::{deletion, document, document_of};
+    use crate::testing::{document, document_of};
 
     fn budget(tokens: usize) -> NonZeroUsize {
         NonZeroUsize::new(tokens).unwrap()

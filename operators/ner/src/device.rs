@@ -4,8 +4,6 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use crate::NerError;
-
 /// A device that the model can run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Device {
@@ -45,44 +43,6 @@ impl Device {
             Self::Cuda(_) => 2,
         }
     }
-
-    /// Makes sure that the device can be used: that it is there, and on CUDA that a kernel for it can be compiled.
-    ///
-    /// # Errors
-    /// If the program was built without this kind of device, or the machine lacks it or what it needs.
-    pub fn probe(self) -> Result<(), NerError> {
-        match self {
-            Self::Cpu => Ok(()),
-            Self::Cuda(number) => probe_cuda(number).map_err(|reason| NerError::Device { device: self, reason }),
-        }
-    }
-}
-
-/// Why a program without the feature `cuda` has no such device.
-#[cfg(not(feature = "cuda"))]
-pub(crate) const WITHOUT_CUDA: &str =
-    "this program was built without CUDA; use --device cpu, or build with --features cuda";
-
-#[cfg(not(feature = "cuda"))]
-fn probe_cuda(_: usize) -> Result<(), String> {
-    Err(WITHOUT_CUDA.to_owned())
-}
-
-#[cfg(feature = "cuda")]
-fn probe_cuda(number: usize) -> Result<(), String> {
-    crate::cuda::probe(number).map(drop)
-}
-
-/// How many CUDA devices there are.
-///
-/// # Errors
-/// If the program was built without CUDA, or there is no driver.
-pub fn cuda_devices() -> Result<usize, NerError> {
-    #[cfg(feature = "cuda")]
-    let count = crate::cuda::count();
-    #[cfg(not(feature = "cuda"))]
-    let count = Err(WITHOUT_CUDA.to_owned());
-    count.map_err(|reason| NerError::Device { device: Device::Cuda(0), reason })
 }
 
 impl fmt::Display for Device {
@@ -124,23 +84,6 @@ mod tests {
         assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
         for bad in ["", "gpu", "cuda:", "cuda:-1", "cuda:+1", "CPU"] {
             assert!(bad.parse::<Device>().is_err(), "{bad:?} is no device");
-        }
-    }
-
-    #[cfg(not(feature = "cuda"))]
-    #[test]
-    fn cuda_without_the_feature_is_a_configuration_error_with_a_way_out() {
-        let error = Device::Cuda(0).probe().unwrap_err();
-        assert_eq!(error.kind(), pubtag_stream::FaultKind::Configuration);
-        assert!(error.to_string().contains("--features cuda"), "{error}");
-    }
-
-    #[cfg(feature = "cuda")]
-    #[test]
-    fn a_cuda_device_that_cannot_be_used_is_a_configuration_error() {
-        match Device::Cuda(0).probe() {
-            Ok(()) => {}
-            Err(error) => assert_eq!(error.kind(), pubtag_stream::FaultKind::Configuration, "{error}"),
         }
     }
 }

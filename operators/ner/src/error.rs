@@ -7,6 +7,9 @@ use pubtag_stream::FaultKind;
 
 use crate::{Device, Precision};
 
+/// Why an epoch has no training examples, as reported by what makes them.
+pub type ExamplesError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why a model could not be opened or run.
 #[derive(Debug, thiserror::Error)]
 pub enum NerError {
@@ -175,7 +178,7 @@ pub enum NerError {
         /// The epoch, from 0.
         epoch: usize,
         /// What whoever makes them says.
-        source: crate::train::ExamplesError,
+        source: ExamplesError,
     },
     /// Training left the numbers.
     #[error("the loss of step {step} is not a finite number; lower the learning rate")]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// What a label says of a token: IOB2, as in CoNLL-2002 (Tjong Kim Sang, 2002).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Tag {
+pub enum Iob2 {
     /// Outside any entity.
     Outside,
     /// The first token of an entity of this type.
@@ -16,7 +16,7 @@ pub enum Tag {
 /// The labels of a model: one tag for each column of its logits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelSet {
-    tags: Vec<Tag>,
+    tags: Vec<Iob2>,
     entity_types: Vec<String>,
 }
 
@@ -41,11 +41,11 @@ impl LabelSet {
         Ok(set)
     }
 
-    fn parse(&mut self, label: &str) -> Result<Tag, String> {
+    fn parse(&mut self, label: &str) -> Result<Iob2, String> {
         match label.split_once('-') {
-            None if label == "O" => Ok(Tag::Outside),
-            Some(("B", kind)) if !kind.is_empty() => Ok(Tag::Begin(self.type_id(kind))),
-            Some(("I", kind)) if !kind.is_empty() => Ok(Tag::Inside(self.type_id(kind))),
+            None if label == "O" => Ok(Iob2::Outside),
+            Some(("B", kind)) if !kind.is_empty() => Ok(Iob2::Begin(self.type_id(kind))),
+            Some(("I", kind)) if !kind.is_empty() => Ok(Iob2::Inside(self.type_id(kind))),
             _ => Err(format!("{label:?} is neither O nor B-<type> nor I-<type>")),
         }
     }
@@ -58,13 +58,13 @@ impl LabelSet {
     }
 
     fn check(&self) -> Result<(), String> {
-        if !self.tags.contains(&Tag::Outside) {
+        if !self.tags.contains(&Iob2::Outside) {
             return Err("there is no O".to_owned());
         }
         if self.entity_types.is_empty() {
             return Err("there is no entity type".to_owned());
         }
-        let headless = (0..self.entity_types.len()).find(|&kind| !self.tags.contains(&Tag::Begin(kind)));
+        let headless = (0..self.entity_types.len()).find(|&kind| !self.tags.contains(&Iob2::Begin(kind)));
         headless.map_or(Ok(()), |kind| {
             let name = &self.entity_types[kind];
             Err(format!("I-{name} has no B-{name}"))
@@ -72,7 +72,7 @@ impl LabelSet {
     }
 
     /// The tag that each column of the logits stands for.
-    pub fn tags(&self) -> &[Tag] {
+    pub fn tags(&self) -> &[Iob2] {
         &self.tags
     }
 
@@ -83,10 +83,10 @@ impl LabelSet {
 
     /// The labels as a checkpoint names them, in the order of the logits' columns.
     pub fn names(&self) -> Vec<String> {
-        let name = |tag: &Tag| match tag {
-            Tag::Outside => "O".to_owned(),
-            Tag::Begin(kind) => format!("B-{}", self.entity_types[*kind]),
-            Tag::Inside(kind) => format!("I-{}", self.entity_types[*kind]),
+        let name = |tag: &Iob2| match tag {
+            Iob2::Outside => "O".to_owned(),
+            Iob2::Begin(kind) => format!("B-{}", self.entity_types[*kind]),
+            Iob2::Inside(kind) => format!("I-{}", self.entity_types[*kind]),
         };
         self.tags.iter().map(name).collect()
     }
@@ -109,7 +109,7 @@ mod tests {
     fn iob2_labels_are_read_in_any_order() {
         let set = labels(&["I-Gene", "O", "B-Disease", "B-Gene", "I-Disease"]).unwrap();
         assert_eq!(set.entity_types(), ["Gene", "Disease"]);
-        let expected = [Tag::Inside(0), Tag::Outside, Tag::Begin(1), Tag::Begin(0), Tag::Inside(1)];
+        let expected = [Iob2::Inside(0), Iob2::Outside, Iob2::Begin(1), Iob2::Begin(0), Iob2::Inside(1)];
         assert_eq!(set.tags(), expected);
     }
 

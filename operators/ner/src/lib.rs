@@ -11,54 +11,50 @@
 pub mod agreement;
 mod backend;
 mod batching;
+mod burn_classifier;
 mod checkpoint;
 mod classifier;
 mod config;
+mod cpu;
 #[cfg(feature = "cuda")]
+mod cuda;
+#[cfg(not(feature = "cuda"))]
+#[path = "no_cuda.rs"]
 mod cuda;
 mod decode;
 mod device;
 mod error;
 mod fingerprint;
-mod fused;
-mod fused_training;
+mod host;
 pub mod kernels;
 mod labels;
 mod model;
+mod model_threads;
+mod open;
 mod operator;
 mod packed;
+#[cfg(any(feature = "cuda", test))]
+mod panic_watch;
 mod precision;
 mod random;
-mod recorded;
 mod shapes;
 mod stats;
 #[cfg(test)]
 mod testing;
-mod thread;
 mod threads;
 pub mod train;
-mod warm_up;
-#[cfg(any(feature = "cuda", test))]
-mod watch;
 mod weights;
 
-pub use backend::{Moments, NerBackend};
 pub use checkpoint::Checkpoint;
-pub use classifier::{ClassifierFactory, ClassifierSetup, CudaSettings, Logits, Padding, TokenClassifier, classifier};
+pub use classifier::{ClassifierFactory, ClassifierSetup, CudaSettings, Logits, Padding, TokenClassifier, Warmed};
 pub use config::{Activation, Family, ModelConfig};
 pub use decode::{Aggregation, Decoder, Decoding, OptionError};
-pub use device::{Device, DeviceError, cuda_devices};
-pub use error::NerError;
-pub use fused_training::FlexTape;
-pub use labels::{LabelSet, Tag as LabelTag};
-pub use model::{
-    Embeddings, EncoderLayer, Inputs, LayerNorm, Linear, PreparedModel, SelfAttention, TokenClassification,
-};
+pub use device::{Device, DeviceError};
+pub use error::{ExamplesError, NerError};
+pub use labels::{Iob2, LabelSet};
+pub use open::{classifier, cuda_devices, probe, warm_up};
 pub use operator::{Tag, TagConfig};
-pub use packed::{MicroBatch, PaddedView, PaddedViews, Sequences};
+pub use packed::MicroBatch;
 pub use precision::Precision;
-pub use recorded::{LayerParameters, LayerSettings};
-pub use shapes::{Block, Shapes};
 pub use stats::TagStats;
 pub use threads::use_threads;
-pub use warm_up::{Warmed, warm_up};

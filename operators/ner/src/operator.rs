@@ -13,8 +13,8 @@ use tracing::debug;
 
 use crate::batching::{Run, Runs};
 use crate::decode::DocumentDecoder;
+use crate::model_threads::ModelThreads;
 use crate::stats::{Size, TagStats};
-use crate::thread::ModelThreads;
 use crate::{
     Aggregation, Checkpoint, ClassifierFactory, ClassifierSetup, Decoder, Decoding, Device, LabelSet, Logits, NerError,
 };
@@ -89,7 +89,7 @@ impl Tag {
     ///
     /// # Errors
     /// If a factory fails or panics.
-    pub fn with_classifiers(
+    pub(crate) fn with_classifiers(
         labels: LabelSet,
         rounds: Vec<Vec<ClassifierFactory>>,
         config: &TagConfig,

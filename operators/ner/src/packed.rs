@@ -6,6 +6,7 @@ use std::ops::Range;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 
+use crate::host::index;
 use crate::shapes::{Block, Shapes};
 
 /// One packed run of tokens, as the host sees it.
@@ -64,7 +65,7 @@ impl MicroBatch {
 /// A backend with a packed attention of its own reads only [`bounds`](Self::bounds); the padded views are made when the
 /// plain one first asks for them, and then serve every layer.
 #[derive(Debug)]
-pub struct Sequences<B: Backend> {
+pub(crate) struct Sequences<B: Backend> {
     bounds: Vec<Range<usize>>,
     tokens: usize,
     shapes: Shapes,
@@ -74,39 +75,39 @@ pub struct Sequences<B: Backend> {
 
 /// How `[T, …]` becomes blocks of `[rows, length, …]` and back.
 #[derive(Debug)]
-pub struct PaddedViews<B: Backend> {
+pub(crate) struct PaddedViews<B: Backend> {
     /// A view for each block.
-    pub views: Vec<PaddedView<B>>,
+    pub(crate) views: Vec<PaddedView<B>>,
     /// `[T]`: the place of each token, counted through all blocks.
-    pub scatter: Tensor<B, 1, Int>,
+    pub(crate) scatter: Tensor<B, 1, Int>,
 }
 
 /// A block of sequences as rows of one length.
 #[derive(Debug)]
-pub struct PaddedView<B: Backend> {
+pub(crate) struct PaddedView<B: Backend> {
     /// Rows: the sequences, and on some devices a few more.
-    pub rows: usize,
+    pub(crate) rows: usize,
     /// Length of a row: that of the longest sequence, or more.
-    pub length: usize,
+    pub(crate) length: usize,
     /// `[rows · length]`: the token in each place; 0 where there is none.
-    pub gather: Tensor<B, 1, Int>,
+    pub(crate) gather: Tensor<B, 1, Int>,
     /// `[rows, 1, 1, length]`: true where there is no token.
-    pub empty: Tensor<B, 4, Bool>,
+    pub(crate) empty: Tensor<B, 4, Bool>,
 }
 
 impl<B: Backend> Sequences<B> {
     /// Describes the sequences of a run of `tokens` tokens; those that belong to no sequence are padding.
-    pub fn new(bounds: Vec<Range<usize>>, tokens: usize, shapes: Shapes, device: &B::Device) -> Self {
+    pub(crate) fn new(bounds: Vec<Range<usize>>, tokens: usize, shapes: Shapes, device: &B::Device) -> Self {
         Self { bounds, tokens, shapes, device: device.clone(), padded: OnceCell::new() }
     }
 
     /// Where each sequence stands in the run.
-    pub fn bounds(&self) -> &[Range<usize>] {
+    pub(crate) fn bounds(&self) -> &[Range<usize>] {
         &self.bounds
     }
 
     /// Places of the padded views that hold no token; 0 where nothing has asked for these.
-    pub fn padding(&self) -> usize {
+    pub(crate) fn padding(&self) -> usize {
         let tokens: usize = self.bounds.iter().map(ExactSizeIterator::len).sum();
         self.padded.get().map_or(0, |padded| {
             padded.views.iter().map(|view| view.rows * view.length).sum::<usize>().saturating_sub(tokens)
@@ -114,7 +115,7 @@ impl<B: Backend> Sequences<B> {
     }
 
     /// The padded views.
-    pub fn padded(&self) -> &PaddedViews<B> {
+    pub(crate) fn padded(&self) -> &PaddedViews<B> {
         self.padded.get_or_init(|| {
             let lengths: Vec<usize> = self.bounds.iter().map(ExactSizeIterator::len).collect();
             let mut scatter = vec![0_i32; self.tokens];
@@ -149,11 +150,6 @@ impl<B: Backend> Sequences<B> {
             empty: Tensor::from_data(TensorData::new(empty, [rows, 1, 1, length]), &self.device),
         }
     }
-}
-
-/// Indices travel as 32-bit integers, which every backend has.
-pub(crate) fn index(value: usize) -> i32 {
-    i32::try_from(value).expect("a micro-batch is bounded by its token budget, far below 2³¹")
 }
 
 #[cfg(test)]

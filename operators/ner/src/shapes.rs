@@ -6,7 +6,7 @@
 
 /// Which shapes a device takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shapes {
+pub(crate) enum Shapes {
     /// Those of the data.
     Exact,
     /// Those of a short list.
@@ -15,13 +15,13 @@ pub enum Shapes {
 
 /// Sequences that attention takes at once, as rows of one length.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
+pub(crate) struct Block {
     /// Rows; the last of them may be empty.
-    pub rows: usize,
+    pub(crate) rows: usize,
     /// Length of a row: that of the longest sequence, or more.
-    pub length: usize,
+    pub(crate) length: usize,
     /// The sequences in the rows, by their number in the micro-batch.
-    pub sequences: Vec<usize>,
+    pub(crate) sequences: Vec<usize>,
 }
 
 /// Fewest tokens of a listed micro-batch; from there on the list doubles.
@@ -33,7 +33,7 @@ const MOST_PLACES: usize = 8192;
 
 impl Shapes {
     /// The number of tokens to run so many with. A budget that is itself in the list wastes next to nothing.
-    pub fn tokens(self, count: usize) -> usize {
+    pub(crate) fn tokens(self, count: usize) -> usize {
         match self {
             Self::Exact => count,
             Self::Listed => count.max(LEAST_TOKENS).next_power_of_two(),
@@ -41,7 +41,7 @@ impl Shapes {
     }
 
     /// The blocks in which sequences of these lengths attend to themselves. Each sequence is in one of them.
-    pub fn blocks(self, lengths: &[usize]) -> Vec<Block> {
+    pub(crate) fn blocks(self, lengths: &[usize]) -> Vec<Block> {
         match self {
             Self::Exact => {
                 let length = lengths.iter().copied().max().unwrap_or(0);
@@ -53,7 +53,8 @@ impl Shapes {
 
     /// Micro-batches, as the lengths of their sequences, that together meet every shape up to a token budget and a
     /// number of positions. None where shapes are not listed.
-    pub fn all(self, token_budget: usize, positions: usize) -> Vec<Vec<usize>> {
+    #[cfg(any(feature = "cuda", test))]
+    pub(crate) fn all(self, token_budget: usize, positions: usize) -> Vec<Vec<usize>> {
         if self == Self::Exact {
             return Vec::new();
         }

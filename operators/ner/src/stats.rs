@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::MicroBatch;
-use crate::thread::Scored;
+use crate::model_threads::Scored;
 
 /// Counters of a [`Tag`](crate::Tag) operator; clones share them.
 #[derive(Clone, Debug, Default)]

@@ -60,7 +60,9 @@ impl Weights {
 
     /// Takes a parameter by its name.
     pub(crate) fn take(&mut self, name: &str) -> Vec<f32> {
-        self.parameters.remove(name).expect("`parameters` lists every name that the model asks for, each once")
+        self.parameters
+            .remove(name)
+            .expect("`ModelConfig::parameters` lists every name that the model asks for, each once")
     }
 }
 
@@ -79,7 +81,7 @@ fn tensors<'a>(
         return differ(&[format!("it has {} tensors, too few for {} layers", found.len(), config.layers)]);
     }
     let (mut tensors, mut problems) = (BTreeMap::new(), Vec::new());
-    for (name, shape) in parameters(config) {
+    for (name, shape) in config.parameters() {
         let file_name = file_name(config.family, &name);
         match found.remove(&file_name) {
             None => problems.push(format!("{file_name} is missing")),
@@ -108,44 +110,6 @@ fn summary(problems: &[String]) -> String {
         0 => shown,
         more => format!("{shown}; and {more} more"),
     }
-}
-
-/// Name and shape of every parameter. Matrices are `[out, in]`, as PyTorch stores them.
-pub(crate) fn parameters(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
-    let &ModelConfig { hidden_size: hidden, embedding_size: embedding, intermediate_size: intermediate, .. } = config;
-    let mut all = Vec::new();
-    let mut table =
-        |name: &str, rows| all.push((format!("embeddings.{name}_embeddings.weight"), vec![rows, embedding]));
-    table("word", config.vocab_size);
-    table("position", config.positions);
-    if config.token_types > 0 {
-        table("token_type", config.token_types);
-    }
-    let mut norm = |module: String, width| {
-        all.push((format!("{module}.weight"), vec![width]));
-        all.push((format!("{module}.bias"), vec![width]));
-    };
-    norm("embeddings.LayerNorm".to_owned(), embedding);
-    for layer in 0..config.layers {
-        norm(format!("encoder.layer.{layer}.attention.output.LayerNorm"), hidden);
-        norm(format!("encoder.layer.{layer}.output.LayerNorm"), hidden);
-    }
-    let mut linear = |module: String, input, output| {
-        all.push((format!("{module}.weight"), vec![output, input]));
-        all.push((format!("{module}.bias"), vec![output]));
-    };
-    if embedding != hidden {
-        linear("embeddings_project".to_owned(), embedding, hidden);
-    }
-    for layer in 0..config.layers {
-        for module in ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"] {
-            linear(format!("encoder.layer.{layer}.{module}"), hidden, hidden);
-        }
-        linear(format!("encoder.layer.{layer}.intermediate.dense"), hidden, intermediate);
-        linear(format!("encoder.layer.{layer}.output.dense"), intermediate, hidden);
-    }
-    linear("classifier".to_owned(), hidden, config.labels.count());
-    all
 }
 
 /// What a family's files call a parameter.

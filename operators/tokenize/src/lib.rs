@@ -6,6 +6,7 @@
 //! ```
 
 mod context;
+mod encoder;
 mod error;
 mod load;
 mod operator;

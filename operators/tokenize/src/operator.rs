@@ -140,7 +140,7 @@ impl Open {
         let (mut windows, mut tokens) = (Vec::new(), 0);
         while tokens < PIECE_TOKENS {
             let counted = windows.len();
-            if !self.reading.step(&tokenizer.inner, self.citation.text.as_str(), &self.borders, &mut windows)? {
+            if !self.reading.step(&tokenizer.encoder, self.citation.text.as_str(), &self.borders, &mut windows)? {
                 return Ok((windows, true));
             }
             tokens += token_count(&windows[counted..]);

@@ -5,8 +5,8 @@ use std::ops::Range;
 use pubtag_schemas::{TokenSpan, TokenWindow};
 
 use crate::TokenizeError;
+use crate::encoder::{Encoder, Piece};
 use crate::segment::segment_end;
-use crate::tokenizer::{Inner, Piece};
 use crate::windows::next_window;
 
 /// How far a document has been read.
@@ -50,7 +50,7 @@ impl Reading {
     /// Adds the windows that are complete once the next stretch of text is tokenized; false at the end of the text.
     pub(crate) fn step(
         &mut self,
-        tokenizer: &Inner,
+        tokenizer: &Encoder,
         text: &str,
         borders: &[usize],
         windows: &mut Vec<TokenWindow>,
@@ -82,7 +82,7 @@ impl Reading {
     }
 
     /// Cuts off the windows that no further token of the context belongs to.
-    fn cut(&mut self, tokenizer: &Inner, windows: &mut Vec<TokenWindow>) {
+    fn cut(&mut self, tokenizer: &Encoder, windows: &mut Vec<TokenWindow>) {
         let (mut start, whole) = (0, self.rest.is_empty());
         while start < self.tokens.ids.len() {
             let end = self.tokens.ids.len();
@@ -104,8 +104,8 @@ impl Reading {
         self.first_token += count(start);
     }
 
-    fn window(&self, tokenizer: &Inner, range: Range<usize>) -> TokenWindow {
-        let Inner { prefix, suffix, .. } = tokenizer;
+    fn window(&self, tokenizer: &Encoder, range: Range<usize>) -> TokenWindow {
+        let Encoder { prefix, suffix, .. } = tokenizer;
         let ids = [prefix, &self.tokens.ids[range.clone()], suffix].concat();
         let of_text = self.tokens.spans[range.clone()].iter().copied().map(Some);
         let nowhere = |tokens: &[u32]| std::iter::repeat_n(None, tokens.len());

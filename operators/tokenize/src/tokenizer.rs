@@ -1,33 +1,17 @@
 //! A model's tokenizer, and how it is read with.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use pubtag_schemas::{ModelFiles, TokenSpan, TokenWindow};
-use pubtag_stream::without_panic;
-use tokenizers::{Encoding, Tokenizer};
+use pubtag_schemas::{ModelFiles, TokenWindow};
 
-use crate::load::load;
+use crate::encoder::Encoder;
 use crate::reading::Reading;
 use crate::{Context, TokenizeError, WindowSize};
 
 /// A checkpoint's tokenizer that cuts its tokens into windows; clones share it.
 #[derive(Clone, Debug)]
 pub struct WindowTokenizer {
-    pub(crate) inner: Arc<Inner>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Inner {
-    tokenizer: Tokenizer,
-    /// Special tokens in front of every window.
-    pub(crate) prefix: Vec<u32>,
-    /// Special tokens behind every window.
-    pub(crate) suffix: Vec<u32>,
-    /// Tokens of the text in a full window.
-    pub(crate) length: usize,
-    pub(crate) stride: usize,
-    pub(crate) context: Context,
+    pub(crate) encoder: Arc<Encoder>,
 }
 
 /// The windows of a text.
@@ -45,21 +29,13 @@ impl WindowTokenizer {
     /// # Errors
     /// If there is none, it is not usable, or its special tokens and the stride leave no room in a window.
     pub fn open(files: impl Into<ModelFiles>, size: WindowSize) -> Result<Self, TokenizeError> {
-        let tokenizer = load(&files.into())?;
-        let (prefix, suffix) = special_tokens(&tokenizer)?;
-        let (max_tokens, special, stride) = (size.max_tokens.get(), prefix.len() + suffix.len(), size.stride);
-        let length = max_tokens.saturating_sub(special);
-        if length <= stride {
-            return Err(TokenizeError::NoRoom { max_tokens, special, stride });
-        }
-        let context = Context::Document;
-        Ok(Self { inner: Arc::new(Inner { tokenizer, prefix, suffix, length, stride, context }) })
+        Ok(Self { encoder: Arc::new(Encoder::open(&files.into(), size)?) })
     }
 
     /// The same tokenizer, reading so much of a document at a time.
     #[must_use]
     pub fn with_context(mut self, context: Context) -> Self {
-        Arc::make_mut(&mut self.inner).context = context;
+        Arc::make_mut(&mut self.encoder).context = context;
         self
     }
 
@@ -74,68 +50,7 @@ impl WindowTokenizer {
     /// If the tokenizer refuses the text, or it has more than 4 GiB.
     pub fn tokenize(&self, text: &str, borders: &[usize]) -> Result<Windows, TokenizeError> {
         let (mut reading, mut windows) = (Reading::of(text)?, Vec::new());
-        while reading.step(&self.inner, text, borders, &mut windows)? {}
+        while reading.step(&self.encoder, text, borders, &mut windows)? {}
         Ok(Windows { windows, token_count: reading.token_count() })
     }
-}
-
-impl Inner {
-    /// Tokenizes a stretch of a text.
-    pub(crate) fn encode<'a>(&self, text: &'a str, bytes: Range<usize>) -> Result<Piece<'a>, TokenizeError> {
-        let text = &text[bytes.clone()];
-        Ok(Piece { text, start: bytes.start, encoding: encode(&self.tokenizer, text, false)? })
-    }
-}
-
-/// The tokens of a stretch of a text.
-pub(crate) struct Piece<'a> {
-    text: &'a str,
-    /// Where it begins.
-    start: usize,
-    encoding: Encoding,
-}
-
-impl Piece<'_> {
-    pub(crate) fn ids(&self) -> &[u32] {
-        self.encoding.get_ids()
-    }
-
-    /// Where each token stands, by bytes of the whole text; words are numbered from `first_word` without gaps.
-    pub(crate) fn spans(&self, first_word: u32) -> impl Iterator<Item = TokenSpan> {
-        let (mut word, mut last) = (first_word, None);
-        self.encoding.get_offsets().iter().zip(self.encoding.get_word_ids()).map(move |(&offsets, id)| {
-            word += u32::from(last.is_some_and(|last| last != *id));
-            last = Some(*id);
-            self.span(offsets, word)
-        })
-    }
-
-    /// Byte-level tokenizers count the space before a word in, and cut inside characters; a span does neither.
-    fn span(&self, (start, end): (usize, usize), word: u32) -> TokenSpan {
-        let (start, end) = (self.text.floor_char_boundary(start), self.text.ceil_char_boundary(end));
-        let token = &self.text[start..end];
-        let start = start + (token.len() - token.trim_start().len());
-        let end = start.max(end - (token.len() - token.trim_end().len()));
-        TokenSpan { start_byte: offset(self.start + start), end_byte: offset(self.start + end), word }
-    }
-}
-
-/// What the tokenizer's post-processor puts around a text.
-fn special_tokens(tokenizer: &Tokenizer) -> Result<(Vec<u32>, Vec<u32>), TokenizeError> {
-    let encoding = encode(tokenizer, "a", true)?;
-    let marked = || encoding.get_ids().iter().zip(encoding.get_special_tokens_mask());
-    let special = |(&id, &mask): (&u32, &u32)| (mask == 1).then_some(id);
-    let prefix = marked().map_while(special).collect();
-    let mut suffix: Vec<_> = marked().rev().map_while(special).collect();
-    suffix.reverse();
-    Ok((prefix, suffix))
-}
-
-fn encode(tokenizer: &Tokenizer, text: &str, special_tokens: bool) -> Result<Encoding, TokenizeError> {
-    let encoded = without_panic(|| tokenizer.encode(text, special_tokens).map_err(|error| error.to_string()));
-    encoded.flatten().map_err(|problem| TokenizeError::Encode { problem })
-}
-
-fn offset(value: usize) -> u32 {
-    u32::try_from(value).expect("no more than the length of the text, which was checked")
 }

@@ -4,45 +4,15 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
 
 use futures::StreamExt;
-use pubtag_schemas::{
-    Citation, CitationText, Close, Deletion, DocId, InputUnit, Location, Outcome, Packet, Place, PmidVersion, PubDate,
-    Record, Tally, Tokenized, TokenizedRecord,
-};
+use pubtag_schemas::testing::{self, close, deletion, unit};
+use pubtag_schemas::{Packet, Record, Tokenized, TokenizedRecord};
 use pubtag_stream::{Flow, Meter, Operator};
 use pubtag_tokenize::{Context, Tokenize, WindowSize, WindowTokenizer};
 
-fn unit() -> Arc<InputUnit> {
-    Arc::new(InputUnit::new(0, Location::File("/in/a.xml".to_owned())))
-}
-
-fn place() -> Place {
-    Place { unit: unit(), ordinal: 0, byte_offset: 0 }
-}
-
 fn citation(title: &str) -> Record {
-    Record::Document(Box::new(Citation {
-        doc_id: DocId::new(title),
-        pmid: None,
-        version: PmidVersion::FIRST,
-        text: CitationText::new(title, vec![]),
-        pub_date: PubDate::default(),
-        date_revised: None,
-        journal: None,
-        language: None,
-        place: place(),
-    }))
-}
-
-fn deletion() -> Record {
-    Record::Deletion(Deletion { pmid: 7.try_into().unwrap(), version: PmidVersion::FIRST, place: place() })
-}
-
-fn close() -> Packet<Record> {
-    let (tally, outcome) = (Tally::default(), Outcome::Complete);
-    Packet::Close(Close { unit: unit(), tally, bytes: 0, sha256: String::new(), outcome })
+    Record::Document(testing::citation(title))
 }
 
 /// The output in short: a document's id and its number of tokens, `-` for a deletion, brackets for frames.
@@ -70,11 +40,11 @@ async fn records_and_frames_keep_their_order_on_any_number_of_threads() {
     let long = "gene ".repeat(5000);
     for threads in 1..=4 {
         let packets = vec![
-            Packet::Open(unit()),
+            Packet::Open(unit(0)),
             Packet::Items(vec![citation(&long), citation("gene cell")]),
             Packet::Items(vec![deletion(), citation("")]),
             Packet::Items(vec![citation("x")]),
-            close(),
+            close(0),
         ];
         let input: Flow<Packet<Record>> = Box::pin(futures::stream::iter(packets.into_iter().map(Ok)));
         let operator = Tokenize::new(tokenizer.clone(), NonZeroUsize::new(threads).unwrap());
@@ -96,7 +66,7 @@ async fn a_long_text_comes_in_pieces_that_together_are_its_windows() {
     for context in [Context::Document, Context::Words(NonZeroUsize::new(100).unwrap())] {
         let tokenizer = whole.clone().with_context(context);
         let records = vec![citation("x"), citation(&title), deletion(), citation("gene")];
-        let packets = [Packet::Open(unit()), Packet::Items(records), close()].into_iter().map(Ok);
+        let packets = [Packet::Open(unit(0)), Packet::Items(records), close(0)].into_iter().map(Ok);
         let operator = Tokenize::new(tokenizer.clone(), NonZeroUsize::MIN);
         let output = operator.apply(Box::pin(futures::stream::iter(packets)), Meter::new("tokenize"));
         let output: Vec<_> = output.map(Result::unwrap).collect().await;

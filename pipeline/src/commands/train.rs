@@ -17,12 +17,12 @@ use crate::processors::physical_cores;
 use crate::terminal;
 use crate::training::card::{DataFile, RECORD, Record, command_line, program};
 use crate::training::corpora::{keep_types, read_gold, refuse_weight};
-use crate::training::examples::{Reading, TrainingSet, unlabelled};
 use crate::training::metrics::{METRICS, Metrics};
 use crate::training::monitor::{Development, Watch};
 use crate::training::output::Draft;
 use crate::training::page::{REPORT, html};
 use crate::training::predict::{Tokenized, tokenizer};
+use crate::training::training_set::{Reading, TrainingSet};
 
 /// Fine-tunes and prints the output directory.
 ///
@@ -52,7 +52,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     let tokenizer = tokenizer(&checkpoint)?;
     let development = development(&dev, args, &checkpoint, &tokenizer)?;
     let windows = development.iter().flat_map(|corpus| &corpus.tokenized.windows);
-    let scored: Vec<Example> = windows.flat_map(|windows| unlabelled(windows)).collect();
+    let scored: Vec<Example> = windows.flatten().map(Example::unlabelled).collect();
 
     let mut record = Record {
         program: program(),
@@ -95,12 +95,12 @@ fn learn(
     watch: &mut Watch<'_>,
 ) -> Result<Vec<u8>, Failure> {
     let labels = checkpoint.labels();
-    let set = TrainingSet::new(train, labels);
     let reading =
         Reading { context: args.context_words, label_tokens: args.label_tokens, replaced: args.replace_mentions };
+    let set = TrainingSet::new(train, labels, reading);
     let examples = |epoch: usize| {
         let seed = args.seed.wrapping_mul(1_000_003).wrapping_add(epoch as u64);
-        set.examples(tokenizer, reading, seed)
+        set.examples(tokenizer, seed)
     };
     let first = examples(0).map_err(|error: TokenizeError| Failure::new(error.kind(), error))?;
     let tokens: usize = first.iter().map(|example| example.ids.len()).sum();

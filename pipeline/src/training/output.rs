@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pubtag_ner::train::{TrainState, to_f16, with_head};
-use pubtag_ner::{Checkpoint, LabelTag};
+use pubtag_ner::{Checkpoint, Iob2};
 use serde_json::{Value, json};
 
 use super::place::{self, CONFIG, FILES, STATE, WEIGHTS, write_failure};
@@ -111,7 +111,6 @@ impl Draft {
 /// Whether a checkpoint has these categories, in the order in which training lays labels out.
 fn has_labels(checkpoint: &Checkpoint, categories: &[String]) -> bool {
     let labels = checkpoint.labels();
-    let kinds = (0..categories.len()).flat_map(|kind| [LabelTag::Begin(kind), LabelTag::Inside(kind)]);
-    labels.entity_types() == categories
-        && labels.tags().iter().copied().eq([LabelTag::Outside].into_iter().chain(kinds))
+    let kinds = (0..categories.len()).flat_map(|kind| [Iob2::Begin(kind), Iob2::Inside(kind)]);
+    labels.entity_types() == categories && labels.tags().iter().copied().eq([Iob2::Outside].into_iter().chain(kinds))
 }

@@ -19,18 +19,34 @@ use half::{bf16, f16};
 use tracing::{info, warn};
 
 use crate::agreement::{self, tolerance};
-use crate::backend::{self, NerBackend};
+use crate::backend::{Cuda, NerBackend, cuda_device, reserved_bytes};
+use crate::burn_classifier::BurnClassifier;
+use crate::panic_watch::PanicWatch;
 use crate::shapes::Shapes;
-use crate::watch::Watch;
-use crate::{Checkpoint, ClassifierSetup, Device, Logits, MicroBatch, NerError, Precision, TokenClassifier, Warmed};
+use crate::{
+    Checkpoint, ClassifierSetup, Device, Logits, MicroBatch, NerError, Precision, TokenClassifier, Warmed, kernels,
+};
 
 pub(crate) use card::{count, probe};
 
 /// Fewest tokens that a micro-batch is cut to when memory does not suffice.
 const LEAST_TOKENS: usize = 1024;
 
+/// Opens a model on a card, on the calling thread, and warms it up.
+///
+/// # Errors
+/// If the card cannot be used or fails, or its logits disagree with the CPU's.
+pub(crate) fn open(
+    checkpoint: &Checkpoint,
+    number: usize,
+    setup: &ClassifierSetup,
+) -> Result<(Box<dyn TokenClassifier>, Vec<Warmed>), NerError> {
+    let (classifier, warmed) = CudaClassifier::open(checkpoint, number, setup)?;
+    Ok((Box::new(classifier), warmed))
+}
+
 /// A model on a card, ready to be read with: all kernels compiled, its logits checked.
-pub(crate) struct CudaClassifier {
+struct CudaClassifier {
     model: Box<dyn TokenClassifier>,
     device: Device,
     /// Tokens at a time: the budget, or less where memory does not suffice for it.
@@ -38,20 +54,15 @@ pub(crate) struct CudaClassifier {
     /// What they may come down to.
     least_tokens: usize,
     positions: usize,
-    watch: Watch,
+    watch: PanicWatch,
 }
 
 impl CudaClassifier {
-    /// Opens a model on a card, on the thread that calls, and warms it up.
-    pub(crate) fn open(
-        checkpoint: &Checkpoint,
-        number: usize,
-        setup: &ClassifierSetup,
-    ) -> Result<(Self, Vec<Warmed>), NerError> {
+    fn open(checkpoint: &Checkpoint, number: usize, setup: &ClassifierSetup) -> Result<(Self, Vec<Warmed>), NerError> {
         let device = Device::Cuda(number);
         let card = probe(number).map_err(|reason| NerError::Device { device, reason })?;
         cache::keep_kernels(&card, checkpoint.config(), setup)?;
-        let watch = Watch::start();
+        let watch = PanicWatch::start();
         let load = match setup.precision {
             Precision::F16 => load::<f16>,
             Precision::Bf16 => load::<bf16>,
@@ -92,7 +103,9 @@ impl CudaClassifier {
     /// the others that this card will have reserve as much.
     fn stay_within(&mut self, granted: Option<u64>) -> Result<(), NerError> {
         let (Some(granted), Device::Cuda(number)) = (granted, self.device) else { return Ok(()) };
-        let each = self.watch.guard(self.device, || backend::cuda_memory(number))?;
+        let device = self.device;
+        let failed = |message| NerError::DeviceFailed { device, message };
+        let each = self.watch.guard(device, || reserved_bytes(number).map_err(failed))?;
         let reserved = each * self.device.lanes() as u64;
         if reserved <= granted {
             return Ok(());
@@ -167,9 +180,10 @@ fn load<F: burn_cubecl::FloatElement>(
     number: usize,
 ) -> Result<Box<dyn TokenClassifier>, NerError>
 where
-    burn_cuda::Cuda<F>: NerBackend,
+    Cuda<F>: NerBackend,
 {
-    Ok(Box::new(backend::load_cuda::<F>(checkpoint, number)?))
+    // The numbers of the backend decide the precision.
+    Ok(Box::new(BurnClassifier::<Cuda<F>>::load(checkpoint, cuda_device(number), kernels::Precision::F32)?))
 }
 
 /// A micro-batch of sequences of these lengths, of a token that every vocabulary has.

@@ -2,11 +2,23 @@
 
 use pubtag_schemas::{Annotation, TokenWindow};
 
+use super::decoder::Decoder;
+use super::options::Decoding;
 use super::spans::Entities;
 use super::tagging::{Viterbi, argmax};
 use super::tokens::Tokens;
 use super::words::Words;
-use super::{Decoder, Decoding};
+
+impl Decoder {
+    /// Decodes a document's windows, in text order. `rows` yields the logits of every token of every window, in order.
+    ///
+    /// The annotations stand in text order and do not overlap; none reaches from one context into the next.
+    pub fn decode<'a>(&self, windows: &[TokenWindow], rows: &mut impl Iterator<Item = &'a [f32]>) -> Vec<Annotation> {
+        let mut document = DocumentDecoder::new(self);
+        windows.iter().for_each(|window| document.push(self, window, rows));
+        document.finish(self)
+    }
+}
 
 /// A document that is being decoded, window by window.
 ///
@@ -83,7 +95,7 @@ mod tests {
     use proptest::prelude::*;
     use pubtag_schemas::TokenSpan;
 
-    use super::super::Aggregation;
+    use super::super::options::Aggregation;
     use super::*;
     use crate::LabelSet;
 

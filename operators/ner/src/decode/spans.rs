@@ -5,7 +5,7 @@ use std::ops::Range;
 use pubtag_schemas::{Annotation, AnnotationSource};
 
 use super::words::Words;
-use crate::labels::{LabelSet, Tag};
+use crate::labels::{Iob2, LabelSet};
 
 /// The entities of a document, word by word.
 #[derive(Debug, Default)]
@@ -31,14 +31,14 @@ impl Entities {
         for (word, &label) in chosen.iter().enumerate() {
             let (bytes, probability) = (&words.bytes[word], words.probability(word, label));
             let tag = labels.tags()[label];
-            if let Some(open) = self.open.as_mut().filter(|open| tag == Tag::Inside(open.kind)) {
+            if let Some(open) = self.open.as_mut().filter(|open| tag == Iob2::Inside(open.kind)) {
                 open.bytes.end = bytes.end;
                 open.words += 1;
                 open.sum += probability;
                 continue;
             }
             self.close(labels);
-            if let Tag::Begin(kind) | Tag::Inside(kind) = tag {
+            if let Iob2::Begin(kind) | Iob2::Inside(kind) = tag {
                 self.open = Some(Entity { kind, bytes: bytes.clone(), words: 1, sum: probability });
             }
         }

@@ -1,7 +1,7 @@
 //! Which tag each word gets.
 
 use super::words::Words;
-use crate::labels::Tag;
+use crate::labels::Iob2;
 
 /// The most probable label of each word; the first of equals.
 pub(super) fn argmax(words: &Words) -> Vec<usize> {
@@ -31,7 +31,7 @@ impl Viterbi {
 
     /// Takes those of the words that it has not seen; gives the labels of the first of them: all if the sequence ends
     /// with them, otherwise those that no further word can change. The words without a label must be given again.
-    pub(super) fn choose(&mut self, words: &Words, tags: &[Tag], last: bool) -> Vec<usize> {
+    pub(super) fn choose(&mut self, words: &Words, tags: &[Iob2], last: bool) -> Vec<usize> {
         for row in words.rows().skip(self.before.len() / self.labels) {
             self.step(row, tags);
         }
@@ -49,13 +49,13 @@ impl Viterbi {
         settled
     }
 
-    fn step(&mut self, row: &[f32], tags: &[Tag]) {
+    fn step(&mut self, row: &[f32], tags: &[Iob2]) {
         let (scores, labels) = (&self.scores, self.labels);
         let best = |label: usize| {
             let reachable = (0..labels).filter(|&last| follows(tags[last], tags[label]));
             reachable.max_by(|&a, &b| scores[a].total_cmp(&scores[b]).then(b.cmp(&a)))
         };
-        let start = |label: usize| (!matches!(tags[label], Tag::Inside(_))).then_some(label);
+        let start = |label: usize| (!matches!(tags[label], Iob2::Inside(_))).then_some(label);
         let step = |label: usize| {
             let first = scores.is_empty();
             let last = if first { start(label) } else { best(label) };
@@ -96,11 +96,11 @@ impl Viterbi {
 }
 
 /// Whether IOB2 allows `next` after `last`: an inside tag only within an entity of its type.
-fn follows(last: Tag, next: Tag) -> bool {
+fn follows(last: Iob2, next: Iob2) -> bool {
     match next {
-        Tag::Inside(_) if last == next => true,
-        Tag::Inside(kind) => last == Tag::Begin(kind),
-        Tag::Outside | Tag::Begin(_) => true,
+        Iob2::Inside(_) if last == next => true,
+        Iob2::Inside(kind) => last == Iob2::Begin(kind),
+        Iob2::Outside | Iob2::Begin(_) => true,
     }
 }
 
@@ -110,19 +110,19 @@ mod tests {
 
     use super::*;
 
-    const TAGS: [Tag; 5] = [Tag::Outside, Tag::Begin(0), Tag::Inside(0), Tag::Begin(1), Tag::Inside(1)];
+    const TAGS: [Iob2; 5] = [Iob2::Outside, Iob2::Begin(0), Iob2::Inside(0), Iob2::Begin(1), Iob2::Inside(1)];
 
     fn words(rows: &[[f32; 5]]) -> Words {
         Words { bytes: vec![0..1; rows.len()], probabilities: rows.concat(), labels: 5 }
     }
 
-    fn viterbi(words: &Words, tags: &[Tag]) -> Vec<usize> {
+    fn viterbi(words: &Words, tags: &[Iob2]) -> Vec<usize> {
         Viterbi::new(words.labels).choose(words, tags, true)
     }
 
     fn is_valid(chosen: &[usize]) -> bool {
         let tags = chosen.iter().map(|&label| TAGS[label]);
-        let before = std::iter::once(Tag::Outside).chain(tags.clone());
+        let before = std::iter::once(Iob2::Outside).chain(tags.clone());
         before.zip(tags).all(|(last, next)| follows(last, next))
     }
 

@@ -6,9 +6,8 @@
 
 use std::arch::x86_64::*;
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Converted};
 use super::gemm::{Format, Shape};
-use super::linear::Converted;
 use super::pack::pack;
 use super::simd::avx512::{Avx512, BF16};
 use super::simd::{Kernel, Simd};

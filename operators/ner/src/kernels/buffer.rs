@@ -36,3 +36,11 @@ impl Buffer {
         self.lines.as_ptr().cast()
     }
 }
+
+/// A block of input rows in the words of a precision.
+#[derive(Default)]
+pub(super) struct Converted {
+    pub(super) words: Buffer,
+    /// What a step of each row is worth, where rows are quantised.
+    pub(super) scales: Vec<f32>,
+}

@@ -11,12 +11,14 @@
 use rayon::prelude::*;
 
 use super::attention::{Attention, HeadRows, Heads, check_boundaries};
+use super::epilogue::Epilogue;
 use super::error::{KernelError, check_len};
 use super::isa::Isa;
-use super::linear::{Epilogue, LinearWeights, PackedLinear, Precision};
+use super::linear::{LinearWeights, PackedLinear};
 use super::math::Activation;
 use super::norm::LayerNorm;
 use super::parallel::{Blocks, Shared, for_each};
+use super::precision::Precision;
 use super::scratch::{Lane, Scratch};
 
 /// Values that a block of rows keeps in cache: about 1 MiB of a second-level cache.

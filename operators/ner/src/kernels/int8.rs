@@ -8,10 +8,10 @@
 //! Without rounding in between, an output is off by at most `max|w|/254·Σ|x| + max|x|/254·Σ|w|` and the product of the
 //! two half steps for each input.
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Converted};
+use super::epilogue::Decode;
 use super::error::KernelError;
 use super::gemm::{Format, Shape};
-use super::linear::{Converted, Decode};
 use super::pack::pack;
 use super::simd::{Kernel, Simd};
 

@@ -1,6 +1,6 @@
 //! The choice of an instruction set, at run time.
 
-use super::linear::Precision;
+use super::precision::Precision;
 #[cfg(target_arch = "x86_64")]
 use super::simd::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]

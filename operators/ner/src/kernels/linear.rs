@@ -2,32 +2,20 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::bf16::{Pairs, Round, pack_bf16};
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Converted};
+use super::epilogue::{Complete, Decode, Epilogue, Plain};
 use super::error::{KernelError, check_len};
-use super::gemm::{F32, Finish, Format, Rows, Shape, Tile, multiply};
+use super::gemm::{F32, Format, Rows, Shape, multiply};
 use super::int8::{Bytes, Dequantise, Int8, Quantise};
 use super::isa::Isa;
-use super::math::Activation;
 use super::pack::{Layout, Matrix, pack_columns, pack_rows};
 use super::parallel::{Blocks, Shared, for_each};
+use super::precision::Precision;
 use super::scratch::Scratch;
 use super::simd::{Kernel, Simd};
 
 /// Rows that a thread multiplies at a time.
 const ROWS: usize = 96;
-
-/// The arithmetic of a linear layer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Precision {
-    /// Single precision throughout.
-    #[default]
-    F32,
-    /// Weights and activations of linear layers in bfloat16, sums in single precision. Needs AVX512_BF16.
-    Bf16,
-    /// Weights in 8 bits with a scale for each output, activations in 8 bits with a scale for each row, sums in 32;
-    /// everything between linear layers in single precision.
-    Int8,
-}
 
 /// A linear layer as a checkpoint holds it.
 #[derive(Clone, Copy, Debug)]
@@ -40,17 +28,6 @@ pub struct LinearWeights<'a> {
     pub bias: &'a [f32],
     /// Length of an input row.
     pub inputs: usize,
-}
-
-/// What follows `x·W + b`.
-#[derive(Clone, Copy, Debug)]
-pub enum Epilogue<'a> {
-    /// Nothing.
-    Bias,
-    /// An activation.
-    Activation(Activation),
-    /// The sum with `[T, out]` values.
-    Residual(&'a [f32]),
 }
 
 /// A linear layer packed for one instruction set.
@@ -71,14 +48,6 @@ enum Arithmetic {
     #[cfg(target_arch = "x86_64")]
     Bf16,
     Int8(Int8),
-}
-
-/// A block of input rows in the words of a precision.
-#[derive(Default)]
-pub(super) struct Converted {
-    pub(super) words: Buffer,
-    /// What a step of each row is worth, where rows are quantised.
-    pub(super) scales: Vec<f32>,
 }
 
 impl PackedLinear {
@@ -231,64 +200,10 @@ impl<S: Simd, D: Format<S>, E: Decode<S>> Kernel<S> for Forward<'_, D, E> {
     }
 }
 
-/// Turns sums of products into numbers.
-pub(super) trait Decode<S: Simd> {
-    /// The numbers of `n` columns of a row; `sums` are the bits that the format stored.
-    /// # Safety
-    /// The output has the row and the columns.
-    unsafe fn decode(&self, s: S, sums: S::F32, row: usize, column: usize, n: usize) -> S::F32;
-}
-
-/// Sums that are numbers already.
-pub(super) struct Plain;
-
-impl<S: Simd> Decode<S> for Plain {
-    #[inline(always)]
-    unsafe fn decode(&self, _: S, sums: S::F32, _: usize, _: usize, _: usize) -> S::F32 {
-        sums
-    }
-}
-
-/// Decodes, adds the bias if there is one, and applies the epilogue.
-pub(super) struct Complete<'a, E> {
-    pub(super) decode: E,
-    /// One for each of the `width` columns of the output, if `biased`.
-    pub(super) bias: *const f32,
-    pub(super) biased: bool,
-    pub(super) width: usize,
-    pub(super) epilogue: Epilogue<'a>,
-}
-
-impl<S: Simd, E: Decode<S>> Finish<S> for Complete<'_, E> {
-    #[inline(always)]
-    unsafe fn finish(&self, s: S, tile: Tile) {
-        let width = self.width;
-        for row in tile.row..tile.row + tile.rows {
-            for column in (0..tile.columns).step_by(S::LANES) {
-                let n = S::LANES.min(tile.columns - column);
-                let at = tile.column + column;
-                // SAFETY: the tile is writable there; bias and residual are as wide as the output.
-                unsafe {
-                    let place = tile.out.add((row - tile.row) * tile.stride + column).cast::<f32>();
-                    let v = self.decode.decode(s, s.load_up_to(place, n), row, at, n);
-                    let v = if self.biased { s.add(v, s.load_up_to(self.bias.add(at), n)) } else { v };
-                    let v = match self.epilogue {
-                        Epilogue::Bias => v,
-                        Epilogue::Activation(activation) => activation.apply(s, v),
-                        Epilogue::Residual(residual) => {
-                            s.add(v, s.load_up_to(residual.as_ptr().add(row * width + at), n))
-                        }
-                    };
-                    s.store_up_to(place, v, n);
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::Activation;
     use crate::kernels::testing::{activate, dot, floats, on_threads};
     use proptest::prelude::*;
 

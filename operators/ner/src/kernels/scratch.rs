@@ -1,7 +1,6 @@
 //! Working memory that lives from one micro-batch to the next.
 
-use super::buffer::Buffer;
-use super::linear::Converted;
+use super::buffer::{Buffer, Converted};
 
 /// Working memory of an encoder: it grows to the largest micro-batch seen and is then reused, so that a steady run
 /// allocates nothing large.

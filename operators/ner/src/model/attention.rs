@@ -8,20 +8,20 @@ use burn::tensor::backend::Backend;
 use super::parts::Linear;
 use crate::backend::NerBackend;
 use crate::config::ModelConfig;
-use crate::packed::Sequences;
+use crate::packed::{PaddedView, Sequences};
 use crate::weights::Weights;
 
 /// Every token looks at the tokens of its own sequence.
 #[derive(Module, Debug)]
-pub struct SelfAttention<B: Backend> {
+pub(crate) struct SelfAttention<B: Backend> {
     /// Queries, keys and values side by side: `[hidden, 3·hidden]`.
-    pub query_key_value: Linear<B>,
+    pub(crate) query_key_value: Linear<B>,
     /// `[hidden, hidden]`
-    pub output: Linear<B>,
+    pub(crate) output: Linear<B>,
     /// Of the attention probabilities, while training.
-    pub dropout: Dropout,
+    pub(crate) dropout: Dropout,
     /// Heads; each has `hidden / heads` columns.
-    pub heads: usize,
+    pub(crate) heads: usize,
 }
 
 impl<B: Backend> SelfAttention<B> {
@@ -39,9 +39,27 @@ impl<B: Backend> SelfAttention<B> {
 
 impl<B: NerBackend> SelfAttention<B> {
     /// `[T, hidden]` → `[T, hidden]`
-    pub fn forward(&self, hidden: Tensor<B, 2>, sequences: &Sequences<B>) -> Tensor<B, 2> {
+    ///
+    /// Gathers the packed run into padded rows, attends within each row, and scatters the result back.
+    pub(crate) fn forward(&self, hidden: Tensor<B, 2>, sequences: &Sequences<B>) -> Tensor<B, 2> {
         let query_key_value = self.query_key_value.forward(hidden); // [T, 3·hidden]
-        let attended = B::packed_attention(query_key_value, sequences, self.heads, &self.dropout); // [T, hidden]
+        let padded = sequences.padded();
+        let rows = padded.views.iter().map(|view| self.attend(query_key_value.clone(), view)).collect();
+        let attended = Tensor::cat(rows, 0).select(0, padded.scatter.clone()); // [T, hidden]
         self.output.forward(attended)
+    }
+
+    /// `[T, 3·hidden]` → `[rows·length, hidden]`
+    fn attend(&self, query_key_value: Tensor<B, 2>, view: &PaddedView<B>) -> Tensor<B, 2> {
+        let (rows, length, heads) = (view.rows, view.length, self.heads);
+        let hidden = query_key_value.dims()[1] / 3;
+        let split = query_key_value
+            .select(0, view.gather.clone()) // [rows·length, 3·hidden]
+            .reshape([rows, length, 3, heads, hidden / heads])
+            .permute([2, 0, 3, 1, 4]); // [3, rows, heads, length, columns]
+        let part = |number| split.clone().narrow(0, number, 1).squeeze_dim::<4>(0);
+        B::masked_attention(part(0), part(1), part(2), view.empty.clone(), &self.dropout)
+            .swap_dims(1, 2)
+            .reshape([rows * length, hidden])
     }
 }

@@ -6,23 +6,22 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor};
 
 use super::parts::{LayerNorm, Linear, parameter};
-use crate::backend::NerBackend;
 use crate::config::ModelConfig;
 use crate::weights::Weights;
 
 /// The sum of word, position and token-type embedding, normalised.
 #[derive(Module, Debug)]
-pub struct Embeddings<B: Backend> {
+pub(crate) struct Embeddings<B: Backend> {
     /// `[vocabulary, embedding]`
-    pub words: Param<Tensor<B, 2>>,
+    pub(crate) words: Param<Tensor<B, 2>>,
     /// `[positions, embedding]`
-    pub positions: Param<Tensor<B, 2>>,
+    pub(crate) positions: Param<Tensor<B, 2>>,
     /// `[types, embedding]`; an input is one text, whose type is row 0.
-    pub token_types: Option<Param<Tensor<B, 2>>>,
+    pub(crate) token_types: Option<Param<Tensor<B, 2>>>,
     /// Over the sum.
-    pub norm: LayerNorm<B>,
+    pub(crate) norm: LayerNorm<B>,
     /// From the embeddings' width to the layers', where they differ (ELECTRA).
-    pub projection: Option<Linear<B>>,
+    pub(crate) projection: Option<Linear<B>>,
     dropout: Dropout,
 }
 
@@ -43,12 +42,14 @@ impl<B: Backend> Embeddings<B> {
             dropout: DropoutConfig::new(config.hidden_dropout).init(),
         }
     }
-}
 
-impl<B: NerBackend> Embeddings<B> {
     /// Ids `[T]` and positions `[T]` → `[T, hidden]`
-    pub fn forward(&self, ids: Tensor<B, 1, Int>, positions: Tensor<B, 1, Int>) -> Tensor<B, 2> {
-        let embedded = self.dropout.forward(B::embed(self, ids, positions)); // [T, embedding]
+    pub(crate) fn forward(&self, ids: Tensor<B, 1, Int>, positions: Tensor<B, 1, Int>) -> Tensor<B, 2> {
+        let mut sum = self.words.val().select(0, ids) + self.positions.val().select(0, positions); // [T, embedding]
+        if let Some(types) = &self.token_types {
+            sum = sum + types.val().narrow(0, 0, 1);
+        }
+        let embedded = self.dropout.forward(self.norm.forward(sum));
         match &self.projection {
             Some(projection) => projection.forward(embedded),
             None => embedded,

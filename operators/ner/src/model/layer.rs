@@ -7,29 +7,28 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 
 use super::attention::SelfAttention;
-use super::parts::{LayerNorm, Linear};
-use crate::backend::NerBackend;
+use super::parts::{LayerNorm, Linear, activate};
+use crate::backend::{LayerSettings, LayerTensors, NerBackend};
 use crate::config::{Activation, ModelConfig};
 use crate::packed::Sequences;
-use crate::recorded::{LayerParameters, LayerSettings};
 use crate::weights::Weights;
 
 /// Attention and a feed-forward network, each with a residual connection and a LayerNorm after it.
 #[derive(Module, Debug)]
-pub struct EncoderLayer<B: Backend> {
+pub(crate) struct EncoderLayer<B: Backend> {
     /// Between tokens.
-    pub attention: SelfAttention<B>,
+    pub(crate) attention: SelfAttention<B>,
     /// After attention.
-    pub attention_norm: LayerNorm<B>,
+    pub(crate) attention_norm: LayerNorm<B>,
     /// `[hidden, intermediate]`
-    pub intermediate: Linear<B>,
+    pub(crate) intermediate: Linear<B>,
     /// `[intermediate, hidden]`
-    pub output: Linear<B>,
+    pub(crate) output: Linear<B>,
     /// After the feed-forward network.
-    pub output_norm: LayerNorm<B>,
+    pub(crate) output_norm: LayerNorm<B>,
     /// Between the two feed-forward layers.
     #[module(skip)]
-    pub activation: Activation,
+    pub(crate) activation: Activation,
     dropout: Dropout,
 }
 
@@ -47,37 +46,39 @@ impl<B: Backend> EncoderLayer<B> {
             dropout: DropoutConfig::new(config.hidden_dropout).init(),
         }
     }
-}
 
-impl<B: NerBackend> EncoderLayer<B> {
-    /// `[T, hidden]` → `[T, hidden]`
-    pub fn forward(&self, hidden: Tensor<B, 2>, sequences: &Sequences<B>) -> Tensor<B, 2> {
-        let attended = self.dropout.forward(self.attention.forward(hidden.clone(), sequences));
-        let hidden = B::residual_norm(&self.attention_norm, attended, hidden);
-        let widened = self.intermediate.forward_activated(hidden.clone(), self.activation); // [T, intermediate]
-        let narrowed = self.dropout.forward(self.output.forward(widened)); // [T, hidden]
-        B::residual_norm(&self.output_norm, narrowed, hidden)
-    }
-    /// Weights and biases in the order of [`LayerParameters`].
-    pub(crate) fn parameters(&self) -> LayerParameters<B> {
+    /// The layer as backends take it.
+    pub(crate) fn tensors(&self) -> LayerTensors<B> {
         let weights = [&self.attention.query_key_value, &self.attention.output, &self.intermediate, &self.output]
             .map(|linear| [primitive(&linear.weight), primitive(&linear.bias)]);
         let norms =
             [&self.attention_norm, &self.output_norm].map(|norm| [primitive(&norm.weight), primitive(&norm.bias)]);
         let ([[a, b], [c, d], [g, h], [i, j]], [[e, f], [k, l]]) = (weights, norms);
-        [a, b, c, d, e, f, g, h, i, j, k, l]
-    }
-
-    /// What decides the result beside the parameters.
-    pub(crate) fn settings(&self, seed: u64) -> LayerSettings {
-        LayerSettings {
+        let settings = LayerSettings {
             heads: self.attention.heads,
             activation: self.activation,
             epsilon: [self.attention_norm.eps, self.output_norm.eps],
             hidden_dropout: self.dropout.prob,
             attention_dropout: self.attention.dropout.prob,
-            seed,
-        }
+        };
+        LayerTensors { settings, parameters: [a, b, c, d, e, f, g, h, i, j, k, l] }
+    }
+}
+
+impl<B: NerBackend> EncoderLayer<B> {
+    /// `[T, hidden]` → `[T, hidden]`, in plain operations.
+    pub(crate) fn forward(&self, hidden: Tensor<B, 2>, sequences: &Sequences<B>) -> Tensor<B, 2> {
+        let attended = self.dropout.forward(self.attention.forward(hidden.clone(), sequences));
+        let hidden = self.attention_norm.forward(attended + hidden);
+        let widened = activate(self.intermediate.forward(hidden.clone()), self.activation); // [T, intermediate]
+        let narrowed = self.dropout.forward(self.output.forward(widened)); // [T, hidden]
+        self.output_norm.forward(narrowed + hidden)
+    }
+
+    /// The same with gradients: as one operation where the backend has one.
+    pub(crate) fn forward_training(&self, hidden: Tensor<B, 2>, sequences: &Sequences<B>) -> Tensor<B, 2> {
+        let fused = B::differentiable_layer(&self.tensors(), &hidden, sequences);
+        fused.unwrap_or_else(|| self.forward(hidden, sequences))
     }
 }
 

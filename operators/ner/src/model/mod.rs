@@ -17,47 +17,53 @@ use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use crate::backend::NerBackend;
+use crate::backend::{FusedEncoder, NerBackend};
 use crate::config::ModelConfig;
+use crate::host::index;
 use crate::kernels;
-use crate::packed::{MicroBatch, Sequences, index};
+use crate::packed::{MicroBatch, Sequences};
 use crate::shapes::Shapes;
 use crate::weights::Weights;
 
-pub use attention::SelfAttention;
-pub use embeddings::Embeddings;
-pub use layer::EncoderLayer;
-pub use parts::{LayerNorm, Linear};
+pub(crate) use embeddings::Embeddings;
+pub(crate) use layer::EncoderLayer;
+pub(crate) use parts::{LayerNorm, Linear};
 
 /// The whole model, as it is trained and saved.
 #[derive(Module, Debug)]
-pub struct TokenClassification<B: Backend> {
+pub(crate) struct TokenClassification<B: Backend> {
     /// Token ids to vectors.
-    pub embeddings: Embeddings<B>,
+    pub(crate) embeddings: Embeddings<B>,
     /// The encoder.
-    pub layers: Vec<EncoderLayer<B>>,
+    pub(crate) layers: Vec<EncoderLayer<B>>,
     /// Vectors to logits.
-    pub classifier: Linear<B>,
+    pub(crate) classifier: Linear<B>,
     dropout: Dropout,
 }
 
 /// The model, its encoder in the form in which its backend runs it.
-#[derive(Debug)]
-pub struct PreparedModel<B: NerBackend> {
+pub(crate) struct PreparedModel<B: NerBackend> {
     embeddings: Embeddings<B>,
-    encoder: B::Prepared,
+    encoder: PreparedEncoder<B>,
     classifier: Linear<B>,
+}
+
+/// An encoder as its backend runs it.
+enum PreparedEncoder<B: NerBackend> {
+    Fused(Box<dyn FusedEncoder<B>>),
+    /// Layer by layer, where the backend has no fused encoder.
+    Layers(Vec<EncoderLayer<B>>),
 }
 
 /// A micro-batch on the device.
 #[derive(Debug)]
-pub struct Inputs<B: Backend> {
+pub(crate) struct Inputs<B: Backend> {
     /// `[T]`
-    pub ids: Tensor<B, 1, Int>,
+    pub(crate) ids: Tensor<B, 1, Int>,
     /// `[T]`: the row of the position table for each token.
-    pub positions: Tensor<B, 1, Int>,
+    pub(crate) positions: Tensor<B, 1, Int>,
     /// Where the sequences stand.
-    pub sequences: Sequences<B>,
+    pub(crate) sequences: Sequences<B>,
 }
 
 impl<B: Backend> TokenClassification<B> {
@@ -74,35 +80,42 @@ impl<B: Backend> TokenClassification<B> {
 
 impl<B: NerBackend> TokenClassification<B> {
     /// Computes the logits `[T, labels]`; the differentiable way.
-    pub fn forward(&self, inputs: &Inputs<B>) -> Tensor<B, 2> {
+    pub(crate) fn forward(&self, inputs: &Inputs<B>) -> Tensor<B, 2> {
         let mut hidden = self.embeddings.forward(inputs.ids.clone(), inputs.positions.clone());
         for layer in &self.layers {
-            hidden = B::trained_layer(layer, hidden, &inputs.sequences);
+            hidden = layer.forward_training(hidden, &inputs.sequences);
         }
         self.classifier.forward(self.dropout.forward(hidden))
     }
 
     /// Turns the model into the form in which its backend runs it.
-    pub fn prepare(self, precision: kernels::Precision) -> PreparedModel<B> {
-        PreparedModel {
-            embeddings: self.embeddings,
-            encoder: B::prepare(self.layers, precision),
-            classifier: self.classifier,
-        }
+    pub(crate) fn prepare(self, precision: kernels::Precision) -> PreparedModel<B> {
+        let tensors: Vec<_> = self.layers.iter().map(EncoderLayer::tensors).collect();
+        let encoder = match B::fuse(&tensors, precision) {
+            Some(fused) => PreparedEncoder::Fused(fused),
+            None => PreparedEncoder::Layers(self.layers),
+        };
+        PreparedModel { embeddings: self.embeddings, encoder, classifier: self.classifier }
     }
 }
 
 impl<B: NerBackend> PreparedModel<B> {
     /// Computes the logits `[T, labels]`.
-    pub fn forward(&self, inputs: &Inputs<B>, scratch: &mut B::Scratch) -> Tensor<B, 2> {
+    pub(crate) fn forward(&mut self, inputs: &Inputs<B>) -> Tensor<B, 2> {
         let hidden = self.embeddings.forward(inputs.ids.clone(), inputs.positions.clone());
-        self.classifier.forward(B::encode(&self.encoder, hidden, &inputs.sequences, scratch))
+        let encoded = match &mut self.encoder {
+            PreparedEncoder::Fused(encoder) => encoder.forward(hidden, &inputs.sequences),
+            PreparedEncoder::Layers(layers) => {
+                layers.iter().fold(hidden, |hidden, layer| layer.forward(hidden, &inputs.sequences))
+            }
+        };
+        self.classifier.forward(encoded)
     }
 }
 
 impl<B: Backend> Inputs<B> {
     /// Puts a micro-batch on the device, with padding tokens behind it where `shapes` asks for more.
-    pub fn new(batch: &MicroBatch, first_position: usize, shapes: Shapes, device: &B::Device) -> Self {
+    pub(crate) fn new(batch: &MicroBatch, first_position: usize, shapes: Shapes, device: &B::Device) -> Self {
         let tokens = shapes.tokens(batch.token_count());
         // Ids fit: they are below the vocabulary's size, which came in as the height of a table in memory.
         let mut ids: Vec<i32> = batch.ids().iter().map(|&id| index(id as usize)).collect();

@@ -1,31 +1,31 @@
 //! The parts that every module is made of: a linear layer and a LayerNorm.
 
 use burn::module::{Module, Param};
+use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData, TensorPrimitive, module};
 
-use crate::backend::NerBackend;
 use crate::config::Activation;
 use crate::weights::Weights;
 
 /// `y = x·W + b`
 #[derive(Module, Debug)]
-pub struct Linear<B: Backend> {
+pub(crate) struct Linear<B: Backend> {
     /// `[in, out]`
-    pub weight: Param<Tensor<B, 2>>,
+    pub(crate) weight: Param<Tensor<B, 2>>,
     /// `[out]`
-    pub bias: Param<Tensor<B, 1>>,
+    pub(crate) bias: Param<Tensor<B, 1>>,
 }
 
 /// Layer normalisation (Ba et al., 2016) over the last dimension.
 #[derive(Module, Debug)]
-pub struct LayerNorm<B: Backend> {
+pub(crate) struct LayerNorm<B: Backend> {
     /// `[width]`: the scale.
-    pub weight: Param<Tensor<B, 1>>,
+    pub(crate) weight: Param<Tensor<B, 1>>,
     /// `[width]`: the shift.
-    pub bias: Param<Tensor<B, 1>>,
+    pub(crate) bias: Param<Tensor<B, 1>>,
     /// Added to the variance.
-    pub eps: f64,
+    pub(crate) eps: f64,
 }
 
 impl<B: Backend> Linear<B> {
@@ -39,17 +39,10 @@ impl<B: Backend> Linear<B> {
             bias: parameter(bias, [output], device),
         }
     }
-}
 
-impl<B: NerBackend> Linear<B> {
     /// `[T, in]` → `[T, out]`
-    pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        B::dense(self, x, None)
-    }
-
-    /// `[T, in]` → `[T, out]`, and the activation of that.
-    pub fn forward_activated(&self, x: Tensor<B, 2>, activation: Activation) -> Tensor<B, 2> {
-        B::dense(self, x, Some(activation))
+    pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        module::linear(x, self.weight.val(), Some(self.bias.val()))
     }
 }
 
@@ -61,6 +54,26 @@ impl<B: Backend> LayerNorm<B> {
             parameter(values, [width], device)
         };
         Self { weight: vector("weight"), bias: vector("bias"), eps }
+    }
+
+    /// `[T, width]` → `[T, width]`. Computed in 32 bits, since sums over a row lose too much in 16.
+    pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        let precision = x.dtype();
+        let x = x.cast(DType::F32).into_primitive().tensor();
+        let [weight, bias] =
+            [&self.weight, &self.bias].map(|parameter| parameter.val().cast(DType::F32).into_primitive().tensor());
+        let normalized = B::layer_norm(x, weight, Some(bias), self.eps);
+        Tensor::<B, 2>::from_primitive(TensorPrimitive::Float(normalized)).cast(precision)
+    }
+}
+
+/// Applies an activation to each value.
+pub(super) fn activate<B: Backend>(x: Tensor<B, 2>, activation: Activation) -> Tensor<B, 2> {
+    match activation {
+        Activation::Gelu => gelu(x),
+        Activation::GeluTanh => gelu_approximate(x),
+        Activation::Relu => relu(x),
+        Activation::Silu => silu(x),
     }
 }
 

@@ -1,11 +1,12 @@
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 
-use pubtag_schemas::{Close, Outcome, Tally, Tokenized};
+use pubtag_schemas::Tokenized;
+use pubtag_schemas::testing::{close, deletion, unit};
 use pubtag_stream::{FaultKind, stage};
 
 use super::*;
-use crate::testing::{deletion, document, unit};
+use crate::testing::document;
 use crate::{MicroBatch, Padding, TokenClassifier};
 
 /// Says `B-Disease` of every token whose id is 3, and keeps the sizes of what it has read. Panics at id 99.
@@ -31,11 +32,6 @@ fn tag(token_budget: usize) -> (Tag, Receiver<usize>) {
     let mut config = TagConfig::on(Device::Cpu);
     config.setup.token_budget = token_budget;
     (Tag::with_classifiers(LabelSet::from_id2label(&labels).unwrap(), vec![vec![factory]], &config).unwrap(), sizes)
-}
-
-fn close(index: usize) -> Packet<TokenizedRecord> {
-    let (tally, outcome) = (Tally::default(), Outcome::Complete);
-    Packet::Close(Close { unit: unit(index), tally, bytes: 0, sha256: String::new(), outcome })
 }
 
 /// A unit with these records, each in a packet of its own.

@@ -10,9 +10,9 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::NerError;
 use crate::config::ModelConfig;
-use crate::fused::floats;
+use crate::host::floats;
 use crate::model::{EncoderLayer, LayerNorm, Linear, TokenClassification};
-use crate::weights::{file_name, parameters};
+use crate::weights::file_name;
 
 /// Writes a model's parameters: the inverse of reading them.
 ///
@@ -20,8 +20,8 @@ use crate::weights::{file_name, parameters};
 /// If the file's header cannot be written, which only a model of absurd size can cause.
 pub(crate) fn export<B: Backend>(config: &ModelConfig, model: &TokenClassification<B>) -> Result<Vec<u8>, NerError> {
     let mut values = collect(model);
-    let tensors = parameters(config).into_iter().map(|(name, shape)| {
-        let floats = values.remove(&name).expect("`collect` goes through the same modules as `parameters`");
+    let tensors = config.parameters().into_iter().map(|(name, shape)| {
+        let floats = values.remove(&name).expect("`collect` visits the same modules as `ModelConfig::parameters`");
         (file_name(config.family, &name), shape, floats.iter().flat_map(|value| value.to_le_bytes()).collect())
     });
     serialize(Dtype::F32, tensors)

@@ -4,7 +4,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use crate::packed::index;
+use crate::host::index;
 
 /// Added to the log-probability of a label that a token may not have: its exponential is 0 in 32 bits.
 const EXCLUDED: f32 = -1e9;

@@ -10,16 +10,22 @@
 
 mod base;
 mod config;
+mod example;
 mod export;
+mod fine_tune;
+mod lexicon;
 mod loss;
+mod monitor;
 mod optimizer;
 mod schedule;
 mod state;
 mod trainer;
 
-pub use crate::backend::fine_tune;
 pub use base::with_head;
 pub use config::TrainConfig;
+pub use example::{Example, Examples, LabelTokens, Labelling};
 pub use export::to_f16;
+pub use fine_tune::fine_tune;
+pub use lexicon::Lexicon;
+pub use monitor::{Monitor, StepReport, Verdict};
 pub use state::TrainState;
-pub use trainer::{Example, Examples, ExamplesError, Monitor, StepReport, Verdict, train};

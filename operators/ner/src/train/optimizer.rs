@@ -11,8 +11,9 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 
 use super::config::TrainConfig;
-use crate::backend::{AdamWStep, Moments, NerBackend};
-use crate::fused::floats;
+use crate::backend::{Moments, NerBackend};
+use crate::host::floats;
+use crate::kernels::AdamWStep;
 use crate::model::TokenClassification;
 
 /// The optimiser of a fine-tuning run.

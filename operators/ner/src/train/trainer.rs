@@ -1,7 +1,6 @@
 //! The training loop.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use burn::module::AutodiffModule;
 use burn::optim::{GradientsAccumulator, GradientsParams};
@@ -11,16 +10,19 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
 use super::config::TrainConfig;
+use super::example::{Example, Examples};
 use super::export::export;
 use super::loss::{Target, negative_log_likelihood};
+use super::monitor::{Monitor, StepReport};
 use super::optimizer::Optimizer;
 use super::schedule::Schedule;
 use super::state::{Best, TrainState};
 use crate::backend::NerBackend;
 use crate::classifier::{Logits, Padding};
 use crate::config::ModelConfig;
+use crate::host::floats;
 use crate::kernels;
-use crate::labels::Tag;
+use crate::labels::Iob2;
 use crate::model::{Inputs, TokenClassification};
 use crate::packed::MicroBatch;
 use crate::random::part_seed;
@@ -29,89 +31,8 @@ use crate::{Checkpoint, NerError};
 /// Tokens of a micro-batch while scoring the development set.
 const SCORING_BUDGET: usize = 4096;
 
-/// One window to learn from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Example {
-    /// Token ids, special tokens included.
-    pub ids: Vec<u32>,
-    /// One entry for each id: the label that the token should get, or `None` where it does not count.
-    pub targets: Vec<Option<u32>>,
-    /// Labels that a token with the target `O` may have in truth: those of the types that its corpus does not annotate.
-    pub unannotated: Arc<[u32]>,
-}
-
-impl Example {
-    /// What each token is to learn; `outside` is the label `O`.
-    fn targets(&self, outside: u32) -> impl Iterator<Item = Option<Target<'_>>> {
-        let target =
-            move |label: u32| Target { label, alternatives: if label == outside { &self.unannotated } else { &[] } };
-        self.targets.iter().map(move |label| label.map(target))
-    }
-}
-
-/// What one optimiser step did.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StepReport {
-    /// Steps so far, this one included.
-    pub step: usize,
-    /// Steps of the whole run, unless it ends early.
-    pub steps: usize,
-    /// The pass over the examples that the step belongs to, from 0.
-    pub epoch: usize,
-    /// Mean loss of the step's examples.
-    pub loss: f32,
-    /// The learning rate of the head.
-    pub learning_rate: f64,
-    /// Norm of all gradients before clipping.
-    pub gradient_norm: f32,
-    /// Tokens of the step, special tokens included.
-    pub tokens: usize,
-    /// How long the step took.
-    pub time: Duration,
-}
-
-/// What a monitor thinks of an epoch.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Verdict {
-    /// How good the model is on the development set; higher is better.
-    pub score: f64,
-}
-
-/// Watches a run and scores its epochs.
-pub trait Monitor {
-    /// Hears of every step.
-    fn step(&mut self, report: &StepReport);
-
-    /// Scores the model at the end of an epoch by its logits for each development example, in their order.
-    fn epoch(&mut self, epoch: usize, development: &[Logits]) -> Verdict;
-
-    /// Keeps what a later run needs to go on from the end of an epoch.
-    ///
-    /// # Errors
-    /// What keeps the state from being written; it ends the run.
-    fn keep(&mut self, _state: &TrainState) -> Result<(), NerError> {
-        Ok(())
-    }
-}
-
-/// Gives the examples of an epoch, counted from 0: the same ones whenever it is asked for the same epoch. Epochs may
-/// differ in the number of their examples.
-///
-/// # Errors
-/// Whatever keeps the examples from being made; it ends the run.
-pub type Examples<'a> = dyn FnMut(usize) -> Result<Vec<Example>, ExamplesError> + 'a;
-
-/// Why an epoch has no examples, in the words of whoever makes them.
-pub type ExamplesError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Fine-tunes a checkpoint and returns the weights of the best epoch, as a safetensors file in 32-bit floats; without
-/// development examples, those of the last epoch. With a `state`, goes on where the run that kept it was, to the same
-/// result.
-///
-/// # Errors
-/// If the weights cannot be read or do not fit the configuration, if the examples of an epoch cannot be made, if the loss
-/// is not finite, or if the state does not belong to this model.
-pub fn train<A>(
+/// Fine-tunes a checkpoint on a backend; see [`fine_tune`](super::fine_tune).
+pub(crate) fn train<A>(
     checkpoint: &Checkpoint,
     examples: &mut Examples<'_>,
     development: &[Example],
@@ -175,7 +96,7 @@ fn steps(
 }
 
 fn outside(shape: &ModelConfig) -> u32 {
-    let label = shape.labels.tags().iter().position(|tag| *tag == Tag::Outside);
+    let label = shape.labels.tags().iter().position(|tag| *tag == Iob2::Outside);
     label.and_then(|label| u32::try_from(label).ok()).expect("a label set is checked to have an O")
 }
 
@@ -258,8 +179,7 @@ where
 
     /// Logits for each example, in their order.
     fn score(&self, examples: &[Example]) -> Result<Vec<Logits>, NerError> {
-        let model = self.model().valid().prepare(kernels::Precision::F32);
-        let mut scratch = Default::default();
+        let mut model = self.model().valid().prepare(kernels::Precision::F32);
         let mut scored = Vec::with_capacity(examples.len());
         let mut rest = examples;
         while !rest.is_empty() {
@@ -271,8 +191,7 @@ where
                 <A::InnerBackend as NerBackend>::SHAPES,
                 self.device,
             );
-            let logits = model.forward(&inputs, &mut scratch).into_data().convert::<f32>();
-            let values: Vec<f32> = logits.into_vec().expect("just converted to f32");
+            let values = floats(model.forward(&inputs));
             let labels = self.shape.labels.count();
             let mut rows = values.chunks_exact(labels);
             for example in batch {

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use crate::kernels::buffer::Buffer;
+use crate::kernels::epilogue::{Complete, Epilogue, Plain};
 use crate::kernels::gemm::{F32, Finish, Rows, Shape, multiply};
 use crate::kernels::isa::Isa;
-use crate::kernels::linear::{Complete, Epilogue, Plain};
 use crate::kernels::pack::{fill_from_columns, fill_from_rows};
 use crate::kernels::parallel::{Blocks, Shared, for_each};
 use crate::kernels::simd::{Kernel, Simd};

@@ -1,12 +1,8 @@
 //! The entities are those of `transformers`' token-classification pipeline, for every way to aggregate.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::shared;
+use crate::common::shared;
 use pubtag_ner::{
     Aggregation, Checkpoint, ClassifierSetup, Decoder, Decoding, Device, Logits, MicroBatch, TokenClassifier,
     classifier,

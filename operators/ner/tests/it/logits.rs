@@ -1,12 +1,8 @@
 //! The logits are those of `transformers`, for one text, for many, and in every precision of the file.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-mod common;
-
 use std::path::Path;
 
-use common::{copy_of, fixture, shared};
+use crate::common::{copy_of, fixture, shared};
 use half::{bf16, f16};
 use pubtag_ner::{Checkpoint, ClassifierSetup, Device, Logits, MicroBatch, TokenClassifier, classifier};
 use safetensors::tensor::TensorView;

@@ -1,13 +1,9 @@
 //! A directory that is no usable model is an error that says what to do.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-mod common;
-
 use std::error::Error;
 use std::path::Path;
 
-use common::{copy_of, fixture};
+use crate::common::{copy_of, fixture};
 use pubtag_ner::{Checkpoint, ClassifierSetup, Device, MicroBatch, NerError, Tag, TagConfig, classifier};
 use pubtag_stream::FaultKind;
 use safetensors::tensor::TensorView;

@@ -1,22 +1,14 @@
 //! Fine-tuning: it learns, it saves what it learnt, and it can be repeated bit for bit.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic, in its helpers too")]
-
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use burn::backend::Autodiff;
-use burn_flex::{Flex, FlexDevice};
-use pubtag_ner::train::{Example, Monitor, StepReport, TrainConfig, Verdict, train};
+use crate::common::fixture;
+use pubtag_ner::train::{Example, Monitor, StepReport, TrainConfig, Verdict, fine_tune};
 use pubtag_ner::{Checkpoint, ClassifierSetup, Device, Logits, MicroBatch, classifier};
 
 /// The backend's random numbers come from one generator for the whole process: one training run at a time.
 static GENERATOR: Mutex<()> = Mutex::new(());
-
-fn tiny() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/tiny-bert")
-}
 
 /// Sequences in which a token's label is its id modulo 3: something that can be learnt.
 fn examples() -> Vec<Example> {
@@ -59,19 +51,12 @@ impl Monitor for Notes {
 
 fn run(config: &TrainConfig) -> (Notes, Vec<u8>) {
     let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-    let checkpoint = Checkpoint::open(tiny()).unwrap();
+    let checkpoint = Checkpoint::open(fixture("tiny-bert")).unwrap();
     let mut notes = Notes::default();
     let examples = examples();
-    let weights = train::<Autodiff<Flex>>(
-        &checkpoint,
-        &mut |_| Ok(examples.clone()),
-        &examples,
-        config,
-        None,
-        &FlexDevice,
-        &mut notes,
-    )
-    .unwrap();
+    let weights =
+        fine_tune(&checkpoint, &mut |_| Ok(examples.clone()), &examples, config, None, Device::Cpu, &mut notes)
+            .unwrap();
     (notes, weights)
 }
 
@@ -82,7 +67,7 @@ fn a_model_learns_and_its_saved_weights_say_what_it_said() {
 
     let directory = tempfile::tempdir().unwrap();
     for file in ["config.json", "tokenizer.json"] {
-        std::fs::copy(tiny().join(file), directory.path().join(file)).unwrap();
+        std::fs::copy(fixture("tiny-bert").join(file), directory.path().join(file)).unwrap();
     }
     std::fs::write(directory.path().join("model.safetensors"), weights).unwrap();
     let checkpoint = Checkpoint::open(directory.path()).unwrap();
@@ -107,10 +92,10 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
 #[test]
 fn an_epoch_whose_examples_cannot_be_made_ends_the_run_before_its_first_step() {
     let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-    let checkpoint = Checkpoint::open(tiny()).unwrap();
+    let checkpoint = Checkpoint::open(fixture("tiny-bert")).unwrap();
     let mut notes = Notes::default();
     let mut refuses = |epoch| if epoch == 3 { Err("the tokenizer failed".into()) } else { Ok(examples()) };
-    let outcome = train::<Autodiff<Flex>>(&checkpoint, &mut refuses, &[], &config(), None, &FlexDevice, &mut notes);
+    let outcome = fine_tune(&checkpoint, &mut refuses, &[], &config(), None, Device::Cpu, &mut notes);
     let error = outcome.unwrap_err();
     assert_eq!(error.to_string(), "cannot make the training examples of epoch 4");
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the tokenizer failed");
@@ -120,7 +105,7 @@ fn an_epoch_whose_examples_cannot_be_made_ends_the_run_before_its_first_step() {
 #[test]
 fn what_a_corpus_does_not_annotate_is_learnt_from_the_corpus_that_does() {
     let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-    let checkpoint = Checkpoint::open(tiny()).unwrap();
+    let checkpoint = Checkpoint::open(fixture("tiny-bert")).unwrap();
     // One corpus says all labels; the other, ten times as large, calls everything `O` and annotates no type.
     let poor = |unannotated: &[u32]| {
         let all_outside = |mut example: Example| {
@@ -134,7 +119,7 @@ fn what_a_corpus_does_not_annotate_is_learnt_from_the_corpus_that_does() {
         let (all, development) = (poor(unannotated), examples());
         let mut notes = Notes::default();
         let run = &mut |_| Ok(all.clone());
-        train::<Autodiff<Flex>>(&checkpoint, run, &development, &config, None, &FlexDevice, &mut notes).unwrap();
+        fine_tune(&checkpoint, run, &development, &config, None, Device::Cpu, &mut notes).unwrap();
         accuracy(&development, &notes.last)
     };
     let (masked, naive) = (learn(&[1, 2]), learn(&[]));

@@ -21,9 +21,9 @@ static FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Notices panics anywhere in the process.
 #[derive(Debug)]
-pub(crate) struct Watch(());
+pub(crate) struct PanicWatch(());
 
-impl Watch {
+impl PanicWatch {
     /// Begins to watch.
     pub(crate) fn start() -> Self {
         static HOOKED: Once = Once::new();
@@ -90,7 +90,7 @@ mod tests {
     /// Guards are told of each other's panics, so these tests are one.
     #[test]
     fn only_panics_that_nobody_else_answers_for_are_the_devices() {
-        let watch = Watch::start();
+        let watch = PanicWatch::start();
         // A reader of a damaged file, on a thread of its own, while the device is at work.
         let reading = || std::thread::spawn(|| without_panic(|| -> u8 { panic!("page header out of range") })).join();
         let result = watch.guard(CARD, || {

@@ -1,4 +1,4 @@
-//! `config.json` of a Hugging Face checkpoint, read into a configuration that is checked once and then trusted.
+//! `config.json` of a Hugging Face checkpoint.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -7,74 +7,8 @@ use std::path::{Path, PathBuf};
 use pubtag_schemas::ModelFiles;
 use serde::Deserialize;
 
-use crate::weights::parameters;
+use super::{Activation, Family, ModelConfig};
 use crate::{LabelSet, NerError};
-
-/// The encoders that share BERT's layers and differ in names and details.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// Devlin et al., 2019.
-    Bert,
-    /// Liu et al., 2019: positions start after the padding token's.
-    Roberta,
-    /// Clark et al., 2020: embeddings may be narrower than the layers.
-    Electra,
-    /// Sanh et al., 2019: no token types.
-    DistilBert,
-}
-
-/// The non-linearity between the two feed-forward layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// `x·Φ(x)` with the error function (Hendrycks and Gimpel, 2016).
-    Gelu,
-    /// GELU by its tanh approximation.
-    GeluTanh,
-    /// `max(x, 0)`.
-    Relu,
-    /// `x·σ(x)`.
-    Silu,
-}
-
-/// What the model looks like. Every field comes from the checkpoint.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ModelConfig {
-    /// Which encoder it is.
-    pub family: Family,
-    /// What the columns of the logits mean.
-    pub labels: LabelSet,
-    /// Rows of the word embedding.
-    pub vocab_size: usize,
-    /// Width of the embeddings; that of the layers except in ELECTRA.
-    pub embedding_size: usize,
-    /// Width of the layers.
-    pub hidden_size: usize,
-    /// Number of encoder layers.
-    pub layers: usize,
-    /// Attention heads; they divide the width.
-    pub heads: usize,
-    /// Width between the two feed-forward layers.
-    pub intermediate_size: usize,
-    /// Rows of the position embedding.
-    pub positions: usize,
-    /// The row of a sequence's first token: 0, except in RoBERTa.
-    pub first_position: usize,
-    /// Rows of the token-type embedding; 0 if there is none. Only row 0 is used: an input is one text.
-    pub token_types: usize,
-    /// Added to the variance in every LayerNorm.
-    pub layer_norm_eps: f64,
-    /// The non-linearity of the feed-forward layers.
-    pub activation: Activation,
-    /// Dropout of embeddings and layer outputs while training.
-    pub hidden_dropout: f64,
-    /// Dropout of attention probabilities while training.
-    pub attention_dropout: f64,
-    /// Dropout before the classifier while training.
-    pub classifier_dropout: f64,
-    /// Words of consecutive sentences that the model learnt to read at a time (`pubtag.context_words`); `None` for a
-    /// model that says nothing of it.
-    pub context_words: Option<NonZeroUsize>,
-}
 
 /// `config.json` as it stands, DistilBERT's names beside BERT's.
 #[derive(Deserialize)]
@@ -134,16 +68,6 @@ impl ModelConfig {
         let family = family(&value, path)?;
         let raw: RawConfig = serde_json::from_value(value).map_err(syntax)?;
         Checker { raw, path: path.to_owned() }.check(family)
-    }
-
-    /// Numbers that the model has learnt.
-    pub fn parameter_count(&self) -> usize {
-        parameters(self).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
-    }
-
-    /// The longest sequence, special tokens included.
-    pub fn max_tokens(&self) -> NonZeroUsize {
-        NonZeroUsize::new(self.positions - self.first_position).expect("checked to be positive when it was read")
     }
 }
 

@@ -1,16 +1,14 @@
 //! Where the tests find checkpoints.
 
-#![allow(dead_code, unreachable_pub, clippy::print_stderr, clippy::unwrap_used)] // each test binary uses a part of this
-
 use std::path::{Path, PathBuf};
 
 /// A committed random checkpoint.
-pub fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
 }
 
 /// A path below the shared folder, or a loud word on stderr that the test is skipped.
-pub fn shared(path: &str) -> Option<PathBuf> {
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("PUBTAG_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
     let found = root.join(path);
@@ -22,7 +20,7 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 }
 
 /// A copy of a committed checkpoint that a test may spoil.
-pub fn copy_of(name: &str) -> tempfile::TempDir {
+pub(crate) fn copy_of(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(fixture(name)).unwrap() {
         let entry = entry.unwrap();

@@ -1,0 +1,159 @@
+//! The operations that a backend may run faster than Burn's plain ones.
+//!
+//! The [model](crate::model) is written in plain operations, which every backend can run and differentiate.
+//! [`NerBackend`] lists the places where a backend can take over: a whole encoder, a layer under training, attention and
+//! the optimizer's arithmetic. They take tensors and numbers, never modules, so that the model depends on this folder and
+//! not the other way round.
+//!
+//! Outside tests, this is the only folder that names Burn's backends.
+
+mod autodiff;
+#[cfg(feature = "cuda")]
+mod cuda;
+mod flex;
+
+use std::fmt;
+use std::ops::Range;
+
+use burn::nn::Dropout;
+use burn::tensor::activation::softmax;
+use burn::tensor::backend::Backend;
+use burn::tensor::ops::FloatTensor;
+use burn::tensor::{Bool, Tensor};
+
+use crate::config::Activation;
+use crate::kernels::{AdamWStep, Precision};
+use crate::packed::Sequences;
+use crate::shapes::Shapes;
+
+pub(crate) use autodiff::Training;
+#[cfg(feature = "cuda")]
+pub(crate) use cuda::{Cuda, cuda_device, reserved_bytes};
+pub(crate) use flex::{CPU, Cpu};
+
+/// What masked attention scores become. Its exponential is 0; unlike −∞, it does not give NaN in a row where everything is
+/// masked, and it fits 16-bit floats.
+const MASKED: f32 = -1e4;
+
+/// First and second moment of a parameter's gradient, flat.
+pub(crate) type Moments<B> = [Tensor<B, 1>; 2];
+
+/// The parameters of an encoder layer: weight `[in, out]` and bias of query, key and value side by side, then of the
+/// attention output; scale and shift of the norm after it; weight and bias of both feed-forward products; scale and shift
+/// of the last norm.
+pub(crate) type LayerParameters<B> = [FloatTensor<B>; 12];
+
+/// The gradients of a layer's input and of its parameters, in the order of [`LayerParameters`].
+pub(crate) type LayerGradients<B> = [FloatTensor<B>; 13];
+
+/// An encoder layer as tensors and numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct LayerTensors<B: Backend> {
+    pub(crate) settings: LayerSettings,
+    pub(crate) parameters: LayerParameters<B>,
+}
+
+/// What determines a layer's result besides its parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct LayerSettings {
+    /// Attention heads.
+    pub(crate) heads: usize,
+    /// Between the feed-forward products.
+    pub(crate) activation: Activation,
+    /// Added to the variances of the two norms, in order.
+    pub(crate) epsilon: [f64; 2],
+    /// Probability that a hidden state is dropped before each residual sum, in training.
+    pub(crate) hidden_dropout: f64,
+    /// Probability that an attention probability is dropped, in training.
+    pub(crate) attention_dropout: f64,
+}
+
+/// All layers of an encoder as one operation, with packed weights and working memory.
+pub(crate) trait FusedEncoder<B: Backend> {
+    /// `[T, hidden]` → `[T, hidden]`, without gradients.
+    fn forward(&mut self, hidden: Tensor<B, 2>, sequences: &Sequences<B>) -> Tensor<B, 2>;
+}
+
+/// A backend that runs the model.
+pub(crate) trait NerBackend: Backend {
+    /// What [`record_layer`](Self::record_layer) keeps for the gradients.
+    type Tape: Clone + Send + fmt::Debug + 'static;
+
+    /// The shapes that micro-batches are padded to.
+    const SHAPES: Shapes;
+
+    /// Packs an encoder's weights. `None` if this backend, or this activation, has no fused encoder: the layers then run
+    /// one by one. A backend whose numbers determine the precision ignores `precision`.
+    fn fuse(_layers: &[LayerTensors<Self>], _precision: Precision) -> Option<Box<dyn FusedEncoder<Self>>> {
+        None
+    }
+
+    /// Runs a layer as one differentiable operation, dropout included: `[T, hidden]` → `[T, hidden]`. `None` if there is
+    /// no such operation.
+    fn differentiable_layer(
+        _layer: &LayerTensors<Self>,
+        _hidden: &Tensor<Self, 2>,
+        _sequences: &Sequences<Self>,
+    ) -> Option<Tensor<Self, 2>> {
+        None
+    }
+
+    /// Runs a layer, dropout included, and keeps what its gradients need: `[T, hidden]` → `[T, hidden]`. `None` if this
+    /// backend does not compute gradients of layers itself.
+    fn record_layer(
+        _layer: LayerTensors<Self>,
+        _hidden: FloatTensor<Self>,
+        _sequences: &[Range<usize>],
+    ) -> Option<(FloatTensor<Self>, Self::Tape)> {
+        None
+    }
+
+    /// Computes the gradients of a recorded layer from the gradient of its output.
+    fn layer_gradients(tape: Self::Tape, gradient: FloatTensor<Self>) -> LayerGradients<Self>;
+
+    /// `softmax(Q·Kᵀ / √columns)·V`, all of `[rows, heads, length, columns]`. `empty`, `[rows, 1, 1, length]`, is true at
+    /// keys to ignore.
+    fn masked_attention(
+        query: Tensor<Self, 4>,
+        key: Tensor<Self, 4>,
+        value: Tensor<Self, 4>,
+        empty: Tensor<Self, 4, Bool>,
+        dropout: &Dropout,
+    ) -> Tensor<Self, 4> {
+        dense_attention(query, key, value, empty, dropout)
+    }
+
+    /// Updates a flat parameter and the moments of its gradient; before the first step there are none.
+    fn adamw(
+        parameter: Tensor<Self, 1>,
+        gradient: Tensor<Self, 1>,
+        moments: Option<Moments<Self>>,
+        step: &AdamWStep,
+    ) -> (Tensor<Self, 1>, Moments<Self>) {
+        let gradient = gradient * step.scale;
+        let [first, second] = moments.unwrap_or_else(|| [gradient.zeros_like(), gradient.zeros_like()]);
+        let first = first * AdamWStep::BETA_1 + gradient.clone() * (1.0 - AdamWStep::BETA_1);
+        let second = second * AdamWStep::BETA_2 + gradient.square() * (1.0 - AdamWStep::BETA_2);
+        let root = second.clone().sqrt() * step.correction + AdamWStep::EPSILON;
+        (parameter * step.keep - first.clone() / root * step.rate, [first, second])
+    }
+
+    /// The sum of the squares of all values, always added in the same order.
+    fn sum_of_squares(values: Tensor<Self, 1>) -> f64 {
+        values.square().sum().into_data().convert::<f64>().iter::<f64>().sum()
+    }
+}
+
+/// Attention that holds all scores in memory.
+fn dense_attention<B: Backend>(
+    query: Tensor<B, 4>,
+    key: Tensor<B, 4>,
+    value: Tensor<B, 4>,
+    empty: Tensor<B, 4, Bool>,
+    dropout: &Dropout,
+) -> Tensor<B, 4> {
+    let [rows, heads, length, columns] = query.dims();
+    let scores = query.mul_scalar(1.0 / (columns as f64).sqrt()).matmul(key.swap_dims(2, 3));
+    let empty = empty.expand([rows, heads, length, length]);
+    dropout.forward(softmax(scores.mask_fill(empty, MASKED), 3)).matmul(value)
+}

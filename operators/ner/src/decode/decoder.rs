@@ -1,0 +1,19 @@
+//! What decoding depends on besides the logits.
+
+use super::options::{Aggregation, Decoding};
+use crate::LabelSet;
+
+/// Turns a document's logits into annotations.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    pub(super) labels: LabelSet,
+    pub(super) aggregation: Aggregation,
+    pub(super) decoding: Decoding,
+}
+
+impl Decoder {
+    /// A decoder for a model's labels.
+    pub fn new(labels: LabelSet, aggregation: Aggregation, decoding: Decoding) -> Self {
+        Self { labels, aggregation, decoding }
+    }
+}

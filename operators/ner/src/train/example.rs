@@ -1,0 +1,191 @@
+//! What a model learns from: token ids, and the label that each token should get.
+
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use pubtag_schemas::{TokenSpan, TokenWindow};
+use serde::Serialize;
+
+use super::loss::Target;
+use crate::error::ExamplesError;
+use crate::labels::Iob2;
+use crate::{LabelSet, OptionError};
+
+/// A window to learn from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// Token ids, special tokens included.
+    pub ids: Vec<u32>,
+    /// One entry for each id: the label that the token should get, or `None` where it does not count.
+    pub targets: Vec<Option<u32>>,
+    /// Labels that a token with the target `O` may have in truth: those of the types that its corpus does not annotate.
+    pub unannotated: Arc<[u32]>,
+}
+
+impl Example {
+    /// A window that is only scored: nothing is learnt from it.
+    pub fn unlabelled(window: &TokenWindow) -> Self {
+        Self { ids: window.ids.clone(), targets: vec![None; window.ids.len()], unannotated: [].into() }
+    }
+
+    /// What each token is to learn; `outside` is the label `O`.
+    pub(super) fn targets(&self, outside: u32) -> impl Iterator<Item = Option<Target<'_>>> {
+        let target =
+            move |label: u32| Target { label, alternatives: if label == outside { &self.unannotated } else { &[] } };
+        self.targets.iter().map(move |label| label.map(target))
+    }
+}
+
+/// Gives the examples of an epoch, counted from 0: the same ones whenever it is asked for the same epoch. Epochs may
+/// differ in the number of their examples.
+///
+/// # Errors
+/// Whatever keeps the examples from being made; it ends the run.
+pub type Examples<'a> = dyn FnMut(usize) -> Result<Vec<Example>, ExamplesError> + 'a;
+
+/// Which tokens of a word learn its label.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LabelTokens {
+    /// The first, the only one that tagging by the first token reads.
+    #[default]
+    First,
+    /// All; those after the first are inside where the first begins a mention.
+    All,
+}
+
+impl fmt::Display for LabelTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::First => "first",
+            Self::All => "all",
+        })
+    }
+}
+
+impl FromStr for LabelTokens {
+    type Err = OptionError;
+
+    fn from_str(text: &str) -> Result<Self, OptionError> {
+        match text {
+            "first" => Ok(Self::First),
+            "all" => Ok(Self::All),
+            _ => Err(OptionError::new(text, "first or all")),
+        }
+    }
+}
+
+/// How mentions become the labels of tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Labelling<'a> {
+    /// The labels to learn.
+    pub labels: &'a LabelSet,
+    /// Which tokens learn them.
+    pub tokens: LabelTokens,
+}
+
+impl Labelling<'_> {
+    /// The example of a window of a text with these mentions: bytes and type, in text order, without overlaps.
+    pub fn example(self, window: TokenWindow, mentions: &[(Range<usize>, String)], unannotated: Arc<[u32]>) -> Example {
+        let targets = self.targets(&window, mentions);
+        Example { ids: window.ids, targets, unannotated }
+    }
+
+    /// The labels of all types but these.
+    pub fn unannotated(self, annotated: &[String]) -> Arc<[u32]> {
+        let missing = |tag: &Iob2| match tag {
+            Iob2::Outside => false,
+            Iob2::Begin(kind) | Iob2::Inside(kind) => !annotated.contains(&self.labels.entity_types()[*kind]),
+        };
+        (0_u32..).zip(self.labels.tags()).filter(|(_, tag)| missing(tag)).map(|(label, _)| label).collect()
+    }
+
+    fn targets(self, window: &TokenWindow, mentions: &[(Range<usize>, String)]) -> Vec<Option<u32>> {
+        let mut targets = vec![None; window.ids.len()];
+        let mut at = 0;
+        while at < window.spans.len() {
+            let Some(first) = window.spans[at] else {
+                at += 1;
+                continue;
+            };
+            let same_word = |span: &&Option<TokenSpan>| span.is_some_and(|span| span.word == first.word);
+            let end = at + window.spans[at..].iter().take_while(same_word).count();
+            let last = window.spans[end - 1].unwrap_or(first);
+            let (tag, inside) = self.word_tags(first.bytes().start..last.bytes().end, mentions);
+            targets[at] = self.label(tag);
+            if self.tokens == LabelTokens::All {
+                targets[at + 1..end].fill(self.label(inside));
+            }
+            at = end;
+        }
+        targets
+    }
+
+    /// The tag of a word's first token, and that of its other tokens.
+    fn word_tags(self, word: Range<usize>, mentions: &[(Range<usize>, String)]) -> (Iob2, Iob2) {
+        let next = mentions.partition_point(|(bytes, _)| bytes.end <= word.start);
+        let Some((bytes, name)) = mentions.get(next).filter(|(bytes, _)| bytes.start < word.end) else {
+            return (Iob2::Outside, Iob2::Outside);
+        };
+        match self.labels.entity_types().iter().position(|known| known == name) {
+            Some(kind) if word.start <= bytes.start => (Iob2::Begin(kind), Iob2::Inside(kind)),
+            Some(kind) => (Iob2::Inside(kind), Iob2::Inside(kind)),
+            None => (Iob2::Outside, Iob2::Outside),
+        }
+    }
+
+    fn label(self, tag: Iob2) -> Option<u32> {
+        self.labels.tags().iter().position(|known| *known == tag).and_then(|at| u32::try_from(at).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels() -> LabelSet {
+        let names = ["O", "B-Disease", "I-Disease", "B-Gene"];
+        LabelSet::from_id2label(&names.map(str::to_owned).into_iter().enumerate().collect()).unwrap()
+    }
+
+    /// The window of `[CLS] hunting ##ton disease of mice [SEP]`.
+    fn window() -> TokenWindow {
+        let token = |(start_byte, end_byte, word)| Some(TokenSpan { start_byte, end_byte, word });
+        let tokens = [(0, 7, 0), (7, 10, 0), (11, 18, 1), (19, 21, 2), (22, 26, 3)].map(token);
+        let spans: Vec<_> = [None].into_iter().chain(tokens).chain([None]).collect();
+        TokenWindow { ids: vec![9; spans.len()], spans, first_token: 0, context: 0 }
+    }
+
+    fn targets(tokens: LabelTokens, mentions: &[(Range<usize>, String)]) -> Vec<Option<u32>> {
+        let labels = labels();
+        Labelling { labels: &labels, tokens }.example(window(), mentions, [].into()).targets
+    }
+
+    #[test]
+    fn the_first_token_of_each_word_learns_its_tag() {
+        let mentions = [(0..18, "Disease".to_owned())];
+        assert_eq!(targets(LabelTokens::First, &mentions), [None, Some(1), None, Some(2), Some(0), Some(0), None]);
+        assert_eq!(targets(LabelTokens::All, &mentions), [None, Some(1), Some(2), Some(2), Some(0), Some(0), None]);
+    }
+
+    #[test]
+    fn an_unknown_type_is_outside_and_a_type_without_inside_label_has_no_target_there() {
+        assert_eq!(targets(LabelTokens::First, &[(0..18, "Drug".to_owned())])[1..4], [Some(0), None, Some(0)]);
+        assert_eq!(targets(LabelTokens::First, &[(0..18, "Gene".to_owned())])[1..4], [Some(3), None, None]);
+    }
+
+    #[test]
+    fn the_labels_of_types_that_a_corpus_lacks_are_unannotated() {
+        let labels = labels();
+        let labelling = Labelling { labels: &labels, tokens: LabelTokens::First };
+        assert_eq!(*labelling.unannotated(&["Gene".to_owned()]), [1, 2]);
+        assert_eq!(*labelling.unannotated(&[]), [1, 2, 3]);
+    }
+
+    #[test]
+    fn an_unlabelled_window_has_no_targets() {
+        assert!(Example::unlabelled(&window()).targets.iter().all(Option::is_none));
+    }
+}

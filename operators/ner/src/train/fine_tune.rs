@@ -1,0 +1,43 @@
+//! Fine-tuning on a device.
+
+use super::config::TrainConfig;
+use super::example::{Example, Examples};
+use super::monitor::Monitor;
+use super::state::TrainState;
+use super::trainer::train;
+use crate::backend::{CPU, Cpu, Training};
+#[cfg(feature = "cuda")]
+use crate::backend::{Cuda, cuda_device};
+#[cfg(not(feature = "cuda"))]
+use crate::cuda;
+use crate::{Checkpoint, Device, NerError, open};
+
+/// Fine-tunes a checkpoint on a device.
+///
+/// Returns the weights of the best epoch as a safetensors file in 32-bit floats; without development examples, those of
+/// the last epoch. With a `state`, continues where the run that kept it stopped, with the same result.
+///
+/// # Errors
+/// If the device cannot be used, the weights cannot be read or do not fit the configuration, the examples of an epoch
+/// cannot be made, the loss is not finite, or the state does not belong to this model.
+pub fn fine_tune(
+    checkpoint: &Checkpoint,
+    examples: &mut Examples<'_>,
+    development: &[Example],
+    config: &TrainConfig,
+    state: Option<TrainState>,
+    device: Device,
+    monitor: &mut dyn Monitor,
+) -> Result<Vec<u8>, NerError> {
+    open::probe(device)?;
+    match device {
+        Device::Cpu => train::<Training<Cpu>>(checkpoint, examples, development, config, state, &CPU, monitor),
+        #[cfg(feature = "cuda")]
+        Device::Cuda(number) => {
+            let device = cuda_device(number);
+            train::<Training<Cuda>>(checkpoint, examples, development, config, state, &device, monitor)
+        }
+        #[cfg(not(feature = "cuda"))]
+        Device::Cuda(number) => Err(cuda::missing(number)),
+    }
+}

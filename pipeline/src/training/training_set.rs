@@ -1,0 +1,83 @@
+//! The examples of a run: contexts of its corpora, tokenized and labelled.
+
+use std::sync::Arc;
+
+use pubtag_corpus::{Gold, PackedContext, pack};
+use pubtag_ner::LabelSet;
+use pubtag_ner::train::{Example, LabelTokens, Labelling, Lexicon};
+use pubtag_schemas::Mention;
+use pubtag_tokenize::{TokenizeError, WindowTokenizer};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+
+use super::context::ContextWords;
+
+/// How contexts are packed and what is learnt from them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    /// The length of contexts.
+    pub(crate) context: ContextWords,
+    pub(crate) label_tokens: LabelTokens,
+    /// The share of mentions that are replaced by others of their category.
+    pub(crate) replaced: f64,
+}
+
+/// The corpora of a run.
+#[derive(Debug)]
+pub(crate) struct TrainingSet<'a> {
+    /// Each with the labels of the types that it does not annotate.
+    corpora: Vec<(&'a Gold, Arc<[u32]>)>,
+    labelling: Labelling<'a>,
+    lexicon: Lexicon,
+    reading: Reading,
+}
+
+impl<'a> TrainingSet<'a> {
+    pub(crate) fn new(corpora: &'a [Gold], labels: &'a LabelSet, reading: Reading) -> Self {
+        let documents = corpora.iter().flat_map(|gold| &gold.documents);
+        let mentions = documents.flat_map(|document| {
+            let text = |bytes: &std::ops::Range<usize>| &document.text[bytes.clone()];
+            document.mentions.iter().map(move |Mention { bytes, category, .. }| (category.as_str(), text(bytes)))
+        });
+        let lexicon = Lexicon::new(mentions);
+        let labelling = Labelling { labels, tokens: reading.label_tokens };
+        let corpora = corpora.iter().map(|gold| (gold, labelling.unannotated(&gold.types))).collect();
+        Self { corpora, labelling, lexicon, reading }
+    }
+
+    /// The examples of an epoch, by random numbers of this seed.
+    pub(crate) fn examples(&self, tokenizer: &WindowTokenizer, seed: u64) -> Result<Vec<Example>, TokenizeError> {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut examples = Vec::new();
+        for (gold, unannotated) in &self.corpora {
+            for context in contexts(gold, self.reading.context, &mut random) {
+                let mut mentions = context.mentions(&gold.documents);
+                let mut text = context.text;
+                if self.reading.replaced > 0.0 {
+                    (text, mentions) = self.lexicon.replace(&text, &mentions, self.reading.replaced, &mut random);
+                }
+                let windows = tokenizer.tokenize(&text, &[])?.windows.into_iter();
+                examples.extend(windows.map(|window| self.labelling.example(window, &mentions, unannotated.clone())));
+            }
+        }
+        Ok(examples)
+    }
+}
+
+/// The contexts of a corpus in an epoch: all of them once per unit of its weight, packed anew each time; a fraction takes
+/// that share.
+fn contexts(gold: &Gold, words: ContextWords, random: &mut StdRng) -> Vec<PackedContext> {
+    let mut all = Vec::new();
+    let mut left = gold.corpus.weight;
+    while left > 0.0 {
+        let mut contexts = pack(&gold.documents, || words.draw(random));
+        if left < 1.0 {
+            contexts.shuffle(random);
+            contexts.truncate((contexts.len() as f64 * left).ceil() as usize);
+        }
+        all.append(&mut contexts);
+        left -= 1.0;
+    }
+    all
+}
