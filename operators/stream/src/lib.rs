@@ -9,7 +9,7 @@
 //!
 //! 1. a full channel slows the source; memory does not grow with the input;
 //! 2. a panic in a stage becomes a [`Fault`] at the sink, never a quiet end of the stream;
-//! 3. dropping the output aborts the work, and the first fault ends the stream;
+//! 3. dropping the output aborts the work and starts no job that is still queued; the first fault ends the stream;
 //! 4. items keep the order in which the operator yields them;
 //! 5. each stage meters its items, its busy time and the time it waited for input and for room.
 
@@ -20,7 +20,7 @@ mod operator;
 mod panic;
 mod stage;
 
-pub use blocking::{Blocking, join_fault, spawn_blocking};
+pub use blocking::{join_fault, spawn_blocking};
 pub use fault::{Fault, FaultKind};
 pub use meter::{Busy, Meter, Snapshot};
 pub use operator::{Flow, Operator};

@@ -15,7 +15,7 @@ pub type Flow<T> = Pin<Box<dyn Stream<Item = Result<T, Fault>> + Send>>;
 /// - *Ordering*: the documentation of an implementation says how its output is ordered against its input.
 /// - *Memory*: it holds a bounded number of items, and says how many.
 /// - *Cancellation*: dropping the returned stream drops the input and stops the work; nothing is spawned that outlives
-///   it, except a blocking call, which ends by itself.
+///   it, except a blocking call that has already started, which ends by itself.
 /// - *Rejects*: a bad record is passed on as a reject. A fault ends the stream and is the last item.
 /// - CPU-bound work runs through [`spawn_blocking`](crate::spawn_blocking), never on the task itself.
 pub trait Operator<I>: Send + 'static {

@@ -1,13 +1,14 @@
 //! The rules of the stream, one test each.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_stream::stream;
 use futures::StreamExt;
 use pubtag_stream::{Fault, FaultKind, Flow, Meter, Operator, spawn_blocking, stage, stage_from};
+use tokio::runtime::Builder;
 
 const TWO: NonZeroUsize = NonZeroUsize::new(2).expect("2 is not 0");
 
@@ -143,6 +144,32 @@ async fn dropping_the_output_aborts_every_stage() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("the source still lives after its sink is gone");
+}
+
+#[test]
+fn a_dropped_stage_starts_no_queued_job() {
+    let mut one_blocking_thread = Builder::new_multi_thread();
+    let runtime = one_blocking_thread.worker_threads(1).max_blocking_threads(1).enable_time().build().unwrap();
+    runtime.block_on(async {
+        let (started, drawn) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (release, gate) = std::sync::mpsc::channel::<()>();
+        let (count, gate) = (started.clone(), Arc::new(Mutex::new(gate)));
+        let wait_at_gate = move |item| {
+            count.fetch_add(1, Ordering::SeqCst);
+            let _ = gate.lock().unwrap().recv();
+            Ok(item)
+        };
+        let mut flow = mapped(wait_at_gate, counter(drawn.clone()));
+        // The first job holds the only thread, the second is queued behind it.
+        let waiting = tokio::time::timeout(Duration::from_millis(100), flow.next()).await;
+        assert!(waiting.is_err(), "the first job is still at the gate");
+        assert_eq!((started.load(Ordering::SeqCst), drawn.load(Ordering::SeqCst)), (1, 2));
+        drop(flow);
+        assert_source_rests(&drawn).await;
+        drop(release);
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+        assert_eq!(started.load(Ordering::SeqCst), 1, "a queued job ran after its stage was dropped");
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
