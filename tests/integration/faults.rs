@@ -121,7 +121,7 @@ fn an_input_that_goes_or_changes_while_others_are_read_is_quarantined_and_the_re
     std::fs::remove_file(&inputs[28]).unwrap();
     std::fs::write(&inputs[29], pubtag_tests::gzip(b"<PubmedArticleSet>")).unwrap();
     let outcome = Outcome::of(&child.wait_with_output().unwrap());
-    outcome.assert_fails(65, &["is gone", "quarantined"]);
+    outcome.assert_fails(65, &["no longer exists", "quarantined"]);
     assert_eq!(commits(&output), 28);
     assert_eq!(read_table(&output, "documents").len(), 28 * 60);
 }

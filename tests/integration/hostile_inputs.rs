@@ -112,8 +112,8 @@ fn a_link_that_leads_nowhere_is_skipped_with_its_reason() {
     let output = dir.path().join("out");
     PubTag::run(PROGRAM, &[&folder], &output).succeed();
     assert_eq!(read_table(&output, "documents").len(), 2);
-    assert_skipped(&output, &dangling, "broken link");
-    assert_skipped(&output, &itself, "broken link");
+    assert_skipped(&output, &dangling, "broken symbolic link");
+    assert_skipped(&output, &itself, "broken symbolic link");
     PubTag::run(PROGRAM, &[&dangling], &output).end().assert_fails(65, &["gone.xml", "nowhere.xml"]);
 }
 

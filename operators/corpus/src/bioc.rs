@@ -1,4 +1,4 @@
-//! BioC as a tree, and the way between it and a document; what BioC XML and BioC JSON have in common.
+//! BioC documents as trees, shared by BioC XML and BioC JSON.
 //!
 //! BioC (Comeau et al. 2013, <https://bioc.sourceforge.net>): a document has passages; a passage has a text with its offset
 //! in the document, or sentences that do; annotations have document-wide locations. Offsets count code points in nearly

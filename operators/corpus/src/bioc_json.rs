@@ -1,6 +1,6 @@
-//! BioC JSON: a collection, a bare document, a list of documents, or one document after another, as PubTator 3 exports.
+//! BioC JSON: a collection, a single document, a list of documents, or concatenated documents as exported by PubTator 3.
 //!
-//! The documents of a collection are read one at a time: the keys around them are passed over as they come.
+//! The documents of a collection are read one at a time; the keys around them may come in any order.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Read, Write};
@@ -16,14 +16,14 @@ use crate::diagnostic::{DiagnosticKind, Notes, Spot};
 use crate::lines::{Counted, MAX_RECORD_BYTES};
 use crate::reader::{Documents, Item, Parse};
 
-/// Keys whose list holds documents; PubTator 3 uses its own name.
+/// Keys of lists of documents; PubTator 3 has its own.
 const DOCUMENTS: &[&str] = &["documents", "PubTator3"];
 
 /// Reads BioC JSON; `file` is its name in diagnostics.
 ///
-/// *Ordering:* the file's. *Memory:* one document. *Cancellation:* drop it. *Rejects:* an element that is not a document,
-/// or whose offsets contradict each other, is skipped with a diagnostic, and so is an annotation that is not where its
-/// offsets say. JSON that does not parse ends the file with an error.
+/// *Ordering:* that of the file. *Memory:* one document. *Cancellation:* drop it. *Rejects:* an element that is not a
+/// document or has inconsistent offsets is skipped with a diagnostic, and so is an annotation that does not match the text at
+/// its offsets. Invalid JSON ends the file with an error.
 pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>) -> Documents<'a> {
     let input = Counted::new(input);
     Documents::new(file, BiocJson { input, file: Arc::clone(file), state: State::Top, spare: Map::new(), documents: 0 })
@@ -33,20 +33,20 @@ struct BiocJson<R> {
     input: Counted<R>,
     file: Arc<str>,
     state: State,
-    /// The keys of the object at hand, but for its documents.
+    /// The keys of the current object, without its documents.
     spare: Map<String, Value>,
-    /// Documents in the list of the object at hand.
+    /// Number of documents in the current object.
     documents: u64,
 }
 
-/// Where the next byte belongs.
+/// The position in the file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Between values of the file.
+    /// Between top-level values.
     Top,
-    /// In an object, before a key or its end.
+    /// In an object, before a key or the end.
     Object,
-    /// In a list of documents; whether of an object.
+    /// In a list of documents, which may belong to an object.
     List { in_object: bool },
 }
 
@@ -70,9 +70,9 @@ impl<R: BufRead> Parse for BiocJson<R> {
                 self.documents += 1;
                 self.document(value, line, out);
             }
-            (_, None) => return Err(self.malformed("the file ends inside a value")),
+            (_, None) => return Err(self.malformed("unexpected end of file")),
             (_, Some(byte)) => {
-                return Err(self.malformed(&format!("{:?} where a document or a key should stand", byte as char)));
+                return Err(self.malformed(&format!("unexpected {:?}; expected a document or a key", byte as char)));
             }
         }
         Ok(true)
@@ -80,13 +80,13 @@ impl<R: BufRead> Parse for BiocJson<R> {
 }
 
 impl<R: BufRead> BiocJson<R> {
-    /// The next byte that is not white space, without consuming it.
+    /// Peeks at the next byte that is not white space.
     fn peek(&mut self) -> Result<Option<u8>, CorpusError> {
         loop {
             let buffer =
                 self.input.fill_buf().map_err(|source| CorpusError::Read { file: Arc::clone(&self.file), source })?;
             match buffer.first().copied() {
-                // U+FEFF, a byte order mark, as its three bytes.
+                // The bytes of a byte order mark (U+FEFF) count as white space.
                 Some(b' ' | b'\t' | b'\r' | b'\n' | 0xef | 0xbb | 0xbf) => self.skip(),
                 byte => return Ok(byte),
             }
@@ -110,7 +110,7 @@ impl<R: BufRead> BiocJson<R> {
         }
     }
 
-    /// Reads one whole value, at most as large as a record may be.
+    /// Reads one value, of at most the size of a record.
     fn value(&mut self) -> Result<Value, CorpusError> {
         let line = self.input.line();
         let mut limited = Bytewise(&mut self.input).take(MAX_RECORD_BYTES as u64);
@@ -118,22 +118,22 @@ impl<R: BufRead> BiocJson<R> {
         let full = limited.limit() == 0;
         value.map_err(|error| match full {
             true => CorpusError::TooLarge { file: Arc::clone(&self.file), line, limit: MAX_RECORD_BYTES },
-            // The parser counts lines from the value's first.
+            // The parser counts lines from the start of the value.
             false => self.malformed(error.to_string().split(" at line ").next().unwrap_or_default()),
         })
     }
 
     fn key(&mut self) -> Result<(), CorpusError> {
-        let Value::String(key) = self.value()? else { return Err(self.malformed("a key is a text")) };
+        let Value::String(key) = self.value()? else { return Err(self.malformed("a key must be a string")) };
         if self.peek()? != Some(b':') {
-            return Err(self.malformed(&format!("no colon after the key {key:?}")));
+            return Err(self.malformed(&format!("missing colon after key {key:?}")));
         }
         self.skip();
         let start = self.peek()?;
         if DOCUMENTS.contains(&key.as_str()) && start == Some(b'[') {
             self.enter(State::List { in_object: true });
         } else if start.is_some_and(|byte| byte.is_ascii_digit() || byte == b'-') {
-            // A number ends where the next byte begins: the parser would have to read that byte too.
+            // The parser would have to read one byte too many to see the end of a number.
             let number = self.number()?;
             self.spare.insert(key, number);
         } else {
@@ -152,7 +152,7 @@ impl<R: BufRead> BiocJson<R> {
         serde_json::from_str(&digits).map_err(|_| self.malformed(&format!("{digits:?} is not a number")))
     }
 
-    /// At the end of an object: it was a document itself, or a collection whose own keys are left out.
+    /// Ends an object: a single document, or a collection whose other keys are left out.
     fn end_object(&mut self, out: &mut VecDeque<Item>) {
         let spare = std::mem::take(&mut self.spare);
         let documents = std::mem::take(&mut self.documents);
@@ -170,7 +170,7 @@ impl<R: BufRead> BiocJson<R> {
         let kept: Vec<&str> = spare.iter().filter(|(_, value)| !empty(value)).map(|(key, _)| key.as_str()).collect();
         let spot = Spot::new(&self.file, self.input.line());
         let mut diagnostics = Vec::new();
-        let what = format!("the collection's {} left out", kept.join(", "));
+        let what = format!("{} of the collection left out", kept.join(", "));
         Notes::new(&spot, None, &mut diagnostics).add(DiagnosticKind::CollectionMetadata, kept.len(), what);
         out.extend(diagnostics.into_iter().map(Item::Diagnostic));
     }
@@ -192,7 +192,7 @@ impl<R: BufRead> BiocJson<R> {
     }
 }
 
-/// Hands out one byte at a time, so that a parser never takes more than its value.
+/// Reads one byte at a time, so that the parser never consumes more than its value.
 struct Bytewise<'a, R>(&'a mut Counted<R>);
 
 impl<R: BufRead> Read for Bytewise<'_, R> {
@@ -209,7 +209,7 @@ pub(crate) fn write_start(out: &mut impl Write) -> io::Result<()> {
     write!(out, "{{\"source\":\"\",\"date\":\"\",\"key\":\"\",\"infons\":{{}},\"documents\":[")
 }
 
-/// Writes a document; `first` says that none was written before.
+/// Writes a document; `first` if it is the first one.
 pub(crate) fn write(
     document: &AnnotatedDocument,
     first: bool,
@@ -219,7 +219,7 @@ pub(crate) fn write(
     out.write_all(if first { b"\n" } else { b",\n" })?;
     let mut bioc = bioc::disassemble(document, notes);
     for passage in &mut bioc.passages {
-        // A passage of sentences has an empty text, as the specification's JSON has it.
+        // A passage of sentences has an empty text, as in the JSON of the specification.
         passage.text.get_or_insert_default();
     }
     serde_json::to_writer(out, &bioc).map_err(io::Error::from)
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shape_of_file_gives_the_same_documents() {
+    fn every_file_layout_gives_the_same_documents() {
         let shapes = [
             format!("{{\"source\": \"\", \"documents\": [{DOCUMENT}, {DOCUMENT}], \"key\": \"\"}}"),
             format!("{DOCUMENT}\n{DOCUMENT}\n"),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets_that_count_bytes_are_converted() {
+    fn byte_offsets_are_converted() {
         let in_bytes = DOCUMENT
             .replace("\"offset\": 3,", "\"offset\": 4,")
             .replace("\"offset\": 8", "\"offset\": 9")
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn json_that_breaks_off_is_an_error_with_its_line() {
+    fn truncated_json_is_an_error_with_its_line() {
         let (documents, _, error) = read(&format!("{{\"documents\": [\n{DOCUMENT},\n{{\"id\": "));
         assert_eq!(documents.len(), 1);
         let error = error.map(|error| error.to_string()).unwrap_or_default();
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_that_is_no_document_is_skipped_and_what_a_collection_says_of_itself_named() {
+    fn an_element_that_is_not_a_document_is_skipped_and_collection_metadata_is_reported() {
         let (documents, diagnostics, _) =
             read(&format!("{{\"source\": \"PMC\", \"version\": 2, \"documents\": [{{\"passages\": 3}}, {DOCUMENT}]}}"));
         assert_eq!(documents.len(), 1);

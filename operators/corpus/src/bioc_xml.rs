@@ -21,9 +21,9 @@ pub(crate) use write::{write, write_end, write_start};
 
 /// Reads BioC XML; `file` is its name in diagnostics.
 ///
-/// *Ordering:* the file's. *Memory:* one document. *Cancellation:* drop it. *Rejects:* a document whose offsets
-/// contradict each other is skipped with a diagnostic, and so is an annotation that is not where its offsets say. XML that is
-/// not well-formed ends the file with an error.
+/// *Ordering:* that of the file. *Memory:* one document. *Cancellation:* drop it. *Rejects:* a document with inconsistent
+/// offsets is skipped with a diagnostic, and so is an annotation that does not match the text at its offsets. XML that is not
+/// well-formed ends the file with an error.
 pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>) -> Documents<'a> {
     let xml = quick_xml::Reader::from_reader(Counted::new(input));
     Documents::new(file, BiocXml { xml, file: Arc::clone(file), buffer: Vec::new(), depth: 0 })
@@ -33,11 +33,11 @@ struct BiocXml<R> {
     xml: quick_xml::Reader<Counted<R>>,
     file: Arc<str>,
     buffer: Vec<u8>,
-    /// Elements open around the next document.
+    /// Number of open elements around the next document.
     depth: usize,
 }
 
-/// An element with its own text and its children.
+/// An element with its text and children.
 #[derive(Default)]
 struct Element {
     name: String,
@@ -84,14 +84,14 @@ impl<R: BufRead> Parse for BiocXml<R> {
                         if matches!(element.name.as_str(), "source" | "date" | "key" | "infon")
                             && !element.text.trim().is_empty()
                         {
-                            let what = format!("the collection's {} left out", element.name);
+                            let what = format!("{} of the collection left out", element.name);
                             self.diagnostic(Spot::new(&self.file, line), DiagnosticKind::CollectionMetadata, what, out);
                         }
                     }
                 }
             }
             Event::End(_) => self.depth = self.depth.saturating_sub(1),
-            Event::Eof if self.depth > 0 => return Err(self.malformed("the file ends inside the collection")),
+            Event::Eof if self.depth > 0 => return Err(self.malformed("unexpected end of file in the collection")),
             Event::Eof => return Ok(false),
             _ => {}
         }
@@ -142,7 +142,7 @@ impl<R: BufRead> BiocXml<R> {
                 }
                 Event::Empty(start) => Some(opened(&start).map_err(bad)?),
                 Event::End(_) => open.pop(),
-                Event::Eof => return Err(self.malformed("the file ends inside a document")),
+                Event::Eof => return Err(self.malformed("unexpected end of file in a document")),
                 Event::Text(text) => {
                     add_text(&mut open, &text.xml10_content());
                     None
@@ -180,7 +180,7 @@ fn failure(file: &Arc<str>, line: u64, error: impl Into<quick_xml::Error>) -> Co
 }
 
 fn unknown(file: &Arc<str>, line: u64, entity: &str) -> CorpusError {
-    let what = format!("not BioC XML: the entity &{entity}; is not known");
+    let what = format!("not BioC XML: unknown entity &{entity};");
     CorpusError::Malformed { file: Arc::clone(file), line, what }
 }
 
@@ -262,9 +262,7 @@ fn offset(element: &Element) -> Result<usize, String> {
 }
 
 fn number(text: &str, what: &str) -> Result<usize, String> {
-    text.trim()
-        .parse()
-        .map_err(|_| format!("{text:?} is not a number, as the {what} of a passage, sentence or location must be"))
+    text.trim().parse().map_err(|_| format!("{what} {text:?} of a passage, sentence or location is not a number"))
 }
 
 #[cfg(test)]
@@ -308,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn xml_that_is_cut_off_or_broken_is_an_error_with_its_line() {
+    fn truncated_or_invalid_xml_is_an_error_with_its_line() {
         for broken in [
             &DOCUMENT[..200],
             "<collection>\n<document><id>1</document>",

@@ -1,13 +1,13 @@
-//! brat standoff: `X.txt` has the text, `X.ann` the annotations (<https://brat.nlplab.org/standoff.html>).
+//! brat standoff: text in `X.txt`, annotations in `X.ann` (<https://brat.nlplab.org/standoff.html>).
 //!
 //! ```text
 //! T1⇥Disease 3 8;19 26⇥motor ataxias
 //! N1⇥Reference T1 MESH:D001259⇥motor ataxias
-//! #1⇥AnnotatorNotes T1⇥a diagnostic
+//! #1⇥AnnotatorNotes T1⇥a note
 //! ```
 //!
-//! Offsets count code points; a mention may have several pieces. `N` lines carry concepts, notes of mentions the infon
-//! [`NOTE`], or, written as `key=value`, any other. Relations, events and attributes are not carried, and reported.
+//! Offsets count code points; a mention may have several pieces. `N` lines hold concepts. Notes on mentions hold the infon
+//! [`NOTE`] or, in the form `key=value`, any other. Relations, events and attributes are left out and reported.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufRead, Read, Write};
@@ -23,13 +23,13 @@ use crate::lines::{Lines, MAX_RECORD_BYTES};
 use crate::reader::Item;
 use crate::two_parts;
 
-/// Key of the infon that carries an annotator's note.
+/// Key of the infon that holds the note of an annotator.
 pub const NOTE: &str = "note";
 
-/// Reads one document from its two files; `files` are the names of text and annotations in diagnostics.
+/// Reads a document from its two files; `files` are the names of text and annotations in diagnostics.
 ///
-/// *Memory:* the document. *Rejects:* an annotation that is none, or is not where its offsets say, is skipped with a
-/// diagnostic; a text that is not UTF-8 is an error.
+/// *Memory:* the document. *Rejects:* an invalid annotation, or one that does not match the text at its offsets, is skipped
+/// with a diagnostic. A text that is not UTF-8 is an error.
 pub fn read_document(
     id: &str,
     mut text: impl BufRead,
@@ -62,9 +62,9 @@ struct Standoff {
     file: Arc<str>,
     /// Mentions by their `T` identifier.
     numbers: HashMap<String, usize>,
-    /// `T` identifiers that were skipped: what refers to them goes with them.
+    /// `T` identifiers that were skipped; references to them are dropped silently.
     skipped: Vec<String>,
-    /// What refers to mentions that may stand further down: line, identifier, concept or note.
+    /// References to mentions, which may come later in the file: line, identifier, concept or note.
     later: Vec<(u64, String, Attachment)>,
     relations: usize,
     attributes: usize,
@@ -125,7 +125,7 @@ impl Standoff {
         self.diagnostics.push((
             number,
             DiagnosticKind::BadRecord,
-            format!("{start:?} is not a line of brat's standoff format"),
+            format!("not a line of the brat standoff format: {start:?}"),
         ));
     }
 
@@ -145,7 +145,7 @@ impl Standoff {
                 (None, _) => self.diagnostics.push((
                     line,
                     DiagnosticKind::BadRecord,
-                    format!("there is no {target} to refer to"),
+                    format!("reference to {target}, which does not exist"),
                 )),
             }
         }
@@ -173,21 +173,20 @@ impl Standoff {
 
 type Misfit = (DiagnosticKind, String);
 
-/// Reads `Category start end;start end` and the wording behind it.
+/// Parses `Category start end;start end` and the wording after it.
 fn mention(
     middle: &str,
     wording: Option<&str>,
     text: &str,
     index: &CharIndex,
 ) -> Result<(Mention, Option<String>), Misfit> {
-    let bad = || (DiagnosticKind::BadRecord, format!("{middle:?} is not a category and pairs of offsets"));
+    let bad = || (DiagnosticKind::BadRecord, format!("{middle:?} is not a category followed by offsets"));
     let (category, places) = middle.split_once(' ').filter(|(category, _)| !category.is_empty()).ok_or_else(bad)?;
     let mut pieces: Vec<Range<usize>> = Vec::new();
     for place in places.split(';') {
         let (start, end) = place.trim().split_once(' ').ok_or_else(bad)?;
         let chars = start.parse().map_err(|_| bad())?..end.trim().parse().map_err(|_| bad())?;
-        let outside =
-            || (DiagnosticKind::OffsetMismatch, format!("{category} {place} is empty or reaches outside the text"));
+        let outside = || (DiagnosticKind::OffsetMismatch, format!("{category} {place} is empty or outside the text"));
         pieces.push(index.bytes(chars).filter(|bytes| !bytes.is_empty()).ok_or_else(outside)?);
     }
     let (bytes, gaps) =
@@ -199,35 +198,35 @@ fn mention(
     if mention.gaps.is_empty() {
         match fit(text, index, &mention.bytes, wording) {
             Fit::Exact => {}
-            // A line break in a mention is a space in brat's own wording of it.
+            // brat writes a line break in a mention as a space.
             Fit::Space if there.replace('\n', " ") == wording => return Ok((Mention { text: there, ..mention }, None)),
-            Fit::Space => oddity = Some(format!("the mention {wording:?} differs from the text in white space; kept")),
+            Fit::Space => oddity = Some(format!("mention {wording:?} differs from the text in white space; kept")),
             Fit::None(what) => return Err((DiagnosticKind::OffsetMismatch, what)),
         }
     } else if !same_pieces(wording, &there) {
         return Err((
             DiagnosticKind::OffsetMismatch,
-            format!("the mention {wording:?} stands where the text has {there:?}"),
+            format!("mention {wording:?} does not match the text at its offsets, {there:?}"),
         ));
     }
     mention.text = wording.to_owned();
     Ok((mention, oddity))
 }
 
-/// A note, or what is written as one: `key=value`.
+/// The infon of a note: `key=value`, or [`NOTE`] for any other text.
 fn infon(note: &str) -> (String, String) {
     let pair = note.split_once('=').filter(|(key, _)| !key.is_empty() && !key.contains(char::is_whitespace));
     let (key, value) = pair.unwrap_or((NOTE, note));
     (key.to_owned(), value.to_owned())
 }
 
-/// Writes a document's annotations; its text is written as it is.
+/// Writes the annotations of a document; its text is written unchanged.
 pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &mut Notes<'_>) -> io::Result<()> {
     let passages = document.passages.len();
-    notes.add(DiagnosticKind::Passages, passages, format!("the borders of {passages} passages left out"));
+    notes.add(DiagnosticKind::Passages, passages, format!("the boundaries of {passages} passages left out"));
     two_parts::note_extras(document, document.infons.len(), notes);
     let index = CharIndex::new(&document.text);
-    let (mut empty, mut renamed, mut trimmed, mut unwritable, mut diagnostics) = (0, 0, 0, 0, 0);
+    let (mut empty, mut renamed, mut trimmed, mut unwritable, mut note_number) = (0, 0, 0, 0, 0);
     let mut number = 0;
     for mention in &document.mentions {
         let blank = mention.pieces().all(|piece| document.text[piece].trim_matches('\n').is_empty());
@@ -258,26 +257,22 @@ pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &
                 unwritable += 1;
                 continue;
             }
-            diagnostics += 1;
-            writeln!(out, "#{diagnostics}\tAnnotatorNotes T{number}\t{note}")?;
+            note_number += 1;
+            writeln!(out, "#{note_number}\tAnnotatorNotes T{number}\t{note}")?;
         }
     }
     notes.add(DiagnosticKind::Unwritable, empty, format!("{empty} mentions without text or category left out"));
-    notes.add(
-        DiagnosticKind::MentionSpace,
-        trimmed,
-        format!("{trimmed} mentions without the line breaks at their ends"),
-    );
-    notes.add(DiagnosticKind::NameChanged, renamed, format!("{renamed} categories with white space written with `_`"));
+    notes.add(DiagnosticKind::MentionSpace, trimmed, format!("line breaks at the ends of {trimmed} mentions left out"));
+    notes.add(DiagnosticKind::NameChanged, renamed, format!("white space in {renamed} categories written as `_`"));
     notes.add(
         DiagnosticKind::Infons,
         unwritable,
-        format!("{unwritable} concepts, keys or values with line breaks left out"),
+        format!("{unwritable} concepts, keys or values with line breaks or tabs left out"),
     );
     Ok(())
 }
 
-/// The pieces of a mention, also cut at line breaks, which brat's mentions never reach across.
+/// The pieces of a mention, split at line breaks, which brat mentions never span.
 fn lines_of(document: &AnnotatedDocument, mention: &Mention) -> Vec<Range<usize>> {
     let mut pieces = Vec::new();
     for piece in mention.pieces() {
@@ -332,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mention_across_a_line_break_is_whole_again_when_read_back() {
+    fn a_mention_that_spans_lines_round_trips() {
         let text = "breast\ncancer";
         let document = AnnotatedDocument {
             id: Some(DocId::new("x")),
@@ -348,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_lines_are_skipped_and_named() {
+    fn bad_lines_are_skipped_and_reported() {
         let (document, diagnostics) = read(
             "ill",
             "T1\tD 0 9\till\nT2\tD 0 x\till\nwhat\nN1\tReference T9 X\tx\nT3\tD 0 3\tbad\n\nT4\tD 0 3\till\n",

@@ -1,4 +1,4 @@
-//! From one format to another, with an account of what the other could not express.
+//! Converts between formats, and reports what the target could not express.
 
 use std::path::{Path, PathBuf};
 
@@ -11,32 +11,32 @@ use crate::tagged::TagOptions;
 use crate::writer::{CorpusWriter, WriteOptions};
 use crate::{CorpusError, Format};
 
-/// What to convert into, and how to read and write.
+/// The target format, and how to read and write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConvertOptions {
-    /// The format of the input; guessed if absent.
+    /// The format of the input [default: detected].
     pub from: Option<Format>,
     /// The format of the output.
     pub to: Format,
     /// How tags are read.
     pub read: TagOptions,
-    /// How the output is written. The stem of NeMo's files is the input's, whatever stands here.
+    /// How the output is written. `stem` is ignored: NeMo files are named after the input.
     pub write: WriteOptions,
 }
 
 impl ConvertOptions {
-    /// Converts into a format with everything else as it comes.
+    /// Converts to a format with default options.
     pub fn to(format: Format) -> Self {
         Self { from: None, to: format, read: TagOptions::default(), write: WriteOptions::default() }
     }
 }
 
-/// What a conversion did: every document and mention read is written or is in the diagnostics.
+/// The result of a conversion: every document and mention read is either written or in the diagnostics.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConversionReport {
-    /// The input's format, named or guessed.
+    /// The format of the input, given or detected.
     pub from: Format,
-    /// The output's format.
+    /// The format of the output.
     pub to: Format,
     /// The files written.
     pub files: Vec<PathBuf>,
@@ -48,18 +48,17 @@ pub struct ConversionReport {
     pub mentions_read: u64,
     /// Mentions written.
     pub mentions_written: u64,
-    /// What was skipped, changed or left out, counted and located.
+    /// What was skipped, changed or left out.
     pub diagnostics: Diagnostics,
 }
 
-/// Converts a corpus. Nothing stands under the output's name until all of it was written.
+/// Converts a corpus. The output appears under its name only when it is complete.
 ///
-/// *Ordering:* the input's. *Memory:* one document, and a bounded number of diagnostics. *Cancellation:* it is a plain call.
-/// *Rejects:* diagnostics of the report.
+/// *Ordering:* that of the input. *Memory:* one document, and a bounded number of diagnostics. *Cancellation:* none; it is
+/// a blocking call. *Rejects:* diagnostics in the report.
 ///
 /// # Errors
-/// An input that cannot be read as a whole, or an output that cannot be written, or that is there already and is not to
-/// be overwritten.
+/// The input cannot be read to its end, or the output cannot be written or exists and must not be overwritten.
 pub fn convert(input: &Path, output: &Path, options: &ConvertOptions) -> Result<ConversionReport, CorpusError> {
     if options.write.overwrite {
         refuse_in_place(input, output)?;
@@ -110,7 +109,7 @@ impl ConversionReport {
     }
 }
 
-/// An output that may replace files must not be where the input is.
+/// An output that may replace files must not contain the input, or the other way round.
 fn refuse_in_place(input: &Path, output: &Path) -> Result<(), CorpusError> {
     let (Ok(from), Ok(to)) = (input.canonicalize(), output.canonicalize()) else { return Ok(()) };
     if from.starts_with(&to) || to.starts_with(&from) {

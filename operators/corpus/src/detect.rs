@@ -1,4 +1,4 @@
-//! Which format a file has, from its content.
+//! Corpus formats, and their detection from content.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,29 +7,29 @@ use serde::Serialize;
 
 use crate::{iob, pubtator, tagging};
 
-/// The formats that are read and written.
+/// A corpus format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
-    /// NCBI Disease as published: `<category="…">…</category>`, a document a line.
+    /// NCBI Disease as published: `<category="…">…</category>`, one document per line.
     Inline,
-    /// PubTator: `PMID|t|…`, `PMID|a|…`, rows.
+    /// PubTator: `PMID|t|…`, `PMID|a|…`, one row per mention.
     PubTator,
     /// BioC XML.
     BiocXml,
     /// BioC JSON.
     BiocJson,
-    /// A token and its tag a line.
+    /// One token and its tag per line.
     Iob,
     /// NeMo's `text_X.txt` and `labels_X.txt`.
     Nemo,
     /// brat standoff: `.txt` and `.ann`.
     Brat,
-    /// `{"id", "text", "entities"}` a line.
+    /// One object `{"id", "text", "entities"}` per line.
     Jsonl,
 }
 
-/// How much of a file's beginning tells its format.
+/// Bytes at the start of a file that its format is detected from.
 pub(crate) const HEAD_BYTES: usize = 64 * 1024;
 
 impl Format {
@@ -37,7 +37,7 @@ impl Format {
     pub const ALL: &[Self] =
         &[Self::Inline, Self::PubTator, Self::BiocXml, Self::BiocJson, Self::Iob, Self::Nemo, Self::Brat, Self::Jsonl];
 
-    /// The name that the command line takes.
+    /// The name on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Inline => "inline",
@@ -51,9 +51,9 @@ impl Format {
         }
     }
 
-    /// Guesses the format from the first bytes of a file (64 KiB are plenty); `None` if they fit none.
+    /// Detects the format from the first bytes of a file (at most 64 KiB are used); `None` if it is unknown.
     ///
-    /// Of formats in two files, the labels (NeMo) and the annotations (brat) are known; texts look like any text.
+    /// For formats with two files, the labels (NeMo) and the annotations (brat) are recognised, but not the texts.
     ///
     /// ```
     /// use pubtag_corpus::Format;
@@ -74,7 +74,7 @@ impl Format {
             }
             _ => {}
         }
-        // The last line may be cut.
+        // The last line may be incomplete.
         let complete = head.rsplit_once('\n').map_or(head, |(lines, _)| lines);
         let lines = || complete.lines().filter(|line| !line.trim().is_empty()).take(200);
         let first = lines().next()?;
@@ -87,7 +87,7 @@ impl Format {
         } else if lines().all(|line| line.split_whitespace().all(|tag| tagging::Tag::parse(tag).is_some())) {
             Some(Self::Nemo)
         } else {
-            // A file with a defect here and there is still an IOB file.
+            // An IOB file may have a few bad lines.
             let (good, bad) = lines()
                 .filter_map(iob::looks_like)
                 .fold((0, 0), |(good, bad), is| if is { (good + 1, bad) } else { (good, bad + 1) });
@@ -127,9 +127,9 @@ impl fmt::Display for Format {
     }
 }
 
-/// Says that a text names no format.
+/// The error of an unknown format name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} is no corpus format; there are {}", names())]
+#[error("unknown corpus format {name:?}; expected one of {}", names())]
 pub struct FormatError {
     name: String,
 }
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_format_is_told_from_its_content() {
+    fn every_format_is_detected_from_its_content() {
         let cases: &[(&str, Option<Format>)] = &[
             ("\n\n12|t|Title\n12|a|Abstract\n", Some(Format::PubTator)),
             ("12\tTitle\tAn <category=\"X\">ill</category>.\n", Some(Format::Inline)),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_read_back() {
+    fn names_round_trip() {
         for format in Format::ALL {
             assert_eq!(format.as_str().parse(), Ok(*format));
         }

@@ -1,4 +1,4 @@
-//! What a reader or writer has to say of one record: where, what, and how much of it.
+//! Diagnostics of readers and writers: what happened to a record, and where.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ pub struct Spot {
     /// The file as the caller named it.
     #[serde(serialize_with = "as_text")]
     pub file: Arc<str>,
-    /// The line, from 1; 0 where a format gives no line.
+    /// The line, from 1; 0 if unknown.
     pub line: u64,
 }
 
@@ -36,21 +36,21 @@ fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Er
     serializer.serialize_str(text)
 }
 
-/// What became of the thing that a diagnostic is about.
+/// What happened to the subject of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// A record, or a mention of one, could not be read and was left out.
+    /// A record, or one of its mentions, could not be read and was left out.
     Skipped,
     /// It was kept in another form.
     Changed,
-    /// It was read, but the model or the target cannot express it.
+    /// It was read, but the data model or the target format cannot express it.
     NotCarried,
 }
 
 macro_rules! diagnostic_kinds {
     ($($variant:ident = $name:literal, $effect:ident, $doc:literal;)*) => {
-        /// Classes of diagnostics. The names are part of the output and only ever added to.
+        /// Classes of diagnostics. The names are part of the output: names are added, never changed.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(rename_all = "snake_case")]
         pub enum DiagnosticKind { $(#[doc = $doc] $variant,)* }
@@ -59,12 +59,12 @@ macro_rules! diagnostic_kinds {
             /// Every class.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The name that reports carry.
+            /// The name used in reports.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// What became of the thing.
+            /// What happened to the subject.
             pub fn effect(self) -> Effect {
                 match self { $(Self::$variant => Effect::$effect,)* }
             }
@@ -73,39 +73,39 @@ macro_rules! diagnostic_kinds {
 }
 
 diagnostic_kinds! {
-    BadRecord = "bad_record", Skipped, "A record that is not what its format says.";
-    TagSequence = "tag_sequence", Skipped, "A sentence whose tags contradict each other (an `I-` with nothing before it).";
-    WordCount = "word_count", Skipped, "A sentence with more words than labels, or fewer.";
-    OffsetMismatch = "offset_mismatch", Skipped, "A mention whose offsets point at other text.";
-    SchemeConverted = "scheme_converted", Changed, "Tags of another scheme than IOB2, converted.";
-    MentionSpace = "mention_space", Changed, "A mention that differs from the text at its offsets in white space only.";
-    OffsetUnit = "offset_unit", Changed, "Offsets that count bytes, converted to code points.";
-    LineBreaks = "line_breaks", Changed, "Line breaks or tabs of the text, written as spaces.";
-    ControlCharacters = "control_characters", Changed, "Control characters that XML cannot hold, written as U+FFFD.";
-    StrayTab = "stray_tab", Changed, "A tab inside an abstract, kept as a character of the text.";
-    SpaceInserted = "space_inserted", Changed, "A space put between title and abstract, which shifts the offsets after it.";
-    SentencesJoined = "sentences_joined", Changed, "Sentences joined because a mention reaches across their border.";
+    BadRecord = "bad_record", Skipped, "A record that does not follow its format.";
+    TagSequence = "tag_sequence", Skipped, "A sentence with an invalid tag sequence, such as an `I-` with nothing before it.";
+    WordCount = "word_count", Skipped, "A sentence whose numbers of words and labels differ.";
+    OffsetMismatch = "offset_mismatch", Skipped, "A mention whose offsets point at different text.";
+    SchemeConverted = "scheme_converted", Changed, "Tags of a scheme other than IOB2, converted.";
+    MentionSpace = "mention_space", Changed, "A mention that differs from the text at its offsets only in white space.";
+    OffsetUnit = "offset_unit", Changed, "Offsets in bytes, converted to code points.";
+    LineBreaks = "line_breaks", Changed, "Line breaks or tabs in the text, written as spaces.";
+    ControlCharacters = "control_characters", Changed, "Control characters that XML does not allow, written as U+FFFD.";
+    StrayTab = "stray_tab", Changed, "A tab inside an abstract, kept as text.";
+    SpaceInserted = "space_inserted", Changed, "A space inserted between title and abstract, which shifts the offsets after it.";
+    SentencesJoined = "sentences_joined", Changed, "Sentences joined because a mention crosses their boundary.";
     MentionWidened = "mention_widened", Changed, "A mention widened to whole tokens.";
-    MentionCut = "mention_cut", Changed, "A mention cut in two by the longest sentence allowed.";
-    SentenceCut = "sentence_cut", Changed, "A sentence cut to the longest allowed.";
-    NameChanged = "name_changed", Changed, "A document or category renamed because the target cannot write its name.";
-    Unterminated = "unterminated", Changed, "A last sentence without the blank line after it, kept.";
+    MentionCut = "mention_cut", Changed, "A mention split by the maximum sentence length.";
+    SentenceCut = "sentence_cut", Changed, "A sentence split at the maximum length.";
+    NameChanged = "name_changed", Changed, "A document or category renamed because the target format does not allow its name.";
+    Unterminated = "unterminated", Changed, "A last sentence without the final blank line, kept.";
     Relations = "relations", NotCarried, "Relations between mentions.";
     Attributes = "attributes", NotCarried, "Events, attributes and other annotations that are not mentions.";
     CollectionMetadata = "collection_metadata", NotCarried, "Source, date and key of a collection.";
     Discontinuous = "discontinuous", NotCarried, "Discontinuous mentions.";
     Overlap = "overlap", NotCarried, "Mentions that overlap a longer one.";
-    UnwritableDocument = "unwritable_document", NotCarried, "A document that the target has no way to write, with all in it.";
-    Unwritable = "unwritable", NotCarried, "Mentions that the target has no way to write.";
+    UnwritableDocument = "unwritable_document", NotCarried, "A document that the target format cannot express, with all its mentions.";
+    Unwritable = "unwritable", NotCarried, "Mentions that the target format cannot express.";
     Concepts = "concepts", NotCarried, "Concept identifiers.";
-    Infons = "infons", NotCarried, "Further keys and values.";
-    Passages = "passages", NotCarried, "Borders or kinds of passages.";
-    Sentences = "sentences", NotCarried, "Borders of sentences.";
-    Tokens = "tokens", NotCarried, "Borders of tokens.";
+    Infons = "infons", NotCarried, "Other keys and values.";
+    Passages = "passages", NotCarried, "Boundaries or kinds of passages.";
+    Sentences = "sentences", NotCarried, "Sentence boundaries.";
+    Tokens = "tokens", NotCarried, "Token boundaries.";
     Columns = "columns", NotCarried, "Columns between token and tag.";
-    Offsets = "offsets", NotCarried, "The text between tokens, and with it the offsets.";
-    Ids = "ids", NotCarried, "Identifiers of documents.";
-    MentionText = "mention_text", NotCarried, "A mention's own wording where it differs from the text.";
+    Offsets = "offsets", NotCarried, "The text between tokens, and therefore the offsets.";
+    Ids = "ids", NotCarried, "Document identifiers.";
+    MentionText = "mention_text", NotCarried, "The wording of a mention where it differs from the text.";
 }
 
 impl fmt::Display for DiagnosticKind {
@@ -114,19 +114,19 @@ impl fmt::Display for DiagnosticKind {
     }
 }
 
-/// One diagnostic: where, what, how many things, and for a person, why.
+/// One diagnostic: its class, place, count and explanation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     /// Its class.
     pub kind: DiagnosticKind,
-    /// Where in the input.
+    /// Its place in the input.
     #[serde(flatten)]
     pub spot: Spot,
-    /// The document that it is about, where that has a name.
+    /// The identifier of the document, if it has one.
     pub document: Option<String>,
-    /// How many things it is about (mentions, relations, line breaks); 1 for a record.
+    /// Number of mentions, relations, line breaks, … that it is about; 1 for a record.
     pub count: u64,
-    /// What exactly, for a person.
+    /// An explanation.
     pub detail: String,
 }
 
@@ -140,12 +140,12 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Diagnostics counted by class, the first of each kept with their places.
+/// Diagnostics counted by class; the first of each class are kept with their places.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Diagnostics {
-    /// For each class, how many diagnostics there were and how many things they were about.
+    /// The counts of each class.
     pub counts: BTreeMap<DiagnosticKind, DiagnosticCount>,
-    /// The first [`Diagnostics::KEPT`] of each class, in the order in which they arose.
+    /// The first [`Diagnostics::KEPT`] of each class, in order of occurrence.
     pub kept: Vec<Diagnostic>,
 }
 
@@ -159,7 +159,7 @@ pub struct DiagnosticCount {
 }
 
 impl Diagnostics {
-    /// How many diagnostics of a class are kept with their places, so that memory does not grow with a bad corpus.
+    /// Number of diagnostics kept per class, which bounds the memory that a bad corpus takes.
     pub const KEPT: u64 = 1000;
 
     /// Counts a diagnostic, and keeps it if it is among the first of its class.
@@ -172,18 +172,18 @@ impl Diagnostics {
         }
     }
 
-    /// How many things diagnostics of a class were about.
+    /// [`DiagnosticCount::things`] of a class.
     pub fn things(&self, kind: DiagnosticKind) -> u64 {
         self.counts.get(&kind).map_or(0, |class| class.things)
     }
 
-    /// How many diagnostics there were with an effect.
+    /// Number of diagnostics with an effect.
     pub fn with_effect(&self, effect: Effect) -> u64 {
         self.counts.iter().filter(|(kind, _)| kind.effect() == effect).map(|(_, class)| class.count).sum()
     }
 }
 
-/// Takes down the diagnostics on one document.
+/// Collects the diagnostics of one document.
 #[derive(Debug)]
 pub(crate) struct Notes<'a> {
     spot: &'a Spot,
@@ -196,12 +196,12 @@ impl<'a> Notes<'a> {
         Self { spot, document, diagnostics }
     }
 
-    /// A diagnostic on `count` things; none if there are none.
+    /// Adds a diagnostic about `count` things, unless that is 0.
     pub(crate) fn add(&mut self, kind: DiagnosticKind, count: usize, detail: impl Into<String>) {
         self.add_at(self.spot.clone(), kind, count, detail);
     }
 
-    /// The same for a place of its own.
+    /// The same at another place.
     pub(crate) fn add_at(&mut self, spot: Spot, kind: DiagnosticKind, count: usize, detail: impl Into<String>) {
         if count > 0 {
             let document = self.document.map(str::to_owned);

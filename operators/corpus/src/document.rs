@@ -1,13 +1,13 @@
-//! Characters and bytes of a document's text, pieces of mentions, and whether a mention stands where its offsets say.
+//! Character and byte offsets of a document, pieces of mentions, and the check of a mention against its offsets.
 
 use std::ops::Range;
 
 use pubtag_schemas::Mention;
 
-/// Turns character offsets (Unicode code points) into byte offsets in constant time.
+/// Converts character offsets (Unicode code points) to byte offsets in constant time.
 #[derive(Clone, Debug)]
 pub(crate) struct CharIndex {
-    /// Byte offset of each character, and of the end; `None` for ASCII, where both count alike.
+    /// Byte offset of each character and of the end; `None` for ASCII, where both are the same.
     starts: Option<Vec<usize>>,
     bytes: usize,
 }
@@ -27,13 +27,13 @@ impl CharIndex {
         }
     }
 
-    /// The bytes of a range of characters, or `None` if it is turned round or reaches past the end.
+    /// The bytes of a range of characters; `None` if it is reversed or past the end.
     pub(crate) fn bytes(&self, chars: Range<usize>) -> Option<Range<usize>> {
         (chars.start <= chars.end).then_some(())?;
         Some(self.byte(chars.start)?..self.byte(chars.end)?)
     }
 
-    /// The character that begins at a byte offset; for a byte inside a character, the one after it.
+    /// The character at a byte offset; for a byte inside a character, the next one.
     pub(crate) fn char(&self, byte: usize) -> usize {
         match &self.starts {
             Some(starts) => starts.partition_point(|&start| start < byte),
@@ -42,18 +42,18 @@ impl CharIndex {
     }
 }
 
-/// How a mention's own wording fits the text at its offsets.
+/// How the wording of a mention matches the text at its offsets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fit {
-    /// Letter for letter.
+    /// They are equal.
     Exact,
-    /// But for white space.
+    /// They differ only in white space.
     Space,
-    /// Not at all; what is wrong, for a person.
+    /// They differ; with an explanation.
     None(String),
 }
 
-/// Compares a mention's wording with the text at its offsets.
+/// Compares the wording of a mention with the text at its offsets.
 pub(crate) fn fit(text: &str, index: &CharIndex, bytes: &Range<usize>, wording: &str) -> Fit {
     let there = &text[bytes.clone()];
     if there == wording {
@@ -63,11 +63,11 @@ pub(crate) fn fit(text: &str, index: &CharIndex, bytes: &Range<usize>, wording: 
         return Fit::Space;
     }
     let chars = index.char(bytes.start)..index.char(bytes.end);
-    let found = nearest(text, bytes.start, wording).map_or("it is nowhere in the text".to_owned(), |byte| {
-        format!("the nearest {wording:?} stands at {}", index.char(byte))
+    let found = nearest(text, bytes.start, wording).map_or("the text does not contain it".to_owned(), |byte| {
+        format!("the nearest occurrence is at {}", index.char(byte))
     });
     Fit::None(format!(
-        "the mention {wording:?} should stand at {}-{}, where the text has {there:?}; {found}",
+        "mention {wording:?} at {}-{} does not match the text there, {there:?}; {found}",
         chars.start, chars.end
     ))
 }
@@ -77,7 +77,7 @@ fn nearest(text: &str, byte: usize, wording: &str) -> Option<usize> {
     places.min_by_key(|place| place.abs_diff(byte))
 }
 
-/// From the pieces of a mention, its extent and the gaps in it; gaps of nothing but a line break are none.
+/// The extent of a mention and its gaps, from its pieces. A gap that is only a line break does not count.
 pub(crate) fn hull(text: &str, mut pieces: Vec<Range<usize>>) -> Option<(Range<usize>, Vec<Range<usize>>)> {
     pieces.sort_by_key(|piece| piece.start);
     let bytes = pieces.first()?.start..pieces.last()?.end;
@@ -94,12 +94,12 @@ pub(crate) fn hull(text: &str, mut pieces: Vec<Range<usize>>) -> Option<(Range<u
     Some((bytes, gaps))
 }
 
-/// The text of a mention's pieces, joined by one space.
+/// The text of the pieces of a mention, joined by spaces.
 pub(crate) fn wording_at(text: &str, mention: &Mention) -> String {
     mention.pieces().map(|piece| &text[piece]).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether two wordings of a discontinuous mention are the same but for what stands for its gaps (` ... `, ` [...] `).
+/// Whether two wordings of a discontinuous mention differ only in how they mark gaps (` ... `, ` [...] `).
 pub(crate) fn same_pieces(one: &str, other: &str) -> bool {
     let words = |text: &str| -> String {
         text.split_whitespace().filter(|word| !matches!(*word, "..." | "[...]" | "…")).collect()
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_and_bytes_are_turned_into_each_other() {
+    fn characters_and_bytes_convert_both_ways() {
         let text = "aé𝛽z";
         let index = CharIndex::new(text);
         assert_eq!((0..5).map(|c| index.byte(c)).collect::<Vec<_>>(), [Some(0), Some(1), Some(3), Some(7), Some(8)]);
@@ -127,12 +127,12 @@ mod tests {
     }
 
     #[test]
-    fn a_misplaced_mention_is_told_where_it_stands() {
+    fn a_misplaced_mention_is_reported_with_its_nearest_occurrence() {
         let text = "an ataxia of ataxia type";
         let index = CharIndex::new(text);
         assert_eq!(fit(text, &index, &(3..9), "ataxia"), Fit::Exact);
         assert_eq!(fit(text, &index, &(3..9), "ataxia  "), Fit::Space);
         let Fit::None(why) = fit(text, &index, &(12..18), "ataxia") else { panic!("must not fit") };
-        assert!(why.contains("12-18") && why.ends_with("stands at 13"), "{why}");
+        assert!(why.contains("12-18") && why.ends_with("is at 13"), "{why}");
     }
 }

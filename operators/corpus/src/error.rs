@@ -1,9 +1,9 @@
-//! What makes a whole file unusable.
+//! Errors that make a whole file unusable.
 
 use std::io;
 use std::sync::Arc;
 
-/// A defect of a file, not of one record: a record's defects are [`Diagnostic`](crate::Diagnostic)s.
+/// Why a file cannot be used. Problems with single records are [`Diagnostic`](crate::Diagnostic)s.
 #[derive(Debug, thiserror::Error)]
 pub enum CorpusError {
     /// The file cannot be opened or read.
@@ -11,7 +11,7 @@ pub enum CorpusError {
     Read {
         /// The file.
         file: Arc<str>,
-        /// The system's reason.
+        /// The I/O error.
         #[source]
         source: io::Error,
     },
@@ -20,17 +20,17 @@ pub enum CorpusError {
     Write {
         /// The file.
         file: Arc<str>,
-        /// The system's reason.
+        /// The I/O error.
         #[source]
         source: io::Error,
     },
-    /// The output is there already, and nobody said that it may be replaced.
-    #[error("{file}: already exists; choose another output, or replace it with --overwrite")]
+    /// The output exists and may not be replaced.
+    #[error("{file}: already exists; choose another output, or use --overwrite to replace it")]
     Exists {
         /// The file.
         file: Arc<str>,
     },
-    /// The output is the input, or one lies in the other.
+    /// The output is the input, or one contains the other.
     #[error("{output}: would overwrite the input {input}; choose another output")]
     InPlace {
         /// The output.
@@ -39,24 +39,24 @@ pub enum CorpusError {
         input: Arc<str>,
     },
     /// The file is not UTF-8.
-    #[error("{file}:{line}: not UTF-8; convert the file (`iconv -f latin1 -t utf8`) and read it again")]
+    #[error("{file}:{line}: not UTF-8; convert the file first, e.g. with `iconv -f latin1 -t utf8`")]
     Encoding {
         /// The file.
         file: Arc<str>,
         /// The first line that is not UTF-8, from 1.
         line: u64,
     },
-    /// A line or record is larger than a reader holds in memory.
-    #[error("{file}:{line}: a record of more than {limit} bytes; is this the format that it was read as?")]
+    /// A line or record is larger than the limit.
+    #[error("{file}:{line}: record larger than {limit} bytes; check the format of the file")]
     TooLarge {
         /// The file.
         file: Arc<str>,
-        /// Where the record begins, from 1.
+        /// The first line of the record, from 1.
         line: u64,
-        /// The most bytes that a record may have.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// The file's markup breaks off or does not parse, so that no record after this place can be found.
+    /// The file is truncated or does not parse, so that no record after this line can be found.
     #[error("{file}:{line}: {what}")]
     Malformed {
         /// The file.
@@ -66,8 +66,8 @@ pub enum CorpusError {
         /// What is wrong there.
         what: String,
     },
-    /// The file holds no document.
-    #[error("{file}: no document in it; an empty split is not a corpus")]
+    /// The file contains no document.
+    #[error("{file}: contains no documents")]
     Empty {
         /// The file.
         file: Arc<str>,
@@ -86,50 +86,50 @@ pub enum CorpusError {
         /// The types, separated by commas.
         types: String,
     },
-    /// The file holds records, and none of them could be read.
+    /// The file contains records, none of which could be read.
     #[error(
-        "{file}: none of its {skipped} records could be read, the first because of {first}; name the format if it was guessed"
+        "{file}: none of its {skipped} records could be read; the first error is: {first}; check the format with --from"
     )]
     NothingReadable {
         /// The file.
         file: Arc<str>,
-        /// Records skipped.
+        /// Number of records skipped.
         skipped: u64,
-        /// The first of the diagnostics.
+        /// The first diagnostic.
         first: String,
     },
-    /// Of two files that belong together, one is missing.
-    #[error("{file}: its partner {partner} is not there")]
+    /// One of a pair of files is missing.
+    #[error("{file}: missing {partner}, which belongs to it")]
     Unpaired {
-        /// The file that is there.
+        /// The file that exists.
         file: Arc<str>,
-        /// The file that is not.
+        /// The missing file.
         partner: String,
     },
-    /// Two files that go line by line have different numbers of lines.
-    #[error("{shorter}:{line}: ends here, but {longer} has more lines; the two must go line by line")]
+    /// Two files that correspond line by line differ in length.
+    #[error("{shorter}:{line}: ends here, but {longer} has more lines; the files must correspond line by line")]
     Lengths {
-        /// The file that ends first.
+        /// The shorter file.
         shorter: Arc<str>,
         /// Its number of lines.
         line: u64,
-        /// The file that goes on.
+        /// The longer file.
         longer: Arc<str>,
     },
-    /// The format cannot be told from the file.
-    #[error("{file}: of none of the formats known ({known}); name the format if it is one of them")]
+    /// The format could not be detected.
+    #[error("{file}: unknown corpus format; give one of {known} with --from")]
     UnknownFormat {
         /// The file.
         file: Arc<str>,
-        /// The formats known.
+        /// The known formats.
         known: String,
     },
-    /// A path does not say one corpus.
+    /// The path does not identify a corpus.
     #[error("{file}: {what}")]
     Path {
         /// The path.
         file: Arc<str>,
-        /// What is wrong with it, and the way out.
+        /// What is wrong with it, and how to fix it.
         what: String,
     },
 }

@@ -1,8 +1,8 @@
-//! Opens corpora by path: finds the format, and the partner of a file that has one.
+//! Opens corpora by path: detects the format, and finds the second file of formats that have two.
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::{CorpusError, Format, bioc_json, bioc_xml, brat, detect, inline, iob,
 /// The first bytes of every gzip member (RFC 1952, section 2.3.1).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// A corpus that has been opened.
+/// An open corpus.
 #[derive(Debug)]
 pub struct Corpus {
-    /// Its format, named or guessed.
+    /// Its format, given or detected.
     pub format: Format,
     /// Its documents.
     pub documents: Documents<'static>,
@@ -27,11 +27,11 @@ pub struct Corpus {
 
 /// Opens a corpus.
 ///
-/// A NeMo corpus is named by its text or its labels, or by a directory with one such pair; a brat corpus by a directory,
-/// a `.txt` or an `.ann`. The format is detected if it is not given. Files may be gzipped.
+/// The path of a NeMo corpus is its text file, its label file, or a directory with one such pair; that of a brat corpus is
+/// a directory, a `.txt` or an `.ann` file. The format is detected if it is not given. Files may be gzipped.
 ///
 /// # Errors
-/// A path that cannot be read, has no known format, or lacks its partner file.
+/// The path cannot be read, has an unknown format, or the second file is missing.
 pub fn open(path: &Path, format: Option<Format>, options: &TagOptions) -> Result<Corpus, CorpusError> {
     let (format, place) = locate(path, format)?;
     let documents = match place {
@@ -52,10 +52,10 @@ pub fn open(path: &Path, format: Option<Format>, options: &TagOptions) -> Result
     Ok(Corpus { format, documents })
 }
 
-/// Reads a corpus of one stream; `file` is its name in diagnostics.
+/// Reads a corpus from a stream; `file` is its name in diagnostics.
 ///
 /// # Errors
-/// A format of two files (NeMo, brat), which has to be opened by its path.
+/// The format has two files (NeMo, brat): use [`open`].
 pub fn from_reader<'a>(
     input: impl BufRead + Send + 'a,
     file: &Arc<str>,
@@ -70,7 +70,7 @@ pub fn from_reader<'a>(
         Format::Iob => iob::reader(input, file, options.clone()),
         Format::Jsonl => jsonl::reader(input, file),
         Format::Nemo | Format::Brat => {
-            return Err(path_error(file, format!("a {format} corpus has two files: give its path, not one stream")));
+            return Err(path_error(file, format!("a {format} corpus has two files; open it by path")));
         }
     })
 }
@@ -95,7 +95,7 @@ fn locate(path: &Path, format: Option<Format>) -> Result<(Format, Place), Corpus
         Some(format) => format,
         None if is_pair => Format::Nemo,
         None if annotated => Format::Brat,
-        None => guess(path)?,
+        None => detect_format(path)?,
     };
     let place = match (format, pair, stem) {
         (Format::Nemo, Some((text, labels)), _) => {
@@ -108,21 +108,24 @@ fn locate(path: &Path, format: Option<Format>) -> Result<(Format, Place), Corpus
         (Format::Nemo, None, _) => {
             return Err(path_error(
                 &name_of(path),
-                "a NeMo corpus is named `text_X.txt`, with `labels_X.txt` beside it",
+                "not a NeMo corpus; expected `text_X.txt` with `labels_X.txt` beside it",
             ));
         }
         (Format::Brat, _, Some(stem)) => {
             let text = path.with_extension("txt");
-            for (there, partner) in [(path, &text), (path, &path.with_extension("ann"))] {
+            for partner in [&text, &path.with_extension("ann")] {
                 if !partner.is_file() {
-                    return Err(CorpusError::Unpaired { file: name_of(there), partner: partner.display().to_string() });
+                    return Err(CorpusError::Unpaired { file: name_of(path), partner: partner.display().to_string() });
                 }
             }
             let directory = path.parent().unwrap_or(Path::new("")).to_owned();
             Place::Brat { directory, stems: vec![stem.to_owned()] }
         }
         (Format::Brat, _, None) => {
-            return Err(path_error(&name_of(path), "a brat corpus is a directory, or `X.ann` with `X.txt` beside it"));
+            return Err(path_error(
+                &name_of(path),
+                "not a brat corpus; expected a directory, or `X.ann` with `X.txt` beside it",
+            ));
         }
         _ => Place::One(path.to_owned()),
     };
@@ -153,13 +156,13 @@ fn locate_in(directory: &Path, format: Option<Format>) -> Result<(Format, Place)
             Ok((Format::Brat, Place::Brat { directory: directory.to_owned(), stems }))
         }
         Some(Format::Nemo) | None if pairs.len() == 1 => {
-            let (text, labels) = pairs.into_iter().next().expect("the length is one");
+            let (text, labels) = pairs.into_iter().next().expect("there is exactly one");
             Ok((Format::Nemo, Place::Nemo { text, labels }))
         }
         _ if pairs.len() > 1 => {
-            Err(path_error(&name, format!("{} NeMo corpora in this directory; name the text of one", pairs.len())))
+            Err(path_error(&name, format!("contains {} NeMo corpora; give the text file of one", pairs.len())))
         }
-        _ => Err(path_error(&name, "a directory without `.ann` files or a pair of NeMo files; name a file")),
+        _ => Err(path_error(&name, "contains neither `.ann` files nor a pair of NeMo files; give a file")),
     }
 }
 
@@ -168,7 +171,7 @@ fn nemo_pair(path: &Path, file: &str) -> Option<(PathBuf, PathBuf)> {
     Some((path.with_file_name(format!("text_{stem}")), path.with_file_name(format!("labels_{stem}"))))
 }
 
-fn guess(path: &Path) -> Result<Format, CorpusError> {
+fn detect_format(path: &Path) -> Result<Format, CorpusError> {
     let mut head = Vec::new();
     let read = open_file(path)?.take(detect::HEAD_BYTES as u64).read_to_end(&mut head);
     read.map_err(|source| CorpusError::Read { file: name_of(path), source })?;
@@ -183,7 +186,23 @@ pub(crate) fn open_file(path: &Path) -> Result<Box<dyn BufRead + Send>, CorpusEr
     let error = |source| CorpusError::Read { file: name_of(path), source };
     let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(error)?);
     let gzipped = file.fill_buf().map_err(error)?.starts_with(&GZIP_MAGIC);
-    Ok(if gzipped { Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(file))) } else { Box::new(file) })
+    let gunzip = |file| BufReader::with_capacity(1 << 16, Gunzip(MultiGzDecoder::new(file)));
+    Ok(if gzipped { Box::new(gunzip(file)) } else { Box::new(file) })
+}
+
+/// A decoder whose errors say that the data are gzip.
+struct Gunzip(MultiGzDecoder<BufReader<File>>);
+
+impl Read for Gunzip {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+        self.0.read(buffer).map_err(|error| match error.kind() {
+            UnexpectedEof | InvalidData | InvalidInput => {
+                io::Error::new(error.kind(), format!("truncated or corrupt gzip data ({error})"))
+            }
+            _ => error,
+        })
+    }
 }
 
 pub(crate) fn name_of(path: &Path) -> Arc<str> {
@@ -194,7 +213,7 @@ fn path_error(file: &Arc<str>, what: impl Into<String>) -> CorpusError {
     CorpusError::Path { file: Arc::clone(file), what: what.into() }
 }
 
-/// The documents of a brat directory, in the order of their names.
+/// The documents of a brat directory, in order of file name.
 struct BratFiles {
     directory: PathBuf,
     stems: VecDeque<String>,
@@ -205,7 +224,7 @@ impl Parse for BratFiles {
         let Some(stem) = self.stems.pop_front() else { return Ok(false) };
         let [text, annotations] = ["txt", "ann"].map(|extension| self.directory.join(format!("{stem}.{extension}")));
         if let Some(missing) = [&text, &annotations].into_iter().find(|path| !path.is_file()) {
-            let detail = format!("the document is left out: {} is not there", missing.display());
+            let detail = format!("document skipped: {} is missing", missing.display());
             let there = if *missing == text { &annotations } else { &text };
             let spot = Spot { file: name_of(there), line: 0 };
             out.push_back(Item::Diagnostic(Diagnostic {
@@ -228,13 +247,13 @@ impl Parse for BratFiles {
     }
 }
 
-/// A file name for an identifier: what is not plain is written as `%` and two hex digits for each byte.
+/// A file name for an identifier: bytes other than ASCII letters, digits, `.`, `_` and `-` are percent-encoded.
 pub(crate) fn escape(id: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     let escaped =
         id.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
     let name: String = escaped.collect();
-    // `.` and `..` are directories, and a leading dot hides a file.
+    // `.` and `..` are directories, and a leading dot hides the file.
     name.strip_prefix('.').map(|rest| format!("%2E{rest}")).unwrap_or(name)
 }
 
@@ -262,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_identifier_makes_a_file_name_and_comes_back() {
+    fn every_identifier_round_trips_through_a_file_name() {
         for id in ["354896", "PMC1/2", "é 𝛽%41", "..", ".x", "a%"] {
             let name = escape(id);
             assert!(!name.contains(['/', ' ']) && !name.starts_with('.'), "{name}");

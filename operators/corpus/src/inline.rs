@@ -1,11 +1,11 @@
-//! The NCBI Disease corpus as it was published: a document a line, mentions as `<category="…">mention</category>`.
+//! The NCBI Disease corpus as published: one document per line, mentions as `<category="…">mention</category>`.
 //!
 //! ```text
 //! 123⇥Gait in <category="SpecificDisease">ataxia</category> .⇥We walked with …
 //! ```
 //!
-//! A line is PMID, title and abstract with a tab between them. It is not XML: the category stands where XML has a name,
-//! and `<` and `&` are themselves. A further tab is a character of the abstract (two lines of the corpus have one).
+//! A line is PMID, title and abstract, separated by tabs. It is not XML: the tag has no element name, and `<` and `&` are
+//! ordinary characters. Further tabs belong to the abstract (two lines of the corpus have one).
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Write};
@@ -25,8 +25,8 @@ const CLOSE: &str = "</category>";
 
 /// Reads a file of the inline format; `file` is its name in diagnostics.
 ///
-/// *Ordering:* the file's. *Memory:* a line. *Cancellation:* drop it. *Rejects:* a line without a title, or whose tags do
-/// not pair, is skipped with a diagnostic.
+/// *Ordering:* that of the file. *Memory:* one line. *Cancellation:* drop it. *Rejects:* a line without a title or with
+/// unbalanced tags is skipped with a diagnostic.
 pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>) -> Documents<'a> {
     Documents::new(file, Inline { lines: Lines::new(input, file) })
 }
@@ -51,7 +51,7 @@ impl<R: BufRead> Parse for Inline<R> {
                 Notes::new(&spot, id.as_deref(), &mut diagnostics).add(
                     DiagnosticKind::StrayTab,
                     tabs,
-                    format!("{tabs} tabs inside the abstract, kept as text"),
+                    format!("{tabs} tabs in the abstract kept as text"),
                 );
                 out.push_back(Item::Document(spot, Box::new(document)));
             }
@@ -66,7 +66,7 @@ fn parse(line: &str) -> Result<AnnotatedDocument, String> {
     let mut parts = line.splitn(3, '\t');
     let (id, title) = match (parts.next(), parts.next()) {
         (Some(id), Some(title)) if !id.trim().is_empty() => (id.trim(), title),
-        _ => return Err("not `id, tab, title, tab, abstract`".to_owned()),
+        _ => return Err("expected an id, a title and an abstract, separated by tabs".to_owned()),
     };
     let mut mentions = Vec::new();
     let title = untag(title, 0, &mut mentions)?;
@@ -79,16 +79,16 @@ fn parse(line: &str) -> Result<AnnotatedDocument, String> {
     Ok(document)
 }
 
-/// Takes the tags out of a part that begins at byte `base` of its document.
+/// Removes the tags from a part that begins at byte `base` of the document.
 fn untag(tagged: &str, base: usize, mentions: &mut Vec<Mention>) -> Result<String, String> {
     let mut text = String::with_capacity(tagged.len());
     let mut rest = tagged;
     while let Some(at) = rest.find(OPEN) {
         text.push_str(closed(&rest[..at])?);
-        let (category, inside) = rest[at + OPEN.len()..].split_once(OPEN_END).ok_or("a tag without its end")?;
-        let (mention, after) = inside.split_once(CLOSE).ok_or("a mention without its closing tag")?;
+        let (category, inside) = rest[at + OPEN.len()..].split_once(OPEN_END).ok_or("unclosed tag")?;
+        let (mention, after) = inside.split_once(CLOSE).ok_or("mention without a closing tag")?;
         if mention.contains(OPEN) {
-            return Err(format!("a tag inside the mention {mention:?}"));
+            return Err(format!("tag inside the mention {mention:?}"));
         }
         let start = text.len();
         text.push_str(mention);
@@ -102,12 +102,12 @@ fn untag(tagged: &str, base: usize, mentions: &mut Vec<Mention>) -> Result<Strin
 }
 
 fn closed(text: &str) -> Result<&str, String> {
-    if text.contains(CLOSE) { Err("a closing tag without a mention".to_owned()) } else { Ok(text) }
+    if text.contains(CLOSE) { Err("closing tag without a mention".to_owned()) } else { Ok(text) }
 }
 
 /// Writes a document as one line.
 ///
-/// Overlapping and discontinuous mentions, concepts and all but title and abstract are not carried, and reported.
+/// Overlapping and discontinuous mentions, concepts and everything but title and abstract are left out and reported.
 pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &mut Notes<'_>) -> io::Result<()> {
     let parts = TwoParts::of(document, true, notes);
     let Some(id) = document
@@ -116,15 +116,15 @@ pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &
         .map(|id| id.as_str())
         .filter(|id| !id.contains(['\t', '\n', '\r']) && !id.trim().is_empty())
     else {
-        notes.add(DiagnosticKind::UnwritableDocument, 1, "a document without an identifier has no line in this format");
-        return Ok(());
-    };
-    if [OPEN, CLOSE].iter().any(|tag| parts.text().contains(tag)) {
         notes.add(
             DiagnosticKind::UnwritableDocument,
             1,
-            "the text itself has a category tag, which this format cannot tell from its own",
+            "document skipped: this format needs an identifier without tabs and line breaks",
         );
+        return Ok(());
+    };
+    if [OPEN, CLOSE].iter().any(|tag| parts.text().contains(tag)) {
+        notes.add(DiagnosticKind::UnwritableDocument, 1, "document skipped: its text contains a category tag");
         return Ok(());
     }
     let mentions = writable(document, &parts, notes);
@@ -150,7 +150,7 @@ pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &
     writeln!(out, "{line}")
 }
 
-/// Appends a stretch of the text, with a tab in place of the space between title and abstract.
+/// Appends a range of the text, with a tab in place of the space between title and abstract.
 fn push_text(line: &mut String, parts: &TwoParts, start: usize, end: usize) {
     let text = parts.text();
     let border = parts.abstract_start() - 1;
@@ -163,7 +163,7 @@ fn push_text(line: &mut String, parts: &TwoParts, start: usize, end: usize) {
     }
 }
 
-/// The mentions that a line can hold, in text order.
+/// The mentions that a line can express, in text order.
 fn writable<'a>(document: &'a AnnotatedDocument, parts: &TwoParts, notes: &mut Notes<'_>) -> Vec<&'a Mention> {
     let border = parts.abstract_start() - 1;
     let across = |mention: &Mention| {
@@ -174,7 +174,7 @@ fn writable<'a>(document: &'a AnnotatedDocument, parts: &TwoParts, notes: &mut N
     let one_piece = two_parts::in_one_piece(document, notes);
     let (unwritable, mentions): (Vec<_>, Vec<_>) = one_piece.into_iter().partition(|mention| bad(mention));
     let detail = format!(
-        "{} mentions whose category has a quote or that reach from the title into the abstract left out",
+        "{} mentions left out whose category contains a quote or that span title and abstract",
         unwritable.len()
     );
     notes.add(DiagnosticKind::Unwritable, unwritable.len(), detail);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_become_mentions_with_their_place() {
+    fn tags_become_mentions_with_offsets() {
         let items = read("7\tA <category=\"X\">b </category>c.\t<category=\"Y\">é</category> P < 0 .\t1\n");
         let Item::Document(spot, document) = &items[0] else { panic!("{items:?}") };
         assert_eq!((spot.line, document.text.as_str()), (1, "A b c. é P < 0 .\t1"));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_with_broken_tags_is_skipped_and_named() {
+    fn a_line_with_unbalanced_tags_is_skipped_and_reported() {
         let items = read("1\tT\tA\n2\tT\tan <category=\"X\">open\n3\tT\tan end</category>\n4 no tabs\n");
         let lines: Vec<_> = items
             .iter()

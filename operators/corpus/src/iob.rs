@@ -1,14 +1,14 @@
-//! IOB files: a token and its tag a line, a blank line between sentences.
+//! IOB files: one token and its tag per line, a blank line between sentences.
 //!
 //! ```text
 //! ataxia⇥B-Disease
 //! -⇥I-Disease
 //! ```
 //!
-//! The first of the columns (separated by tabs or spaces) is the token, the last its tag; those between are kept. Of the
-//! tags, [`Scheme`](crate::Scheme) tells the dialect. Lines `# doc_id = X` and `-DOCSTART-` begin documents; in a file without
-//! them each sentence is a document of its own. Where a marked document's second and third columns are the offsets of its
-//! tokens, they are its offsets.
+//! Columns are separated by tabs or spaces: the first is the token, the last its tag, and those in between are kept. The
+//! tagging [`Scheme`](crate::Scheme) is detected. Lines `# doc_id = X` and `-DOCSTART-` begin documents; in a file without
+//! such lines, every sentence is a document. If the second and third columns of a document are the offsets of its tokens,
+//! they are used as such.
 
 use std::io::{self, BufRead, Write};
 use std::sync::Arc;
@@ -26,9 +26,8 @@ use crate::two_parts;
 
 /// Reads an IOB file; `file` is its name in diagnostics.
 ///
-/// *Ordering:* the file's. *Memory:* one document, and a thousand sentences to tell the scheme. *Cancellation:* drop it.
-/// *Rejects:* a sentence with a line that is not token and tag, or whose tags contradict each other, is skipped with a
-/// diagnostic.
+/// *Ordering:* that of the file. *Memory:* one document, and a thousand sentences to detect the scheme. *Cancellation:*
+/// drop it. *Rejects:* a sentence with an invalid line or an invalid tag sequence is skipped with a diagnostic.
 pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>, options: TagOptions) -> Documents<'a> {
     let source = Iob { lines: Lines::new(input, file), next: None };
     Documents::new(file, Tagged::new(source, options))
@@ -36,11 +35,11 @@ pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>, options: Tag
 
 struct Iob<R> {
     lines: Lines<R>,
-    /// What was met while the sentence before it had not been closed by a blank line.
+    /// What ended the previous sentence in place of a blank line.
     next: Option<Raw>,
 }
 
-/// What a line is.
+/// A parsed line.
 enum Line {
     Blank,
     Document(Option<String>),
@@ -78,7 +77,7 @@ impl<R: BufRead> RawSource for Iob<R> {
                 }
                 None if tokens.is_empty() && bad.is_none() => return Ok(None),
                 None => {
-                    let what = "the last sentence has no blank line after it; kept".to_owned();
+                    let what = "no blank line after the last sentence; sentence kept".to_owned();
                     self.next = Some(tagged::diagnostic(self.lines.file(), number, DiagnosticKind::Unterminated, what));
                     break;
                 }
@@ -108,11 +107,10 @@ fn parse(line: &str) -> Line {
                 let columns = columns.iter().map(|&column| column.to_owned()).collect();
                 Line::Token(RawToken { line: 0, text: (*token).to_owned(), columns }, tag)
             }
-            None => comment.unwrap_or_else(|| {
-                Line::Bad(format!("{tag:?} is not a tag (`O`, `B-…`, `I-…`); the sentence is left out"))
-            }),
+            None => comment
+                .unwrap_or_else(|| Line::Bad(format!("{tag:?} is not a tag (`O`, `B-…`, `I-…`); sentence skipped"))),
         },
-        [only] => Line::Bad(format!("{only:?} has no tag; the sentence is left out")),
+        [only] => Line::Bad(format!("{only:?} has no tag; sentence skipped")),
     }
 }
 
@@ -124,7 +122,7 @@ fn comment(line: &str) -> Option<Line> {
     })
 }
 
-/// Whether `line` could stand in an IOB file; used to guess the format.
+/// Whether `line` could be part of an IOB file, for format detection; `None` for lines that any file may have.
 pub(crate) fn looks_like(line: &str) -> Option<bool> {
     match parse(line) {
         Line::Blank | Line::Comment | Line::Document(_) => None,
@@ -133,17 +131,17 @@ pub(crate) fn looks_like(line: &str) -> Option<bool> {
     }
 }
 
-/// Columns of an IOB file.
+/// The columns of an IOB file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IobColumns {
-    /// Token, further columns where the source has them, tag: what taggers are trained on.
+    /// Token, the columns of the source, tag: what taggers are trained on.
     #[default]
     TokenTag,
-    /// `# doc_id = X` before each document, then token, start, end, tag: keeps documents and offsets.
+    /// `# doc_id = X` before each document, then token, start, end, columns, tag: keeps documents and offsets.
     WithOffsets,
 }
 
-/// Writes a tokenised document, each sentence with a blank line after it.
+/// Writes a tokenised document, with a blank line after each sentence.
 pub(crate) fn write(
     document: &AnnotatedDocument,
     columns: IobColumns,
@@ -178,22 +176,22 @@ pub(crate) fn sentence_tokens(document: &AnnotatedDocument) -> impl Iterator<Ite
     document.sentences.iter().map(|bytes| tagging::tokens_of(document, bytes)).filter(|range| !range.is_empty())
 }
 
-/// Says what of a document tokens and tags leave out.
+/// Reports what tokens and tags cannot express.
 pub(crate) fn note_lost(document: &AnnotatedDocument, with_offsets: bool, notes: &mut Notes<'_>) {
     if !with_offsets {
-        notes.add(DiagnosticKind::Ids, usize::from(document.id.is_some()), "the identifier of the document left out");
+        notes.add(DiagnosticKind::Ids, usize::from(document.id.is_some()), "document identifier left out");
         let offsets = usize::from(document.layout == Layout::Source);
-        notes.add(DiagnosticKind::Offsets, offsets, "the text between tokens, and so the offsets, left out");
+        notes.add(DiagnosticKind::Offsets, offsets, "text between tokens left out, and with it the offsets");
     }
     notes.add(
         DiagnosticKind::Passages,
         document.passages.len(),
-        format!("the borders of {} passages left out", document.passages.len()),
+        format!("the boundaries of {} passages left out", document.passages.len()),
     );
     let concepts = document.mentions.iter().filter(|mention| !mention.concepts.as_str().is_empty()).count();
     notes.add(DiagnosticKind::Concepts, concepts, format!("the concepts of {concepts} mentions left out"));
     let infons = document.infons.len() + document.mentions.iter().map(|mention| mention.infons.len()).sum::<usize>();
-    notes.add(DiagnosticKind::Infons, infons, format!("{infons} further keys and values left out"));
+    notes.add(DiagnosticKind::Infons, infons, format!("{infons} other keys and values left out"));
     two_parts::note_wording(document, notes);
 }
 
@@ -218,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_without_marks_is_a_document() {
+    fn a_sentence_without_document_lines_is_a_document() {
         let (documents, diagnostics) = read("An\tO\nataxia\tB-Disease\n\n\nNext NN B-NP O\n");
         assert_eq!(documents.len(), 2);
         assert_eq!((documents[0].text.as_str(), mentions(&documents[0])), ("An ataxia", vec![("ataxia", "Disease")]));
@@ -227,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_gather_sentences_and_offsets_give_back_the_text() {
+    fn document_lines_group_sentences_and_offsets_restore_the_text() {
         let text = "# doc_id = 7\nIll\t0\t3\tS-D\n.\t3\t4\tO\n\nSo\t6\t8\tO\n\n-DOCSTART- -X- O\n\nEnd NN O\n\n";
         let (documents, diagnostics) = read(text);
         assert_eq!(documents[0].id.as_ref().map(|id| id.as_str()), Some("7"));
@@ -238,14 +236,14 @@ mod tests {
     }
 
     #[test]
-    fn iob1_and_bare_tags_are_converted_and_said_aloud() {
+    fn iob1_and_bare_tags_are_converted_and_reported() {
         let (documents, diagnostics) = read("a\tI\nb\tI\nc\tB\n\nd\tO\n\n");
         assert_eq!(mentions(&documents[0]), [("a b", "Entity"), ("c", "Entity")]);
         assert_eq!(diagnostics, [(DiagnosticKind::SchemeConverted, 1), (DiagnosticKind::SchemeConverted, 1)]);
     }
 
     #[test]
-    fn a_sentence_that_contradicts_itself_is_skipped_and_named() {
+    fn an_invalid_sentence_is_skipped_and_reported() {
         let (documents, diagnostics) = read("a\tB-D\n\nb\tO\nc\tI-D\n\nd\tX-D\ne\tO\n\nf\n\ng\tO\n\n");
         assert_eq!(documents.iter().map(|d| d.text.as_str()).collect::<Vec<_>>(), ["a", "g"]);
         use DiagnosticKind::{BadRecord, TagSequence};
@@ -253,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stray_inside_tag_begins_a_mention_if_asked() {
+    fn a_stray_inside_tag_begins_a_mention_with_repair() {
         let options = TagOptions { repair: true, ..Default::default() };
         let items = reader("a\tB-D\nb\tO\nc\tI-D\n".as_bytes(), &Arc::from("f"), options);
         let documents: Vec<_> =

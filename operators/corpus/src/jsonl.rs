@@ -1,8 +1,7 @@
-//! JSONL spans: one document a line, `{"id", "text", "entities": [{"start", "end", "label"}]}`.
+//! JSONL spans: one document per line, `{"id", "text", "entities": [{"start", "end", "label"}]}`.
 //!
-//! Offsets are half-open and count code points. Two keys more are written where there is something to write, and read
-//! where they stand: `concepts` (as [`ConceptIds`] writes them) and `mention`, the mention's
-//! own wording, which is checked against the text.
+//! Offsets are half-open and count code points. Entities have two optional keys: `concepts` (as written by [`ConceptIds`])
+//! and `mention`, the wording of the mention where it differs from the text.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Write};
@@ -21,8 +20,8 @@ use crate::two_parts;
 
 /// Reads JSONL spans; `file` is its name in diagnostics.
 ///
-/// *Ordering:* the file's. *Memory:* a line. *Cancellation:* drop it. *Rejects:* a line that is not such an object, and
-/// an entity that reaches outside the text or is not what it says, is skipped with a diagnostic.
+/// *Ordering:* that of the file. *Memory:* one line. *Cancellation:* drop it. *Rejects:* a line that is not such an object,
+/// and an entity that is outside the text or does not match it, is skipped with a diagnostic.
 pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>) -> Documents<'a> {
     Documents::new(file, Jsonl { lines: Lines::new(input, file) })
 }
@@ -77,7 +76,7 @@ fn parse(line: &str) -> Result<Record, String> {
         serde_json::from_str(line).map_err(|error| format!("not an object with text and entities: {error}"))?;
     match record.id {
         Value::String(_) | Value::Number(_) | Value::Null => Ok(record),
-        _ => Err("an id is a text or a number".to_owned()),
+        _ => Err("an id must be a string or a number".to_owned()),
     }
 }
 
@@ -109,13 +108,13 @@ fn mention(
 ) -> Result<(Mention, Option<String>), (DiagnosticKind, String)> {
     let Entity { start, end, label, concepts, mention: wording } = entity;
     if label.is_empty() {
-        return Err((DiagnosticKind::BadRecord, format!("the entity at {start}-{end} has no label")));
+        return Err((DiagnosticKind::BadRecord, format!("entity at {start}-{end} has no label")));
     }
     let outside = || {
         (
             DiagnosticKind::OffsetMismatch,
             format!(
-                "the entity {label} at {start}-{end} is empty or reaches outside the text of {} characters",
+                "entity {label} at {start}-{end} is empty or outside the text of {} characters",
                 index.char(text.len())
             ),
         )
@@ -129,7 +128,7 @@ fn mention(
             Fit::Exact => {}
             Fit::Space => {
                 oddity =
-                    Some(format!("the mention {wording:?} at {start}-{end} differs from the text in white space; kept"))
+                    Some(format!("mention {wording:?} at {start}-{end} differs from the text in white space; kept"))
             }
             Fit::None(what) => return Err((DiagnosticKind::OffsetMismatch, what)),
         }
@@ -138,10 +137,10 @@ fn mention(
     Ok((mention, oddity))
 }
 
-/// Writes a document as one line. Passages, sentences, tokens, infons and discontinuous mentions are not carried.
+/// Writes a document as one line. Passages, sentences, tokens, infons and discontinuous mentions are left out and reported.
 pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &mut Notes<'_>) -> io::Result<()> {
     let passages = document.passages.len();
-    notes.add(DiagnosticKind::Passages, passages, format!("the borders of {passages} passages left out"));
+    notes.add(DiagnosticKind::Passages, passages, format!("the boundaries of {passages} passages left out"));
     let one_piece = two_parts::in_one_piece(document, notes);
     let (mentions, empty): (Vec<&Mention>, Vec<_>) =
         one_piece.into_iter().partition(|m| !m.bytes.is_empty() && !m.category.is_empty());
@@ -174,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bad_lines_and_bad_entities_are_skipped_and_named() {
+    fn bad_lines_and_bad_entities_are_skipped_and_reported() {
         let text = concat!(
             "{\"id\": 7, \"text\": \"né ill\", \"entities\": [{\"start\": 3, \"end\": 6, \"label\": \"D\"}, {\"start\": 3, \"end\": 7, \"label\": \"D\"},",
             " {\"start\": 0, \"end\": 2, \"label\": \"D\", \"mention\": \"ill\"}]}\n",

@@ -1,12 +1,30 @@
-//! Annotated corpora: read, written, converted, counted, and models scored against them.
+//! Annotated corpora: reading, writing, conversion, statistics, and scores of models.
 //!
 //! ```text
-//! file ─► open ─► Item{Document | Diagnostic} ─► convert | stats | list | segment ─► file, report, training, score
+//! file ─► open ─► Item{Document | Diagnostic} ─┬─► convert | stats | list ─► file, report
+//!                                              └─► segment ─► Gold ─► pack ─► training, score
 //! ```
 //!
-//! Eight formats meet in one noun, [`AnnotatedDocument`](pubtag_schemas::AnnotatedDocument). Readers stream it document by
-//! document; what a record gets wrong, and what a format cannot express, is a [`Diagnostic`] with its place, never silence.
-//! [`score`] compares what a model found with what a corpus says.
+//! Eight formats share one type, [`AnnotatedDocument`](pubtag_schemas::AnnotatedDocument). Readers stream one document at a
+//! time. Errors in a record, and what a format cannot express, are reported as [`Diagnostic`]s with their place. [`Gold`] is
+//! a whole corpus in memory, [`PackedContext`]s are the texts that a model reads of it, and [`score`] compares the mentions
+//! that a model found with those of the corpus.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use pubtag_corpus::{Format, Item, TagOptions, from_reader};
+//!
+//! let text = "motor\tB-Disease\nataxia\tI-Disease\n\n".as_bytes();
+//! let documents = from_reader(text, &Arc::from("example.tsv"), Format::Iob, &TagOptions::default())?;
+//! for item in documents {
+//!     match item? {
+//!         Item::Document(_, document) => assert_eq!(document.mentions[0].text, "motor ataxia"),
+//!         Item::Diagnostic(diagnostic) => eprintln!("{diagnostic}"),
+//!     }
+//! }
+//! # Ok::<(), pubtag_corpus::CorpusError>(())
+//! ```
 
 mod bioc;
 pub mod bioc_json;

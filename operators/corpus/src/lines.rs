@@ -1,14 +1,14 @@
-//! Lines of a text file, numbered, without their line breaks, never longer than memory allows.
+//! Numbered lines of a text file, with a limit on their length.
 
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 
 use crate::CorpusError;
 
-/// The longest line or record that is held in memory.
+/// The maximum length of a line or record, in bytes.
 pub(crate) const MAX_RECORD_BYTES: usize = 64 << 20;
 
-/// The lines of a file. A byte order mark at its start and a carriage return at the end of a line are not part of them.
+/// The lines of a file, without line breaks (LF or CRLF) and without a byte order mark.
 pub(crate) struct Lines<R> {
     reader: R,
     file: Arc<str>,
@@ -26,12 +26,12 @@ impl<R: BufRead> Lines<R> {
         &self.file
     }
 
-    /// The number, from 1, of the line read last.
+    /// The number of the last line read, from 1.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// The next line, or `None` at the end of the file.
+    /// The next line; `None` at the end of the file.
     pub(crate) fn next_line(&mut self) -> Result<Option<&str>, CorpusError> {
         self.buffer.clear();
         let limit = MAX_RECORD_BYTES as u64 + 1;
@@ -54,7 +54,7 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// A reader that counts the lines consumed.
+/// A reader that counts lines.
 pub(crate) struct Counted<R> {
     input: R,
     line: u64,
@@ -65,7 +65,7 @@ impl<R: BufRead> Counted<R> {
         Self { input, line: 1 }
     }
 
-    /// The line, from 1, of the next byte.
+    /// The line of the next byte, from 1.
     pub(crate) fn line(&self) -> u64 {
         self.line
     }
@@ -85,7 +85,7 @@ impl<R: BufRead> BufRead for Counted<R> {
     }
 
     fn consume(&mut self, amount: usize) {
-        // The buffer is already there: asking for it again reads nothing.
+        // The buffer is filled already, so this reads nothing.
         if let Ok(buffer) = self.input.fill_buf() {
             self.line += buffer.iter().take(amount).filter(|&&byte| byte == b'\n').count() as u64;
         }
@@ -107,13 +107,13 @@ mod tests {
     }
 
     #[test]
-    fn marks_and_carriage_returns_are_not_part_of_a_line() {
+    fn byte_order_marks_and_carriage_returns_are_not_part_of_a_line() {
         assert_eq!(lines("\u{feff}a\r\n\nb\rc".as_bytes()).unwrap(), ["a", "", "b\rc"]);
         assert_eq!(lines(b"").unwrap(), [""; 0]);
     }
 
     #[test]
-    fn a_line_that_is_not_utf8_is_named() {
+    fn an_encoding_error_names_its_line() {
         let error = lines(b"fine\nna\xefve\n").unwrap_err();
         assert!(error.to_string().starts_with("f:2: not UTF-8"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! The mentions of each document, as `pubtag corpus list` shows them.
+//! The mentions of a document as `pubtag corpus list` prints them.
 
 use pubtag_schemas::AnnotatedDocument;
 use serde::Serialize;
@@ -8,24 +8,24 @@ use crate::document::CharIndex;
 /// A document's mentions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listing {
-    /// The document's identifier, where it has one.
+    /// The document identifier, if there is one.
     pub id: Option<String>,
-    /// Its mentions, in the order of the source.
+    /// Its mentions, in source order.
     pub mentions: Vec<ListedMention>,
 }
 
 /// One mention.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListedMention {
-    /// First character, in code points of the document's text.
+    /// First character, in code points of the document text.
     pub start_char: usize,
     /// One past the last character.
     pub end_char: usize,
     /// The category.
     pub category: String,
-    /// The mention as the source writes it.
+    /// The wording in the source.
     pub mention: String,
-    /// Its concepts, one by one.
+    /// Its concepts.
     pub concepts: Vec<String>,
 }
 

@@ -1,14 +1,14 @@
-//! NeMo's token classification files: `text_X.txt` has a sentence a line, `labels_X.txt` the label of each of its words.
+//! NeMo token classification files: `text_X.txt` has one sentence per line, `labels_X.txt` the labels of its words.
 //!
-//! What is written equals what NVIDIA's `import_from_iob_format.py` makes of an IOB file, byte for byte:
+//! The output is byte for byte that of NVIDIA's `import_from_iob_format.py` for the same IOB file:
 //!
-//! - as it comes: each word followed by one space, so that every line ends in a space;
-//! - with a longest sentence of N words: lines joined by single spaces with none at the end; a longer sentence is cut
-//!   after the last `O` among its first N words, or after one word if there is no `O`, and so on.
+//! - by default, every word is followed by a space, so every line ends in a space;
+//! - with a maximum sentence length of N words, words are joined by single spaces. A longer sentence is split after the last
+//!   `O` among its first N words, or after one word if there is no `O`, and so on.
 //!
-//! Two things that the script does to files that do not end in a blank line are not followed: it writes no final line
-//! break, and with a longest sentence it drops the last sentence. Ours is kept. `label_ids.csv` has one label a line in
-//! the order of their ids: `O`, then the others sorted, without a final line break, as NeMo writes it.
+//! For files that do not end in a blank line, the script omits the final line break and, with a maximum length, drops the
+//! last sentence; we do neither. `label_ids.csv` has one label per line in the order of their ids: `O`, then the others
+//! sorted, without a final line break, as NeMo writes it.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, Write};
@@ -27,9 +27,9 @@ use crate::tagging::{self, Position, Tag};
 
 /// Reads a pair of files; `files` are the names of text and labels in diagnostics.
 ///
-/// *Ordering:* the files'. *Memory:* a line, and a thousand sentences to tell the scheme. *Cancellation:* drop it.
-/// *Rejects:* a line with another number of words than labels, with something that is not a label, or with contradictory
-/// labels is skipped with a diagnostic. Files of different length are an error.
+/// *Ordering:* that of the files. *Memory:* one line, and a thousand sentences to detect the scheme. *Cancellation:* drop it.
+/// *Rejects:* a line whose numbers of words and labels differ, or with invalid labels, is skipped with a diagnostic. Files of
+/// different lengths are an error.
 pub fn reader<'a>(
     text: impl BufRead + Send + 'a,
     labels: impl BufRead + Send + 'a,
@@ -82,15 +82,12 @@ type Sentence = (Vec<RawToken>, Vec<Tag>);
 
 fn sentence(words: Vec<String>, labels: &[String], line: u64) -> Result<Sentence, (DiagnosticKind, String)> {
     if words.len() != labels.len() {
-        let what = format!("{} labels for {} words; the sentence is left out", labels.len(), words.len());
+        let what = format!("{} labels for {} words; sentence skipped", labels.len(), words.len());
         return Err((DiagnosticKind::WordCount, what));
     }
     let tags = labels.iter().map(|label| {
         Tag::parse(label).ok_or_else(|| {
-            (
-                DiagnosticKind::BadRecord,
-                format!("{label:?} is not a label (`O`, `B-…`, `I-…`); the sentence is left out"),
-            )
+            (DiagnosticKind::BadRecord, format!("{label:?} is not a label (`O`, `B-…`, `I-…`); sentence skipped"))
         })
     });
     let tags = tags.collect::<Result<_, _>>()?;
@@ -98,7 +95,7 @@ fn sentence(words: Vec<String>, labels: &[String], line: u64) -> Result<Sentence
     Ok((tokens, tags))
 }
 
-/// Writes a tokenised document, a sentence a line into both files.
+/// Writes a tokenised document, one sentence per line in both files.
 pub(crate) fn write(
     document: &AnnotatedDocument,
     max_length: Option<NonZeroUsize>,
@@ -131,7 +128,7 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// Cuts a sentence into runs of at most `max_length` words, each ending in the last `O` that it can.
+/// Splits a sentence into pieces of at most `max_length` words, each ending with an `O` if possible.
 fn pieces(tags: &[Tag], max_length: usize, notes: &mut Notes<'_>) -> Vec<std::ops::Range<usize>> {
     let mut pieces = Vec::new();
     let mut start = 0;
@@ -145,13 +142,13 @@ fn pieces(tags: &[Tag], max_length: usize, notes: &mut Notes<'_>) -> Vec<std::op
     notes.add(
         DiagnosticKind::SentenceCut,
         pieces.len(),
-        format!("a sentence of {} words cut into {}", tags.len(), pieces.len() + 1),
+        format!("sentence of {} words split into {} pieces", tags.len(), pieces.len() + 1),
     );
     let cut = pieces.iter().filter(|piece| tags[piece.end].position == Position::Inside).count();
     notes.add(
         DiagnosticKind::MentionCut,
         cut,
-        format!("mentions cut in {cut} places: there is no `O` within {max_length} words"),
+        format!("mentions split in {cut} places: no `O` within {max_length} words"),
     );
     pieces.push(start..tags.len());
     pieces
@@ -188,14 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn files_of_different_length_are_an_error_that_names_both() {
+    fn files_of_different_lengths_are_an_error_that_names_both() {
         let items = read("a b \nc \n", "O O \n");
         let error = items.last().unwrap().as_ref().unwrap_err().to_string();
         assert!(error.starts_with("labels_f.txt:1:") && error.contains("text_f.txt"), "{error}");
     }
 
     #[test]
-    fn a_line_with_too_few_labels_is_skipped_and_named() {
+    fn a_line_with_too_few_labels_is_skipped_and_reported() {
         let items = read("a b \nc \nd \n", "O \nO \nZ \n");
         let diagnostics: Vec<_> = items
             .iter()
@@ -211,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_sentence_is_cut_after_the_last_outside_word() {
+    fn a_long_sentence_is_split_after_the_last_outside_word() {
         let tags: Vec<Tag> = "O B-D I-D O B-D I-D I-D I-D O O".split(' ').map(|tag| Tag::parse(tag).unwrap()).collect();
         let (spot, mut diagnostics) = (Spot { file: "f".into(), line: 1 }, Vec::new());
         let cut = pieces(&tags, 3, &mut Notes::new(&spot, None, &mut diagnostics));

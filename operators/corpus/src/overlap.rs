@@ -1,12 +1,12 @@
-//! Which mentions stay where a format has no room for two at one place.
+//! Selects mentions for formats that cannot express overlaps.
 
 use pubtag_schemas::Mention;
 
 use crate::diagnostic::{DiagnosticKind, Notes};
 
-/// Keeps the longest of mentions that overlap (the first of equals), in text order, and reports the rest.
+/// Of overlapping mentions, keeps the longest (the first of equals) and reports the others. Returns them in text order.
 ///
-/// Empty mentions, which no tag can hold, are left out and reported too.
+/// Empty mentions, which tags cannot express, are left out and reported too.
 pub(crate) fn flat<'a>(mut mentions: Vec<&'a Mention>, notes: &mut Notes<'_>) -> Vec<&'a Mention> {
     let all = mentions.len();
     mentions.retain(|mention| !mention.bytes.is_empty());
@@ -17,7 +17,7 @@ pub(crate) fn flat<'a>(mut mentions: Vec<&'a Mention>, notes: &mut Notes<'_>) ->
     let mut kept: Vec<&Mention> = Vec::with_capacity(mentions.len());
     let mut lost = Vec::new();
     for mention in mentions {
-        // `kept` stays in text order and free of overlap, so that only the neighbours of the new place matter.
+        // `kept` is in text order without overlaps, so only the neighbours need to be checked.
         let place = kept.partition_point(|other| other.bytes.start < mention.bytes.start);
         let before = place.checked_sub(1).is_none_or(|i| kept[i].bytes.end <= mention.bytes.start);
         let after = kept.get(place).is_none_or(|other| mention.bytes.end <= other.bytes.start);
@@ -31,7 +31,7 @@ pub(crate) fn flat<'a>(mut mentions: Vec<&'a Mention>, notes: &mut Notes<'_>) ->
         notes.add(
             DiagnosticKind::Overlap,
             lost.len(),
-            format!("{} mentions that overlap a longer one left out, first {first:?}", lost.len()),
+            format!("{} mentions that overlap a longer one left out; the first is {first:?}", lost.len()),
         );
     }
     kept
@@ -43,7 +43,7 @@ mod tests {
     use crate::diagnostic::Spot;
 
     #[test]
-    fn the_longest_of_overlapping_mentions_stays() {
+    fn the_longest_of_overlapping_mentions_is_kept() {
         let text = "aaaa bbbb cccc dddd";
         let mentions: Vec<Mention> =
             [0..4, 0..9, 5..14, 10..14, 15..19, 15..19].map(|bytes| Mention::new(text, bytes, "X")).into();

@@ -1,4 +1,4 @@
-//! PubTator: `PMID|t|title`, `PMID|a|abstract`, a row for each mention, a blank line.
+//! PubTator: `PMID|t|title`, `PMID|a|abstract`, one row per mention, a blank line.
 //!
 //! ```text
 //! 123|t|Gait in ataxia.
@@ -6,8 +6,8 @@
 //! 123⇥8⇥14⇥ataxia⇥Disease⇥D001259
 //! ```
 //!
-//! Offsets are half-open and count code points in title, one character, abstract. The sixth column has the concepts; a
-//! seventh, as in BC5CDR, the wordings of a composite mention's parts, which is carried as the infon [`COMPOSITE`]. Rows
+//! Offsets are half-open and count code points in title, one character, abstract. The sixth column holds the concepts. A
+//! seventh, as in BC5CDR, holds the wordings of the parts of a composite mention and is kept as the infon [`COMPOSITE`]. Rows
 //! without offsets are relations. A document without an `|a|` line has no abstract.
 
 use std::collections::VecDeque;
@@ -23,20 +23,20 @@ use crate::lines::Lines;
 use crate::reader::{Documents, Item, Parse};
 use crate::two_parts::{self, TwoParts};
 
-/// Key of the infon that carries PubTator's seventh column.
+/// Key of the infon that holds the seventh column.
 pub const COMPOSITE: &str = "composite";
 
 /// Reads a PubTator file; `file` is its name in diagnostics.
 ///
-/// *Ordering:* the file's. *Memory:* one document. *Cancellation:* drop it. *Rejects:* a row that is none, and a mention
-/// that is not where its offsets say, is skipped with a diagnostic; so is what stands outside any document.
+/// *Ordering:* that of the file. *Memory:* one document. *Cancellation:* drop it. *Rejects:* an invalid row, a mention that
+/// does not match the text at its offsets, and anything outside a document is skipped with a diagnostic.
 pub fn reader<'a>(input: impl BufRead + Send + 'a, file: &Arc<str>) -> Documents<'a> {
     Documents::new(file, PubTator { lines: Lines::new(input, file), title: None })
 }
 
 struct PubTator<R> {
     lines: Lines<R>,
-    /// A title that was read while the document before it had not been closed by a blank line.
+    /// The title that ended the previous document in place of a blank line.
     title: Option<Title>,
 }
 
@@ -92,7 +92,7 @@ impl<R: BufRead> PubTator<R> {
                 return Ok(Some(Title { line: self.lines.number(), id, text }));
             }
             if !line.trim().is_empty() {
-                let what = format!("{:?} stands outside any document: no `id|t|title` line before it", start_of(line));
+                let what = format!("{:?} is outside any document: no `id|t|title` line before it", start_of(line));
                 let mut diagnostics = Vec::new();
                 let spot = Spot::new(self.lines.file(), self.lines.number());
                 Notes::new(&spot, None, &mut diagnostics).add(DiagnosticKind::BadRecord, 1, what);
@@ -145,7 +145,7 @@ fn assemble(block: Block, file: &Arc<str>, out: &mut VecDeque<Item>) {
 }
 
 enum Row {
-    /// A mention, and what is odd about its white space.
+    /// A mention, and how its white space differs from the text.
     Mention(Mention, Option<String>),
     Relation,
 }
@@ -154,36 +154,33 @@ fn parse_row(row: &str, id: &str, text: &str, index: &CharIndex) -> Result<Row, 
     let bad = |what: String| (DiagnosticKind::BadRecord, what);
     let fields: Vec<&str> = row.split('\t').collect();
     if fields.len() < 4 || fields.iter().take(4).any(|field| field.is_empty()) {
-        return Err(bad(format!("{:?} is neither a mention, a relation nor a new document", start_of(row))));
+        return Err(bad(format!("{:?} is not a mention, a relation or a new document", start_of(row))));
     }
     if fields[0] != id {
-        return Err(bad(format!("a row of document {} inside document {id}", fields[0])));
+        return Err(bad(format!("row of document {} inside document {id}", fields[0])));
     }
     let (Ok(start), Ok(end)) = (fields[1].parse::<usize>(), fields[2].parse::<usize>()) else {
         let number =
             |field: &str| field.starts_with(|c: char| c.is_ascii_digit() || c == '-') && field.parse::<i64>().is_ok();
         let broken = number(fields[1]) || (number(fields[2]) && fields.len() > 4);
         return if broken {
-            Err(bad(format!("offsets {:?} and {:?} are not two whole numbers", fields[1], fields[2])))
+            Err(bad(format!("offsets {:?} and {:?} are not whole numbers", fields[1], fields[2])))
         } else {
             Ok(Row::Relation)
         };
     };
     let (wording, category) = (fields[3], fields.get(4).copied().unwrap_or_default());
     if category.is_empty() {
-        return Err(bad(format!("the mention {wording:?} has no category")));
+        return Err(bad(format!("mention {wording:?} has no category")));
     }
     let Some(bytes) = index.bytes(start..end).filter(|bytes| !bytes.is_empty()) else {
         let length = index.char(text.len());
-        let what =
-            format!("the mention {wording:?} should stand at {start}-{end}, but the text has {length} characters");
+        let what = format!("mention {wording:?} at {start}-{end} is empty or outside the text of {length} characters");
         return Err((DiagnosticKind::OffsetMismatch, what));
     };
     let oddity = match fit(text, index, &bytes, wording) {
         Fit::Exact => None,
-        Fit::Space => {
-            Some(format!("the mention {wording:?} at {start}-{end} differs from the text in white space; kept"))
-        }
+        Fit::Space => Some(format!("mention {wording:?} at {start}-{end} differs from the text in white space; kept")),
         Fit::None(what) => return Err((DiagnosticKind::OffsetMismatch, what)),
     };
     let mut mention = Mention::new(text, bytes, category);
@@ -197,7 +194,7 @@ fn parse_row(row: &str, id: &str, text: &str, index: &CharIndex) -> Result<Row, 
 
 /// Writes a document and the blank line after it.
 ///
-/// Discontinuous mentions, infons other than [`COMPOSITE`], sentences and tokens are not carried, and reported.
+/// Discontinuous mentions, infons other than [`COMPOSITE`], sentences and tokens are left out and reported.
 pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &mut Notes<'_>) -> io::Result<()> {
     let Some(id) = document
         .id
@@ -208,7 +205,7 @@ pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &
         notes.add(
             DiagnosticKind::UnwritableDocument,
             1,
-            "a document without an identifier, or one with `|` or a tab in it, cannot be written",
+            "document skipped: this format needs an identifier without `|`, tabs and line breaks",
         );
         return Ok(());
     };
@@ -281,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_row_is_skipped_and_named_and_its_document_kept() {
+    fn a_bad_row_is_skipped_and_reported_and_its_document_kept() {
         let text = "1|t|An ataxia\n1\t0\t2\tataxia\tD\tx\n1\t3\t99\tataxia\tD\tx\n1\t3\tz\tataxia\tD\tx\n2\t3\t9\tataxia\tD\tx\n1\t3\t9\tataxia \tD\tx\nrubbish\n2|t|Next\n";
         let (documents, diagnostics) = read(text);
         assert_eq!(documents.iter().map(|d| d.mentions.len()).collect::<Vec<_>>(), [1, 0]);
@@ -301,7 +298,7 @@ mod tests {
     fn a_file_without_a_document_is_an_error() {
         let error =
             |text: &'static str| reader(text.as_bytes(), &Arc::from("f")).find_map(Result::err).map(|e| e.to_string());
-        assert!(error("\n\n").is_some_and(|e| e.contains("no document")));
+        assert!(error("\n\n").is_some_and(|e| e.contains("no documents")));
         assert!(error("just words\n").is_some_and(|e| e.contains("none of its 1 records") && e.contains("f:1")));
     }
 }

@@ -1,4 +1,4 @@
-//! The one shape of every reader: an iterator of documents and diagnostics that ends with the file or with its defect.
+//! What every reader is: an iterator of documents and diagnostics, which ends with the file or with an error.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,25 +9,26 @@ use pubtag_schemas::AnnotatedDocument;
 use crate::CorpusError;
 use crate::diagnostic::{Diagnostic, Effect, Spot};
 
-/// What a reader yields.
+/// An item that a reader yields.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
-    /// A document, and the line where it begins.
+    /// A document and its first line.
     Document(Spot, Box<AnnotatedDocument>),
-    /// Something to say of a record: left out, changed, or not carried by the model.
+    /// A record that was skipped or changed, or that the data model cannot express.
     Diagnostic(Diagnostic),
 }
 
-/// A parser of one format: each step appends what the next record holds.
+/// A parser of one format.
 pub(crate) trait Parse {
-    /// Appends what the next record holds; `false` at the end of the input.
+    /// Appends the items of the next record; `false` at the end of the input.
     fn step(&mut self, out: &mut VecDeque<Item>) -> Result<bool, CorpusError>;
 }
 
-/// The documents of a corpus, one by one.
+/// The documents of a corpus, one at a time.
 ///
-/// *Ordering:* the file's. *Memory:* one document and its diagnostics. *Cancellation:* drop it. *Rejects:* a bad record is an
-/// [`Item::Diagnostic`] with its place; a bad file is the last item, an `Err`. A file without a readable document is bad.
+/// *Ordering:* that of the file. *Memory:* one document and its diagnostics. *Cancellation:* drop it. *Rejects:* a bad
+/// record is an [`Item::Diagnostic`] with its place; a bad file ends with an `Err`. A file without a readable document is
+/// bad.
 pub struct Documents<'a> {
     parser: Box<dyn Parse + Send + 'a>,
     file: Arc<str>,
@@ -71,7 +72,7 @@ impl<'a> Documents<'a> {
         }
     }
 
-    /// The end of the file: an error unless a document came out of it.
+    /// The end of the file: an error if it contained no document.
     fn end(&mut self) -> Option<CorpusError> {
         if self.documents > 0 {
             return None;

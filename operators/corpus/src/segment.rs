@@ -1,4 +1,4 @@
-//! Gives a document the sentences and tokens that tagging needs, where its format has none.
+//! Splits documents into sentences and tokens where their format does not.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,26 +8,22 @@ use pubtag_schemas::{AnnotatedDocument, Sentences, Token, trimmed};
 use crate::diagnostic::{DiagnosticKind, Notes};
 use crate::words::words;
 
-/// The document with sentences and tokens: its own where it has them, else those of
-/// [`Sentences`] and [`words`](crate::words::words).
+/// The document with sentences and tokens: its own if it has them, else those of [`Sentences`] and
+/// [`words`](crate::words::words).
 ///
-/// No mention is lost to a border: tokens begin and end where mentions do, and no sentence ends inside one. Every
+/// No mention is lost at a boundary: tokens begin and end where mentions do, and no sentence ends inside a mention. Every
 /// character that is not white space belongs to a token.
 pub fn segment(document: &AnnotatedDocument) -> Cow<'_, AnnotatedDocument> {
     if document.tokens.is_empty() { Cow::Owned(cut(document).0) } else { Cow::Borrowed(document) }
 }
 
-/// The same, saying what it had to change.
+/// The same, reporting changes to the sentences of the source.
 pub(crate) fn segment_noting<'a>(document: &'a AnnotatedDocument, notes: &mut Notes<'_>) -> Cow<'a, AnnotatedDocument> {
     if !document.tokens.is_empty() {
         return Cow::Borrowed(document);
     }
     let (document, joined) = cut(document);
-    notes.add(
-        DiagnosticKind::SentencesJoined,
-        joined,
-        format!("{joined} borders of sentences inside a mention removed"),
-    );
+    notes.add(DiagnosticKind::SentencesJoined, joined, format!("{joined} sentence boundaries inside mentions removed"));
     Cow::Owned(document)
 }
 
@@ -66,7 +62,7 @@ fn cut(document: &AnnotatedDocument) -> (AnnotatedDocument, usize) {
     (document, joined)
 }
 
-/// The sentences, and as sentences of their own the text that none of them covers.
+/// The sentences, plus a sentence for each stretch of text that they do not cover.
 fn cover(text: &str, sentences: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut all = Vec::with_capacity(sentences.len());
     let mut end = 0;
@@ -79,7 +75,7 @@ fn cover(text: &str, sentences: &[Range<usize>]) -> Vec<Range<usize>> {
     all
 }
 
-/// Joins sentences that a mention reaches across.
+/// Joins sentences that a mention spans.
 fn join_across(sentences: Vec<Range<usize>>, mentions: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut joined: Vec<Range<usize>> = Vec::with_capacity(sentences.len());
     for sentence in sentences {
@@ -102,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn mentions_cut_tokens_and_hold_sentences_together() {
+    fn mentions_split_tokens_and_join_sentences() {
         let text = "Title one St. Louis fever. Microcephalydisease is. It";
         let mentions = vec![Mention::new(text, 10..25, "D"), Mention::new(text, 27..39, "D")];
         let passages = vec![Passage::new("title", 0..13), Passage::new("abstract", 13..text.len())];
@@ -113,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_of_the_source_are_kept_completed_and_joined() {
+    fn sentences_of_the_source_are_kept_and_completed() {
         let text = "One. Two. Three. Four.";
         let mentions = vec![Mention::new(text, 5..13, "D")];
         let document =

@@ -1,4 +1,4 @@
-//! Counts what a corpus holds, and finds what would spoil a training: overlaps, duplicates, bad offsets, leakage.
+//! Corpus statistics, and problems that would spoil training: overlaps, duplicates, bad offsets, leakage.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,75 +9,75 @@ use serde::Serialize;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::reader::Item;
 
-/// What one file of a corpus holds.
+/// Statistics of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FileStats {
-    /// The file, as the caller names it.
+    /// The file, as named by the caller.
     pub name: String,
-    /// Documents read; where the format marks none, each sentence is one.
+    /// Documents read; if the format does not mark documents, each sentence is one.
     pub documents: u64,
     /// Documents with an identifier.
     pub identified: u64,
-    /// Sentences, where the format has them.
+    /// Sentences, if the format has them.
     pub sentences: u64,
-    /// Tokens, where the format has them.
+    /// Tokens, if the format has them.
     pub tokens: u64,
     /// Characters of text.
     pub characters: u64,
     /// Mentions.
     pub mentions: u64,
-    /// Mentions of each category.
+    /// Mentions per category.
     pub categories: BTreeMap<String, u64>,
     /// Mentions with at least one concept.
     pub with_concepts: u64,
     /// Discontinuous mentions.
     pub discontinuous: u64,
-    /// Different mentions, as they are written.
+    /// Distinct wordings of mentions.
     pub distinct_mentions: u64,
-    /// The most frequent mentions and how often they stand, most frequent first.
+    /// The most frequent wordings and their counts, most frequent first.
     pub frequent: Vec<(String, u64)>,
-    /// Pairs of mentions of one document that share text.
+    /// Pairs of overlapping mentions.
     pub overlaps: u64,
-    /// The first such pairs, each with its place.
+    /// The first such pairs, with their places.
     pub overlap_examples: Vec<String>,
-    /// Mentions that stand twice with the same place and category.
+    /// Mentions repeated at the same place with the same category.
     pub duplicate_mentions: u64,
-    /// Identifiers that more than one document has, and how many have them.
+    /// Identifiers shared by several documents, and the number of those documents.
     pub duplicate_ids: BTreeMap<String, u64>,
-    /// Documents whose text another document of the file has too.
+    /// Documents whose text repeats that of an earlier document.
     pub duplicate_texts: u64,
-    /// What readers had to say: skipped records and mentions, bad offsets, each with its place.
+    /// Diagnostics of the reader, such as skipped records and bad offsets.
     pub diagnostics: Diagnostics,
 }
 
-/// What two files have in common, which would let a model see its test.
+/// Overlap between two files, which would leak test data into training.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Leakage {
     /// One file.
     pub one: String,
     /// The other.
     pub other: String,
-    /// Identifiers that stand in both (PMIDs, as a rule).
+    /// Identifiers in both files (usually PMIDs).
     pub ids: Vec<String>,
-    /// Documents of the other file whose text stands in the one too.
+    /// Documents of the other file whose text is also in this one.
     pub texts: u64,
 }
 
-/// What the files of a corpus hold, and share.
+/// Statistics of the files of a corpus.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CorpusStats {
-    /// Each file, in the order given.
+    /// Statistics of each file, in the order given.
     pub files: Vec<FileStats>,
-    /// Each pair of files that shares something.
+    /// The pairs of files that overlap.
     pub leakage: Vec<Leakage>,
 }
 
-/// How many examples and frequent mentions are kept.
+/// Number of examples and frequent mentions kept.
 const KEPT: usize = 20;
 
-/// Counts a file, item by item.
+/// Collects the statistics of one file.
 ///
-/// *Memory:* grows with the number of different mentions and of documents (a hash of each text), not with the text.
+/// *Memory:* proportional to the number of distinct mentions and of documents (a hash of each text).
 #[derive(Debug, Default)]
 pub struct StatsBuilder {
     stats: FileStats,
@@ -87,12 +87,12 @@ pub struct StatsBuilder {
 }
 
 impl StatsBuilder {
-    /// Begins with a file.
+    /// Starts a file.
     pub fn new(name: impl Into<String>) -> Self {
         Self { stats: FileStats { name: name.into(), ..Default::default() }, ..Default::default() }
     }
 
-    /// Counts what a reader yields.
+    /// Counts an item of a reader.
     pub fn add(&mut self, item: &Item) {
         match item {
             Item::Document(spot, document) => self.document(&spot.to_string(), document),
@@ -128,7 +128,7 @@ impl StatsBuilder {
         *self.texts.entry(hasher.finish()).or_default() += 1;
     }
 
-    /// Closes the file.
+    /// Ends the file.
     fn finish(&mut self) -> FileStats {
         let mut stats = std::mem::take(&mut self.stats);
         let mut frequent: Vec<(String, u64)> = std::mem::take(&mut self.mentions).into_iter().collect();
@@ -149,7 +149,7 @@ impl StatsBuilder {
     }
 }
 
-/// Puts the counts of files together and compares the files with each other.
+/// Combines the statistics of files, and compares each pair of files.
 pub fn summarize(mut files: Vec<StatsBuilder>) -> CorpusStats {
     let stats: Vec<FileStats> = files.iter_mut().map(StatsBuilder::finish).collect();
     let mut leakage = Vec::new();

@@ -1,4 +1,4 @@
-//! Documents out of tagged sentences: what IOB and NeMo files have in common.
+//! Builds documents from tagged sentences, for IOB and NeMo files.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -11,19 +11,19 @@ use crate::diagnostic::{DiagnosticKind, Notes, Spot};
 use crate::reader::{Item, Parse};
 use crate::tagging::{Scheme, Tag, decode};
 
-/// Sentences that are looked at to tell the scheme before the first is decoded.
+/// Number of sentences that the scheme is detected from.
 const LOOK_AHEAD: usize = 1000;
-/// Space between offsets that is filled up; a document with wider gaps is read as one without offsets.
+/// The widest gap between tokens, in characters; a document with wider gaps is read as if it had no offsets.
 const WIDEST_GAP: usize = 10_000;
 
 /// How tags are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagOptions {
-    /// The scheme; told from the first thousand sentences if absent.
+    /// The scheme [default: detected from the first thousand sentences].
     pub scheme: Option<Scheme>,
-    /// The category that bare tags (`B`, `I`) stand for.
+    /// The category of bare tags (`B`, `I`).
     pub bare_category: String,
-    /// Read an `I-` with nothing before it as the beginning of a mention instead of skipping its sentence.
+    /// Read an `I-` with nothing before it as the start of a mention instead of skipping its sentence.
     pub repair: bool,
 }
 
@@ -33,7 +33,7 @@ impl Default for TagOptions {
     }
 }
 
-/// A token with its columns, as a file has it.
+/// A token and its columns, as in the file.
 #[derive(Clone, Debug)]
 pub(crate) struct RawToken {
     pub(crate) line: u64,
@@ -41,7 +41,7 @@ pub(crate) struct RawToken {
     pub(crate) columns: Vec<String>,
 }
 
-/// A sentence as a file has it; `tags` goes token by token.
+/// A sentence as in the file, with one tag per token.
 #[derive(Clone, Debug)]
 pub(crate) struct RawSentence {
     pub(crate) spot: Spot,
@@ -49,33 +49,33 @@ pub(crate) struct RawSentence {
     pub(crate) tags: Vec<Tag>,
 }
 
-/// What a file of tagged sentences holds.
+/// An item of a file of tagged sentences.
 pub(crate) enum Raw {
     /// A sentence.
     Sentence(RawSentence),
-    /// A mark that a document begins, with its identifier where it has one.
+    /// The start of a document, with its identifier if there is one.
     Document(Spot, Option<String>),
-    /// Something to say.
+    /// A diagnostic.
     Diagnostic(crate::Diagnostic),
 }
 
-/// Reads the raw parts of one format.
+/// A reader of raw items in one format.
 pub(crate) trait RawSource {
     fn next_raw(&mut self) -> Result<Option<Raw>, CorpusError>;
 }
 
-/// Puts documents together.
+/// Groups raw items into documents.
 pub(crate) struct Tagged<S> {
     source: S,
     options: TagOptions,
     ahead: VecDeque<Raw>,
     scheme: Option<Scheme>,
-    /// Whether the file marks documents; if not, each sentence is one.
+    /// Whether the file marks documents; if not, each sentence is a document.
     marked: bool,
     open: Option<OpenDocument>,
 }
 
-/// A mention: its tokens within its sentence, and its category.
+/// A mention: its tokens in the sentence, and its category.
 type Decoded = (Range<usize>, String);
 
 struct OpenDocument {
@@ -89,7 +89,7 @@ impl<S: RawSource> Tagged<S> {
         Self { source, options, ahead: VecDeque::new(), scheme: None, marked: false, open: None }
     }
 
-    /// Reads ahead until the scheme is known, and says what is unusual about it.
+    /// Reads ahead to determine the scheme, and reports if it is unusual.
     fn settle(&mut self, out: &mut VecDeque<Item>) -> Result<Scheme, CorpusError> {
         if let Some(scheme) = self.scheme {
             return Ok(scheme);
@@ -113,14 +113,14 @@ impl<S: RawSource> Tagged<S> {
                 notes.add(
                     DiagnosticKind::SchemeConverted,
                     1,
-                    format!("the tags are {}, converted to IOB2", scheme.as_str()),
+                    format!("tags converted from {} to IOB2", scheme.as_str()),
                 );
             }
             if bare {
                 notes.add(
                     DiagnosticKind::SchemeConverted,
                     1,
-                    format!("bare tags, taken for the category {}", self.options.bare_category),
+                    format!("tags without a category read as {}", self.options.bare_category),
                 );
             }
             out.extend(diagnostics.into_iter().map(Item::Diagnostic));
@@ -154,9 +154,11 @@ impl<S: RawSource> Tagged<S> {
                 open.sentences.push((sentence, mentions));
             }
             Err(token) => {
-                let before = token.checked_sub(1).map_or("nothing".to_owned(), |i| sentence.tags[i].to_string());
+                let before = token
+                    .checked_sub(1)
+                    .map_or("the start of the sentence".to_owned(), |i| sentence.tags[i].to_string());
                 let what = format!(
-                    "{} at {:?} contradicts {before} before it; the sentence is left out",
+                    "{} at {:?} cannot follow {before}; sentence skipped",
                     sentence.tags[token], sentence.tokens[token].text
                 );
                 let spot = Spot { line: sentence.tokens[token].line, ..sentence.spot };
@@ -167,7 +169,7 @@ impl<S: RawSource> Tagged<S> {
         }
     }
 
-    /// Hands out the document that is open, if it has a name or a sentence.
+    /// Emits the open document, if it has an identifier or a sentence.
     fn close(&mut self, out: &mut VecDeque<Item>) {
         if let Some(open) = self.open.take().filter(|open| open.id.is_some() || !open.sentences.is_empty()) {
             let document = if self.marked { with_offsets(&open) } else { None };
@@ -202,7 +204,7 @@ impl<S: RawSource> Parse for Tagged<S> {
     }
 }
 
-/// A document whose text is its tokens.
+/// A document whose text is made of its tokens.
 fn joined(open: &OpenDocument) -> AnnotatedDocument {
     let mut build = Build::new(open, Layout::Joined);
     for (number, (sentence, mentions)) in open.sentences.iter().enumerate() {
@@ -222,8 +224,8 @@ fn joined(open: &OpenDocument) -> AnnotatedDocument {
     build.document
 }
 
-/// A document whose tokens have `start` and `end` in their first two columns (the layout that bconv writes): the text as
-/// far as tokens show it, with spaces between them. `None` if the columns are not offsets of these tokens.
+/// A document whose tokens have `start` and `end` in their first two columns (as written by bconv): the text as far as the
+/// tokens give it, filled with spaces. `None` if the columns are not the offsets of these tokens.
 fn with_offsets(open: &OpenDocument) -> Option<AnnotatedDocument> {
     let mut build = Build::new(open, Layout::Source);
     let mut chars = 0;
@@ -246,7 +248,7 @@ fn with_offsets(open: &OpenDocument) -> Option<AnnotatedDocument> {
 
 struct Build {
     document: AnnotatedDocument,
-    /// Tokens before the sentence at hand.
+    /// Index of the first token of the current sentence.
     first: usize,
 }
 
@@ -274,7 +276,7 @@ impl Build {
     }
 }
 
-/// A diagnostic on a place of a file of tagged sentences.
+/// A diagnostic at a line of a file of tagged sentences.
 pub(crate) fn diagnostic(file: &Arc<str>, line: u64, kind: DiagnosticKind, detail: String) -> Raw {
     Raw::Diagnostic(crate::Diagnostic { kind, spot: Spot::new(file, line), document: None, count: 1, detail })
 }

@@ -1,8 +1,8 @@
-//! Tags of tokens and the mentions that they spell: IOB1, IOB2, BIOES and BILOU read, IOB2 written.
+//! Tags of tokens and the mentions they encode: reads IOB1, IOB2, BIOES and BILOU, writes IOB2.
 //!
-//! IOB2: `B-` begins a mention, `I-` goes on with one, `O` is outside. IOB1 (Ramshaw and Marcus 1995) begins with `I-` and
-//! uses `B-` only between neighbours of one category. BIOES (and BILOU, its twin in other letters) ends a mention with
-//! `E-`/`L-` and marks a single token with `S-`/`U-`.
+//! IOB2: `B-` begins a mention, `I-` continues one, `O` is outside. IOB1 (Ramshaw and Marcus 1995) begins with `I-` and
+//! uses `B-` only between adjacent mentions of one category. BIOES (and BILOU, the same with other letters) ends a mention
+//! with `E-`/`L-` and marks a single token with `S-`/`U-`.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use pubtag_schemas::{AnnotatedDocument, Mention, Token};
 
 use crate::diagnostic::{DiagnosticKind, Notes};
 
-/// How tags spell mentions.
+/// A tagging scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
@@ -32,10 +32,10 @@ impl Scheme {
         }
     }
 
-    /// Tells the scheme from some sentences of tags.
+    /// Detects the scheme from the tags of some sentences.
     ///
-    /// `E-`, `S-`, `L-` or `U-` mean BIOES. Else it is IOB1 if mentions begin with `I-`, and every `B-` stands right
-    /// after a mention of its category; IOB2 in all other cases.
+    /// `E-`, `S-`, `L-` or `U-` mean BIOES. Otherwise it is IOB1 if some mentions begin with `I-` and every `B-` directly
+    /// follows a mention of its category, else IOB2.
     pub(crate) fn detect<'a>(sentences: impl Iterator<Item = &'a [Tag]>) -> Self {
         let (mut begins_inside, mut iob1_only) = (false, true);
         for tags in sentences {
@@ -55,7 +55,7 @@ impl Scheme {
     }
 }
 
-/// What a tag says of its token.
+/// The position of a token in a mention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Position {
     Out,
@@ -74,7 +74,7 @@ pub(crate) struct Tag {
 }
 
 impl Tag {
-    /// Reads `O`, `B-Disease`, `B_Disease`, or a bare `B`; `None` for anything else.
+    /// Parses `O`, `B-Disease`, `B_Disease` or a bare `B`; `None` for anything else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut chars = text.chars();
         let position = match chars.next()? {
@@ -94,7 +94,7 @@ impl Tag {
         Some(Self { position, category: category.to_owned() })
     }
 
-    /// Whether the tag is in a mention and names no category.
+    /// Whether the tag is in a mention but has no category.
     pub(crate) fn is_bare(&self) -> bool {
         self.position != Position::Out && self.category.is_empty()
     }
@@ -117,25 +117,25 @@ impl std::fmt::Display for Tag {
     }
 }
 
-/// The mentions of a sentence as ranges of tokens, or the first token whose tag contradicts the one before it.
+/// The mentions of a sentence as ranges of tokens, or the first token whose tag cannot follow the one before it.
 pub(crate) fn decode(tags: &[Tag], scheme: Scheme) -> Result<Vec<(Range<usize>, &str)>, usize> {
     let mut mentions: Vec<(Range<usize>, &str)> = Vec::new();
-    // The category of the mention that the next token may go on with.
+    // The category of the mention that the next token may continue.
     let mut open: Option<&str> = None;
     for (i, tag) in tags.iter().enumerate() {
         let category = tag.category.as_str();
-        let goes_on = open == Some(category);
-        let must_go_on = scheme == Scheme::Bioes && open.is_some();
+        let continues = open == Some(category);
+        let must_continue = scheme == Scheme::Bioes && open.is_some();
         match tag.position {
-            Position::Out if must_go_on => return Err(i),
+            Position::Out if must_continue => return Err(i),
             Position::Out => open = None,
-            Position::Begin | Position::Single if must_go_on => return Err(i),
+            Position::Begin | Position::Single if must_continue => return Err(i),
             Position::Begin => {
                 mentions.push((i..i + 1, category));
                 open = Some(category);
             }
             Position::Single => mentions.push((i..i + 1, category)),
-            Position::Inside | Position::End if goes_on => {
+            Position::Inside | Position::End if continues => {
                 if let Some((range, _)) = mentions.last_mut() {
                     range.end = i + 1;
                 }
@@ -223,7 +223,7 @@ pub fn sentence_tags(document: &AnnotatedDocument) -> Vec<Vec<String>> {
     document.sentences.iter().map(tags).collect()
 }
 
-/// The tokens that a range of bytes touches.
+/// The tokens that a range of bytes overlaps.
 pub(crate) fn tokens_of(document: &AnnotatedDocument, bytes: &Range<usize>) -> Range<usize> {
     let start = document.tokens.partition_point(|token| token.bytes.end <= bytes.start);
     let end = document.tokens.partition_point(|token| token.bytes.start < bytes.end);
@@ -238,32 +238,32 @@ mod tests {
         text.split(' ').map(|tag| Tag::parse(tag).unwrap()).collect()
     }
 
-    fn spell(text: &str, scheme: Scheme) -> Result<Vec<(Range<usize>, String)>, usize> {
+    fn mentions(text: &str, scheme: Scheme) -> Result<Vec<(Range<usize>, String)>, usize> {
         let tags = tags(text);
         decode(&tags, scheme)
             .map(|found| found.into_iter().map(|(range, category)| (range, category.to_owned())).collect())
     }
 
     #[test]
-    fn each_scheme_spells_the_same_mentions() {
+    fn every_scheme_encodes_the_same_mentions() {
         let expected = Ok(vec![(0..2, "D".to_owned()), (2..3, "D".to_owned()), (4..5, "C".to_owned())]);
-        assert_eq!(spell("B-D I-D B-D O B-C", Scheme::Iob2), expected);
-        assert_eq!(spell("I-D I-D B-D O I-C", Scheme::Iob1), expected);
-        assert_eq!(spell("B-D E-D S-D O S-C", Scheme::Bioes), expected);
-        assert_eq!(spell("B-D L-D U-D O U-C", Scheme::Bioes), expected);
+        assert_eq!(mentions("B-D I-D B-D O B-C", Scheme::Iob2), expected);
+        assert_eq!(mentions("I-D I-D B-D O I-C", Scheme::Iob1), expected);
+        assert_eq!(mentions("B-D E-D S-D O S-C", Scheme::Bioes), expected);
+        assert_eq!(mentions("B-D L-D U-D O U-C", Scheme::Bioes), expected);
     }
 
     #[test]
-    fn a_contradiction_is_found_at_its_token() {
-        assert_eq!(spell("O I-D", Scheme::Iob2), Err(1));
-        assert_eq!(spell("B-D I-C", Scheme::Iob2), Err(1));
-        assert_eq!(spell("B-D O", Scheme::Bioes), Err(1));
-        assert_eq!(spell("O B-D", Scheme::Bioes), Err(1));
-        assert_eq!(spell("E-D", Scheme::Bioes), Err(0));
+    fn an_invalid_sequence_is_reported_at_its_token() {
+        assert_eq!(mentions("O I-D", Scheme::Iob2), Err(1));
+        assert_eq!(mentions("B-D I-C", Scheme::Iob2), Err(1));
+        assert_eq!(mentions("B-D O", Scheme::Bioes), Err(1));
+        assert_eq!(mentions("O B-D", Scheme::Bioes), Err(1));
+        assert_eq!(mentions("E-D", Scheme::Bioes), Err(0));
     }
 
     #[test]
-    fn the_scheme_is_told_from_the_tags() {
+    fn the_scheme_is_detected_from_the_tags() {
         let detect = |sentences: &[&str]| {
             let parsed: Vec<Vec<Tag>> = sentences.iter().map(|s| tags(s)).collect();
             Scheme::detect(parsed.iter().map(Vec::as_slice))
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_a_letter_a_dash_and_a_category() {
+    fn a_tag_is_a_letter_a_hyphen_and_a_category() {
         assert_eq!(Tag::parse("B-X-y").unwrap().category, "X-y");
         assert_eq!(Tag::parse("B").unwrap().category, "");
         for bad in ["", "X-D", "Outside", "O-D", "B-", "Blue", "1"] {

@@ -1,7 +1,7 @@
-//! Title and abstract: the two lines that PubTator and the NCBI inline format make of a document.
+//! Title and abstract: the two parts of a document in PubTator and the NCBI inline format.
 //!
-//! Offsets there count in title, one character, abstract. A document of another make is brought into that form without
-//! moving its mentions where that can be done: the character between the two is taken from the text.
+//! Their offsets count title, one character, abstract. Other documents are converted without moving their mentions where
+//! possible: a white space character of the text separates the two parts.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ pub(crate) const TITLE: &str = "title";
 /// The name of the second.
 pub(crate) const ABSTRACT: &str = "abstract";
 
-/// Puts a document together from its title and, where there is one, its abstract.
+/// Builds a document from its title and optional abstract.
 pub(crate) fn join(id: &str, title: &str, abstract_text: Option<&str>) -> AnnotatedDocument {
     let mut text = title.to_owned();
     let mut passages = vec![Passage::new(TITLE, 0..title.len())];
@@ -29,16 +29,16 @@ pub(crate) fn join(id: &str, title: &str, abstract_text: Option<&str>) -> Annota
 /// A document as title and abstract.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TwoParts {
-    /// Title, one space, abstract: no line breaks, no tabs but those allowed.
+    /// Title, one space, abstract; without line breaks, and without tabs unless allowed.
     text: String,
     title_end: usize,
     has_abstract: bool,
-    /// Byte of the document from which on everything stands one byte later here.
+    /// Offset in the document from which everything is one byte later here.
     shift_from: Option<usize>,
 }
 
 impl TwoParts {
-    /// Brings a document into two parts and says what that changes. `tabs` allows tabs in the abstract.
+    /// Splits a document into two parts and reports what that changes. `tabs` allows tabs in the abstract.
     pub(crate) fn of(document: &AnnotatedDocument, tabs: bool, notes: &mut Notes<'_>) -> Self {
         let text = document.text.as_str();
         let (title_end, abstract_start) = match border(document) {
@@ -53,7 +53,7 @@ impl TwoParts {
         };
         let mut joined = plain(&text[..title_end], false);
         if let Some(start) = abstract_start {
-            // The character between the two, which is a space whatever it was.
+            // The separator, always written as a space.
             joined.push_str(
                 if start > title_end { plain(&text[title_end..start], false) } else { " ".to_owned() }.as_str(),
             );
@@ -65,14 +65,14 @@ impl TwoParts {
             notes.add(
                 DiagnosticKind::SpaceInserted,
                 1,
-                "no space between title and abstract: one put in, offsets after it are one higher",
+                "space inserted between title and abstract; later offsets are one higher",
             );
         }
         note_passages(document, notes);
         Self { text: joined, title_end, has_abstract: abstract_start.is_some(), shift_from }
     }
 
-    /// The whole text, as offsets count in it.
+    /// The whole text, which offsets count.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
@@ -82,17 +82,17 @@ impl TwoParts {
         &self.text[..self.title_end]
     }
 
-    /// The abstract, where there is one.
+    /// The abstract, if there is one.
     pub(crate) fn abstract_text(&self) -> Option<&str> {
         self.has_abstract.then(|| &self.text[self.abstract_start()..])
     }
 
-    /// First byte of the abstract.
+    /// The first byte of the abstract.
     pub(crate) fn abstract_start(&self) -> usize {
         self.title_end + 1
     }
 
-    /// Where a range of the document stands here.
+    /// The range here of a range of the document.
     pub(crate) fn map(&self, bytes: &Range<usize>) -> Range<usize> {
         let start = bytes.start + usize::from(self.shift_from.is_some_and(|from| from <= bytes.start));
         let end = bytes.end + usize::from(self.shift_from.is_some_and(|from| from < bytes.end));
@@ -100,7 +100,7 @@ impl TwoParts {
     }
 }
 
-/// Where the title ends and the abstract begins: between the first two passages, else at the first line break.
+/// Where the title ends and the abstract begins: at the second passage, else at the first line break.
 fn border(document: &AnnotatedDocument) -> Option<(usize, usize)> {
     let text = document.text.as_str();
     match document.passages.get(1) {
@@ -113,7 +113,7 @@ fn border(document: &AnnotatedDocument) -> Option<(usize, usize)> {
     }
 }
 
-/// Says which borders and names of passages two parts cannot express.
+/// Reports boundaries and names of passages that two parts cannot express.
 fn note_passages(document: &AnnotatedDocument, notes: &mut Notes<'_>) {
     let named = |passage: &Passage, name: &str| {
         passage.kind.as_ref().is_none_or(|kind| kind.eq_ignore_ascii_case(name)) && passage.infons.is_empty()
@@ -124,39 +124,43 @@ fn note_passages(document: &AnnotatedDocument, notes: &mut Notes<'_>) {
         _ => true,
     });
     let count = lost.count();
-    notes.add(DiagnosticKind::Passages, count, format!("{count} passages are more than a title and an abstract"));
+    notes.add(
+        DiagnosticKind::Passages,
+        count,
+        format!("{count} passages other than title and abstract not kept as passages"),
+    );
 }
 
-/// The mentions that a format of one piece each can write; says which it cannot.
+/// The continuous mentions; reports the others.
 pub(crate) fn in_one_piece<'a>(document: &'a AnnotatedDocument, notes: &mut Notes<'_>) -> Vec<&'a Mention> {
     let broken = document.mentions.iter().filter(|mention| !mention.gaps.is_empty()).count();
     notes.add(DiagnosticKind::Discontinuous, broken, format!("{broken} discontinuous mentions left out"));
     document.mentions.iter().filter(|mention| mention.gaps.is_empty()).collect()
 }
 
-/// Says which further keys and values, sentences and tokens of a document a format without them leaves out.
+/// Reports other keys and values, sentences and tokens as left out.
 pub(crate) fn note_extras(document: &AnnotatedDocument, infons: usize, notes: &mut Notes<'_>) {
-    notes.add(DiagnosticKind::Infons, infons, format!("{infons} further keys and values left out"));
+    notes.add(DiagnosticKind::Infons, infons, format!("{infons} other keys and values left out"));
     note_segments(document, notes);
 }
 
-/// Says how many borders of sentences and tokens are left out.
+/// Reports sentence and token boundaries as left out.
 pub(crate) fn note_segments(document: &AnnotatedDocument, notes: &mut Notes<'_>) {
     let sentences = document.sentences.len();
-    notes.add(DiagnosticKind::Sentences, sentences, format!("the borders of {sentences} sentences left out"));
+    notes.add(DiagnosticKind::Sentences, sentences, format!("the boundaries of {sentences} sentences left out"));
     let tokens = document.tokens.len();
-    notes.add(DiagnosticKind::Tokens, tokens, format!("the borders of {tokens} tokens left out"));
+    notes.add(DiagnosticKind::Tokens, tokens, format!("the boundaries of {tokens} tokens left out"));
     let columns: usize = document.tokens.iter().map(|token| token.columns.len()).sum();
     notes.add(DiagnosticKind::Columns, columns, format!("{columns} columns between token and tag left out"));
 }
 
-/// Says how many mentions have a wording of their own that the text does not show.
+/// Reports mentions whose wording differs from the text.
 pub(crate) fn note_wording(document: &AnnotatedDocument, notes: &mut Notes<'_>) {
     let own = |mention: &&Mention| mention.gaps.is_empty() && mention.text != document.text[mention.bytes.clone()];
     let count = document.mentions.iter().filter(own).count();
     notes.add(
         DiagnosticKind::MentionText,
         count,
-        format!("the wording of {count} mentions differs from the text and is left out"),
+        format!("the wording of {count} mentions, which differs from the text, left out"),
     );
 }

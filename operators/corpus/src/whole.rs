@@ -1,4 +1,4 @@
-//! Files that get their names when they are whole.
+//! Files that appear under their names only when complete.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-/// A file that is written under another name beside its own, and gets its own by [`finish`](Self::finish): a reader
-/// never meets half of it, and a failure leaves what was there before. Dropped unfinished, it leaves nothing.
+/// A file that is written under a temporary name beside its own and renamed by [`finish`](Self::finish): readers never see
+/// a partial file, and a failure leaves the old file untouched. Dropping it unfinished leaves nothing behind.
 #[derive(Debug)]
 pub struct WholeFile {
     path: PathBuf,
@@ -16,10 +16,10 @@ pub struct WholeFile {
 }
 
 impl WholeFile {
-    /// Begins a file whose name is free.
+    /// Begins a new file.
     ///
     /// # Errors
-    /// [`ErrorKind::AlreadyExists`] if it is not, or the directory cannot be written.
+    /// [`ErrorKind::AlreadyExists`] if the path exists; any other error of writing to the directory.
     pub fn new(path: &Path) -> io::Result<Self> {
         match fs::symlink_metadata(path) {
             Ok(_) => Err(ErrorKind::AlreadyExists.into()),
@@ -27,11 +27,11 @@ impl WholeFile {
         }
     }
 
-    /// Begins a file that replaces a regular file of its name, if there is one.
+    /// Begins a file that replaces an existing regular file, if there is one.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if something else has that name: a directory, a device, or a link, which is neither
-    /// replaced nor followed. Otherwise if the directory cannot be written.
+    /// [`ErrorKind::InvalidInput`] if the path is a directory, a device or a symbolic link, which is neither replaced nor
+    /// followed; any other error of writing to the directory.
     pub fn replacing(path: &Path) -> io::Result<Self> {
         match fs::symlink_metadata(path) {
             Ok(found) if !found.is_file() => Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file")),
@@ -47,17 +47,17 @@ impl WholeFile {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            // What any new file gets; a temporary one would be its owner's alone.
+            // As for any new file; temporary files would be readable by their owner only.
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Ok(Self { path: path.to_owned(), replaces, draft: builder.tempfile_in(directory)? })
     }
 
-    /// Gives the file its name.
+    /// Renames the file to its final name.
     ///
     /// # Errors
-    /// If it cannot be given, because another file has taken it meanwhile say. Nothing is left then.
+    /// If it cannot be renamed, for example because the path exists by now. The temporary file is removed.
     pub fn finish(self) -> io::Result<()> {
         let named =
             if self.replaces { self.draft.persist(&self.path) } else { self.draft.persist_noclobber(&self.path) };
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_replaced_only_where_that_is_asked_for_and_nothing_else_is_left() {
+    fn a_file_is_replaced_only_on_request_and_no_temporary_file_is_left() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("corpus.jsonl");
         write(WholeFile::new(&path), "first, and longer").unwrap();
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_appears_meanwhile_is_left_alone() {
+    fn a_file_created_in_the_meantime_is_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("corpus.jsonl");
         let mut file = WholeFile::new(&path).unwrap();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_file_leaves_nothing() {
+    fn an_unfinished_file_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
         drop(WholeFile::new(&folder.path().join("corpus.jsonl")).unwrap());
         assert_eq!(count(folder.path()), 0);

@@ -1,13 +1,13 @@
-//! Cuts a text into tokens as the published IOB files of NCBI Disease and BC5CDR do.
+//! Splits text into tokens like the published IOB files of NCBI Disease and BC5CDR.
 //!
-//! A token is a run of letters and digits, or one character of anything else that is not white space
-//! (nor U+FEFF, which has no width). Combining marks,
-//! joiners and variation selectors stay with the character before them, so that no token begins inside what a reader
-//! sees as one character. (On the NCBI corpus this gives the published tokens but for a handful in 184,167.)
+//! A token is a run of letters and digits, or a single other character that is not white space (or U+FEFF, which has no
+//! width). Combining marks, joiners and variation selectors belong to the character before them, so that no token begins
+//! inside what a reader sees as one character. On the NCBI corpus this reproduces the published tokens except for a handful
+//! in 184,167.
 
 use std::ops::Range;
 
-/// The tokens of a stretch of text, also cut at each of `cuts` (byte offsets in rising order, on character boundaries).
+/// The tokens of a range of a text, also split at each of `cuts` (ascending byte offsets on character boundaries).
 pub fn words(text: &str, within: Range<usize>, cuts: &[usize]) -> Vec<Range<usize>> {
     let mut tokens: Vec<Range<usize>> = Vec::new();
     let mut run = Run::Space;
@@ -29,7 +29,7 @@ pub fn words(text: &str, within: Range<usize>, cuts: &[usize]) -> Vec<Range<usiz
     tokens
 }
 
-/// What a character is to the token before it.
+/// The class of a character, which decides whether it continues a token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Run {
     Space,
@@ -41,7 +41,7 @@ enum Run {
 impl Run {
     fn of(char: char, before: Self) -> Self {
         match char {
-            // A byte order mark at the head of a file would not be read back as a token.
+            // A byte order mark at the start of a file could not be read back as a token.
             c if c.is_whitespace() || c == '\u{feff}' => Self::Space,
             c if is_mark(c) && before != Self::Space => Self::Mark,
             c if c.is_alphanumeric() => Self::Word,
@@ -57,13 +57,13 @@ impl Run {
         }
     }
 
-    /// A mark leaves the token as it was: `e` + acute goes on as a word.
+    /// A mark does not change the class: `e` + acute continues as a word.
     fn after(self, before: Self) -> Self {
         if self == Self::Mark { before } else { self }
     }
 }
 
-/// Combining marks of the blocks made for them, joiners and variation selectors (Unicode 16, `Blocks.txt`).
+/// Combining marks (by block), joiners and variation selectors (Unicode 16, `Blocks.txt`).
 fn is_mark(char: char) -> bool {
     matches!(char,
         '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{200c}'..='\u{200d}'
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_and_digits_run_together_and_everything_else_stands_alone() {
+    fn letters_and_digits_form_words_and_everything_else_is_a_token_by_itself() {
         assert_eq!(
             cut("GSK-3beta (p<0.05), H_R", &[]),
             ["GSK", "-", "3beta", "(", "p", "<", "0", ".", "05", ")", ",", "H", "_", "R"]
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_stay_with_their_character() {
+    fn marks_belong_to_their_character() {
         assert_eq!(cut("cafe\u{301}s +\u{338} x", &[]), ["cafe\u{301}s", "+\u{338}", "x"]);
         assert_eq!(cut("👩\u{200d}🔬 𝛽cell", &[]), ["👩\u{200d}", "🔬", "𝛽cell"]);
     }

@@ -1,4 +1,4 @@
-//! Writes a corpus in any format, under its final name only once it is whole.
+//! Writes corpora in any format; files appear under their names only when complete.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
@@ -19,13 +19,13 @@ use crate::{CorpusError, Format, bioc_json, bioc_xml, brat, inline, iob, jsonl, 
 /// How a corpus is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteOptions {
-    /// The longest sentence of a NeMo corpus, in words.
+    /// The maximum length of a sentence in a NeMo corpus, in words.
     pub max_length: Option<NonZeroUsize>,
     /// The columns of an IOB file.
     pub columns: IobColumns,
     /// The `X` of NeMo's `text_X.txt`.
     pub stem: String,
-    /// Whether files that are there already are replaced.
+    /// Whether existing files are replaced.
     pub overwrite: bool,
 }
 
@@ -35,11 +35,10 @@ impl Default for WriteOptions {
     }
 }
 
-/// Writes documents one by one.
+/// Writes a corpus one document at a time.
 ///
-/// *Ordering:* as given. *Memory:* one document; for brat also the names given out. *Cancellation:* drop it: a file that
-/// was not finished leaves nothing under its name. *Rejects:* what the format cannot express is left out or changed, and
-/// never without a diagnostic.
+/// *Ordering:* as given. *Memory:* one document; for brat also the file names used. *Cancellation:* drop it; unfinished files
+/// leave nothing behind. *Rejects:* what the format cannot express is left out or changed, always with a diagnostic.
 #[derive(Debug)]
 pub struct CorpusWriter {
     sink: Sink,
@@ -55,10 +54,10 @@ enum Sink {
 }
 
 impl CorpusWriter {
-    /// Begins a corpus at `path`: a file, or for NeMo and brat a directory, which is made if it is not there.
+    /// Begins a corpus at `path`: a file, or for NeMo and brat a directory, which is created if needed.
     ///
     /// # Errors
-    /// A path that cannot be written, or a file that is there already and is not to be overwritten.
+    /// The path cannot be written, or a file exists and must not be overwritten.
     pub fn create(path: &Path, format: Format, options: WriteOptions) -> Result<Self, CorpusError> {
         let make = |path: &Path| fs::create_dir_all(path).map_err(|source| write_error(path, source));
         let sink = match format {
@@ -90,10 +89,10 @@ impl CorpusWriter {
         Ok(Self { sink, options, documents: 0 })
     }
 
-    /// Writes a document that was read at `spot`, and appends what there is to say of it.
+    /// Writes a document that was read at `spot`, and appends its diagnostics.
     ///
     /// # Errors
-    /// A file that cannot be written.
+    /// A file cannot be written.
     pub fn write(
         &mut self,
         spot: &Spot,
@@ -109,7 +108,7 @@ impl CorpusWriter {
             notes.add(
                 DiagnosticKind::NameChanged,
                 1,
-                "the document has no identifier, and the format needs one: it got this",
+                "document without an identifier given this one, because the format needs one",
             );
         }
         match &mut self.sink {
@@ -135,7 +134,7 @@ impl CorpusWriter {
         }
     }
 
-    /// The document with an identifier, if the format needs one.
+    /// The document, with a new identifier if it has none and the format needs one.
     fn named<'a>(&self, document: &'a AnnotatedDocument, number: u64) -> Cow<'a, AnnotatedDocument> {
         let needed =
             matches!(&self.sink, Sink::Brat { .. } | Sink::One { format: Format::Inline | Format::PubTator, .. });
@@ -143,15 +142,15 @@ impl CorpusWriter {
         if has || !needed {
             return Cow::Borrowed(document);
         }
-        // Padded, so that a directory lists documents in the order of the source.
+        // Padded, so that directories list documents in source order.
         let id = Some(DocId::new(format!("document-{:06}", number + 1)));
         Cow::Owned(AnnotatedDocument { id, ..document.clone() })
     }
 
-    /// Ends the corpus, and tells the files that it consists of.
+    /// Ends the corpus and returns its files.
     ///
     /// # Errors
-    /// A file that cannot be written.
+    /// A file cannot be written.
     pub fn finish(self) -> Result<Vec<PathBuf>, CorpusError> {
         match self.sink {
             Sink::One { format, mut out } => {
@@ -183,13 +182,13 @@ fn write_brat(
     let wanted = escape(document.id.as_ref().map_or("", |id| id.as_str()));
     let mut name = wanted.clone();
     let mut copy = 2;
-    // File systems may not tell upper from lower case.
+    // File systems may ignore case.
     while !names.insert(name.to_lowercase()) {
         name = format!("{wanted}.{copy}");
         copy += 1;
     }
     let taken = usize::from(name != wanted);
-    notes.add(DiagnosticKind::NameChanged, taken, format!("the name {wanted} is taken: written as {name}"));
+    notes.add(DiagnosticKind::NameChanged, taken, format!("file name {wanted} is taken; written as {name}"));
     let mut text = Output::create(directory.join(format!("{name}.txt")), overwrite)?;
     text.write(|out| out.write_all(document.text.as_bytes()))?;
     let mut annotations = Output::create(directory.join(format!("{name}.ann")), overwrite)?;

@@ -1,7 +1,7 @@
-//! How fast a file is read on one thread, against the time that `gzip -dc` takes to inflate it, and pubmed_parser to
-//! read it where `PUBTAG_PEERS_PYTHON` names a Python that has it (`tests/requirements-peers.txt`).
+//! Speed of reading a file on one thread, compared with `gzip -dc` and, if `PUBTAG_PEERS_PYTHON` has it
+//! (`tests/requirements-peers.txt`), pubmed_parser.
 //!
-//! `cargo bench -p pubtag-pubmed [-- FILE]` reads a file of its own making, or the one named. In turns; the best of five.
+//! `cargo bench -p pubtag-pubmed [-- FILE]` reads a synthetic file, or the one given. Best of five, in alternation.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -28,8 +28,7 @@ fn main() {
         write_synthetic(&path, 20_000);
         path.to_str().expect("a UTF-8 path").to_owned()
     });
-    let unit =
-        discover(std::slice::from_ref(&path), &ReadOptions::default()).expect("the file is there").units.remove(0);
+    let unit = discover(std::slice::from_ref(&path), &ReadOptions::default()).expect("the file exists").units.remove(0);
     let packed = unit.size.unwrap_or_default();
     let inflated = inflate(&path).stdout.len() as u64;
     let python = std::env::var("PUBTAG_PEERS_PYTHON").ok();
@@ -37,7 +36,7 @@ fn main() {
     let mut contenders: Vec<Contender<'_>> = vec![
         ("read", Box::new(|| timed(|| records = count_records(unit.clone())))),
         ("gzip -dc", Box::new(|| timed(|| gunzip(&path)))),
-        ("SHA-256", Box::new(|| timed(|| drop(hashed(&unit, &CancellationToken::new()).expect("the file is there"))))),
+        ("SHA-256", Box::new(|| timed(|| drop(hashed(&unit, &CancellationToken::new()).expect("the file exists"))))),
     ];
     if let Some(python) = &python {
         contenders.push(("pubmed_parser", Box::new(|| pubmed_parser(python, &path))));
@@ -59,10 +58,10 @@ fn timed(work: impl FnOnce()) -> Duration {
     since.elapsed()
 }
 
-/// A name, and what takes the time that it returns.
+/// A name and a function that returns its time.
 type Contender<'a> = (&'static str, Box<dyn FnMut() -> Duration + 'a>);
 
-/// The best time of each contender over some rounds, in which each has its turn.
+/// The best time of each contender over several rounds.
 fn in_turns(contenders: &mut [Contender<'_>]) -> Vec<(&'static str, Duration)> {
     let mut best: Vec<_> = contenders.iter().map(|(name, _)| (*name, Duration::MAX)).collect();
     for _ in 0..RUNS {
@@ -73,12 +72,12 @@ fn in_turns(contenders: &mut [Contender<'_>]) -> Vec<(&'static str, Duration)> {
     best
 }
 
-/// The time that pubmed_parser (lxml) says it takes; Python's start is not counted.
+/// The time of pubmed_parser (lxml), without starting Python.
 fn pubmed_parser(python: &str, path: &str) -> Duration {
     const SCRIPT: &str = "import sys, time, pubmed_parser\nstarted = time.perf_counter()\n\
                           for _ in pubmed_parser.parse_medline_xml(sys.argv[1]): pass\n\
                           print(time.perf_counter() - started)";
-    let output = Command::new(python).args(["-c", SCRIPT, path]).output().expect("the Python that is named starts");
+    let output = Command::new(python).args(["-c", SCRIPT, path]).output().expect("PUBTAG_PEERS_PYTHON runs");
     let seconds = String::from_utf8_lossy(&output.stdout).trim().parse();
     Duration::from_secs_f64(seconds.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr))))
 }
@@ -89,7 +88,7 @@ fn count_records(unit: Arc<InputUnit>) -> u64 {
         let mut flow = read_unit(unit, ReadOptions::default(), Meter::new("bench"));
         let mut records = 0;
         while let Some(packet) = flow.next().await {
-            if let Packet::Close(close) = packet.expect("no disk error") {
+            if let Packet::Close(close) = packet.expect("no I/O error") {
                 records = close.tally.records();
             }
         }
@@ -106,7 +105,7 @@ fn inflate(path: &str) -> std::process::Output {
     Command::new("gzip").args(["-dc", path]).output().expect("gzip is installed")
 }
 
-/// Writes citations of about the size that PubMed's have: 1,700 characters of abstract and 10 KB of XML around them.
+/// Writes citations of about the size in PubMed: abstracts of 1,700 characters in 10 KB of XML.
 fn write_synthetic(path: &Path, records: u32) {
     let file = std::fs::File::create(path).expect("a temporary file");
     let mut out = GzEncoder::new(file, Compression::default());
@@ -155,7 +154,7 @@ fn write_synthetic(path: &Path, records: u32) {
     writeln!(out, "</PubmedArticleSet>").and_then(|()| out.finish().map(drop)).expect("room on the disk");
 }
 
-/// Words without meaning, the same on every run (xorshift64).
+/// Reproducible random words (xorshift64).
 struct Words(u64);
 
 impl Words {

@@ -1,22 +1,22 @@
-//! Where a reader puts what it finds: numbered, counted and measured.
+//! Collects the records of a reader, numbers and counts them.
 
 use std::sync::Arc;
 
 use pubtag_schemas::{InputUnit, MAX_RAW_BYTES, Place, Pmid, Record, Reject, RejectReason, Tally};
 
-/// A record that is larger than this is rejected. PubMed's have about 10 KiB.
+/// Records larger than this are rejected. Those of PubMed have about 10 KiB.
 pub(crate) const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
 
-/// A packet holds at most this many records.
+/// Maximum number of records per packet.
 pub(crate) const PACKET_RECORDS: usize = 64;
 
-/// A packet is full once its records hold this many bytes of text.
+/// A packet is full when its records have this many bytes of text.
 pub(crate) const PACKET_BYTES: usize = 512 * 1024;
 
-/// A unit holds at most this many records: as many as there are ordinals in the tables' column.
+/// Maximum number of records per unit: the number of ordinals that the column of the tables can hold.
 pub(crate) const MAX_RECORDS: u64 = 1 << 31;
 
-/// The records of the next packet, and the count of all.
+/// The records of the next packet, and the count of all records.
 pub(crate) struct Collector {
     unit: Arc<InputUnit>,
     records: Vec<Record>,
@@ -27,7 +27,7 @@ pub(crate) struct Collector {
     overflowed: bool,
 }
 
-/// What is wrong with a record.
+/// Why a record is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RecordError {
     pub(crate) reason: RejectReason,
@@ -42,7 +42,7 @@ impl RecordError {
 
 /// The error of a record that is larger than the reader accepts.
 pub(crate) fn too_large(what: &str) -> RecordError {
-    RecordError::new(RejectReason::TooLarge, format!("the {what} is larger than {} MiB", MAX_RECORD_BYTES >> 20))
+    RecordError::new(RejectReason::TooLarge, format!("{what} larger than {} MiB", MAX_RECORD_BYTES >> 20))
 }
 
 impl Collector {
@@ -51,7 +51,7 @@ impl Collector {
         Self { unit, records, bytes: 0, tally, limit, capacity: MAX_RECORDS, overflowed: false }
     }
 
-    /// The place of the record that comes next, whose first byte stands at an offset.
+    /// The place of the next record, given the offset of its first byte.
     pub(crate) fn place(&self, byte_offset: u64) -> Place {
         let ordinal = u32::try_from(self.tally.records()).unwrap_or(u32::MAX);
         Place { unit: self.unit.clone(), ordinal, byte_offset }
@@ -78,12 +78,12 @@ impl Collector {
         self.push(Record::Reject(Reject { place, reason: error.reason, detail: error.detail, pmid, raw }));
     }
 
-    /// Whether no further record may be read.
+    /// Whether the limit is reached.
     pub(crate) fn at_limit(&self) -> bool {
         self.limit.is_some_and(|limit| self.tally.records() >= limit)
     }
 
-    /// Whether a record was met that no ordinal is left for; it was dropped.
+    /// Whether a record was dropped because no ordinal was left for it.
     pub(crate) fn overflowed(&self) -> bool {
         self.overflowed
     }
@@ -92,7 +92,7 @@ impl Collector {
         self.records.len() >= PACKET_RECORDS || self.bytes >= PACKET_BYTES
     }
 
-    /// The records of the packet that is due.
+    /// Takes the records of the packet.
     pub(crate) fn take(&mut self) -> Vec<Record> {
         self.bytes = 0;
         std::mem::take(&mut self.records)

@@ -1,8 +1,8 @@
-//! PubMed's dates: `PubDate`, with its seasons and ranges, and plain dates such as `DateRevised`.
+//! Dates of PubMed: `PubDate`, with seasons and ranges, and plain dates such as `DateRevised`.
 
 use pubtag_schemas::{CivilDate, PubDate};
 
-/// The parts of a date element, as they stand.
+/// The parts of a date element, unparsed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DateParts {
     pub(crate) year: Option<String>,
@@ -13,7 +13,7 @@ pub(crate) struct DateParts {
 }
 
 impl DateParts {
-    /// The date of publication: its words, its year, and its day only where all of it is given.
+    /// The publication date: its wording, its year, and the day if it is given in full.
     pub(crate) fn pub_date(&self) -> PubDate {
         let parts = match &self.medline_date {
             Some(words) => vec![words],
@@ -24,19 +24,19 @@ impl DateParts {
         PubDate { raw: (!raw.is_empty()).then_some(raw), year, date: self.day() }
     }
 
-    /// The day, where year, month and day are all given and there is such a day.
+    /// The day, if year, month and day are given and valid.
     pub(crate) fn day(&self) -> Option<CivilDate> {
         let year = self.year.as_deref()?.parse().ok()?;
         CivilDate::new(year, month_number(self.month.as_deref()?)?, self.day.as_deref()?.parse().ok()?)
     }
 }
 
-/// The first number of four digits: `1998 Dec-1999 Jan` is counted as 1998, as PubMed does.
+/// The first number of four digits: `1998 Dec-1999 Jan` counts as 1998, as in PubMed.
 fn first_year(words: &str) -> Option<i32> {
     words.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 4)?.parse().ok()
 }
 
-/// The number of a month given as `3`, `03`, `Mar` or `March`.
+/// The number of a month written as `3`, `03`, `Mar` or `March`.
 fn month_number(month: &str) -> Option<u8> {
     const NAMES: [&str; 12] = [
         "january",
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn seasons_and_ranges_keep_their_words_and_give_a_year() {
+    fn seasons_and_ranges_keep_their_wording_and_give_a_year() {
         let season = DateParts { year: Some("2003".into()), season: Some("Spring".into()), ..Default::default() };
         let date = season.pub_date();
         assert_eq!((date.raw.as_deref(), date.year, date.date), (Some("2003 Spring"), Some(2003), None));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn no_date_is_no_date() {
+    fn an_absent_date_is_the_default() {
         assert_eq!(DateParts::default().pub_date(), PubDate::default());
     }
 }

@@ -1,4 +1,4 @@
-//! Formats whose records stand one behind the other, told apart by what is between them.
+//! Formats whose records follow each other, separated by delimiters.
 
 use std::io;
 
@@ -9,42 +9,42 @@ use crate::record_reader::{End, RecordReader, Step};
 use crate::scan::find_byte;
 use crate::window::{Ended, Window};
 
-/// A format of that kind.
+/// A delimited format.
 pub(crate) trait Format {
-    /// What a record is called in messages.
+    /// The name of a record in messages.
     const RECORD: &'static str;
 
-    /// How long the first record is, and how long it is together with what ends it. `None` if its end is not among
-    /// these bytes; `last` says that they are the last.
+    /// The length of the first record, and its length including the delimiter. `None` if these bytes do not contain its end;
+    /// `last` if no more bytes follow.
     fn end(&self, bytes: &[u8], last: bool) -> Option<(usize, usize)>;
 
-    /// Looks for the next record within one that is too large: how many bytes to pass over, and whether it begins there.
+    /// Looks for the next record inside one that is too large: the number of bytes to skip, and whether it begins there.
     fn resume(&self, bytes: &[u8]) -> (usize, bool) {
         line_end(bytes).map_or((bytes.len(), false), |(_, whole)| (whole, true))
     }
 
-    /// Whether the last record, which nothing ends, is the beginning of a longer one; `broken_off` if the stream ends
-    /// at a defect. The white space around it is still there.
+    /// Whether the last record, which has no delimiter, is truncated; `broken_off` if the stream ends at a defect. The record
+    /// is not trimmed.
     fn is_cut(&self, record: &[u8], broken_off: bool) -> bool;
 
-    /// Reads a record that is [`trimmed`](Self::trimmed).
+    /// Parses a [`trimmed`](Self::trimmed) record.
     fn parse(&self, record: &[u8], place: Place) -> Result<Record, RecordError>;
 
-    /// The record without the white space around it; nothing is left of one that is none.
+    /// The record without surrounding white space; blank records become empty.
     fn trimmed<'a>(&self, record: &'a [u8]) -> &'a [u8] {
         record.trim_ascii()
     }
 
-    /// The PMID of a record that cannot be read, where it can be told without guessing.
+    /// The PMID of an unreadable record, if it is certain.
     fn salvage_pmid(&self, _record: &[u8]) -> Option<Pmid> {
         None
     }
 }
 
-/// Reads a format, a record at a time; blank ones are passed over.
+/// Reads a delimited format record by record; blank records are skipped.
 pub(crate) struct DelimitedReader<F> {
     format: F,
-    /// A record that is too large was rejected, and its end is still to be found.
+    /// Whether the rest of a record that is too large is being skipped.
     skipping: bool,
 }
 
@@ -75,7 +75,7 @@ impl<F: Format> DelimitedReader<F> {
         if len > MAX_RECORD_BYTES || (end.is_none() && window.ended().is_none()) {
             out.reject(window.offset(), too_large(F::RECORD), self.format.salvage_pmid(record), record);
             self.skipping = end.is_none();
-            // What begins the record must not be taken for the next one.
+            // The start of this record must not be read as the next one.
             let blank = window.bytes().iter().take_while(|byte| byte.is_ascii_whitespace()).count();
             window.consume(end.map_or(len.min(blank + 1), |(_, whole)| whole));
             return Ok(Step::More);
@@ -92,7 +92,7 @@ impl<F: Format> DelimitedReader<F> {
         Ok(Step::More)
     }
 
-    /// Passes over the rest of a record that is too large.
+    /// Skips the rest of a record that is too large.
     fn skip(&mut self, window: &mut Window) -> io::Result<Step> {
         let (passed, found) = self.format.resume(window.bytes());
         window.consume(passed);
@@ -114,22 +114,21 @@ impl<F: Format + Send> RecordReader for DelimitedReader<F> {
     }
 }
 
-/// How the stream ends, behind its last whole record or in the middle of one.
+/// How the stream ends: after its last record or inside one.
 fn at_end(window: &Window, in_record: bool) -> End {
     match window.ended() {
         Some(Ended::At(defect)) => End::Damaged { cause: defect.to_string(), in_record },
-        _ if in_record => End::Damaged { cause: "it ends inside a record".into(), in_record },
+        _ if in_record => End::Damaged { cause: "file ends inside a record".into(), in_record },
         _ => End::Complete,
     }
 }
 
-/// The end of the first line.
+/// The length of the first line, without and with its line break.
 pub(crate) fn line_end(bytes: &[u8]) -> Option<(usize, usize)> {
     find_byte(bytes, b'\n').map(|at| (at, at + 1))
 }
 
 /// Bytes as text.
 pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, RecordError> {
-    std::str::from_utf8(bytes)
-        .map_err(|error| RecordError::new(RejectReason::Encoding, format!("it is not UTF-8 ({error})")))
+    std::str::from_utf8(bytes).map_err(|error| RecordError::new(RejectReason::Encoding, format!("not UTF-8 ({error})")))
 }

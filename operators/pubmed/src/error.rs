@@ -1,95 +1,94 @@
-//! What can go wrong before or beside the records.
+//! Errors other than those of records and files.
 
 use std::io;
 
 use pubtag_stream::{Fault, FaultKind};
 
-/// Why inputs cannot be found or read. A bad record is a reject and a bad file is a quarantined unit: neither is one
-/// of these.
+/// Why inputs cannot be found or read. Bad records become rejects and bad files are quarantined instead.
 #[derive(Debug, thiserror::Error)]
 pub enum PubmedError {
-    /// No argument at all.
-    #[error("no input is given; name files, folders or patterns, or `-` for standard input")]
+    /// No inputs were given.
+    #[error("no inputs; give files, directories or glob patterns, or `-` for standard input")]
     NoInputs,
-    /// An argument that names nothing.
+    /// An input does not exist.
     #[error("{argument}: no such file or directory; check the path")]
     Missing {
         /// The argument.
         argument: String,
     },
-    /// An argument that is a link to nothing.
-    #[error("{argument}: broken link to {target}; restore the file, or leave the link out")]
+    /// An input is a broken symbolic link.
+    #[error("{argument}: broken symbolic link to {target}")]
     BrokenLink {
         /// The argument.
         argument: String,
-        /// What the link names.
+        /// The target of the link.
         target: String,
     },
-    /// An argument that lies in the output of the run.
-    #[error("{argument} lies in the output directory {output}; choose another --output")]
+    /// An input is in the output directory of the run.
+    #[error("{argument}: input is inside the output directory {output}; choose another --output")]
     InOutput {
         /// The argument.
         argument: String,
-        /// The output, without links.
+        /// The output directory, with links resolved.
         output: String,
     },
-    /// A pattern that matches nothing.
-    #[error("{pattern}: no file matches this pattern; check it, or quote it so that the shell leaves it alone")]
+    /// A pattern matches nothing.
+    #[error("{pattern}: no file matches this pattern")]
     NoMatch {
         /// The argument.
         pattern: String,
     },
-    /// An argument that is not a pattern.
-    #[error("{pattern}: not a valid pattern ({reason}); a literal `[`, `*` or `?` is written in brackets, as `[[]`")]
+    /// A pattern is invalid.
+    #[error("{pattern}: invalid pattern ({reason}); write a literal `[`, `*` or `?` in brackets, as in `[[]`")]
     Pattern {
         /// The argument.
         pattern: String,
         /// What is wrong with it, and where.
         reason: String,
     },
-    /// A folder or pattern whose files are all something else.
-    #[error("{argument}: none of its {skipped} files is PubMed XML or JSONL (the first: {first}); name another place")]
+    /// A directory or pattern leads to no readable file.
+    #[error("{argument}: none of {skipped} files found is a readable input (first: {first})")]
     NothingReadable {
         /// The argument.
         argument: String,
-        /// Number of files that were passed over.
+        /// Number of files skipped.
         skipped: usize,
-        /// The first of them, and why it was passed over.
+        /// The first of them, and why it was skipped.
         first: String,
     },
-    /// An address that is not a local path.
-    #[error("{argument}: inputs are read from local paths only; copy it here, or pipe it in as `-`")]
+    /// An input is a URL.
+    #[error("{argument}: only local paths are supported; download the file first, or pipe it in with `-`")]
     UnsupportedUri {
         /// The argument.
         argument: String,
     },
-    /// A path that tables cannot name.
-    #[error("{path}: the path is not UTF-8, so that no table could name it; rename the file")]
+    /// A path is not UTF-8, so it cannot be stored in the tables.
+    #[error("{path}: path is not UTF-8; rename the file")]
     NotUtf8 {
-        /// The path, with what is not UTF-8 replaced.
+        /// The path, with invalid bytes replaced.
         path: String,
     },
-    /// A file or folder that the system does not let us read.
-    #[error("{path}: cannot {action}; see that it can be read, then run again")]
+    /// A file or directory cannot be read.
+    #[error("cannot {action} {path}")]
     Io {
-        /// The file or folder.
+        /// The file or directory.
         path: String,
-        /// What was tried.
+        /// What was attempted.
         action: &'static str,
-        /// The system's error.
+        /// The I/O error.
         #[source]
         source: io::Error,
     },
 }
 
 impl PubmedError {
-    /// What a caller can do about it: run again after an I/O error that may not happen again, change the setup where
-    /// something may not be read, mend the input otherwise.
+    /// How to react: retry after an I/O error that may be temporary, change the setup if access is denied, otherwise fix the
+    /// input.
     pub fn kind(&self) -> FaultKind {
         match self {
             Self::InOutput { .. } => FaultKind::Configuration,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => FaultKind::Configuration,
-            Self::Io { source, .. } if !lasting(source) => FaultKind::Transient,
+            Self::Io { source, .. } if !is_permanent(source) => FaultKind::Transient,
             _ => FaultKind::Data,
         }
     }
@@ -104,9 +103,9 @@ impl PubmedError {
     }
 }
 
-/// Whether an error of the system comes back with every run until somebody changes something.
-pub(crate) fn lasting(error: &io::Error) -> bool {
-    // What opening a socket gives, on Linux and on the BSDs.
+/// Whether an I/O error is permanent: it recurs until something is changed.
+pub(crate) fn is_permanent(error: &io::Error) -> bool {
+    // The error of opening a socket on Linux and the BSDs.
     const NO_SUCH_DEVICE_OR_ADDRESS: i32 = 6;
     use io::ErrorKind::{InvalidFilename, InvalidInput, IsADirectory, NotADirectory, PermissionDenied, Unsupported};
     let kinds = [InvalidFilename, InvalidInput, IsADirectory, NotADirectory, PermissionDenied, Unsupported];
@@ -118,8 +117,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_may_be_otherwise_next_time_is_transient() {
-        let kind = |source: io::Error| PubmedError::io("/in/x", "read it")(source).kind();
+    fn only_errors_that_may_not_recur_are_transient() {
+        let kind = |source: io::Error| PubmedError::io("/in/x", "read")(source).kind();
         assert_eq!(kind(io::ErrorKind::PermissionDenied.into()), FaultKind::Configuration);
         for transient in [io::ErrorKind::NotFound, io::ErrorKind::StaleNetworkFileHandle, io::ErrorKind::TimedOut] {
             assert_eq!(kind(transient.into()), FaultKind::Transient, "{transient}");

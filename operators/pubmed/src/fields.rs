@@ -1,4 +1,4 @@
-//! A document of named fields: what JSONL, tables and Parquet rows have in common.
+//! Documents made of named fields, shared by JSONL, tables and Parquet.
 
 use pubtag_schemas::{
     AbstractSegment, Citation, CitationText, DocId, Place, Pmid, PmidError, PmidVersion, PubDate, Record, RejectReason,
@@ -6,7 +6,7 @@ use pubtag_schemas::{
 
 use crate::collector::RecordError;
 
-/// The fields of a document, as they stand.
+/// The fields of a document, unparsed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fields {
     pub(crate) id: Option<String>,
@@ -16,20 +16,19 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// The citation. Texts are taken as they stand: nothing is trimmed or normalised, so that offsets count in what was
-    /// given.
+    /// The citation. Texts are not trimmed or normalised, so that offsets refer to the input.
     pub(crate) fn into_record(self, place: Place) -> Result<Record, RecordError> {
         let pmid = self.pmid.as_deref().map(parse_pmid).transpose()?;
         let doc_id = match (self.id, pmid) {
             (Some(id), _) if id.trim().is_empty() => {
-                return Err(RecordError::new(RejectReason::MissingId, "its id is empty"));
+                return Err(RecordError::new(RejectReason::MissingId, "empty id"));
             }
             (Some(id), _) => DocId::new(id),
             (None, Some(pmid)) => pmid.into(),
-            (None, None) => return Err(RecordError::new(RejectReason::MissingId, "it has neither an id nor a PMID")),
+            (None, None) => return Err(RecordError::new(RejectReason::MissingId, "no id or PMID")),
         };
         if self.title.is_none() && self.text.is_none() {
-            return Err(RecordError::new(RejectReason::MissingText, "it has neither a title nor a text"));
+            return Err(RecordError::new(RejectReason::MissingText, "no title or text"));
         }
         let segment = AbstractSegment { text: self.text.unwrap_or_default(), ..Default::default() };
         Ok(Record::Document(Box::new(Citation {

@@ -1,26 +1,26 @@
-//! gzip as it is found: several members, zero padding, cut short, corrupt, with something behind it.
+//! gzip as found in practice: several members, zero padding, truncated, corrupt, followed by other data.
 
 use std::io::{self, BufRead, Read};
 
 use flate2::bufread::GzDecoder;
 
-/// The first defect of a stream's content, as opposed to an error of the disk that it lies on.
+/// A defect in the content of a stream, as opposed to an I/O error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Defect {
     /// The compressed data end in the middle of a member.
-    #[error("its gzip data are cut short")]
-    CutShort,
-    /// The compressed data do not decode, or their checksum differs.
-    #[error("its gzip data are corrupt ({0})")]
+    #[error("truncated gzip data")]
+    Truncated,
+    /// The compressed data cannot be decoded, or their checksum is wrong.
+    #[error("corrupt gzip data ({0})")]
     Corrupt(String),
-    /// Behind the last member stands something that is not gzip.
-    #[error("its gzip data are followed by something that is not gzip")]
+    /// Other data follow the last member.
+    #[error("other data after the gzip data")]
     Trailing,
 }
 
 /// The content of all members of a gzip stream, one after another (RFC 1952, section 2.2).
 ///
-/// Zero bytes behind the last member are padding. What is wrong with the data comes as an error that holds a [`Defect`].
+/// Zero bytes after a member are padding. Errors in the data contain a [`Defect`].
 pub(crate) struct Gunzip<R> {
     member: Option<GzDecoder<R>>,
     failed: Option<Defect>,
@@ -71,7 +71,7 @@ impl<R: BufRead> Read for Gunzip<R> {
     }
 }
 
-/// The defect that an error stands for, if it is not the disk's.
+/// The defect in an error; `None` for I/O errors.
 pub(crate) fn defect_of(error: &io::Error) -> Option<Defect> {
     error.get_ref()?.downcast_ref::<Defect>().cloned()
 }
@@ -80,10 +80,10 @@ fn defect(defect: Defect) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, defect)
 }
 
-/// flate2 reports what is wrong with the data by these kinds; a disk does not use them.
+/// flate2 reports defects with these kinds, which I/O errors do not use.
 fn as_defect(error: io::Error) -> io::Error {
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => defect(Defect::CutShort),
+        io::ErrorKind::UnexpectedEof => defect(Defect::Truncated),
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => defect(Defect::Corrupt(error.to_string())),
         _ => error,
     }
@@ -107,11 +107,11 @@ mod tests {
     fn gunzip(data: &[u8]) -> (Vec<u8>, Option<Defect>) {
         let mut content = Vec::new();
         let result = Gunzip::new(data).read_to_end(&mut content);
-        (content, result.err().map(|error| defect_of(&error).expect("a slice has no disk errors")))
+        (content, result.err().map(|error| defect_of(&error).expect("a slice has no I/O errors")))
     }
 
     #[test]
-    fn members_follow_each_other_and_padding_is_nothing() {
+    fn members_are_concatenated_and_padding_is_ignored() {
         let data = [gz(b"one "), gz(b""), gz(b"two"), vec![0; 700]].concat();
         assert_eq!(gunzip(&data), (b"one two".to_vec(), None));
         let padded_between = [gz(b"one "), vec![0; 5], gz(b"two")].concat();
@@ -119,10 +119,10 @@ mod tests {
     }
 
     #[test]
-    fn data_cut_anywhere_are_cut_short() {
+    fn data_cut_anywhere_are_truncated() {
         let data = gz(b"some content that is long enough to be cut");
         for cut in 1..data.len() {
-            assert_eq!(gunzip(&data[..cut]).1, Some(Defect::CutShort), "cut at {cut}");
+            assert_eq!(gunzip(&data[..cut]).1, Some(Defect::Truncated), "cut at {cut}");
         }
     }
 
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_behind_the_data_is_told_apart() {
+    fn other_data_after_the_last_member_are_reported() {
         let data = [gz(b"content"), b"junk".to_vec()].concat();
         assert_eq!(gunzip(&data), (b"content".to_vec(), Some(Defect::Trailing)));
     }

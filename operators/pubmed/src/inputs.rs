@@ -1,4 +1,4 @@
-//! INPUT arguments become units, in order.
+//! Discovers the units that INPUT arguments name.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -11,22 +11,22 @@ use pubtag_schemas::{InputUnit, Location, OUTPUT_MARK};
 use walkdir::WalkDir;
 
 use crate::disk::modified_us;
-use crate::error::lasting;
+use crate::error::is_permanent;
 use crate::name::distribution;
-use crate::pattern::{is_pattern, literal_folder, matched_folders, matches};
+use crate::pattern::{is_pattern, literal_directory, matched_directories, matches};
 use crate::sniff::{HEAD_BYTES, recognise};
 use crate::{PubmedError, ReadOptions};
 
-/// What the arguments of a run come to.
+/// The inputs of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs {
-    /// The units, in the order of the arguments, sorted by path within a folder or a pattern; each file once.
+    /// The units in the order of the arguments, sorted by path within a directory or pattern; each file once.
     pub units: Vec<Arc<InputUnit>>,
-    /// Files and folders that were met and are not read.
+    /// Files and directories that were found and are not read.
     pub skipped: Vec<Skipped>,
 }
 
-/// A file or folder that is not read.
+/// A file or directory that is not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// Its path.
@@ -35,20 +35,19 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// What names standard input.
+/// The argument that names standard input.
 const STDIN: &str = "-";
 
-/// Finds the units that some arguments name: files, folders (with all below them), patterns, and `-` for standard input.
+/// Finds the units that arguments name: files, directories (recursively), glob patterns, and `-` for standard input.
 ///
-/// A file that is named directly is a unit whatever it holds: one that cannot be read is quarantined when its turn
-/// comes; so are pipes and devices, which are not opened before. Of folders and patterns, only regular files whose first
-/// bytes are recognised are units, and those that have a name of the PubMed distribution. The rest is listed as skipped:
-/// also what may not be read, broken links, and folders that pubtag wrote. Checksum files (`.md5`) are never units. Files
-/// are looked into, not hashed.
+/// A file that is named directly is a unit whatever its content; if it turns out to be unreadable, it is quarantined. Pipes
+/// and devices are not opened before they are read. From directories and patterns, only regular files with a recognised
+/// format or a file name of the PubMed distribution are units. Other files are listed as skipped, and so are files without
+/// read permission, broken links, and directories written by pubtag. Checksum files (`.md5`) are never units. Only the start
+/// of each file is read; nothing is hashed.
 ///
 /// # Errors
-/// An argument that names nothing, nothing that can be read, or something in the output; and errors of the system that may
-/// not happen again.
+/// An argument does not exist, leads to no readable file, or is inside the output; or an I/O error that may be temporary.
 pub fn discover(arguments: &[String], options: &ReadOptions) -> Result<Inputs, PubmedError> {
     if arguments.is_empty() {
         return Err(PubmedError::NoInputs);
@@ -66,7 +65,7 @@ pub fn discover(arguments: &[String], options: &ReadOptions) -> Result<Inputs, P
 
 struct Finder<'a> {
     options: &'a ReadOptions,
-    /// The output of the run, without links.
+    /// The output directory of the run, with links resolved.
     output: Option<PathBuf>,
     inputs: Inputs,
     met: HashSet<PathBuf>,
@@ -101,9 +100,9 @@ impl Finder<'_> {
         }
     }
 
-    /// Refuses what lies in the output: a run must not read what it writes.
+    /// Rejects paths inside the output: a run must not read what it writes.
     fn check_apart(&self, argument: &str, path: &Path) -> Result<(), PubmedError> {
-        // A pipe (`/dev/fd/63`) has no path behind it.
+        // A pipe (`/dev/fd/63`) has no real path.
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         match &self.output {
             Some(output) if real.starts_with(output) => {
@@ -113,16 +112,16 @@ impl Finder<'_> {
         }
     }
 
-    /// A file that an argument names directly.
+    /// Adds a file that an argument names directly.
     fn named(&mut self, path: &Path) -> Result<(), PubmedError> {
         if is_checksum(path) {
-            self.skip(path, "it is a checksum");
+            self.skip(path, "checksum file");
             return Ok(());
         }
         self.add(path)
     }
 
-    /// The files that a folder or a pattern leads to, as far as they are recognised.
+    /// Adds the recognised files that a directory or pattern leads to.
     fn all_of(
         &mut self,
         argument: &str,
@@ -137,9 +136,9 @@ impl Finder<'_> {
         Ok(())
     }
 
-    /// The files that match a pattern, and those below folders that do.
+    /// Adds the files that match a pattern, and those below matching directories.
     fn matching(&mut self, pattern: &str) -> Result<(), PubmedError> {
-        self.check_apart(pattern, &literal_folder(pattern))?;
+        self.check_apart(pattern, &literal_directory(pattern))?;
         let mut not_entered = HashSet::new();
         for found in matches(pattern)? {
             let path = match found {
@@ -149,17 +148,17 @@ impl Finder<'_> {
                     continue;
                 }
             };
-            let folders = matched_folders(pattern, &path);
-            match folders.into_iter().find_map(|folder| Some((folder, self.unwanted_folder(folder)?))) {
+            let directories = matched_directories(pattern, &path);
+            match directories.into_iter().find_map(|directory| Some((directory, self.unwanted_directory(directory)?))) {
                 None => self.walk(&path, false)?,
-                Some((folder, reason)) if not_entered.insert(folder.to_owned()) => self.skip(folder, reason),
+                Some((directory, reason)) if not_entered.insert(directory.to_owned()) => self.skip(directory, reason),
                 Some(_) => (),
             }
         }
         Ok(())
     }
 
-    /// What lies below a path, which itself is wanted. One that is `named` must be readable.
+    /// Adds the files below a path. A path that is `named` by an argument must be readable.
     fn walk(&mut self, path: &Path, named: bool) -> Result<(), PubmedError> {
         let mut entries = WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter();
         while let Some(entry) = entries.next() {
@@ -169,7 +168,7 @@ impl Finder<'_> {
                     self.skip(entry.path(), "not a regular file; name it directly to read it");
                 }
                 Ok(entry) if entry.depth() > 0 => {
-                    if let Some(reason) = self.unwanted_folder(entry.path()) {
+                    if let Some(reason) = self.unwanted_directory(entry.path()) {
                         self.skip(entry.path(), reason);
                         entries.skip_current_dir();
                     }
@@ -181,39 +180,39 @@ impl Finder<'_> {
         Ok(())
     }
 
-    /// Passes over what a walk cannot enter, except for what is named.
+    /// Skips what cannot be entered, unless it is named by an argument.
     fn not_walked(&mut self, error: walkdir::Error, named: Option<&Path>) -> Result<(), PubmedError> {
         let path = error.path().map(Path::to_owned).unwrap_or_default();
         if error.loop_ancestor().is_some() {
-            self.skip(&path, "it is a link to a folder that it lies in");
+            self.skip(&path, "symbolic link to one of its parent directories");
             return Ok(());
         }
         let at_root = error.depth() == 0;
         let error = error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into());
         match named {
-            Some(named) if at_root => Err(PubmedError::io(named.display(), "read it")(error)),
+            Some(named) if at_root => Err(PubmedError::io(named.display(), "read")(error)),
             _ => self.unreadable(&path, error),
         }
     }
 
-    /// Why a folder that was come upon is not entered.
-    fn unwanted_folder(&self, path: &Path) -> Option<&'static str> {
+    /// Why a directory is not entered.
+    fn unwanted_directory(&self, path: &Path) -> Option<&'static str> {
         let is = |output: &PathBuf| path.canonicalize().is_ok_and(|real| real == *output);
         match () {
-            () if self.output.as_ref().is_some_and(is) => Some("it is the output of this run"),
-            () if path.join(OUTPUT_MARK).is_file() => Some("it was written by pubtag; name it directly to read it"),
+            () if self.output.as_ref().is_some_and(is) => Some("output directory of this run"),
+            () if path.join(OUTPUT_MARK).is_file() => Some("written by pubtag; name it directly to read it"),
             () => None,
         }
     }
 
-    /// A file that a folder or a pattern has led to.
+    /// Adds a file found through a directory or pattern, if it is recognised.
     fn found(&mut self, path: &Path) -> Result<(), PubmedError> {
         let wanted = match unwanted(path) {
             Some(reason) => Ok(Err(reason.to_owned())),
             None => recognised(path, self.options),
         };
         match wanted {
-            Ok(Ok(())) if path.to_str().is_none() => self.skip(path, "its path is not UTF-8; rename it"),
+            Ok(Ok(())) if path.to_str().is_none() => self.skip(path, "path is not UTF-8; rename the file"),
             Ok(Ok(())) => return self.add(path),
             Ok(Err(reason)) => self.skip(path, reason),
             Err(error) => return self.unreadable(path, error),
@@ -221,26 +220,26 @@ impl Finder<'_> {
         Ok(())
     }
 
-    /// Passes over what cannot be read and will not be readable next time either.
+    /// Skips what cannot be read, unless the error may be temporary.
     fn unreadable(&mut self, path: &Path, error: io::Error) -> Result<(), PubmedError> {
         let broken_link = path.is_symlink() && !path.exists();
-        if !broken_link && !lasting(&error) && error.kind() != io::ErrorKind::NotFound {
-            return Err(PubmedError::io(path.display(), "read it")(error));
+        if !broken_link && !is_permanent(&error) && error.kind() != io::ErrorKind::NotFound {
+            return Err(PubmedError::io(path.display(), "read")(error));
         }
-        self.skip(path, if broken_link { format!("broken link ({error})") } else { error.to_string() });
+        self.skip(path, if broken_link { format!("broken symbolic link ({error})") } else { error.to_string() });
         Ok(())
     }
 
     fn add(&mut self, path: &Path) -> Result<(), PubmedError> {
-        // A pipe (`/dev/fd/63`) has no path behind it.
+        // A pipe (`/dev/fd/63`) has no real path.
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if !self.met.insert(real) {
             self.skip(path, TWICE);
             return Ok(());
         }
-        let path = std::path::absolute(path).map_err(PubmedError::io(path.display(), "find it"))?;
+        let path = std::path::absolute(path).map_err(PubmedError::io(path.display(), "resolve"))?;
         let uri = path.to_str().ok_or_else(|| PubmedError::NotUtf8 { path: path.display().to_string() })?;
-        let metadata = fs::metadata(&path).map_err(PubmedError::io(uri, "look at it"))?;
+        let metadata = fs::metadata(&path).map_err(PubmedError::io(uri, "get metadata of"))?;
         let index = self.inputs.units.len();
         self.inputs.units.push(Arc::new(InputUnit {
             read_once: !metadata.is_file(),
@@ -257,26 +256,26 @@ impl Finder<'_> {
 
     fn nothing_readable(&self, argument: &str, since: usize) -> PubmedError {
         let skipped = &self.inputs.skipped[since..];
-        let first = skipped.first().map_or("there is no file".to_owned(), |s| format!("{}: {}", s.path, s.reason));
+        let first = skipped.first().map_or("no files".to_owned(), |s| format!("{}: {}", s.path, s.reason));
         PubmedError::NothingReadable { argument: argument.to_owned(), skipped: skipped.len(), first }
     }
 }
 
-const TWICE: &str = "it is given more than once";
+const TWICE: &str = "given more than once";
 
-/// What is wrong with an argument at whose path nothing can be found.
+/// The error of an argument whose path has no metadata.
 fn missing(argument: &str, error: io::Error) -> PubmedError {
     let argument = argument.to_owned();
     match fs::read_link(&argument) {
         Ok(target) => PubmedError::BrokenLink { argument, target: target.display().to_string() },
         Err(_) if error.kind() == io::ErrorKind::NotFound => PubmedError::Missing { argument },
-        Err(_) => PubmedError::io(argument, "find it")(error),
+        Err(_) => PubmedError::io(argument, "get metadata of")(error),
     }
 }
 
-/// A path without links, though its end may not exist yet.
+/// A path with links resolved; it may not exist yet.
 fn resolved(path: &Path) -> Result<PathBuf, PubmedError> {
-    let path = std::path::absolute(path).map_err(PubmedError::io(path.display(), "find it"))?;
+    let path = std::path::absolute(path).map_err(PubmedError::io(path.display(), "resolve"))?;
     let known = path.ancestors().find_map(|known| Some((known, known.canonicalize().ok()?)));
     Ok(match known {
         Some((known, real)) => real.join(path.strip_prefix(known).unwrap_or(Path::new(""))),
@@ -294,20 +293,20 @@ fn is_checksum(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("md5"))
 }
 
-/// Why a file is passed over for its name alone.
+/// Why a file is skipped for its name alone.
 fn unwanted(path: &Path) -> Option<&'static str> {
     const UNFINISHED: [&str; 6] = ["part", "partial", "tmp", "crdownload", "filepart", "aria2"];
     let name = path.file_name()?.to_string_lossy();
     let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
     match () {
-        () if is_checksum(path) => Some("it is a checksum"),
-        () if name.starts_with('.') => Some("it is hidden"),
-        () if UNFINISHED.contains(&extension) => Some("its name says that it is unfinished"),
+        () if is_checksum(path) => Some("checksum file"),
+        () if name.starts_with('.') => Some("hidden file"),
+        () if UNFINISHED.contains(&extension) => Some("partial download"),
         () => None,
     }
 }
 
-/// Whether a file is an input, by its name in the PubMed distribution or by its first bytes, or why it is not.
+/// Whether a file is an input, by its name in the PubMed distribution or its content; if not, why.
 fn recognised(path: &Path, options: &ReadOptions) -> io::Result<Result<(), String>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut head = Vec::new();

@@ -1,4 +1,4 @@
-//! JSONL: one object a line, `{"id" | "pmid", "title"?, "abstract" | "text"}`.
+//! JSONL: one object per line, `{"id" | "pmid", "title"?, "abstract" | "text"}`.
 
 use pubtag_schemas::{Place, Pmid, Record, RejectReason};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use crate::collector::RecordError;
 use crate::delimited::{Format, line_end, utf8};
 use crate::fields::{Fields, parse_pmid};
 
-/// The format.
+/// The JSONL format.
 #[derive(Debug)]
 pub(crate) struct Jsonl;
 
@@ -20,7 +20,7 @@ impl Format for Jsonl {
         line_end(bytes)
     }
 
-    /// An object with its closing brace is whole, line break or not.
+    /// An object with its closing brace is complete, with or without a line break.
     fn is_cut(&self, record: &[u8], broken_off: bool) -> bool {
         match std::str::from_utf8(record) {
             Err(error) => broken_off || error.error_len().is_none(),
@@ -60,11 +60,11 @@ struct Line {
     text: Option<String>,
 }
 
-/// An id as text: a string as it stands, a whole number in decimal.
+/// An id as text: a string unchanged, an integer in decimal.
 fn id_of(id: &Value) -> Result<String, RecordError> {
     match id {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) if number.is_u64() || number.is_i64() => Ok(number.to_string()),
-        _ => Err(RecordError::new(RejectReason::BadId, "its id is neither a string nor a whole number")),
+        _ => Err(RecordError::new(RejectReason::BadId, "id is not a string or an integer")),
     }
 }

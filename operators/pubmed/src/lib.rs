@@ -1,4 +1,4 @@
-//! The sources: input files become a stream of citations, deletions and rejects.
+//! Sources: reads input files into a stream of citations, deletions and rejects.
 //!
 //! ```text
 //! INPUT… ─discover─► InputUnit ─read_unit─► Open, Items…, Close
@@ -8,9 +8,9 @@
 //! parquet: rows ────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! What a file holds is told from its bytes, never from its name; plain text is read only where one says so. A record that cannot be read becomes a reject and
-//! reading goes on behind it; a file that cannot be read to its end is quarantined: it closes with an outcome that
-//! says so, and nothing of it may be committed.
+//! The format of a file is detected from its content, never from its name; plain text must be asked for. A record that
+//! cannot be read becomes a reject, and reading continues after it. A file that cannot be read to its end is quarantined: it
+//! closes with an outcome that says so, and none of it may be committed.
 
 mod error;
 mod inputs;

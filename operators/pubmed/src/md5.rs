@@ -1,20 +1,20 @@
-//! The checksum that NLM puts beside each file.
+//! The checksum files that NLM puts beside its files.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// A file of checksums is shorter; what lies behind is not read.
+/// Checksum files are shorter than this; the rest is not read.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// What a `.md5` file beside an input says.
+/// The `.md5` file beside an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Sidecar {
-    /// There is none.
+    /// There is no such file.
     None,
-    /// The MD5 that the input must have, lower-case hex.
+    /// The expected MD5 in lower-case hex.
     Md5(String),
-    /// There is one, but no MD5 can be had from it; why.
+    /// The file cannot be used, with the reason.
     Unreadable(String),
 }
 
@@ -26,11 +26,11 @@ pub(crate) fn sidecar(input: &Path) -> Sidecar {
     }
     let mut content = Vec::new();
     if let Err(error) = File::open(&path).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut content)) {
-        return Sidecar::Unreadable(format!("the .md5 file beside it cannot be read ({error})"));
+        return Sidecar::Unreadable(format!("cannot read its .md5 file ({error})"));
     }
     let name = input.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let found = parse(&String::from_utf8_lossy(&content), &name);
-    found.map_or_else(|| Sidecar::Unreadable("the .md5 file beside it holds no MD5".to_owned()), Sidecar::Md5)
+    found.map_or_else(|| Sidecar::Unreadable("no MD5 in its .md5 file".to_owned()), Sidecar::Md5)
 }
 
 fn sidecar_path(input: &Path) -> PathBuf {
@@ -39,9 +39,9 @@ fn sidecar_path(input: &Path) -> PathBuf {
     path.into()
 }
 
-/// Finds the MD5 of a file in `MD5(name)= hex` (NLM's form) or `hex  name` (md5sum's).
+/// Finds the MD5 of a file in lines `MD5(name)= hex` (NLM) or `hex  name` (md5sum).
 ///
-/// Of several lines, the one that names the file counts; a line that names nothing stands for the file beside it.
+/// Of several lines, the one with the file name is used; a single line is used whatever it names.
 fn parse(content: &str, name: &str) -> Option<String> {
     let sums = || content.lines().filter_map(|line| hex_word(line).map(|hex| (line, hex)));
     let named = sums().find(|(line, _)| line.contains(name));
@@ -61,7 +61,7 @@ mod tests {
     const HEX: &str = "0123456789abcdef0123456789abcdef";
 
     #[test]
-    fn both_common_forms_are_read() {
+    fn both_common_forms_are_parsed() {
         for line in [
             format!("MD5(a.xml.gz)= {HEX}\n"),
             format!("MD5 (a.xml.gz) = {}\n", HEX.to_uppercase()),
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_list_only_the_line_that_names_the_file_counts() {
+    fn only_the_line_with_the_file_name_is_used() {
         let other = HEX.replace('0', "f");
         let list = format!("{other}  b.xml.gz\n{HEX}  a.xml.gz\n");
         assert_eq!(parse(&list, "a.xml.gz").as_deref(), Some(HEX));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_an_md5_is_none() {
+    fn text_without_an_md5_gives_none() {
         assert_eq!(parse("404 not found", "a"), None);
         assert_eq!(parse("", "a"), None);
     }

@@ -1,8 +1,8 @@
-//! What NLM says in the name of a file.
+//! File names of the PubMed distribution.
 
-/// The baseline year and the number of a file of the PubMed distribution, from its name.
+/// The baseline year and number of a file of the PubMed distribution.
 ///
-/// `pubmed26n0001.xml.gz` is file 1 of the 2026 baseline; until 2017 the names began with `medline`.
+/// `pubmed26n0001.xml.gz` is file 1 of the 2026 baseline; until 2017, names began with `medline`.
 pub(crate) fn distribution(file_name: &str) -> Option<(i32, i32)> {
     let rest = file_name.strip_prefix("pubmed").or_else(|| file_name.strip_prefix("medline"))?;
     let (year, rest) = rest.split_once('n')?;
@@ -18,14 +18,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_distribution_file_names_its_year_and_number() {
+    fn a_distribution_file_name_gives_year_and_number() {
         assert_eq!(distribution("pubmed26n0001.xml.gz"), Some((2026, 1)));
         assert_eq!(distribution("pubmed25n12345.xml"), Some((2025, 12_345)));
         assert_eq!(distribution("medline17n0892.xml.gz"), Some((2017, 892)));
     }
 
     #[test]
-    fn other_names_say_nothing() {
+    fn other_names_give_nothing() {
         for name in
             ["pubmed.xml", "pubmedsample18n0001.xml.gz", "pubmed26n01.xml", "pubmed2026n0001.xml", "pubmed26n0001"]
         {

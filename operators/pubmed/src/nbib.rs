@@ -1,9 +1,8 @@
-//! MEDLINE's tagged format, which PubMed exports as `nbib` (NLM, "MEDLINE/PubMed Data Element (Field) Descriptions").
+//! The tagged MEDLINE format, which PubMed exports as `nbib` (NLM, "MEDLINE/PubMed Data Element (Field) Descriptions").
 //!
-//! A field is a tag in four columns, `- ` and a value; lines that begin with six blanks go on with the value above.
-//! A structured abstract stands there with its labels in the text (`AIM: …`), which is how the text of the same citation
-//! from XML reads; what it is a section of cannot be told any more. Lines are joined by one space: where the XML has
-//! more than one, the texts differ.
+//! A field is a tag in four columns, `- ` and a value; lines that begin with six blanks continue the value above. Structured
+//! abstracts have their labels in the text (`AIM: …`), so the text is that of the same citation in XML, but its sections are
+//! not known. Lines are joined by one space: the texts differ where the XML has more than one.
 
 use pubtag_schemas::{
     AbstractSegment, Citation, CitationText, CivilDate, Place, Pmid, PmidVersion, Record, RejectReason,
@@ -15,18 +14,18 @@ use crate::delimited::{Format, utf8};
 use crate::fields::parse_pmid;
 use crate::scan::find;
 
-/// What every record begins with.
+/// The start of every record.
 pub(crate) const START: &[u8] = b"PMID- ";
 const NEXT: &[u8] = b"\nPMID- ";
 
-/// The format.
+/// The nbib format.
 #[derive(Debug)]
 pub(crate) struct Nbib;
 
 impl Format for Nbib {
     const RECORD: &'static str = "record";
 
-    /// The next line that begins a record ends this one.
+    /// A record ends where the next one begins.
     fn end(&self, bytes: &[u8], _: bool) -> Option<(usize, usize)> {
         let body = bytes.iter().position(|byte| !byte.is_ascii_whitespace())?;
         let from = (body + START.len()).min(bytes.len());
@@ -34,7 +33,7 @@ impl Format for Nbib {
         Some((next, next))
     }
 
-    /// What begins a record may be cut at the end of the bytes, and is looked at again with what follows.
+    /// The start of a record may be split at the end of the bytes, so these are kept.
     fn resume(&self, bytes: &[u8]) -> (usize, bool) {
         match find(bytes, NEXT) {
             Some(at) => (at + 1, true),
@@ -42,7 +41,7 @@ impl Format for Nbib {
         }
     }
 
-    /// Nothing marks the end of the last record: a whole one ends its last line, or has got to its source, `SO`.
+    /// Nothing marks the end of the last record: it is complete if its last line has a line break or is its source, `SO`.
     fn is_cut(&self, record: &[u8], broken_off: bool) -> bool {
         let last_tag =
             record.rsplit(|byte| *byte == b'\n').find(|line| !line.starts_with(b" ") && !line.trim_ascii().is_empty());
@@ -77,7 +76,7 @@ fn fields_of(record: &str) -> Result<Vec<Field<'_>>, RecordError> {
             _ => {
                 let (tag, value) = tagged(line).ok_or_else(|| {
                     let start: String = line.chars().take(40).collect();
-                    RecordError::new(RejectReason::Malformed, format!("a line has no tag: {start:?}"))
+                    RecordError::new(RejectReason::Malformed, format!("line without a tag: {start:?}"))
                 })?;
                 fields.push((tag, value.to_owned()));
             }
@@ -86,7 +85,7 @@ fn fields_of(record: &str) -> Result<Vec<Field<'_>>, RecordError> {
     Ok(fields)
 }
 
-/// `TI  - value`; an empty value may have lost its blank.
+/// `TI  - value`; the blank before an empty value may be missing.
 fn tagged(line: &str) -> Option<(&str, &str)> {
     let (tag, rest) = line.split_at_checked(4)?;
     let value = rest.strip_prefix('-')?;
@@ -95,7 +94,7 @@ fn tagged(line: &str) -> Option<(&str, &str)> {
     is_tag.then_some((tag, value.trim()))
 }
 
-/// What is read of a record.
+/// The fields of a record that are read.
 #[derive(Default)]
 struct Tagged {
     pmid: Option<Pmid>,
@@ -113,7 +112,7 @@ impl Tagged {
     fn take(&mut self, (tag, value): Field<'_>) -> Result<(), RecordError> {
         let place = match tag {
             "PMID" if self.pmid.is_some() => {
-                return Err(RecordError::new(RejectReason::Malformed, "it has more than one PMID of its own"));
+                return Err(RecordError::new(RejectReason::Malformed, "more than one PMID"));
             }
             "PMID" => {
                 self.pmid = Some(parse_pmid(&value)?);
@@ -134,12 +133,12 @@ impl Tagged {
         };
         match place.replace(value) {
             None => Ok(()),
-            Some(_) => Err(RecordError::new(RejectReason::Malformed, format!("it has more than one {tag}"))),
+            Some(_) => Err(RecordError::new(RejectReason::Malformed, format!("more than one {tag}"))),
         }
     }
 
     fn into_citation(self, place: Place) -> Result<Citation, RecordError> {
-        let pmid = self.pmid.ok_or_else(|| RecordError::new(RejectReason::MissingId, "it has no PMID"))?;
+        let pmid = self.pmid.ok_or_else(|| RecordError::new(RejectReason::MissingId, "no PMID"))?;
         let title = self.title.or(self.book_title).unwrap_or_default();
         let text = self.abstract_text.unwrap_or_default();
         Ok(Citation {
@@ -156,7 +155,7 @@ impl Tagged {
     }
 }
 
-/// `2020 Apr 27`, `2020 Apr`, `2020`; anything else in its own words, as XML's `MedlineDate`.
+/// `2020 Apr 27`, `2020 Apr` or `2020`; anything else is kept verbatim, like `MedlineDate` in XML.
 fn date_parts(words: &str) -> DateParts {
     let parts: Vec<&str> = words.split(' ').collect();
     let is_number = |word: &str, digits: usize| word.len() <= digits && word.bytes().all(|byte| byte.is_ascii_digit());
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_those_of_the_xml() {
+    fn dates_equal_those_of_the_xml() {
         assert_eq!(date_parts("2020 Apr 27").pub_date().date, CivilDate::new(2020, 4, 27));
         assert_eq!(date_parts("2003 Spring").pub_date().raw.as_deref(), Some("2003 Spring"));
         assert_eq!(date_parts("1998 Dec-1999 Jan").pub_date().year, Some(1998));

@@ -1,44 +1,43 @@
-//! How inputs are to be read.
+//! Options for reading inputs.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// How to read.
+/// Options for reading inputs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// Takes what can be read of a file that is truncated or corrupt, instead of quarantining it.
+    /// Keep the readable records of a truncated or corrupt file instead of quarantining it.
     pub accept_partial: bool,
-    /// Reads at most this many records.
+    /// Read at most this many records.
     pub limit: Option<u64>,
-    /// What the inputs are; told from their bytes if absent.
+    /// The format of the inputs [default: detected].
     pub format: Option<InputFormat>,
-    /// Which columns of tables hold what.
+    /// The columns of tables.
     pub columns: TextColumns,
-    /// The output of the run: nothing in it is an input.
+    /// The output directory of the run: nothing in it is an input.
     pub output: Option<PathBuf>,
 }
 
-/// Columns of CSV, TSV and Parquet by their names; where none is given, those called `id` or `pmid`, `title`, and
-/// `abstract` or `text`.
+/// Column names of CSV, TSV and Parquet files [default: `id` or `pmid`, `title`, and `abstract` or `text`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextColumns {
     /// The column of ids.
     pub id: Option<String>,
-    /// The column of titles. A table whose text column is named has none unless this one is, too.
+    /// The column of titles. If only the text column is named, there are no titles.
     pub title: Option<String>,
     /// The column of abstracts or other texts.
     pub text: Option<String>,
 }
 
-/// What an input is.
+/// The format of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputFormat {
     /// PubMed XML.
     Xml,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Jsonl,
-    /// MEDLINE's tagged format.
+    /// The tagged MEDLINE format.
     Nbib,
     /// Comma-separated values with a header.
     Csv,
@@ -46,14 +45,14 @@ pub enum InputFormat {
     Tsv,
     /// Apache Parquet.
     Parquet,
-    /// Plain text, a document a line. Never told from the bytes.
+    /// Plain text, one document per line. Never detected.
     Lines,
-    /// Plain text, a document a file. Never told from the bytes.
+    /// Plain text, one document per file. Never detected.
     Text,
 }
 
 impl InputFormat {
-    /// Whether the ids of its documents come from the name of the file.
+    /// Whether document ids are made from the file name.
     pub fn names_after_file(self) -> bool {
         matches!(self, Self::Lines | Self::Text)
     }

@@ -1,22 +1,23 @@
-//! Whether a Parquet file's metadata and the headers of its pages can be what they claim, before anything is built after
-//! them.
+//! Checks that the metadata and page headers of a Parquet file do not claim more than the file can contain.
 //!
-//! Each is a struct of the Thrift compact protocol
-//! (<https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>). A damaged one may claim a list of
-//! billions of elements in a few bytes, which a reader then counts through one by one, for hours if such lists are nested.
-//! Here a count that the bytes behind it cannot hold is an error. So is a list of booleans, which Parquet has in neither
-//! struct, and whose elements the reader takes to have no bytes at all; and whatever the reader reads in another way than
-//! is said here, to find such a list behind it: a number of more than 64 bits, a field of a page's header whose kind is
-//! not that of its id.
+//! The parquet crate (60.1) limits only the lists that it decodes from the footer: lists in unknown fields and all lists in
+//! page headers are skipped element by element without a limit, so a few damaged bytes can keep it busy for hours. It also
+//! allocates whatever size a page header claims; so this second, minimal Thrift reader runs first.
+//!
+//! Metadata and page headers are structs of the Thrift compact protocol
+//! (<https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>). An element count larger than the
+//! remaining bytes is an error. So is a list of booleans, which neither struct contains and whose elements the crate takes to
+//! be empty, and everything that the crate would parse differently from this module, because such a list could be hidden
+//! behind it: a number of more than 64 bits, or a page header field whose type is not that of its id.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// Length of the metadata and magic number, at the end of the file.
+/// Bytes at the end of the file: the length of the metadata and the magic number.
 const TAIL: u64 = 8;
-/// The metadata's structs are nested less deeply.
+/// Maximum nesting depth of structs.
 const MOST_DEPTH: usize = 32;
-/// A page's header is shorter; a longer one is left to the reader. Most are much shorter.
+/// Maximum length of a page header that is checked; most are much shorter.
 const MOST_HEADER: u64 = 64 << 10;
 const FIRST_LOOK: u64 = 256;
 /// Fields of `PageHeader` in `parquet.thrift`: `uncompressed_page_size` and `compressed_page_size`, of four numbers, and
@@ -26,16 +27,16 @@ const PAGE_SIZE: i16 = 3;
 const DATA_PAGE: i16 = 5;
 const DICTIONARY_PAGE: i16 = 7;
 const DATA_PAGE_2: i16 = 8;
-/// Kinds of a field: a 32-bit number, a struct.
+/// Types of a field: a 32-bit number, a struct.
 const NUMBER: u8 = 5;
 const STRUCT: u8 = 12;
-/// Bytes of the largest page; writers end them at about a million. A reader makes room for what a header claims.
+/// Maximum size of a page in bytes; writers use about a million.
 const MOST_INFLATED: i32 = 256 << 20;
 
-/// Reads a file's metadata through.
+/// Checks the metadata of a file.
 ///
 /// # Errors
-/// If they claim more than their bytes hold, or the file cannot be read. Everything else is left to the reader.
+/// The metadata claim more than they contain, or the file cannot be read. All other errors are left to the parquet crate.
 pub(crate) fn check(file: &mut File, length: u64) -> io::Result<()> {
     let mut tail = [0; TAIL as usize];
     if length < TAIL {
@@ -51,13 +52,13 @@ pub(crate) fn check(file: &mut File, length: u64) -> io::Result<()> {
     file.take(metadata).read_to_end(&mut bytes)?;
     let walked = Walk::new(&bytes).structure(0);
     file.rewind()?;
-    walked.ok_or_else(|| claims_too_much("its metadata"))
+    walked.ok_or_else(|| claims_too_much("metadata"))
 }
 
-/// Reads the headers of a column's pages through, which lie from `start` to `end`.
+/// Checks the page headers of a column at bytes `start` to `end` of a file.
 ///
 /// # Errors
-/// If one claims more than its bytes hold, or the file cannot be read. Everything else is left to the reader.
+/// A header claims more than it contains, or the file cannot be read. All other errors are left to the parquet crate.
 pub(crate) fn check_pages(file: &mut File, mut start: u64, end: u64) -> io::Result<()> {
     let (mut bytes, mut look) = (Vec::new(), FIRST_LOOK);
     while start < end {
@@ -67,7 +68,7 @@ pub(crate) fn check_pages(file: &mut File, mut start: u64, end: u64) -> io::Resu
         let mut walk = Walk::new(&bytes);
         match walk.page_header() {
             Some(size) => (start, look) = (start + (bytes.len() - walk.left.len()) as u64 + size, FIRST_LOOK),
-            None if walk.claims_too_much => return Err(claims_too_much("the headers of its pages")),
+            None if walk.claims_too_much => return Err(claims_too_much("page headers")),
             None if look < MOST_HEADER => look *= 2,
             None => break,
         }
@@ -76,13 +77,13 @@ pub(crate) fn check_pages(file: &mut File, mut start: u64, end: u64) -> io::Resu
 }
 
 fn claims_too_much(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("{what} claim more than they hold"))
+    io::Error::new(io::ErrorKind::InvalidData, format!("{what} claim more than they contain"))
 }
 
-/// Every method gives `None` where the bytes end too early or a claim cannot be true.
+/// A parser over some bytes. Every method returns `None` if the bytes end too early or a claim cannot be true.
 struct Walk<'a> {
     left: &'a [u8],
-    /// Whether a claim was met that cannot be true.
+    /// Whether a claim cannot be true.
     claims_too_much: bool,
 }
 
@@ -111,12 +112,12 @@ impl<'a> Walk<'a> {
                 return Some(value);
             }
         }
-        // The reader goes on to the end of a number that no type holds.
+        // The parquet crate reads on to the end of an overlong number.
         self.believe(false)?;
         None
     }
 
-    /// A number with a sign: folded, so that small ones are short. To be cut to its width, as the reader does.
+    /// A zigzag-encoded number; the caller truncates it to its width, as the parquet crate does.
     fn signed(&mut self) -> Option<i64> {
         let folded = self.number()?;
         Some((folded >> 1) as i64 ^ -((folded & 1) as i64))
@@ -130,7 +131,7 @@ impl<'a> Walk<'a> {
         Some(())
     }
 
-    /// A page's header; gives the bytes of the page that follows.
+    /// A page header; returns the size of the page that follows it.
     fn page_header(&mut self) -> Option<u64> {
         let (mut size, mut id) = (None, 0);
         loop {
@@ -153,7 +154,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A struct whose fields up to an id are numbers to the reader, whatever they say they are.
+    /// A struct whose fields up to an id are read as numbers by the parquet crate, whatever their type.
     fn numbers_first(&mut self, last: i16) -> Option<()> {
         let mut id = 0;
         loop {
@@ -167,7 +168,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Id and kind of the next field; kind 0 is the end. The id is counted from the one before, or follows.
+    /// Id and type of the next field; type 0 is the end. The id is relative to the one before, or explicit.
     fn field(&mut self, before: i16) -> Option<(i16, u8)> {
         let header = self.byte()?;
         let id = match (header >> 4, header & 0x0f) {
@@ -177,7 +178,7 @@ impl<'a> Walk<'a> {
         Some((id, header & 0x0f))
     }
 
-    /// A boolean field's value is in its kind.
+    /// The value of a field; that of a boolean is in its type.
     fn field_value(&mut self, kind: u8, depth: usize) -> Option<()> {
         if matches!(kind, 1 | 2) { Some(()) } else { self.value(kind, depth) }
     }
@@ -209,13 +210,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Goes on if a claim can be true.
+    /// Continues if a claim can be true.
     fn believe(&mut self, can_be_true: bool) -> Option<()> {
         self.claims_too_much |= !can_be_true;
         can_be_true.then_some(())
     }
 
-    /// Every element takes a byte at least.
+    /// A list; every element takes at least one byte.
     fn elements(&mut self, count: u64, kinds: &[u8], depth: usize) -> Option<()> {
         let booleans = kinds.iter().any(|kind| matches!(kind, 1 | 2));
         let most = if booleans { 0 } else { self.left.len() as u64 };
@@ -229,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_count_beyond_the_bytes_is_refused_and_a_true_one_is_not() {
+    fn a_count_beyond_the_bytes_is_an_error() {
         // Field 1, a list of two 32-bit numbers; field 2, a text; field 3, true; the end.
         let sound = [0x19, 0x25, 0x02, 0x04, 0x18, 0x03, b'a', b'b', b'c', 0x11, 0x00];
         assert!(Walk::new(&sound).structure(0).is_some());
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_followed_by_their_size() {
+    fn pages_are_skipped_by_their_size() {
         // Type 0, 9 bytes, 4 of them compressed, an empty struct; four bytes of the page.
         let page = [0x15, 0x00, 0x15, 0x12, 0x15, 0x08, 0x2c, 0x00, 0x00, 1, 2, 3, 4];
         let mut walk = Walk::new(&page);

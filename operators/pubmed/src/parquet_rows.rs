@@ -1,4 +1,4 @@
-//! Parquet: a document a row.
+//! Parquet: one document per row.
 
 use std::fs::File;
 use std::io;
@@ -19,28 +19,28 @@ use crate::record_reader::{End, RecordReader, Step};
 use crate::table::ColumnPlaces;
 use crate::window::Window;
 
-/// Rows that are decoded at once.
+/// Number of rows decoded at once.
 const BATCH_ROWS: usize = 256;
 
-/// Reads a file, a row at a time.
+/// Reads a Parquet file row by row.
 ///
-/// *Memory*: the needed columns' pages of one row group, and 256 rows. A row has no place in bytes: its number stands for it.
+/// *Memory*: the pages of the needed columns of one row group, and 256 rows. The byte offset of a row is its number.
 pub(crate) struct ParquetReader {
     batches: ParquetRecordBatchReader,
     columns: ColumnPlaces,
     batch: Option<RecordBatch>,
     row: usize,
-    /// Of the row, over all batches.
+    /// Number of the row in the file.
     number: u64,
 }
 
 impl ParquetReader {
-    /// Reads a file, whose position it moves.
+    /// Opens a file; moves its position.
     ///
     /// # Errors
-    /// Says why it cannot be read, or which column is missing.
+    /// The file cannot be read, or a column is missing.
     pub(crate) fn open(file: File, asked: &TextColumns) -> Result<Self, String> {
-        // The library panics at some damaged metadata.
+        // The parquet crate panics at some damaged metadata.
         without_panic(|| Self::open_sound(file, asked)).unwrap_or_else(|problem| Err(damaged(&problem)))
     }
 
@@ -51,9 +51,9 @@ impl ParquetReader {
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&error))?;
         let groups = builder.metadata().row_groups().iter().map(|group| i128::from(group.num_rows().max(0)));
         let (rows, bytes): (i128, _) = (groups.sum(), length);
-        // Ids differ, so a document takes more than a bit: a damaged file may claim billions in a few hundred bytes.
+        // Ids differ, so a row takes more than a bit; a damaged file may claim billions of rows in a few hundred bytes.
         if rows > 8 * i128::from(bytes) {
-            return Err(damaged(&format!("it claims {rows} rows in {bytes} bytes")));
+            return Err(damaged(&format!("claims {rows} rows in {bytes} bytes")));
         }
         let fields = builder.schema().fields().clone();
         let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
@@ -64,17 +64,17 @@ impl ParquetReader {
         needed.dedup();
         if let Some(field) = needed.iter().map(|at| &fields[*at]).find(|field| !is_readable(field.data_type())) {
             let (name, kind) = (field.name(), field.data_type());
-            return Err(format!("its column {name:?} is of type {kind}; texts are strings, ids strings or integers"));
+            return Err(format!("column {name:?} has type {kind}; texts must be strings, ids strings or integers"));
         }
         let mask = ProjectionMask::roots(builder.parquet_schema(), needed.iter().copied());
         let columns = builder.metadata().row_groups().iter().flat_map(|group| group.columns().iter().enumerate());
         let columns = columns.filter(|(leaf, _)| mask.leaf_included(*leaf)).map(|(_, column)| column.byte_range());
         let mut unclaimed = length;
         for (start, bytes) in columns {
-            // Columns lie beside each other: a damaged file may claim the same bytes a million times.
+            // Columns do not overlap; a damaged file may claim the same bytes a million times.
             let end = length.min(start.saturating_add(bytes));
             let left = unclaimed.checked_sub(end.saturating_sub(start));
-            unclaimed = left.ok_or_else(|| damaged(&"its columns claim more bytes than it has"))?;
+            unclaimed = left.ok_or_else(|| damaged(&"columns claim more bytes than the file has"))?;
             parquet_limits::check_pages(&mut pages, start, end).map_err(|error| damaged(&error))?;
         }
         let batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
@@ -99,7 +99,7 @@ impl ParquetReader {
                     Step::More
                 }
                 Some(Err(error)) => {
-                    Step::End(End::Damaged { cause: format!("its data are damaged ({error})"), in_record: false })
+                    Step::End(End::Damaged { cause: format!("corrupt Parquet data ({error})"), in_record: false })
                 }
             };
         };
@@ -131,7 +131,7 @@ impl RecordReader for ParquetReader {
 }
 
 fn damaged(error: &dyn std::fmt::Display) -> String {
-    format!("not a sound Parquet file ({error}); fetch it again")
+    format!("invalid Parquet file ({error})")
 }
 
 fn is_readable(kind: &DataType) -> bool {

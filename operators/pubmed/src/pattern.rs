@@ -1,26 +1,26 @@
-//! Patterns of paths: `*`, `?`, `[…]` and `**`, as a shell reads them.
+//! Glob patterns: `*`, `?`, `[…]` and `**`, as in a shell.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::PubmedError;
 
-/// The library's own rule for hidden files panics at a name that is not UTF-8.
+/// The rule of the glob crate for hidden files panics at names that are not UTF-8, so it is replaced below.
 const OPTIONS: glob::MatchOptions =
     glob::MatchOptions { case_sensitive: true, require_literal_separator: false, require_literal_leading_dot: false };
 
-/// A path that matches, or a folder that cannot be looked into.
+/// A path that matches, or a directory that cannot be read.
 pub(crate) type Found = Result<PathBuf, (PathBuf, io::Error)>;
 
-/// Whether an argument that names no file is a pattern.
+/// Whether an argument that does not exist is a pattern.
 pub(crate) fn is_pattern(argument: &str) -> bool {
     argument.contains(['*', '?', '['])
 }
 
-/// What matches a pattern, sorted.
+/// The paths that match a pattern, sorted.
 ///
 /// # Errors
-/// If it is not a valid pattern or matches nothing.
+/// The pattern is invalid or matches nothing.
 pub(crate) fn matches(pattern: &str) -> Result<Vec<Found>, PubmedError> {
     let bad = |error: glob::PatternError| PubmedError::Pattern {
         pattern: pattern.to_owned(),
@@ -29,7 +29,7 @@ pub(crate) fn matches(pattern: &str) -> Result<Vec<Found>, PubmedError> {
     let found = glob::glob_with(pattern, OPTIONS).map_err(bad)?;
     let mut found: Vec<Found> =
         found.map(|path| path.map_err(|error| (error.path().to_owned(), error.into()))).collect();
-    let literal = depth(&literal_folder(pattern));
+    let literal = depth(&literal_directory(pattern));
     if !is_hidden(Path::new(pattern), literal) {
         found.retain(|found| !is_hidden(path_of(found), literal));
     }
@@ -50,25 +50,26 @@ fn depth(path: &Path) -> usize {
     path.components().filter(|part| *part != Component::CurDir).count()
 }
 
-/// Whether a name begins with a dot, behind the first so many. A wildcard matches such names only where the pattern has one.
+/// Whether a component after the first `literal` ones begins with a dot. Wildcards match such names only if the pattern has a
+/// leading dot itself.
 fn is_hidden(path: &Path, literal: usize) -> bool {
     let mut names = path.components().filter(|part| *part != Component::CurDir).skip(literal);
     names.any(|part| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b".")))
 }
 
-/// The folder that a pattern names literally, before its first wildcard.
-pub(crate) fn literal_folder(pattern: &str) -> PathBuf {
+/// The directory before the first wildcard of a pattern.
+pub(crate) fn literal_directory(pattern: &str) -> PathBuf {
     let wild = |part: &Component<'_>| is_pattern(&part.as_os_str().to_string_lossy());
-    let folder: PathBuf = Path::new(pattern).components().take_while(|part| !wild(part)).collect();
-    if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder }
+    let directory: PathBuf = Path::new(pattern).components().take_while(|part| !wild(part)).collect();
+    if directory.as_os_str().is_empty() { PathBuf::from(".") } else { directory }
 }
 
-/// The part of a match that is not named literally: the folders on the way to it, outermost first, and itself.
-pub(crate) fn matched_folders<'a>(pattern: &str, path: &'a Path) -> Vec<&'a Path> {
-    let literal = depth(&literal_folder(pattern));
-    let mut folders: Vec<_> = path.ancestors().take_while(|folder| depth(folder) > literal).collect();
-    folders.reverse();
-    folders
+/// The part of a match that wildcards matched: its parent directories, outermost first, and itself.
+pub(crate) fn matched_directories<'a>(pattern: &str, path: &'a Path) -> Vec<&'a Path> {
+    let literal = depth(&literal_directory(pattern));
+    let mut directories: Vec<_> = path.ancestors().take_while(|directory| depth(directory) > literal).collect();
+    directories.reverse();
+    directories
 }
 
 #[cfg(test)]
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wildcards_match_hidden_names_only_where_they_are_asked_for() {
+    fn wildcards_match_hidden_names_only_after_an_explicit_dot() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(".a"), "").unwrap();
         std::fs::write(folder.path().join("b"), "").unwrap();
@@ -89,13 +90,16 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_wildcard_has_matched_is_guessed() {
+    fn only_the_part_matched_by_wildcards_is_returned() {
         let folders = |pattern, path| {
-            matched_folders(pattern, Path::new(path)).iter().map(|path| path.display().to_string()).collect::<Vec<_>>()
+            matched_directories(pattern, Path::new(path))
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect::<Vec<_>>()
         };
         assert_eq!(folders("/data/in/*", "/data/in/a"), ["/data/in/a"]);
         assert_eq!(folders("./data/*/x/*.xml", "data/a/x/b.xml"), ["data/a", "data/a/x", "data/a/x/b.xml"]);
         assert_eq!(folders("*.xml", "a.xml"), ["a.xml"]);
-        assert_eq!(literal_folder("*.xml"), Path::new("."));
+        assert_eq!(literal_directory("*.xml"), Path::new("."));
     }
 }

@@ -1,4 +1,4 @@
-//! Plain text: a document a line, or one document a file.
+//! Plain text: one document per line, or one per file.
 
 use pubtag_schemas::{Place, Record};
 
@@ -6,16 +6,16 @@ use crate::collector::RecordError;
 use crate::delimited::{Format, line_end, utf8};
 use crate::fields::Fields;
 
-/// The format.
+/// A plain text format.
 #[derive(Debug)]
 pub(crate) enum Plain {
-    /// Every line is a document; its id is the file's name and the document's number, from 1.
+    /// Every line is a document; its id is the file name and the number of the document, from 1.
     Lines,
-    /// The file is a document; its id is the file's name without its ending.
+    /// The file is a document; its id is the file name without its extension.
     Document,
 }
 
-/// A name without its last ending; one that is nothing else is kept.
+/// A file name without its extension, unless nothing would be left.
 fn stem(name: &str) -> &str {
     name.rsplit_once('.').map(|(stem, _)| stem).filter(|stem| !stem.is_empty()).unwrap_or(name)
 }

@@ -1,41 +1,40 @@
-//! Rows of fields that may be quoted (RFC 4180), read strictly: a quote that is out of place must not swallow the rows
-//! behind it.
+//! Rows with quoted fields (RFC 4180), parsed strictly: a misplaced quote must not swallow the rows after it.
 
 use memchr::memchr3;
 
 use crate::scan::{count, find_byte, find_either};
 
-/// The first row of some bytes.
+/// The result of parsing the first row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Row {
-    /// It ends at a line break outside quotes, or with the bytes.
+    /// The row ends at a line break outside quotes, or with the bytes.
     Whole(Whole),
     /// The bytes end inside a quoted field.
     Open,
-    /// Something other than a separator or a line end follows a closing quote, or the row has more fields than the
-    /// header and goes over several lines.
+    /// Something other than a separator or line end follows a closing quote, or the row spans several lines and has more
+    /// fields than the header.
     Misquoted,
 }
 
-/// A row whose quotes are in place.
+/// A row with valid quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Whole {
-    /// Bytes before the line break.
+    /// Length without the line break.
     pub(crate) len: usize,
-    /// Whether there is a line break; if not, more bytes may belong to the row.
+    /// Whether the row has a line break; if not, it may continue.
     pub(crate) ended: bool,
     /// Number of fields.
     pub(crate) fields: usize,
-    /// Whether a quoted field holds a line break.
+    /// Whether a quoted field contains a line break.
     pub(crate) multiline: bool,
-    /// Whether a quoted field holds what only a quoted field can hold: a quote, a separator or a line break.
+    /// Whether a quoted field contains a quote, a separator or a line break, which only quoted fields can.
     pub(crate) needs_quotes: bool,
 }
 
-/// Reads the first row. A field is quoted if a quote begins it; other quotes are ordinary characters.
+/// Parses the first row. A field is quoted if it begins with a quote; other quotes are ordinary characters.
 ///
-/// `width` is the number of fields that a row has. It bounds the work: a quote that is out of place can be followed
-/// across at most so many others, so reading on at each next line takes time in proportion to the bytes.
+/// `width` is the number of fields of a row. It bounds the work: a misplaced quote is followed across at most that many
+/// fields, so restarting at each line takes time proportional to the bytes.
 pub(crate) fn first_row(bytes: &[u8], separator: u8, width: usize) -> Row {
     let mut row = Whole { len: 0, ended: false, fields: 1, multiline: false, needs_quotes: false };
     loop {
@@ -63,8 +62,8 @@ pub(crate) fn first_row(bytes: &[u8], separator: u8, width: usize) -> Row {
     }
 }
 
-/// The closing quote of a field, given what follows the opening one: `None` if there is none, an error if something
-/// other than the end of the field follows.
+/// The position of the closing quote, in the bytes after the opening one: `None` if there is none, an error if it is not
+/// followed by the end of the field.
 fn closing_quote(bytes: &[u8], separator: u8) -> Option<Result<usize, ()>> {
     let mut at = 0;
     loop {
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quoted_field_may_hold_line_breaks_and_doubled_quotes() {
+    fn a_quoted_field_may_contain_line_breaks_and_doubled_quotes() {
         let row = whole(b"1,\"a\n\"\"b\"\r\n2", 2);
         assert_eq!((row.len, row.ended, row.multiline, row.needs_quotes), (10, true, true, true));
         let plain = whole(b"1,\"a\"\n", 2);
@@ -106,18 +105,18 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_that_is_out_of_place_is_told() {
+    fn a_misplaced_quote_is_detected() {
         assert_eq!(first_row(b"1,\"a\n2,b\n", b',', 2), Row::Open);
         assert_eq!(first_row(b"1,\"a\n2,\"b\"\n", b',', 2), Row::Misquoted);
         assert_eq!(first_row(b"1,\"a\" b\n", b',', 2), Row::Misquoted);
-        // Two quotes that happen to close a field over two lines leave too many fields.
+        // Two misplaced quotes that happen to enclose two lines leave too many fields.
         assert_eq!(first_row(b"1,\"a\n2,b\",c\n", b',', 2), Row::Misquoted);
-        assert_eq!(whole(b"1,\"a\",b,c\n", 2).fields, 4, "on one line they are only too many");
+        assert_eq!(whole(b"1,\"a\",b,c\n", 2).fields, 4, "on one line there are just too many fields");
     }
 
     proptest! {
         #[test]
-        fn rows_end_where_the_csv_library_says(cells in prop::collection::vec("[a\",\n ]{0,6}", 1..5), more in "[a,\n]{0,5}") {
+        fn rows_end_where_the_csv_crate_says(cells in prop::collection::vec("[a\",\n ]{0,6}", 1..5), more in "[a,\n]{0,5}") {
             let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
             writer.write_record(&cells).unwrap();
             let written = writer.into_inner().unwrap();

@@ -1,4 +1,4 @@
-//! Reads one unit, a packet at a time.
+//! Reads a unit packet by packet.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -22,7 +22,7 @@ use crate::window::{Ended, Window};
 use crate::xml::XmlReader;
 use crate::{PubmedError, ReadOptions};
 
-/// An input that cannot be read, and how that ends.
+/// The reader of an unreadable input.
 struct Unreadable(End);
 
 impl RecordReader for Unreadable {
@@ -35,7 +35,7 @@ impl RecordReader for Unreadable {
     }
 }
 
-/// A unit that is being read.
+/// A unit being read.
 pub(crate) struct UnitReader {
     unit: Arc<InputUnit>,
     options: ReadOptions,
@@ -47,15 +47,15 @@ pub(crate) struct UnitReader {
 }
 
 impl UnitReader {
-    /// Opens a unit and finds out what it holds.
+    /// Opens a unit and detects its format.
     pub(crate) fn open(unit: Arc<InputUnit>, options: ReadOptions) -> Result<Self, PubmedError> {
         let disk = Disk::open(&unit)?;
-        let (window, format) = open_content(&disk, &options).map_err(PubmedError::io(unit.uri(), "read it"))?;
+        let (window, format) = open_content(&disk, &options).map_err(PubmedError::io(unit.uri(), "read"))?;
         let out = Collector::new(unit.clone(), options.limit);
         Ok(Self { unit, options, disk, window, format, out, end: None })
     }
 
-    /// Bytes of the input read so far, as they lie on disk.
+    /// Number of bytes read from disk so far.
     pub(crate) fn bytes_read(&self) -> u64 {
         self.disk.bytes_read()
     }
@@ -66,13 +66,13 @@ impl UnitReader {
             match self
                 .format
                 .step(&mut self.window, &mut self.out)
-                .map_err(PubmedError::io(self.unit.uri(), "read it"))?
+                .map_err(PubmedError::io(self.unit.uri(), "read"))?
             {
                 Step::More => (),
                 Step::End(end) => self.end_with(end),
             }
             if self.out.overflowed() {
-                self.end = Some(End::Unreadable(format!("it holds more than {MAX_RECORDS} records; split it")));
+                self.end = Some(End::Unreadable(format!("more than {MAX_RECORDS} records; split the file")));
             }
         }
         let records = self.out.take();
@@ -90,15 +90,15 @@ impl UnitReader {
         self.end = Some(end);
     }
 
-    /// Reads what is left of the file for its checksums, and says how the unit has ended.
+    /// Reads the rest of the file for its checksums, and closes the unit with its outcome.
     pub(crate) fn close(self) -> Result<Close, PubmedError> {
         let checked = self.disk.clone().finish(&self.unit)?;
         let end = self.end.clone().unwrap_or(End::Limited);
         let outcome = match (end, checked.changed, checked.mismatch) {
-            (_, Some(changed), _) => self.quarantined(&format!("it changed while it was read ({changed}); run again")),
+            (_, Some(changed), _) => self.quarantined(&format!("changed while being read ({changed}); run again")),
             (End::Unreadable(cause), ..) => self.quarantined(&cause),
             (End::Damaged { cause, .. }, _, mismatch) => self.damaged(&cause, mismatch),
-            (_, _, Some(mismatch)) => self.quarantined(&format!("{mismatch}; fetch both again")),
+            (_, _, Some(mismatch)) => self.quarantined(&format!("{mismatch}; download both again")),
             (End::Limited, ..) => Outcome::Limited,
             (End::Complete, ..) => Outcome::Complete,
         };
@@ -114,16 +114,16 @@ impl UnitReader {
         let read_to = self.window.offset();
         let records = self.out.tally().records();
         let mismatch = mismatch.map(|mismatch| format!("; {mismatch}")).unwrap_or_default();
-        let reason = format!("{cause} (content read to byte {read_to}, behind {records} records){mismatch}");
+        let reason = format!("{cause} (read to byte {read_to} of the content, after {records} records){mismatch}");
         if self.options.accept_partial {
             Outcome::Partial(format!("{}: {reason}", self.unit.uri()))
         } else {
-            self.quarantined(&format!("{reason}; fetch it again, or take what is there with --accept-partial"))
+            self.quarantined(&format!("{reason}; download it again, or keep the records read with --accept-partial"))
         }
     }
 }
 
-/// Looks through the compression and the encoding of an input.
+/// Detects the compression, encoding and format of an input.
 fn open_content(disk: &Disk, options: &ReadOptions) -> io::Result<(Window, Box<dyn RecordReader + Send>)> {
     let mut rest = BufReader::with_capacity(READ_BYTES, disk.clone());
     let mut head = Vec::new();
@@ -132,7 +132,7 @@ fn open_content(disk: &Disk, options: &ReadOptions) -> io::Result<(Window, Box<d
     let whole: Box<dyn BufRead + Send> = Box::new(Cursor::new(head).chain(rest));
     let mut window = Window::new(if compressed { Box::new(Gunzip::new(whole)) } else { Box::new(whole) });
     window.fill()?;
-    // Everything else is read through the same file: what is hashed is what is read.
+    // Parquet is read through the same open file, so that what is hashed is what is read.
     let file = disk.file()?;
     let format = open_format(file, &mut window, compressed, options).unwrap_or_else(|end| Box::new(Unreadable(end)));
     Ok((window, format))
@@ -160,15 +160,15 @@ fn open_format(
         (Content::Lines, _) => Ok(Box::new(DelimitedReader::new(Plain::Lines))),
         (Content::Text, _) => Ok(Box::new(DelimitedReader::new(Plain::Document))),
         (Content::Table { separator }, _) => open_table(window, separator, &options.columns),
-        (Content::Parquet, _) if compressed => unreadable("it is a gzipped Parquet file; unpack it first"),
+        (Content::Parquet, _) if compressed => unreadable("gzipped Parquet file; decompress it first"),
         (Content::Parquet, _) => match file {
-            None => unreadable("Parquet cannot be read from standard input or a pipe; name a file"),
+            None => unreadable("Parquet cannot be read from a pipe; give a file"),
             Some(file) => Ok(Box::new(ParquetReader::open(file, &options.columns).map_err(End::Unreadable)?)),
         },
         (Content::Empty, Some(Ended::At(defect))) => Err(End::Damaged { cause: defect.to_string(), in_record: false }),
-        (Content::Empty, _) if compressed => unreadable("its gzip data hold nothing; fetch it again"),
-        (Content::Empty, _) => unreadable("it is empty; fetch it again"),
-        (Content::Gzip, _) => unreadable("it is gzip within gzip; decompress it once"),
+        (Content::Empty, _) if compressed => unreadable("empty gzip data"),
+        (Content::Empty, _) => unreadable("empty file"),
+        (Content::Gzip, _) => unreadable("gzip inside gzip; decompress it once"),
         (Content::Other(what), _) => unreadable(what),
     }
 }
@@ -177,7 +177,7 @@ fn open_table(window: &mut Window, separator: u8, columns: &TextColumns) -> Resu
     let blank = window.bytes().iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
     window.consume(blank);
     let opened = Table::open(window.bytes(), separator, columns);
-    let header = opened.ok_or_else(|| End::Unreadable("its header has no end; is it a table?".to_owned()))?;
+    let header = opened.ok_or_else(|| End::Unreadable("header of the table has no end".to_owned()))?;
     let (table, len) = header.map_err(End::Unreadable)?;
     window.consume(len);
     Ok(Box::new(DelimitedReader::new(table)))
@@ -218,7 +218,7 @@ mod tests {
         let options = ReadOptions::default();
         let unit = discover(&[path.display().to_string()], &options).expect("it is there").units.remove(0);
         let disk = Disk::open(&unit).expect("it can be opened");
-        // Another file takes its place between opening it to hash it and opening it to read rows.
+        // The file is replaced between opening it for hashing and opening it for reading rows.
         std::fs::rename(&other, &path).expect("it can be renamed");
         let (mut window, mut format) = open_content(&disk, &options).expect("no disk error");
         let mut out = Collector::new(unit.clone(), None);

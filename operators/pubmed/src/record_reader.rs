@@ -1,4 +1,4 @@
-//! What every format's reader is: a step at a time from a window into a collector.
+//! The interface of the readers of each format.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use pubtag_schemas::Pmid;
 use crate::collector::Collector;
 use crate::window::Window;
 
-/// What a step of reading has come to.
+/// The result of a step.
 #[derive(Debug)]
 pub(crate) enum Step {
     More,
@@ -19,20 +19,20 @@ pub(crate) enum Step {
 pub(crate) enum End {
     Complete,
     Limited,
-    /// The input ends too early or is corrupt; what was read before is sound.
+    /// The input is truncated or corrupt; what was read before is valid.
     Damaged {
         cause: String,
         in_record: bool,
     },
-    /// The input is not what it should be at all.
+    /// The input cannot be read at all.
     Unreadable(String),
 }
 
-/// A reader of one format.
+/// A reader of one format, which moves records from a window to a collector.
 pub(crate) trait RecordReader {
-    /// Deals with what comes next.
+    /// Reads the next piece of the input, of at most one record.
     fn step(&mut self, window: &mut Window, out: &mut Collector) -> io::Result<Step>;
 
-    /// The PMID of a record that breaks off, where it can be told without guessing.
+    /// The PMID of a truncated record, if it is certain.
     fn salvage_pmid(&self, record: &[u8]) -> Option<Pmid>;
 }

@@ -1,18 +1,18 @@
-//! Searching. Tests count the bytes that are looked at: a reader that looks at the same ones again and again shows there.
+//! Byte searches. Tests count the bytes searched, to catch readers that search the same bytes repeatedly.
 
 use memchr::memmem;
 
-/// The first place of some bytes in others.
+/// The first position of a byte sequence.
 pub(crate) fn find(bytes: &[u8], sought: &[u8]) -> Option<usize> {
     counted(bytes, memmem::find(bytes, sought))
 }
 
-/// The first place of a byte.
+/// The first position of a byte.
 pub(crate) fn find_byte(bytes: &[u8], sought: u8) -> Option<usize> {
     counted(bytes, memchr::memchr(sought, bytes))
 }
 
-/// The first place of either of two bytes.
+/// The first position of either of two bytes.
 pub(crate) fn find_either(bytes: &[u8], one: u8, other: u8) -> Option<usize> {
     counted(bytes, memchr::memchr2(one, other, bytes))
 }
@@ -22,7 +22,7 @@ fn counted(bytes: &[u8], found: Option<usize>) -> Option<usize> {
     found
 }
 
-/// Counts bytes that have been looked at or moved.
+/// Counts bytes searched or moved.
 pub(crate) fn count(bytes: usize) {
     #[cfg(test)]
     tests::SCANNED.set(tests::SCANNED.get() + bytes);
@@ -42,7 +42,7 @@ mod tests {
         pub(super) static SCANNED: Cell<usize> = const { Cell::new(0) };
     }
 
-    /// Bytes looked at to read a file.
+    /// Number of bytes searched to read a file.
     fn work(content: &str, format: InputFormat) -> usize {
         let mut file = tempfile::NamedTempFile::new().expect("a file can be made");
         file.write_all(content.as_bytes()).expect("it can be written");
@@ -55,7 +55,7 @@ mod tests {
         SCANNED.get()
     }
 
-    /// Files of which a careless reader looks at the rest again for each piece: what begins, what is repeated.
+    /// Files in which a naive reader searches the rest again for each piece: format, start, repeated piece.
     const HOSTILE: [(InputFormat, &str, &str); 19] = [
         (InputFormat::Xml, "<PubmedArticleSet><PubmedArticle>", "<? "),
         (InputFormat::Xml, "<PubmedArticleSet><PubmedArticle>", "<![CDATA[ "),
@@ -79,7 +79,7 @@ mod tests {
     ];
 
     #[test]
-    fn work_grows_with_the_bytes_and_not_with_their_square() {
+    fn work_is_linear_in_the_size() {
         for (format, begin, piece) in HOSTILE {
             let of = |bytes: usize| work(&format!("{begin}{}", piece.repeat(bytes / piece.len())), format);
             let (one, four) = (of(40_000), of(160_000));
@@ -88,14 +88,14 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_end_in_a_window_is_not_sought_again_for_each_piece() {
+    fn a_missing_end_is_not_searched_again_for_each_piece() {
         for (begin, piece) in [
             ("<PubmedArticleSet>", "<? <PubmedArticle/>"),
             ("<PubmedArticleSet>", "<![CDATA[<PubmedArticle/>"),
             ("<PubmedArticle/>", "<? "),
             ("<PubmedArticle/>", "<!DOCTYPE [ "),
         ] {
-            // More than may be looked at: the reader goes on before it has seen the end of the file.
+            // Larger than the window may grow, so the reader must continue before it has seen the end of the file.
             let bytes = 40 << 20;
             let work = work(&format!("{begin}{}", piece.repeat(bytes / piece.len())), InputFormat::Xml);
             assert!(work < 40 * bytes, "{piece:?}: {work}");

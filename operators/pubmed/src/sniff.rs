@@ -1,4 +1,4 @@
-//! What a file holds, told from its first bytes.
+//! Detects the format of a file from its first bytes.
 
 use std::io::Read;
 
@@ -10,53 +10,53 @@ use crate::options::{InputFormat, TextColumns};
 use crate::table::Table;
 use crate::{ReadOptions, xml};
 
-/// How many of a stream's first bytes are looked at.
+/// Number of bytes that the format is detected from.
 pub(crate) const HEAD_BYTES: usize = 16 * 1024;
 
 const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// What a stream holds, as far as its first bytes tell.
+/// The detected content of a stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Content {
-    /// Nothing, or white space only.
+    /// Nothing, or only white space.
     Empty,
     /// gzip members.
     Gzip,
-    /// XML in UTF-8, or in an encoding that has to be turned into it first.
+    /// XML, with its encoding if that is not UTF-8.
     Xml(Option<&'static Encoding>),
-    /// One JSON object a line.
+    /// One JSON object per line.
     Jsonl,
-    /// MEDLINE's tagged format.
+    /// The tagged MEDLINE format.
     Nbib,
     /// CSV or TSV.
     Table {
-        /// What stands between fields.
+        /// The separator of fields.
         separator: u8,
     },
     /// Apache Parquet.
     Parquet,
-    /// Plain text, a document a line.
+    /// Plain text, one document per line.
     Lines,
     /// Plain text, one document.
     Text,
-    /// Something else; what it is and the way out.
+    /// Something else, with an explanation and a hint.
     Other(&'static str),
 }
 
-/// First bytes of things that are not read but often lie about.
+/// First bytes of other common formats.
 const OTHERS: [(&[u8], &str); 6] = [
-    (b"\x28\xB5\x2F\xFD", "it is compressed with zstd; decompress it first"),
-    (b"BZh", "it is compressed with bzip2; decompress it first"),
-    (b"\xFD7zXZ\x00", "it is compressed with xz; decompress it first"),
-    (b"PK\x03\x04", "it is a zip archive; unpack it first"),
-    (b"[", "it is a JSON array; write one object a line (JSONL)"),
-    (b"%PDF", "it is a PDF; export the citations as PubMed XML"),
+    (b"\x28\xB5\x2F\xFD", "compressed with zstd; decompress it first"),
+    (b"BZh", "compressed with bzip2; decompress it first"),
+    (b"\xFD7zXZ\x00", "compressed with xz; decompress it first"),
+    (b"PK\x03\x04", "zip archive; unpack it first"),
+    (b"[", "JSON array; write one object per line (JSONL)"),
+    (b"%PDF", "PDF; export the citations as PubMed XML"),
 ];
 
-/// Tells what a stream holds: from its first bytes, or as the options say.
+/// Detects the content of a stream from its first bytes, or takes the format from the options.
 ///
-/// UTF-16 is known by its byte order mark or by the zero bytes of `<?`; any other encoding by the XML declaration. A
-/// table is known by a header with the columns that a document needs.
+/// UTF-16 is detected by its byte order mark or the zero bytes in `<?`, any other encoding by the XML declaration, and a table
+/// by a header with the columns of a document.
 pub(crate) fn content(head: &[u8], options: &ReadOptions) -> Content {
     match head {
         [0x1F, 0x8B, ..] => return Content::Gzip,
@@ -67,7 +67,7 @@ pub(crate) fn content(head: &[u8], options: &ReadOptions) -> Content {
     let text = head.strip_prefix(UTF8_BOM).unwrap_or(head).trim_ascii_start();
     match (text, options.format) {
         ([], _) => Content::Empty,
-        (_, Some(format)) => told(format, text),
+        (_, Some(format)) => given(format, text),
         ([b'{', ..], _) => Content::Jsonl,
         ([b'<', ..], _) => declared_encoding(text),
         ([b'P', b'A', b'R', b'1', ..], _) => Content::Parquet,
@@ -76,8 +76,8 @@ pub(crate) fn content(head: &[u8], options: &ReadOptions) -> Content {
     }
 }
 
-/// What a user says that an input is.
-fn told(format: InputFormat, text: &[u8]) -> Content {
+/// The content for a format given by the user.
+fn given(format: InputFormat, text: &[u8]) -> Content {
     match format {
         InputFormat::Xml => declared_encoding(text),
         InputFormat::Jsonl => Content::Jsonl,
@@ -90,7 +90,7 @@ fn told(format: InputFormat, text: &[u8]) -> Content {
     }
 }
 
-/// A table, if its header has the columns of a document.
+/// A table, if the header has the columns of a document.
 fn table(text: &[u8], columns: &TextColumns) -> Option<Content> {
     let has_columns = |separator: &u8| matches!(Table::open(text, *separator, columns), Some(Ok(_)));
     [b'\t', b','].into_iter().find(has_columns).map(|separator| Content::Table { separator })
@@ -99,8 +99,8 @@ fn table(text: &[u8], columns: &TextColumns) -> Option<Content> {
 fn other(text: &[u8]) -> &'static str {
     let known = OTHERS.iter().find(|(start, _)| text.starts_with(start));
     known.map_or(
-        "it is neither PubMed XML, JSONL, nbib, Parquet nor a table with an id and a text; name columns with --id-column and \
-         --text-column, or say what it is with --input-format",
+        "not PubMed XML, JSONL, nbib, Parquet, or a table with id and text columns; name the columns with --id-column and \
+         --text-column, or give the format with --input-format",
         |(_, what)| what,
     )
 }
@@ -110,7 +110,7 @@ pub(crate) fn bom_len(head: &[u8]) -> usize {
     if head.starts_with(UTF8_BOM) { UTF8_BOM.len() } else { 0 }
 }
 
-/// The encoding of the XML declaration, where it is not UTF-8 or a part of it.
+/// XML with the declared encoding, unless that is UTF-8 or ASCII.
 fn declared_encoding(text: &[u8]) -> Content {
     let label = declaration(text).and_then(|declaration| attribute(declaration, "encoding"));
     let Some(label) = label else { return Content::Xml(None) };
@@ -118,8 +118,8 @@ fn declared_encoding(text: &[u8]) -> Content {
         return Content::Xml(None);
     }
     match Encoding::for_label(label.as_bytes()) {
-        None => Content::Other("its XML declaration names an encoding that is not known; convert it to UTF-8"),
-        // A declaration that can be read as ASCII is not in UTF-16, whatever it says.
+        None => Content::Other("unknown encoding in the XML declaration; convert the file to UTF-8"),
+        // A declaration that is readable as ASCII is not in UTF-16, whatever it says.
         Some(encoding) if encoding == encoding_rs::UTF_8 || !encoding.is_ascii_compatible() => Content::Xml(None),
         Some(encoding) => Content::Xml(Some(encoding)),
     }
@@ -137,14 +137,14 @@ fn attribute<'a>(declaration: &'a str, name: &str) -> Option<&'a str> {
     value[1..].split_once(quote).map(|(value, _)| value)
 }
 
-/// Whether a file with these first bytes is an input, or why it is not.
+/// Whether a file with these first bytes is an input; if not, why.
 ///
-/// A file whose bytes leave it open is an input: reading it says what is wrong with it.
+/// In doubt it is an input: reading it reports what is wrong with it.
 pub(crate) fn recognise(head: &[u8], options: &ReadOptions) -> Result<(), String> {
     match content(head, options) {
         Content::Gzip => {
             let mut inner = Vec::new();
-            // The head is cut off anywhere, so that the error that ends it says nothing.
+            // The head ends anywhere, so an error at its end means nothing.
             let _cut = GzDecoder::new(head).take(HEAD_BYTES as u64).read_to_end(&mut inner);
             if inner.is_empty() { Ok(()) } else { recognise_content(&inner, options) }
         }
@@ -154,12 +154,12 @@ pub(crate) fn recognise(head: &[u8], options: &ReadOptions) -> Result<(), String
 
 fn recognise_content(head: &[u8], options: &ReadOptions) -> Result<(), String> {
     match content(head, options) {
-        Content::Empty => Err("it is empty".into()),
-        Content::Gzip => Err("it is gzip within gzip; decompress it once".into()),
+        Content::Empty => Err("empty file".into()),
+        Content::Gzip => Err("gzip inside gzip; decompress it once".into()),
         Content::Other(what) => Err(what.into()),
         Content::Xml(None) => match xml::root_name(head) {
             Some(root) if !xml::is_known_root(&root) => {
-                Err(format!("its root element is <{}>, not one of PubMed's", String::from_utf8_lossy(&root)))
+                Err(format!("not PubMed XML: root element is <{}>", String::from_utf8_lossy(&root)))
             }
             _ => Ok(()),
         },
@@ -174,7 +174,7 @@ fn recognise_first_line(head: &[u8]) -> Result<(), String> {
     let whole = line.len() < text.trim_ascii_start().len() || head.len() < HEAD_BYTES;
     let object: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(line).ok();
     let has_id = object.is_some_and(|object| object.contains_key("id") || object.contains_key("pmid"));
-    if has_id || !whole { Ok(()) } else { Err("it is JSON, but its first line is not an object with an id".into()) }
+    if has_id || !whole { Ok(()) } else { Err("JSON whose first line is not an object with an id".into()) }
 }
 
 #[cfg(test)]
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_is_told_from_the_bytes() {
+    fn the_format_is_detected_from_the_bytes() {
         let content = |head: &[u8]| content(head, &ReadOptions::default());
         assert_eq!(content(b"\x1F\x8B\x08"), Content::Gzip);
         assert_eq!(content(b"\xEF\xBB\xBF \r\n<a/>"), Content::Xml(None));
@@ -193,11 +193,11 @@ mod tests {
         assert_eq!(content(b"pmid,title\n1,x\n"), Content::Table { separator: b',' });
         assert_eq!(content(b"id\ttext\n"), Content::Table { separator: b'\t' });
         assert!(matches!(content(b"key,body\n"), Content::Other(what) if what.contains("--text-column")));
-        assert!(matches!(content(b"hello"), Content::Other(what) if what.contains("neither")));
+        assert!(matches!(content(b"hello"), Content::Other(what) if what.contains("not PubMed XML")));
     }
 
     #[test]
-    fn the_declared_encoding_counts_unless_it_cannot_be() {
+    fn the_declared_encoding_is_used_if_it_is_possible() {
         let declared = |label| {
             content(format!("<?xml version='1.0' encoding='{label}'?><a/>").as_bytes(), &ReadOptions::default())
         };
@@ -220,6 +220,6 @@ mod tests {
         assert!(recognise(b"{\"pmid\": 3, \"title\": \"t\"}\n").is_ok());
         assert!(recognise(b"{\n  \"name\": \"x\"\n}").is_err());
         assert!(recognise(b"").is_err());
-        assert!(recognise(b"\x1F\x8B\x08garbage").is_ok(), "what is wrong with it is said when it is read");
+        assert!(recognise(b"\x1F\x8B\x08garbage").is_ok(), "errors are reported when it is read");
     }
 }

@@ -1,4 +1,4 @@
-//! Units as a stream of packets.
+//! The stream of packets of all units.
 
 use std::io;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::{PubmedError, ReadOptions};
 /// The units of a run, one after another.
 ///
 /// - *Ordering*: units in the order given, records in file order.
-/// - *Memory*: one packet (at most 64 records, about 512 KiB of text) and a few MiB of the file that is open; a record
-///   of up to 16 MiB is held as a whole.
-/// - *Cancellation*: the token is looked at between units only, and ends the stream there; how long a unit may still
-///   take is the pipeline's affair. Dropping the stream stops reading behind the packet at hand. A read of standard
-///   input that waits for its writer cannot be stopped: shut the runtime down with a time limit.
+/// - *Memory*: one packet (at most 64 records, about 512 KiB of text) and a few MiB of the open file; a record of up to 16 MiB
+///   is held in memory.
+/// - *Cancellation*: the token is checked only between units and ends the stream there; the pipeline decides how long the
+///   current unit may take. Dropping the stream stops after the current packet. A read of standard input that waits for its
+///   writer cannot be stopped: shut the runtime down with a timeout.
 /// - *Rejects*: a record that cannot be read is a [`Record::Reject`]; a file that cannot be read to its end is closed as
-///   [`Outcome::Quarantined`]. A fault is an I/O error, and may not happen again.
+///   [`Outcome::Quarantined`]. A fault is an I/O error, which may be temporary.
 #[derive(Debug)]
 pub struct Source {
     units: Vec<Arc<InputUnit>>,
@@ -32,12 +32,12 @@ impl Source {
     /// The name of its stage in reports and errors.
     pub const NAME: &'static str = "source";
 
-    /// A source of some units; [`ReadOptions::limit`] counts over all of them.
+    /// A source of units; [`ReadOptions::limit`] applies to all of them together.
     pub fn new(units: Vec<Arc<InputUnit>>, options: ReadOptions, cancel: CancellationToken) -> Self {
         Self { units, options, cancel }
     }
 
-    /// The packets of all units. A unit that the limit does not reach is not opened.
+    /// The packets of all units. Units beyond the limit are not opened.
     pub fn flow(self, meter: Meter) -> Flow<Packet<Record>> {
         let Self { units, mut options, cancel } = self;
         Box::pin(try_stream! {
@@ -58,9 +58,9 @@ impl Source {
     }
 }
 
-/// One unit as `Open`, any number of `Items`, `Close`. What [`Source`] says of its stream holds for it too.
+/// One unit as `Open`, any number of `Items`, `Close`, with the properties of [`Source`].
 ///
-/// Each packet is read by a call of its own on a blocking thread, so that nothing is read before it is asked for.
+/// Each packet is read on a blocking thread only when it is polled for.
 pub fn read_unit(unit: Arc<InputUnit>, options: ReadOptions, meter: Meter) -> Flow<Packet<Record>> {
     Box::pin(try_stream! {
         yield Packet::Open(unit.clone());
@@ -91,9 +91,9 @@ pub fn read_unit(unit: Arc<InputUnit>, options: ReadOptions, meter: Meter) -> Fl
     })
 }
 
-/// How a unit ends whose file has gone since it was discovered.
+/// The close of a unit whose file was deleted after discovery.
 fn vanished(unit: Arc<InputUnit>) -> Close {
-    let outcome = Outcome::Quarantined(format!("{}: the file is gone; run again", unit.uri()));
+    let outcome = Outcome::Quarantined(format!("{}: file no longer exists", unit.uri()));
     Close { unit, tally: Tally::default(), bytes: 0, sha256: String::new(), outcome }
 }
 

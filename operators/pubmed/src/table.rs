@@ -1,9 +1,9 @@
 //! Tables with a header: CSV (RFC 4180) and TSV.
 //!
-//! Fields of CSV may be quoted, and a quoted field may hold line breaks. A row with a quote out of place is rejected by
-//! its line, and reading goes on at the next, so that no row is lost in another. TSV is not quoted, as its registration
-//! has it (<https://www.iana.org/assignments/media-types/text/tab-separated-values>): a quote is a character like others,
-//! and titles begin with them. Spreadsheets and data frames write quoted TSV all the same; see [`Table::is_quoted`].
+//! CSV fields may be quoted, and quoted fields may contain line breaks. If a row has a misplaced quote, its first line is
+//! rejected and reading continues at the next line, so that no row is swallowed by another. TSV is not quoted according to its
+//! registration (<https://www.iana.org/assignments/media-types/text/tab-separated-values>): quotes are ordinary characters,
+//! and titles may begin with them. But spreadsheets and data frames write quoted TSV; see [`Table::is_quoted`].
 
 use csv::{ByteRecord, ReaderBuilder, Terminator};
 use pubtag_schemas::{Place, Record, RejectReason};
@@ -18,14 +18,14 @@ use crate::quoted::{Row, Whole, first_row};
 #[derive(Debug)]
 pub(crate) struct Table {
     separator: u8,
-    /// Whether a quote at the start of a field begins a quoted one.
+    /// Whether fields may be quoted.
     quoted: bool,
     columns: ColumnPlaces,
     /// Number of columns.
     width: usize,
 }
 
-/// Which columns a document is made of.
+/// The positions of the columns of a document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ColumnPlaces {
     pub(crate) id: Option<usize>,
@@ -35,14 +35,14 @@ pub(crate) struct ColumnPlaces {
 }
 
 impl ColumnPlaces {
-    /// Finds the columns that are asked for, or those that are called what JSONL calls them.
+    /// Finds the columns given by the user, or those named like the fields of JSONL.
     ///
     /// # Errors
-    /// Says which is missing.
+    /// A column is missing.
     pub(crate) fn find(names: &[String], asked: &TextColumns) -> Result<Self, String> {
         let place = |name: &str| names.iter().position(|known| known.trim() == name);
         let wanted = |name: &str| {
-            place(name).map(Some).ok_or_else(|| format!("it has no column {name:?}; it has {}", names.join(", ")))
+            place(name).map(Some).ok_or_else(|| format!("no column {name:?}; columns are {}", names.join(", ")))
         };
         let mut found = Self { pmid: place("pmid").or_else(|| place("PMID")), ..Self::default() };
         found.id = match &asked.id {
@@ -56,21 +56,21 @@ impl ColumnPlaces {
         if let Some(name) = &asked.title {
             found.title = wanted(name)?;
         }
-        // A column that is named for the id is it, and its PMID where that is what it is called.
+        // If the user gives the id column, another PMID column is ignored.
         if asked.id.is_some() && found.id != found.pmid {
             found.pmid = None;
         }
         if found.id.or(found.pmid).is_none() {
-            return Err(format!("no column is called id or pmid; name one of {} with --id-column", names.join(", ")));
+            return Err(format!("no column id or pmid; give one of {} with --id-column", names.join(", ")));
         }
         if found.title.or(found.text).is_none() {
             let names = names.join(", ");
-            return Err(format!("no column is called title, abstract or text; name one of {names} with --text-column"));
+            return Err(format!("no column title, abstract or text; give one of {names} with --text-column"));
         }
         Ok(found)
     }
 
-    /// A document of what a row holds in these columns. A cell without a value is none.
+    /// The fields of a document from the cells of a row.
     pub(crate) fn fields(
         &self,
         mut cell: impl FnMut(usize) -> Result<Option<String>, RecordError>,
@@ -87,11 +87,11 @@ impl ColumnPlaces {
 }
 
 impl Table {
-    /// Reads a header; also says how long it is, its line break included. `None` if its end is not among these bytes.
+    /// Reads a header; also returns its length including the line break. `None` if these bytes do not contain its end.
     ///
-    /// The bytes behind the header tell whether fields are quoted.
+    /// The bytes after the header decide whether fields are quoted.
     pub(crate) fn open(bytes: &[u8], separator: u8, asked: &TextColumns) -> Option<Result<(Self, usize), String>> {
-        // A TSV whose column names are quoted is quoted altogether.
+        // A TSV with a quoted column name has quoted fields.
         let line = &bytes[..line_end(bytes).map_or(bytes.len(), |(len, _)| len)];
         let quoted = separator != b'\t' || line.split(|byte| *byte == separator).any(|name| name.starts_with(b"\""));
         let unread = Self { separator, quoted, columns: ColumnPlaces::default(), width: usize::MAX };
@@ -106,10 +106,10 @@ impl Table {
         Ok(Self { columns: ColumnPlaces::find(&names, asked)?, width: names.len(), ..*self })
     }
 
-    /// Whether the rows of a TSV make sense as quoted ones only.
+    /// Whether the rows of a TSV are quoted.
     ///
-    /// A title may begin with a quote, or stand in quotes. A field that holds a doubled quote, a tab or a line break
-    /// between quotes was quoted by a writer; a field with a quote out of place was not.
+    /// An unquoted title may begin with a quote or be enclosed in quotes. A doubled quote, a tab or a line break between quotes
+    /// shows that a writer quoted the field; a misplaced quote shows that it did not.
     fn is_quoted(&self, mut rows: &[u8]) -> bool {
         let (mut quoted, mut plain) = (0, 0);
         loop {
@@ -128,7 +128,7 @@ impl Table {
         }
     }
 
-    /// The first row, if fields are quoted. Rows that a stray quote has joined are a misquoted one.
+    /// The first row, with quoted fields. Rows joined by a stray quote count as misquoted.
     fn first_row(&self, bytes: &[u8]) -> Row {
         match first_row(bytes, self.separator, self.width) {
             Row::Whole(row) if row.multiline && self.is_several(&bytes[..row.len]) => Row::Misquoted,
@@ -136,19 +136,19 @@ impl Table {
         }
     }
 
-    /// Whether every line of a row could be a row: two quotes, each out of place, can make one field of many rows.
+    /// Whether a row is probably several rows, joined by two misplaced quotes: each of its lines could be a row.
     fn is_several(&self, row: &[u8]) -> bool {
         let mut lines = row.split(|byte| *byte == b'\n').map(|line| (self.could_be_a_row(line), self.kind_of_id(line)));
         let Some((_, first)) = lines.next() else { return false };
         lines.all(|(could_be, kind)| could_be && kind == first)
     }
 
-    /// Whether a line has enough separators for a row; between quotes there may be more.
+    /// Whether a line has enough separators for a row; quoted fields may add more.
     fn could_be_a_row(&self, line: &[u8]) -> bool {
         memchr::memchr_iter(self.separator, line).count() + 1 >= self.width
     }
 
-    /// Whether a line's id has digits, letters and other characters.
+    /// Whether the id of a line has digits, letters and other characters.
     fn kind_of_id(&self, line: &[u8]) -> [bool; 3] {
         let place = self.columns.id.or(self.columns.pmid).unwrap_or_default();
         let id = line.split(|byte| *byte == self.separator).nth(place).unwrap_or_default();
@@ -164,9 +164,9 @@ impl Table {
         if self.quoted {
             match first_row(row, self.separator, usize::MAX) {
                 Row::Whole(_) => (),
-                Row::Open => return Err(malformed("a quoted field has no closing quote on its line".to_owned())),
+                Row::Open => return Err(malformed("quoted field without a closing quote on its line".to_owned())),
                 Row::Misquoted => {
-                    let detail = "text follows the closing quote of a field; a quote inside a quoted field is doubled";
+                    let detail = "text after the closing quote of a field; quotes inside quoted fields must be doubled";
                     return Err(malformed(detail.to_owned()));
                 }
             }
@@ -176,7 +176,7 @@ impl Table {
         let mut cells = ByteRecord::new();
         match reader.from_reader(row).read_byte_record(&mut cells) {
             Ok(true) => Ok(cells),
-            Ok(false) => Err(malformed("the row is empty".to_owned())),
+            Ok(false) => Err(malformed("empty row".to_owned())),
             Err(error) => Err(malformed(error.to_string())),
         }
     }
@@ -185,7 +185,7 @@ impl Table {
 impl Format for Table {
     const RECORD: &'static str = "row";
 
-    /// A row with a quote out of place ends with its first line: the next line is a row of its own.
+    /// A row with a misplaced quote ends after its first line; the next line is another row.
     fn end(&self, bytes: &[u8], last: bool) -> Option<(usize, usize)> {
         if !self.quoted {
             return line_end(bytes);
@@ -197,12 +197,12 @@ impl Format for Table {
         }
     }
 
-    /// A blank at the end may be an empty field.
+    /// White space is kept, because it may be a field.
     fn trimmed<'a>(&self, record: &'a [u8]) -> &'a [u8] {
         record.strip_suffix(b"\r").unwrap_or(record)
     }
 
-    /// A row of all columns is whole even without its line break, unless the stream broke off.
+    /// A row with all columns is complete even without a line break, unless the stream ended at a defect.
     fn is_cut(&self, record: &[u8], broken_off: bool) -> bool {
         let open = || self.quoted && first_row(record, self.separator, usize::MAX) == Row::Open;
         broken_off || open() || self.cells(self.trimmed(record)).is_ok_and(|cells| cells.len() < self.width)
@@ -212,7 +212,7 @@ impl Format for Table {
         utf8(record)?;
         let cells = self.cells(record)?;
         if cells.len() != self.width {
-            let detail = format!("the row has {} fields, the header {}", cells.len(), self.width);
+            let detail = format!("{} fields, but the header has {}", cells.len(), self.width);
             return Err(RecordError::new(RejectReason::Malformed, detail));
         }
         let cell = |at: usize| utf8(&cells[at]).map(|text| Some(text.to_owned()));
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_found_by_name_or_by_custom() {
+    fn columns_are_found_by_default_or_given_names() {
         let columns = names(&["pmid", "title", "abstract", "notes"]);
         let found = ColumnPlaces::find(&columns, &TextColumns::default()).unwrap();
         assert_eq!(found, ColumnPlaces { id: None, pmid: Some(0), title: Some(1), text: Some(2) });
@@ -246,20 +246,20 @@ mod tests {
     }
 
     #[test]
-    fn a_tsv_is_quoted_only_where_it_must_be() {
+    fn a_tsv_is_quoted_only_if_its_rows_show_it() {
         let quoted = |rows: &str| opened(&format!("id\ttext\n{rows}"), b'\t').quoted;
         assert!(!quoted("1\t\"Smart\" drugs\n2\t\"What is gout?\"\n3\t5\" disk\n"));
         assert!(quoted("1\t\"Smart \"\"drugs\"\"\"\n2\tx\n"), "a doubled quote");
         assert!(quoted("1\t\"a\tb\"\n2\tx\n"), "a tab");
         assert!(quoted("1\t\"a\nb\"\n2\tx\n"), "a line break");
         assert!(!quoted("1\t\"Smart drugs\n2\tof gout\"\n3\tx\n"), "two rows that only look joined");
-        assert!(!quoted("1\t\"Smart\" drugs\n2\t\"Other\" drugs\n3\t\"\"\"x\"\n"), "most fields say no");
+        assert!(!quoted("1\t\"Smart\" drugs\n2\t\"Other\" drugs\n3\t\"\"\"x\"\n"), "most fields show that it is not");
         assert!(opened("\"id\"\ttext\n1\tx\n", b'\t').quoted, "a quoted name");
         assert!(opened("id,text\n1,x\n", b',').quoted, "CSV always");
     }
 
     #[test]
-    fn rows_that_stray_quotes_have_joined_are_told_from_a_field_of_many_lines() {
+    fn rows_joined_by_stray_quotes_are_distinguished_from_a_multiline_field() {
         let table = opened("id,title,text\n", b',');
         assert!(table.is_several(b"1,\"Smart,x\n2,foo,y\n3,Other\",z"));
         assert!(!table.is_several(b"1,a,\"One line\nand gout, ataxia, fever\""), "its id would be of words");

@@ -1,4 +1,4 @@
-//! A look at a stream's next bytes that grows until it holds what is needed.
+//! A window over the next bytes of a stream, which grows on demand.
 
 use std::io::{self, Cursor, Read};
 
@@ -10,9 +10,9 @@ use crate::scan::count;
 
 const INITIAL_BYTES: usize = 1024 * 1024;
 
-/// The bytes of a stream that have not been dealt with yet, and where they stand.
+/// The bytes of a stream that have not been consumed yet, and their offset.
 ///
-/// *Memory*: twice the largest look that was asked for, and at least 1 MiB.
+/// *Memory*: at least 1 MiB, and twice the largest number of bytes needed at once.
 pub(crate) struct Window {
     source: Box<dyn Read + Send>,
     buffer: Vec<u8>,
@@ -27,7 +27,7 @@ pub(crate) struct Window {
 pub(crate) enum Ended {
     /// At its end.
     AtEnd,
-    /// At a defect: no more of it can be had.
+    /// At a defect; nothing after it can be read.
     At(Defect),
 }
 
@@ -36,31 +36,31 @@ impl Window {
         Self { source, buffer: Vec::new(), start: 0, end: 0, offset: 0, ended: None }
     }
 
-    /// The bytes at hand.
+    /// The bytes in the window.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
-    /// Where the first byte at hand stands in the stream.
+    /// The offset of the first byte in the stream.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// How the stream has ended, once no more bytes can be had.
+    /// How the stream ended, once no more bytes can be read.
     pub(crate) fn ended(&self) -> Option<&Ended> {
         self.ended.as_ref()
     }
 
-    /// Deals with the first bytes at hand.
+    /// Consumes the first bytes.
     pub(crate) fn consume(&mut self, count: usize) {
-        debug_assert!(count <= self.end - self.start, "only bytes at hand can be dealt with");
+        debug_assert!(count <= self.end - self.start, "only bytes in the window can be consumed");
         self.start += count;
         self.offset += count as u64;
     }
 
-    /// Reads more; false if the stream has ended.
+    /// Reads more bytes; false if the stream has ended.
     ///
-    /// Each call at least doubles what is at hand, so that looking at everything again after each costs little.
+    /// Each call at least doubles the window, so that searching it again after each call is cheap overall.
     pub(crate) fn fill(&mut self) -> io::Result<bool> {
         let before = self.end - self.start;
         let wanted = (2 * before).max(INITIAL_BYTES);
@@ -85,7 +85,7 @@ impl Window {
         }
     }
 
-    /// Turns what has not been dealt with into UTF-8; from here on, offsets count in that text.
+    /// Converts the rest of the stream to UTF-8; from here on, offsets count bytes of that text.
     pub(crate) fn transcode(&mut self, encoding: &'static Encoding) {
         let pending = Cursor::new(self.bytes().to_vec());
         let source = std::mem::replace(&mut self.source, Box::new(io::empty()));

@@ -1,4 +1,4 @@
-//! From the tree to a document: lays passages out by their offsets and finds out what those count.
+//! Tree to document: places passages by their offsets, and detects the unit of the offsets.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -10,23 +10,23 @@ use crate::diagnostic::{DiagnosticKind, Notes, Spot};
 use crate::document::{CharIndex, Fit, fit, hull, same_pieces, wording_at};
 use crate::reader::Item;
 
-/// Space between passages that is filled up; wider gaps are taken for wrong offsets.
+/// The widest gap between passages; a wider one means that the offsets are wrong.
 const WIDEST_GAP: usize = 1 << 20;
 
-/// What the offsets of a document count.
+/// The unit of the offsets of a document.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Chars,
     Bytes,
 }
 
-/// Appends a BioC document, as far as its offsets make sense, and what there is to say of it.
+/// Appends a BioC document and its diagnostics.
 pub(crate) fn assemble(bioc: &BiocDocument, spot: Spot, out: &mut VecDeque<Item>) {
     let mut diagnostics = Vec::new();
     let id = Some(bioc.id.as_str()).filter(|id| !id.is_empty());
     let mut notes = Notes::new(&spot, id, &mut diagnostics);
     let built = build(bioc, Unit::Chars).map(|chars| {
-        // Only a misfit is worth a second look.
+        // Bytes are tried only if some annotation does not match.
         let bytes = if chars.misfits.is_empty() { None } else { build(bioc, Unit::Bytes).ok() };
         match bytes.filter(|bytes| bytes.misfits.len() < chars.misfits.len()) {
             Some(bytes) => (bytes, true),
@@ -41,7 +41,7 @@ pub(crate) fn assemble(bioc: &BiocDocument, spot: Spot, out: &mut VecDeque<Item>
             return out.extend(diagnostics.into_iter().map(Item::Diagnostic));
         }
     };
-    notes.add(DiagnosticKind::OffsetUnit, usize::from(bytes), "offsets count bytes; converted");
+    notes.add(DiagnosticKind::OffsetUnit, usize::from(bytes), "offsets in bytes converted to code points");
     for (kind, what) in built.misfits.into_iter().chain(built.oddities) {
         notes.add(kind, 1, what);
     }
@@ -98,7 +98,7 @@ fn build(bioc: &BiocDocument, unit: Unit) -> Result<Built, String> {
     Ok(Built { document, misfits, oddities })
 }
 
-/// Every annotation, in document order wherever it hangs.
+/// All annotations, at every level of the tree.
 fn annotations(bioc: &BiocDocument) -> impl Iterator<Item = &BiocAnnotation> {
     let inside = bioc.passages.iter().flat_map(|passage| {
         passage.annotations.iter().chain(passage.sentences.iter().flat_map(|sentence| &sentence.annotations))
@@ -130,19 +130,19 @@ impl Text {
         self.text.push_str(text);
     }
 
-    /// Fills the space before an offset.
+    /// Fills the text with spaces up to an offset.
     fn fill_to(&mut self, offset: usize) -> Result<(), String> {
         let length = self.length();
         let gap = offset.checked_sub(length).filter(|&gap| gap <= WIDEST_GAP);
         let gap = gap.ok_or_else(|| {
-            format!("a passage or sentence begins at offset {offset}, where the text before it ends at {length}")
+            format!("passage or sentence at offset {offset}, but the text before it ends at {length}")
         })?;
         self.text.extend(std::iter::repeat_n(' ', gap));
         self.chars += gap;
         Ok(())
     }
 
-    /// The place of a sentence: appended, or, where the passage has its text too, found in it.
+    /// The range of a sentence: appended, or found in the text of the passage if it has one.
     fn place(&mut self, offset: usize, passage: usize, sentence: &str) -> Result<Range<usize>, String> {
         if offset >= self.length() {
             self.fill_to(offset)?;
@@ -157,7 +157,7 @@ impl Text {
         let there = self.text.get(start..).filter(|rest| start >= passage && rest.starts_with(sentence));
         there
             .map(|_| start..start + sentence.len())
-            .ok_or_else(|| format!("the sentence at offset {offset} overlaps other text"))
+            .ok_or_else(|| format!("sentence at offset {offset} overlaps other text"))
     }
 }
 
@@ -175,7 +175,7 @@ fn mention(
     let category =
         infons.iter().position(|(key, _)| key == TYPE).map(|at| infons.remove(at).1).filter(|kind| !kind.is_empty());
     let category =
-        category.ok_or_else(|| (DiagnosticKind::BadRecord, format!("the annotation {:?} has no type", label())))?;
+        category.ok_or_else(|| (DiagnosticKind::BadRecord, format!("annotation {:?} has no type", label())))?;
     let mut pieces: Vec<Range<usize>> = Vec::new();
     for location in &annotation.locations {
         let end = location.offset.saturating_add(location.length);
@@ -186,13 +186,13 @@ fn mention(
         let outside = || {
             (
                 DiagnosticKind::OffsetMismatch,
-                format!("the annotation {:?} at {}-{end} reaches outside the text", label(), location.offset),
+                format!("annotation {:?} at {}-{end} is outside the text", label(), location.offset),
             )
         };
         pieces.push(bytes.filter(|bytes| !bytes.is_empty()).ok_or_else(outside)?);
     }
     let (bytes, gaps) = hull(text, pieces).ok_or_else(|| {
-        (DiagnosticKind::BadRecord, format!("the annotation {:?} has no location, or two that overlap", label()))
+        (DiagnosticKind::BadRecord, format!("annotation {:?} has no location, or overlapping ones", label()))
     })?;
     let mut mention = Mention { bytes, gaps, text: String::new(), category, concepts: ConceptIds::default(), infons };
     let there = wording_at(text, &mention);
@@ -200,7 +200,7 @@ fn mention(
     let oddity = if mention.gaps.is_empty() {
         match fit(text, index, &mention.bytes, wording) {
             Fit::Exact => None,
-            Fit::Space => Some(format!("the annotation {wording:?} differs from the text in white space; kept")),
+            Fit::Space => Some(format!("annotation {wording:?} differs from the text in white space; kept")),
             Fit::None(what) => return Err((DiagnosticKind::OffsetMismatch, what)),
         }
     } else if same_pieces(wording, &there) {
@@ -208,7 +208,7 @@ fn mention(
     } else {
         return Err((
             DiagnosticKind::OffsetMismatch,
-            format!("the annotation {wording:?} stands where the text has {there:?}"),
+            format!("annotation {wording:?} does not match the text at its offsets, {there:?}"),
         ));
     };
     mention.text = wording.to_owned();

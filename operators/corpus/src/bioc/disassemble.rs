@@ -1,4 +1,4 @@
-//! From a document to the tree: hangs sentences and annotations on their passages.
+//! Document to tree: assigns sentences and annotations to their passages.
 
 use std::ops::Range;
 
@@ -9,10 +9,10 @@ use super::tree::{BiocAnnotation, BiocDocument, BiocLocation, BiocPassage, BiocS
 use crate::diagnostic::{DiagnosticKind, Notes};
 use crate::document::{CharIndex, wording_at};
 
-/// A document as BioC. Tokens are not carried, and reported.
+/// A document as BioC. Tokens are left out and reported.
 pub(crate) fn disassemble(document: &AnnotatedDocument, notes: &mut Notes<'_>) -> BiocDocument {
     let tokens = document.tokens.len();
-    notes.add(DiagnosticKind::Tokens, tokens, format!("the borders of {tokens} tokens left out"));
+    notes.add(DiagnosticKind::Tokens, tokens, format!("the boundaries of {tokens} tokens left out"));
     let columns: usize = document.tokens.iter().map(|token| token.columns.len()).sum();
     notes.add(DiagnosticKind::Columns, columns, format!("{columns} columns between token and tag left out"));
     let index = CharIndex::new(&document.text);
@@ -50,14 +50,14 @@ pub(crate) fn disassemble(document: &AnnotatedDocument, notes: &mut Notes<'_>) -
     BiocDocument { id, infons: values(&document.infons).collect(), passages: out, ..Default::default() }
 }
 
-/// For each start, the stretch up to the next one.
+/// The ranges from each start to the next.
 fn spread(end: usize, starts: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
     let starts: Vec<usize> = starts.collect();
     let ends = starts.iter().copied().skip(1).chain([end]);
     starts.iter().copied().zip(ends).map(|(start, end)| start..end.max(start)).collect()
 }
 
-/// A passage, widened over the text behind it unless that is only the spaces that readers fill in themselves.
+/// A passage, extended over the text after it unless that is only the spaces that readers fill in.
 fn full(text: &str, bytes: &Range<usize>, room: &Range<usize>, last: bool) -> Range<usize> {
     let behind = text.get(bytes.end..room.end).unwrap_or_default();
     let filled = !last && behind.chars().all(|c| c == ' ');

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Keys of infons that hold concept identifiers, in the order in which they are looked for.
+/// Keys of infons that hold concept identifiers, in order of preference.
 pub(super) const CONCEPT_KEYS: &[&str] = &["identifier", "cui", "concept_id", "MESH", "OMIM"];
 /// Key of the infon that holds a category or the kind of a passage.
 pub(super) const TYPE: &str = "type";
@@ -54,20 +54,20 @@ pub(crate) struct BiocAnnotation {
     pub(crate) locations: Vec<BiocLocation>,
 }
 
-/// Where an annotation, or a part of it, stands in the document.
+/// The location of an annotation, or of a part of it, in the document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct BiocLocation {
     pub(crate) offset: usize,
     pub(crate) length: usize,
 }
 
-/// Keys and values. JSON in the wild has numbers, nulls and lists there too.
+/// Keys and values. Real JSON files also have numbers, nulls and lists here.
 pub(crate) type Infons = Map<String, Value>;
 
-/// A name that some writers give as a number.
+/// An identifier, which some writers give as a number.
 fn name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let value = Value::deserialize(deserializer)?;
-    as_text(&value).ok_or_else(|| serde::de::Error::custom("an id is a text or a number"))
+    as_text(&value).ok_or_else(|| serde::de::Error::custom("an id must be a string or a number"))
 }
 
 pub(super) fn as_text(value: &Value) -> Option<String> {

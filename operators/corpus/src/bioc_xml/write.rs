@@ -21,7 +21,7 @@ pub(crate) fn write_end(out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "</collection>")
 }
 
-/// Writes a document. White space stands only where it is text, since readers differ in what they trim.
+/// Writes a document without white space between elements, because readers differ in what they trim.
 pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &mut Notes<'_>) -> io::Result<()> {
     let bioc = bioc::disassemble(document, notes);
     let mut xml = Xml { out, replaced: 0 };
@@ -52,7 +52,7 @@ pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &
 
 struct Xml<'a, W> {
     out: &'a mut W,
-    /// Characters that XML 1.0 cannot hold, not even escaped.
+    /// Number of characters that XML 1.0 does not allow, not even escaped.
     replaced: usize,
 }
 

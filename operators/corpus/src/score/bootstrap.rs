@@ -1,5 +1,5 @@
-//! How sure a score is: percentile bootstrap over documents or sentences (Efron 1979), and the paired bootstrap test for
-//! two systems on the same data (Berg-Kirkpatrick, Burkett and Klein 2012).
+//! Confidence intervals of scores: percentile bootstrap over documents or sentences (Efron 1979), and the paired bootstrap
+//! test of two systems on the same data (Berg-Kirkpatrick, Burkett and Klein 2012).
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Counts;
 
-/// How often and from which seed samples are drawn.
+/// Settings of the bootstrap.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bootstrap {
-    /// Samples drawn.
+    /// Number of samples.
     pub samples: u32,
-    /// Seed: the same seed and data give the same interval.
+    /// The seed; the same seed and data give the same interval.
     pub seed: u64,
-    /// Share of samples inside the interval (0.95).
+    /// Confidence level, such as 0.95.
     pub level: f64,
 }
 
@@ -24,10 +24,10 @@ impl Default for Bootstrap {
     }
 }
 
-/// A micro F1 and the interval in which it lies.
+/// A micro F1 and its confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
-    /// The value for the data themselves.
+    /// The value for the data.
     pub value: f64,
     /// Lower end of the interval.
     pub low: f64,
@@ -35,21 +35,21 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// The difference of two systems' micro F1.
+/// The difference between the micro F1 of two systems.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Comparison {
     /// Second system minus first.
     pub difference: Interval,
-    /// Share of samples in which the difference is at least twice the one observed: the one-sided probability of seeing
-    /// it if the systems were alike.
+    /// Share of samples with at least twice the observed difference: the one-sided probability of the observed difference
+    /// if the systems were equal.
     pub p_value: f64,
 }
 
 impl Bootstrap {
     /// The interval of micro F1 over units (documents or sentences).
     ///
-    /// `units` is what [`tags::count`](super::tags::count) or [`spans::count`](super::spans::count) gives. Without units
-    /// all is 0.
+    /// `units` comes from [`tags::count`](super::tags::count) or [`spans::count`](super::spans::count). Without units, the
+    /// result is 0.
     pub fn interval(&self, units: &[BTreeMap<String, Counts>]) -> Interval {
         let totals = totals(units);
         let f1 = |counts: Counts| counts.score().f1;
@@ -57,7 +57,7 @@ impl Bootstrap {
         self.around(f1(totals.iter().copied().sum()), &mut drawn)
     }
 
-    /// Compares two systems on the same units, in the same order; units beyond the shorter side are not compared.
+    /// Compares two systems on the same units, in the same order; surplus units of one side are ignored.
     pub fn compare(&self, first: &[BTreeMap<String, Counts>], second: &[BTreeMap<String, Counts>]) -> Comparison {
         let (first, second) = (totals(first), totals(second));
         let units = first.len().min(second.len());
@@ -68,7 +68,7 @@ impl Bootstrap {
         let all: Vec<usize> = (0..units).collect();
         let observed = difference(&all);
         let mut drawn = self.draw(units, difference);
-        // Mirrored for a second system that is worse, so that the value speaks of the better of the two.
+        // Mirrored if the second system is worse, so that the value is about the better one.
         let beyond = drawn
             .iter()
             .filter(|&&drawn| if observed >= 0.0 { drawn >= 2.0 * observed } else { drawn <= 2.0 * observed });
@@ -76,7 +76,7 @@ impl Bootstrap {
         Comparison { difference: self.around(observed, &mut drawn), p_value }
     }
 
-    /// A statistic of each sample: as many units as there are, drawn with replacement.
+    /// The statistic of each sample, which draws as many units as there are, with replacement.
     fn draw(&self, units: usize, statistic: impl Fn(&[usize]) -> f64) -> Vec<f64> {
         if units == 0 {
             return Vec::new();
@@ -105,7 +105,7 @@ fn totals(units: &[BTreeMap<String, Counts>]) -> Vec<Counts> {
     units.iter().map(|unit| unit.values().copied().sum()).collect()
 }
 
-/// SplitMix64 (Steele, Lea and Flood 2014): small, and the same on every machine.
+/// SplitMix64 (Steele, Lea and Flood 2014): small and reproducible.
 struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -117,7 +117,7 @@ impl SplitMix64 {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`, by multiplication; its bias is below 2⁻⁴⁰ for any corpus.
+    /// A number below `bound`, by multiplication; the bias is below 2⁻⁴⁰ for any corpus.
     fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
@@ -132,7 +132,7 @@ mod tests {
         correct.iter().map(unit).collect()
     }
 
-    /// The first numbers of the reference implementation for seed 1234567.
+    /// From the reference implementation with seed 1234567.
     #[test]
     fn the_generator_is_splitmix64() {
         let mut random = SplitMix64(1_234_567);
@@ -141,12 +141,12 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_holds_the_value_and_depends_on_the_seed_alone() {
+    fn the_interval_contains_the_value_and_depends_only_on_the_seed() {
         let data: Vec<u64> = (0..200).map(|i| if i % 10 < 7 { 2 } else { 0 }).collect();
         let bootstrap = Bootstrap::default();
         let interval = bootstrap.interval(&units(&data));
         assert!((interval.value - 0.7).abs() < 1e-12);
-        // The standard error of a share of 0.7 among 200 is 0.0324; the interval is about two of them to each side.
+        // The standard error of a share of 0.7 among 200 is 0.0324, and the interval about two of them on each side.
         assert!((interval.low - (0.7 - 1.96 * 0.0324)).abs() < 0.02, "{interval:?}");
         assert!((interval.high - (0.7 + 1.96 * 0.0324)).abs() < 0.02, "{interval:?}");
         assert_eq!(interval, bootstrap.interval(&units(&data)));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn data_without_variance_have_an_interval_without_width() {
+    fn data_without_variance_have_an_interval_of_width_zero() {
         let interval = Bootstrap::default().interval(&units(&[2; 20]));
         assert_eq!((interval.value, interval.low, interval.high), (1.0, 1.0, 1.0));
         let nothing = Bootstrap::default().interval(&[]);

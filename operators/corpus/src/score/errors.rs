@@ -1,4 +1,4 @@
-//! Where a model errs: each mention missed, made up, cut wrongly or put in the wrong category, and a confusion table.
+//! The errors of a model: mentions missed, spurious, with wrong boundaries or in the wrong category; and confusion counts.
 
 use std::collections::BTreeMap;
 
@@ -8,71 +8,71 @@ use serde::Serialize;
 use super::ScoreError;
 use super::spans::{check, distinct, key, overlap};
 
-/// What is wrong with a mention.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
-    /// Expected, and nothing found there.
+    /// Expected, but not found.
     Missed,
-    /// Found where nothing is expected.
+    /// Found, but not expected.
     Spurious,
-    /// Found in the right category, with other ends.
+    /// Found in the right category with wrong boundaries.
     Boundary,
-    /// Found at the right place, in another category.
+    /// Found with the right boundaries in the wrong category.
     Category,
-    /// Found with other ends and in another category.
+    /// Found with wrong boundaries in the wrong category.
     BoundaryAndCategory,
 }
 
-/// A mention as an error shows it.
+/// A mention, as shown in an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Side {
-    /// First character, in code points of the document's text.
+    /// First character, in code points of the document text.
     pub start_char: usize,
     /// One past the last character.
     pub end_char: usize,
     /// The category.
     pub category: String,
-    /// The text there.
+    /// Its text.
     pub mention: String,
 }
 
 /// One error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SpanError {
-    /// What is wrong.
+    /// Its kind.
     pub kind: ErrorKind,
-    /// Which document, from 0.
+    /// Index of the document, from 0.
     pub index: usize,
-    /// Its identifier, where it has one.
+    /// Identifier of the document, if it has one.
     pub document: Option<String>,
-    /// What the corpus has, absent for a spurious mention.
+    /// The mention of the corpus; absent for a spurious one.
     pub expected: Option<Side>,
-    /// What the model found, absent for a missed one.
+    /// The mention found by the model; absent for a missed one.
     pub found: Option<Side>,
 }
 
-/// All errors, counted and listed.
+/// All errors.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ErrorList {
-    /// Mentions found as expected.
+    /// Number of correct mentions.
     pub correct: u64,
-    /// How many errors there are of each kind.
+    /// Number of errors of each kind.
     pub counts: BTreeMap<ErrorKind, u64>,
-    /// Each error, in text order document by document.
+    /// The errors, by document and in text order.
     pub errors: Vec<SpanError>,
-    /// For each category expected, how many were found in which; `O` stands for nothing.
+    /// For each expected category, the number of mentions found in each category; `O` means none.
     pub confusion: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 /// Lists what a model got wrong.
 ///
-/// Mentions that are right are set aside first. Of those left, each expected one is paired with the one found that
-/// overlaps it, one with the same place before one with the same category before any other; what stays alone is missed
-/// or spurious. So every mention of either side is counted exactly once.
+/// Correct mentions are removed first. Each remaining expected mention is paired with an overlapping mention found,
+/// preferably at the same place, else of the same category, else any. Unpaired mentions are missed or spurious. So every
+/// mention of either side is counted exactly once.
 ///
 /// # Errors
-/// Different numbers of documents, or different texts.
+/// The sides have different numbers of documents, or different texts.
 pub fn list(expected: &[AnnotatedDocument], found: &[AnnotatedDocument]) -> Result<ErrorList, ScoreError> {
     check(expected, found)?;
     let mut list = ErrorList::default();

@@ -1,4 +1,4 @@
-//! How well a model finds what a corpus says: pure functions, serialisable results.
+//! Scores of a model against a corpus: pure functions with serialisable results.
 //!
 //! ```text
 //! tag sequences ─► tags::score ─► precision, recall, F1 per category, micro, macro, weighted
@@ -15,19 +15,19 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Entities counted: expected by the corpus, found by the model, and both.
+/// Counts of entities: expected by the corpus, found by the model, and correct.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Entities that the corpus and the model agree on.
+    /// Entities that the corpus and the model have in common.
     pub correct: u64,
-    /// Entities that the model found.
+    /// Entities found by the model.
     pub found: u64,
     /// Entities of the corpus (the support).
     pub expected: u64,
 }
 
 impl Counts {
-    /// Precision, recall and F1; 0 where a denominator is, as conlleval and seqeval have it.
+    /// Precision, recall and F1; 0 if the denominator is 0, as in conlleval and seqeval.
     pub fn score(self) -> Score {
         let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
         let (precision, recall) = (ratio(self.correct, self.found), ratio(self.correct, self.expected));
@@ -61,9 +61,9 @@ fn f1(precision: f64, recall: f64) -> f64 {
 /// Precision, recall and F1, each from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
-    /// Correct among those found.
+    /// Share of the entities found that are correct.
     pub precision: f64,
-    /// Correct among those expected.
+    /// Share of the expected entities that were found.
     pub recall: f64,
     /// Their harmonic mean.
     pub f1: f64,
@@ -71,16 +71,16 @@ pub struct Score {
     pub support: u64,
 }
 
-/// Scores of each category and their averages.
+/// Scores per category and their averages.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Scores {
-    /// What was counted in each category.
+    /// The counts of each category.
     pub counts: BTreeMap<String, Counts>,
-    /// The score of each category that the corpus or the model has.
+    /// The score of each category that occurs in the corpus or was found by the model.
     pub categories: BTreeMap<String, Score>,
-    /// The score of all counts together: the usual headline, and conlleval's overall line.
+    /// The score of all counts together: the usual headline figure, and the overall line of conlleval.
     pub micro: Score,
-    /// The unweighted mean over categories. Its F1 is the mean of F1s, not the F1 of means.
+    /// The unweighted mean over categories. Its F1 is the mean of the F1s, not the F1 of the means.
     #[serde(rename = "macro")]
     pub macro_: Score,
     /// The mean over categories, weighted by support.
@@ -88,7 +88,7 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// Scores what was counted.
+    /// Scores counts by category.
     pub fn of(counts: BTreeMap<String, Counts>) -> Self {
         let categories: BTreeMap<String, Score> =
             counts.iter().map(|(name, counts)| (name.clone(), counts.score())).collect();
@@ -107,33 +107,33 @@ fn mean<'a>(scores: impl Iterator<Item = &'a Score> + Clone, support: u64, weigh
     Score { precision: of(|s| s.precision), recall: of(|s| s.recall), f1: of(|s| s.f1), support }
 }
 
-/// Says that two sides cannot be compared.
+/// Why two sides cannot be compared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScoreError {
-    /// There are more sequences or documents on one side.
-    #[error("{expected} on the corpus's side and {found} on the model's: they must go one by one")]
+    /// The sides have different numbers of sequences or documents.
+    #[error("{expected} sequences or documents in the corpus but {found} from the model")]
     Length {
-        /// Sequences or documents of the corpus.
+        /// Number of sequences or documents in the corpus.
         expected: usize,
-        /// Those of the model.
+        /// Number from the model.
         found: usize,
     },
     /// Two sequences differ in length.
-    #[error("sequence {index} (from 0) has {expected} tags in the corpus and {found} of the model")]
+    #[error("sequence {index} (from 0) has {expected} tags in the corpus but {found} from the model")]
     Tags {
-        /// Which one, from 0.
+        /// Its index, from 0.
         index: usize,
-        /// Tags of the corpus.
+        /// Number of tags in the corpus.
         expected: usize,
-        /// Tags of the model.
+        /// Number of tags from the model.
         found: usize,
     },
-    /// Two documents have different texts, so that their offsets mean different things.
-    #[error("document {index} (from 0, {id}) has different texts on the two sides")]
+    /// Two documents have different texts, so their offsets cannot be compared.
+    #[error("document {index} (from 0, {id}) has different texts in the corpus and from the model")]
     Text {
-        /// Which one, from 0.
+        /// Its index, from 0.
         index: usize,
-        /// Its identifier, where it has one.
+        /// Its identifier, if it has one.
         id: String,
     },
 }

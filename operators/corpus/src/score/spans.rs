@@ -1,4 +1,4 @@
-//! Scores of mentions with offsets, document by document.
+//! Scores of mentions by their offsets.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,31 +8,31 @@ use serde::{Deserialize, Serialize};
 
 use super::{Counts, ScoreError, Scores};
 
-/// When a mention found counts as one expected. The category must be the same either way.
+/// When a mention found matches an expected one; the category must always be the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Match {
-    /// The same first and last byte, and the same gaps.
+    /// The same boundaries and the same gaps.
     #[default]
     Strict,
-    /// At least one byte in common; each mention is paired at most once, as many as can be.
+    /// At least one byte in common. Each mention is paired at most once, in a maximum matching.
     Overlapping,
 }
 
-/// Scores the mentions of documents against a corpus's, by pairs of documents in order.
+/// Scores the mentions of documents against those of a corpus; documents are paired in order.
 ///
-/// A mention that stands twice with the same place and category counts once.
+/// Repeated mentions with the same place and category count once.
 ///
 /// # Errors
-/// Different numbers of documents, or different texts.
+/// The sides have different numbers of documents, or different texts.
 pub fn score(expected: &[AnnotatedDocument], found: &[AnnotatedDocument], by: Match) -> Result<Scores, ScoreError> {
     Ok(Scores::of(super::tags::sum(&count(expected, found, by)?)))
 }
 
-/// What each document counts by category; what [`bootstrap`](super::bootstrap) draws from.
+/// The counts of each document by category, for the [`bootstrap`](super::bootstrap).
 ///
 /// # Errors
-/// Different numbers of documents, or different texts.
+/// The sides have different numbers of documents, or different texts.
 pub fn count(
     expected: &[AnnotatedDocument],
     found: &[AnnotatedDocument],
@@ -55,12 +55,12 @@ pub(crate) fn check(expected: &[AnnotatedDocument], found: &[AnnotatedDocument])
     }
 }
 
-/// Place and category: what makes two mentions the same.
+/// Place and category, which identify a mention.
 pub(crate) fn key(mention: &Mention) -> (usize, usize, &[Range<usize>], &str) {
     (mention.bytes.start, mention.bytes.end, &mention.gaps, &mention.category)
 }
 
-/// The different mentions of a document, in text order.
+/// The distinct mentions of a document, in text order.
 pub(crate) fn distinct(document: &AnnotatedDocument) -> Vec<&Mention> {
     let mut mentions: Vec<&Mention> = document.mentions.iter().collect();
     let order = |m: &&Mention| {
@@ -76,7 +76,7 @@ pub(crate) fn distinct(document: &AnnotatedDocument) -> Vec<&Mention> {
     mentions
 }
 
-/// Whether two mentions share a byte that belongs to both.
+/// Whether two mentions have a byte in common.
 pub(crate) fn overlap(one: &Mention, other: &Mention) -> bool {
     one.pieces().any(|piece| other.pieces().any(|theirs| piece.start < theirs.end && theirs.start < piece.end))
 }
@@ -104,7 +104,7 @@ fn document(expected: &AnnotatedDocument, found: &AnnotatedDocument, by: Match) 
     counts
 }
 
-/// The most pairs that can be made so that nobody is in two (augmenting paths, Kuhn 1955).
+/// The size of a maximum matching (augmenting paths, Kuhn 1955).
 fn pairs(expected: &[Mention], found: &[Mention], matches: impl Fn(&Mention, &Mention) -> bool) -> u64 {
     let friends: Vec<Vec<usize>> =
         expected.iter().map(|one| (0..found.len()).filter(|&other| matches(one, &found[other])).collect()).collect();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn strict_wants_the_same_place_and_overlapping_a_byte() {
+    fn strict_needs_the_same_place_and_overlapping_a_common_byte() {
         let expected = [document(&[(0..6, "D"), (11..25, "D"), (26..31, "C")])];
         let found = [document(&[(0..6, "D"), (19..25, "D"), (26..31, "D"), (0..6, "D")])];
         let strict = score(&expected, &found, Match::Strict).unwrap();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_paired_twice_and_as_many_as_can_be() {
+    fn overlapping_mentions_are_paired_by_a_maximum_matching() {
         let expected = [document(&[(0..25, "D"), (0..6, "D")])];
         let found = [document(&[(0..6, "D"), (11..25, "D")])];
         let scores = score(&expected, &found, Match::Overlapping).unwrap();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_belong_to_the_place() {
+    fn gaps_are_part_of_the_place() {
         let mut with_gap = document(&[(0..25, "D")]);
         with_gap.mentions[0].gaps.push(6..18);
         let whole = [document(&[(0..25, "D")])];
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_with_other_texts_are_refused() {
+    fn documents_with_different_texts_are_an_error() {
         let mut other = document(&[]);
         other.text.push('!');
         assert!(matches!(score(&[document(&[])], &[other], Match::Strict), Err(ScoreError::Text { index: 0, .. })));

@@ -1,9 +1,9 @@
-//! Scores of tag sequences, as conlleval and seqeval compute them, and of single tokens, as NeMo prints them.
+//! Scores of tag sequences as in conlleval and seqeval, and of single tokens as in NeMo.
 //!
-//! [`Mode::Default`] is seqeval's default, which gives the numbers of the CoNLL script `conlleval`: an `I-` after `O`, or
-//! after another category, begins an entity. [`Mode::Strict`] is seqeval's `mode="strict", scheme=IOB2`: such an `I-` belongs
-//! to no entity, and neither do the `I-` after it. (One difference stays: a bare tag has the category `_` with seqeval and
-//! here, and an empty one with conlleval.) Both are held to seqeval 1.2.2 by `tests/peers/seqeval_check.py`.
+//! [`Mode::Default`] is the default of seqeval, with the same figures as the CoNLL script `conlleval`: an `I-` after `O` or
+//! after another category begins an entity. [`Mode::Strict`] is `mode="strict", scheme=IOB2` of seqeval: such an `I-`, and
+//! those that follow it, belong to no entity. The one difference from conlleval is that a bare tag has the category `_`, as
+//! in seqeval, rather than an empty one. `tests/peers/seqeval_check.py` compares both modes with seqeval 1.2.2.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -11,18 +11,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{Counts, Score, ScoreError, Scores};
 
-/// What becomes of an `I-` with nothing before it.
+/// How an `I-` with nothing before it is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// It begins an entity (conlleval, seqeval's default). Also reads IOB1 and BIOES.
+    /// It begins an entity (conlleval, default of seqeval). Also reads IOB1 and BIOES.
     #[default]
     Default,
-    /// It is no entity (seqeval's strict IOB2).
+    /// It is not part of an entity (strict IOB2 of seqeval).
     Strict,
 }
 
-/// An entity of a tag sequence: its category, its first token and its last.
+/// An entity of a tag sequence: its category, first token and last token.
 pub type Entity<'a> = (&'a str, usize, usize);
 
 /// The entities of a tag sequence.
@@ -41,7 +41,7 @@ pub fn entities<'a, T: AsRef<str>>(tags: &'a [T], mode: Mode) -> Vec<Entity<'a>>
     }
 }
 
-/// The letter of a tag and its category, as seqeval's default splits them.
+/// The letter and category of a tag, split as by the default of seqeval.
 fn split(tag: &str) -> (char, &str) {
     let mut chars = tag.chars();
     let letter = chars.next().unwrap_or('O');
@@ -50,7 +50,7 @@ fn split(tag: &str) -> (char, &str) {
     (letter, if category.is_empty() { "_" } else { category })
 }
 
-/// seqeval's `get_entities`, with conlleval's rules for where a chunk starts and ends.
+/// `get_entities` of seqeval, with the rules of conlleval for where a chunk starts and ends.
 fn chunks<T: AsRef<str>>(tags: &[T]) -> Vec<Entity<'_>> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -73,7 +73,7 @@ fn chunks<T: AsRef<str>>(tags: &[T]) -> Vec<Entity<'_>> {
     found
 }
 
-/// seqeval's strict IOB2: a `B-` and the `I-` of its category right after it.
+/// Strict IOB2 of seqeval: a `B-` and the directly following `I-` of its category.
 fn strict<T: AsRef<str>>(tags: &[T]) -> Vec<Entity<'_>> {
     let mut found: Vec<Entity<'_>> = Vec::new();
     let mut open = false;
@@ -92,10 +92,10 @@ fn strict<T: AsRef<str>>(tags: &[T]) -> Vec<Entity<'_>> {
     found
 }
 
-/// Scores a model's tags against a corpus's, sentence by sentence.
+/// Scores the tags of a model against those of a corpus, sentence by sentence.
 ///
 /// # Errors
-/// Sides of different length.
+/// The sides have different lengths.
 pub fn score<T: AsRef<str>, U: AsRef<str>>(
     expected: &[Vec<T>],
     found: &[Vec<U>],
@@ -104,10 +104,10 @@ pub fn score<T: AsRef<str>, U: AsRef<str>>(
     Ok(Scores::of(sum(&count(expected, found, mode)?)))
 }
 
-/// What each sentence counts by category; what [`bootstrap`](super::bootstrap) draws from.
+/// The counts of each sentence by category, for the [`bootstrap`](super::bootstrap).
 ///
 /// # Errors
-/// Sides of different length.
+/// The sides have different lengths.
 pub fn count<T: AsRef<str>, U: AsRef<str>>(
     expected: &[Vec<T>],
     found: &[Vec<U>],
@@ -131,7 +131,7 @@ pub fn count<T: AsRef<str>, U: AsRef<str>>(
     Ok(expected.iter().zip(found).map(sentence).collect())
 }
 
-/// Adds up what units count.
+/// Adds up the counts of units.
 pub(crate) fn sum(units: &[BTreeMap<String, Counts>]) -> BTreeMap<String, Counts> {
     let mut all: BTreeMap<String, Counts> = BTreeMap::new();
     for (category, counts) in units.iter().flatten() {
@@ -151,27 +151,27 @@ fn check<T, U>(expected: &[Vec<T>], found: &[Vec<U>]) -> Result<(), ScoreError> 
     }
 }
 
-/// Scores of single tokens: each tag, `O` included, is a category.
+/// Scores of single tokens: every tag, including `O`, is a category.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TokenTable {
-    /// Each tag in the order of its id (`O` first, the rest sorted) and its score.
+    /// Each tag and its score, in the order of ids (`O` first, the others sorted).
     pub tags: Vec<(String, Score)>,
-    /// All tokens together: the accuracy.
+    /// The score of all tokens together, which is the accuracy.
     pub micro: Score,
-    /// The mean over tags, of those that the corpus has.
+    /// The mean over the tags in the corpus.
     #[serde(rename = "macro")]
     pub macro_: Score,
     /// The mean over tags, weighted by support.
     pub weighted: Score,
 }
 
-/// NeMo's guard against division by zero, in percent.
+/// The guard of NeMo against division by zero, in percent.
 const EPSILON: f64 = 1e-6;
 
-/// Scores every token, as NeMo's `ClassificationReport` does.
+/// Scores every token, like `ClassificationReport` of NeMo.
 ///
 /// # Errors
-/// Sides of different length.
+/// The sides have different lengths.
 pub fn token_table<T: AsRef<str>, U: AsRef<str>>(
     expected: &[Vec<T>],
     found: &[Vec<U>],
@@ -200,7 +200,7 @@ pub fn token_table<T: AsRef<str>, U: AsRef<str>>(
     Ok(TokenTable { micro: guarded(all), macro_, weighted, tags })
 }
 
-/// A score with NeMo's guard, which shows in the sixth digit.
+/// A score with the guard of NeMo, which affects the sixth digit.
 fn guarded(counts: Counts) -> Score {
     let percent = |whole: u64| counts.correct as f64 * 100.0 / (whole as f64 + EPSILON);
     let (precision, recall) = (percent(counts.found), percent(counts.expected));
@@ -209,7 +209,7 @@ fn guarded(counts: Counts) -> Score {
 }
 
 impl std::fmt::Display for TokenTable {
-    /// The table as NeMo prints it, in percent.
+    /// The table in the layout of NeMo, in percent.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:50}   {:10}   {:10}   {:10}   {:10}", "label", "precision", "recall", "f1", "support")?;
         for (id, (tag, score)) in self.tags.iter().enumerate() {
@@ -248,9 +248,9 @@ mod tests {
         );
     }
 
-    /// The example of seqeval's documentation, worked out by hand: MISC stands at 3-5 and is found at 2-5, PER at 0-1 is right.
+    /// The example in the documentation of seqeval: MISC at 3-5 is found at 2-5, and PER at 0-1 is correct.
     #[test]
-    fn the_example_of_seqeval_comes_out() {
+    fn the_example_of_seqeval_gives_its_figures() {
         let expected = sequences("O O O B-MISC I-MISC I-MISC O / B-PER I-PER O");
         let found = sequences("O O B-MISC I-MISC I-MISC I-MISC O / B-PER I-PER O");
         let scores = score(&expected, &found, Mode::Default).unwrap();
@@ -261,9 +261,9 @@ mod tests {
         close(scores.weighted, 0.5, 0.5, 0.5, 2);
     }
 
-    /// By hand: expected D 0-1, D 3-3, G 4-4; found D 0-1, D 3-4 (default: a stray I- at 3 goes on) and G 5-5.
+    /// By hand: expected D 0-1, D 3-3, G 4-4; found D 0-1, D 3-4 (default: the stray I- at 3 begins it) and G 5-5.
     #[test]
-    fn a_stray_inside_tag_is_an_entity_by_default_and_none_when_strict() {
+    fn a_stray_inside_tag_is_an_entity_by_default_but_not_in_strict_mode() {
         let expected = sequences("B-D I-D O B-D B-G O");
         let found = sequences("B-D I-D O I-D I-D B-G");
         let scores = score(&expected, &found, Mode::Default).unwrap();
@@ -287,16 +287,16 @@ mod tests {
     }
 
     #[test]
-    fn sides_of_different_length_are_refused() {
+    fn sides_of_different_lengths_are_an_error() {
         let (two, one) = (sequences("O / O"), sequences("O"));
         assert_eq!(score(&two, &one, Mode::Default), Err(ScoreError::Length { expected: 2, found: 1 }));
         let long = sequences("O / O O");
         assert_eq!(score(&two, &long, Mode::Default), Err(ScoreError::Tags { index: 1, expected: 1, found: 2 }));
     }
 
-    /// By hand: O 3 of 4 right and once found wrongly; B-D 1 of 2.
+    /// By hand: O is right 3 times of 4 and once wrong; B-D is right once of 2.
     #[test]
-    fn the_token_table_is_laid_out_as_nemo_prints_it() {
+    fn the_token_table_has_the_layout_of_nemo() {
         let table = token_table(&sequences("O O B-D / O O B-D"), &sequences("O O B-D / O B-D O")).unwrap();
         let expected = "\
 label                                                precision    recall       f1           support   

@@ -1,11 +1,11 @@
-//! What the tests on real corpora share.
+//! Helpers of the tests on real corpora.
 
 use std::path::{Path, PathBuf};
 
 use pubtag_corpus::{Diagnostic, Documents, Format, Item, TagOptions, open};
 use pubtag_schemas::AnnotatedDocument;
 
-/// The folder of real corpora, or `None`, said aloud, where it is absent.
+/// The directory of real corpora; if it is missing, `None` with a message.
 pub(crate) fn shared_data() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let shared = std::env::var_os("PUBTAG_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
@@ -17,7 +17,7 @@ pub(crate) fn shared_data() -> Option<PathBuf> {
     None
 }
 
-/// Everything that a reader yields.
+/// All items of a reader.
 pub(crate) fn drain(documents: Documents<'_>) -> (Vec<AnnotatedDocument>, Vec<Diagnostic>) {
     let (mut all, mut diagnostics) = (Vec::new(), Vec::new());
     for item in documents {

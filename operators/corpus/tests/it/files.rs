@@ -1,4 +1,4 @@
-//! Files as a whole: what is bad about one is an error that names it, and none is read further than needed.
+//! Whole files: a bad file is an error that names it, and no file is read further than needed.
 
 use std::fs;
 use std::io::{BufReader, Cursor, Read};
@@ -18,7 +18,7 @@ fn error(path: &Path, format: Option<Format>) -> String {
 }
 
 #[test]
-fn a_bad_file_is_an_error_that_says_which_and_why() {
+fn a_bad_file_is_an_error_that_names_it_and_the_cause() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &str| {
         let path = folder.path().join(name);
@@ -26,14 +26,14 @@ fn a_bad_file_is_an_error_that_says_which_and_why() {
         path
     };
     let cases = [
-        (file("empty.tsv", "\n\n"), None, "no document in it"),
-        (file("prose.txt", "Call me Ishmael.\nSome years ago\n"), None, "none of the formats known"),
-        (file("labels_train.txt", "O O\n"), None, "text_train.txt is not there"),
-        (file("x.ann", "T1\tD 0 3\till\n"), None, "x.txt is not there"),
-        (file("stray.tsv", "a\tI-D\nb\tO\nc\tB-D\n\n"), Some(Format::Iob), "contradicts nothing"),
-        (file("not.xml", "a\tO\n"), Some(Format::BiocXml), "no document in it"),
+        (file("empty.tsv", "\n\n"), None, "contains no documents"),
+        (file("prose.txt", "Call me Ishmael.\nSome years ago\n"), None, "unknown corpus format"),
+        (file("labels_train.txt", "O O\n"), None, "text_train.txt, which belongs to it"),
+        (file("x.ann", "T1\tD 0 3\till\n"), None, "x.txt, which belongs to it"),
+        (file("stray.tsv", "a\tI-D\nb\tO\nc\tB-D\n\n"), Some(Format::Iob), "cannot follow the start of the sentence"),
+        (file("not.xml", "a\tO\n"), Some(Format::BiocXml), "contains no documents"),
         (folder.path().join("absent"), None, "cannot be read"),
-        (folder.path().to_owned(), Some(Format::Nemo), "without `.ann` files or a pair"),
+        (folder.path().to_owned(), Some(Format::Nemo), "neither `.ann` files nor a pair"),
     ];
     for (path, format, expected) in cases {
         let error = error(&path, format);
@@ -42,7 +42,7 @@ fn a_bad_file_is_an_error_that_says_which_and_why() {
 }
 
 #[test]
-fn a_conversion_that_fails_leaves_nothing_under_the_name_of_its_output() {
+fn a_failed_conversion_leaves_no_output() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("in.json");
     fs::write(&input, "{\"documents\": [{\"id\": \"1\", \"passages\": []}, {\"id\"").unwrap();
@@ -53,7 +53,7 @@ fn a_conversion_that_fails_leaves_nothing_under_the_name_of_its_output() {
     assert_eq!(left, ["in.json"]);
 }
 
-/// The same bytes again and again, without end.
+/// The same bytes repeated without end.
 struct Endless {
     bytes: &'static [u8],
     at: usize,
@@ -70,7 +70,7 @@ impl Read for Endless {
 }
 
 #[test]
-fn documents_come_out_of_a_file_that_never_ends() {
+fn documents_are_streamed_from_an_endless_file() {
     let cases = [
         (Format::Inline, "", "1\tT\tA <category=\"D\">b</category>\n"),
         (Format::PubTator, "", "1|t|T\n1|a|A b\n1\t2\t3\tA\tD\tX\n\n"),
@@ -93,7 +93,7 @@ fn documents_come_out_of_a_file_that_never_ends() {
 }
 
 #[test]
-fn a_document_whose_name_is_taken_is_written_beside_the_other() {
+fn documents_with_the_same_name_get_different_files() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("in.jsonl");
     fs::write(&input, "{\"id\":\"a/b\",\"text\":\"one\"}\n{\"id\":\"a/b\",\"text\":\"two\"}\n{\"text\":\"three\"}\n")

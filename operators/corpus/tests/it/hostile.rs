@@ -1,4 +1,4 @@
-//! Whatever bytes a file has, a reader ends with documents that are sound, diagnostics or an error, and never with a panic.
+//! Whatever the bytes of a file, a reader yields valid documents, diagnostics or an error, and never panics.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ fn apply(sample: &[u8], edits: &[Edit]) -> Vec<u8> {
     bytes
 }
 
-/// Reads to the end and writes what came out in every format.
+/// Reads to the end, and writes every document in every format.
 fn survive(items: impl Iterator<Item = Result<Item, pubtag_corpus::CorpusError>>) {
     let folder = tempfile::tempdir().unwrap();
     for item in items.filter_map(Result::ok) {
@@ -81,7 +81,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
 
     #[test]
-    fn damaged_files_end_in_diagnostics_or_errors(edits in vec(edit(), 1..6)) {
+    fn damaged_files_give_diagnostics_or_errors(edits in vec(edit(), 1..6)) {
         for (format, sample) in SAMPLES {
             let bytes = apply(sample.as_bytes(), &edits);
             Format::detect(&bytes);

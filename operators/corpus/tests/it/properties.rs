@@ -1,4 +1,4 @@
-//! Generated documents go through each format and come back as they were, as far as the format can hold them.
+//! Generated documents round-trip through each format, as far as it can express them.
 
 use std::ops::Range;
 use std::path::Path;
@@ -10,7 +10,7 @@ use proptest::sample::select;
 use pubtag_corpus::{CorpusWriter, Diagnostic, DiagnosticKind, Format, IobColumns, Spot, WriteOptions, segment};
 use pubtag_schemas::{AnnotatedDocument, ConceptIds, DocId, Layout, Mention, Passage, Token};
 
-/// What a format can hold, and so what is generated for it.
+/// What a format can express, which decides what is generated for it.
 #[derive(Clone, Copy)]
 struct Shape {
     two_parts: bool,
@@ -24,7 +24,7 @@ struct Shape {
 const EVERYTHING: Shape =
     Shape { two_parts: true, breaks: true, gaps: true, overlaps: true, concepts: true, infons: true };
 
-/// Letters, punctuation that formats use themselves, accents that combine, characters outside the BMP, odd spaces.
+/// Letters, syntax of the formats, combining accents, characters outside the BMP, unusual spaces.
 const PIECES: &[&str] = &[
     "a",
     "B",
@@ -79,7 +79,7 @@ prop_compose! {
     }
 }
 
-/// Places a rough mention on character boundaries of a text.
+/// Snaps a rough mention to character boundaries of a text.
 fn place(
     text: &str,
     rough: &(Mention, prop::sample::Index, prop::sample::Index, bool),
@@ -145,7 +145,7 @@ fn documents(shape: Shape) -> impl Strategy<Value = Vec<AnnotatedDocument>> {
     })
 }
 
-/// Sentences of tokens, each a document, as an IOB file without marks holds them.
+/// Sentences of tokens, each a document, as in an IOB file without document lines.
 fn tagged() -> impl Strategy<Value = Vec<AnnotatedDocument>> {
     let token = select(vec!["a", "B", "-", ".", "é", "e\u{301}", "𝛽", "#", "=", "O", "B-X", "\u{a0}", "|"]);
     let sentence = vec((token, select(vec!["O", "O", "B", "I"]), select(vec!["Disease", "Gene-2"])), 1..8);
@@ -211,14 +211,14 @@ proptest! {
     }
 
     #[test]
-    fn brat_keeps_all_but_passages(mut documents in documents(Shape { two_parts: false, ..EVERYTHING })) {
-        // A mention of brat's begins and ends inside lines; others are trimmed, with a diagnostic.
+    fn brat_keeps_everything_but_passages(mut documents in documents(Shape { two_parts: false, ..EVERYTHING })) {
+        // A brat mention begins and ends inside a line; others are trimmed, with a diagnostic.
         let inside = |text: &str| !text.starts_with('\n') && !text.ends_with('\n');
         for AnnotatedDocument { text, mentions, .. } in &mut documents {
             mentions.retain(|mention| mention.pieces().all(|piece| inside(&text[piece])));
         }
         let whole = |mut document: AnnotatedDocument| {
-            // brat words a mention with spaces for tabs and line breaks.
+            // brat writes tabs and line breaks in a mention as spaces.
             document.mentions.iter_mut().for_each(|mention| mention.text = mention.text.replace(['\n', '\t'], " "));
             document
         };
@@ -227,7 +227,7 @@ proptest! {
     }
 
     #[test]
-    fn jsonl_keeps_mentions_in_one_piece(documents in documents(Shape { two_parts: false, gaps: false, infons: false, ..EVERYTHING })) {
+    fn jsonl_keeps_continuous_mentions(documents in documents(Shape { two_parts: false, gaps: false, infons: false, ..EVERYTHING })) {
         prop_assert_eq!(there_and_back(&documents, Format::Jsonl), documents);
     }
 
@@ -237,7 +237,7 @@ proptest! {
     }
 
     #[test]
-    fn the_inline_format_keeps_flat_mentions(
+    fn the_inline_format_keeps_mentions_without_overlaps(
         documents in documents(Shape { breaks: false, gaps: false, overlaps: false, concepts: false, infons: false, two_parts: true }),
     ) {
         prop_assert_eq!(there_and_back(&documents, Format::Inline), documents);
@@ -250,7 +250,7 @@ proptest! {
     }
 
     #[test]
-    fn iob_with_offsets_keeps_documents_and_places(documents in documents(Shape { gaps: false, overlaps: false, ..EVERYTHING })) {
+    fn iob_with_offsets_keeps_documents_and_offsets(documents in documents(Shape { gaps: false, overlaps: false, ..EVERYTHING })) {
         let out = tempfile::tempdir().unwrap();
         let target = out.path().join("out");
         write(&documents, &target, Format::Iob, IobColumns::WithOffsets);
@@ -272,9 +272,9 @@ proptest! {
         }
     }
 
-    /// Whatever a document holds, every format takes it, and each mention is in the file or in the diagnostics.
+    /// Every format accepts every document, and each mention is in the file or in the diagnostics.
     #[test]
-    fn no_mention_is_lost_in_silence(documents in documents(EVERYTHING)) {
+    fn no_mention_is_lost_silently(documents in documents(EVERYTHING)) {
         for &format in Format::ALL {
             let out = tempfile::tempdir().unwrap();
             let target = out.path().join("out");
@@ -290,7 +290,7 @@ proptest! {
     }
 
     #[test]
-    fn every_letter_is_in_a_token_and_every_token_in_a_sentence(documents in documents(EVERYTHING)) {
+    fn every_letter_is_in_a_token_and_every_token_in_one_sentence(documents in documents(EVERYTHING)) {
         for document in &documents {
             let cut = segment(document);
             prop_assert!(cut.is_sound());

@@ -1,4 +1,4 @@
-//! What is published about the NCBI Disease corpus must come out of it.
+//! The published figures of the NCBI Disease corpus are reproduced.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -22,7 +22,7 @@ fn stats(folder: &Path, files: [&str; 3]) -> CorpusStats {
 }
 
 #[test]
-fn the_published_counts_of_ncbi_disease_come_out() {
+fn the_published_counts_of_ncbi_disease_are_reproduced() {
     let Some(data) = shared_data() else { return };
     let data = data.join("ncbi_disease");
 
@@ -77,7 +77,7 @@ fn the_conversion_to_nemo_equals_the_reference_byte_for_byte() {
     }
 }
 
-/// Positions, counted in characters that are not white space, at which sentences, tokens and mentions begin.
+/// Start positions of sentences, tokens and mentions, counted in characters that are not white space.
 struct Starts {
     sentences: Vec<usize>,
     tokens: Vec<usize>,
@@ -104,8 +104,8 @@ fn f1(ours: &[usize], published: &[usize]) -> f64 {
     2.0 * both as f64 / (ours.len() + published.len()) as f64
 }
 
-/// The bounds are what was measured, rounded down: sentences 0.9959, 0.9989, 0.9995; tokens 1.0000 and mentions all but
-/// those that the published files themselves place otherwise.
+/// The bounds are the measured values, rounded down: sentences 0.9959, 0.9989, 0.9995; tokens 1.0000; and all mentions except
+/// those that the published files place differently themselves.
 #[test]
 fn sentences_and_tokens_come_close_to_the_published_iob_files() {
     let Some(data) = shared_data() else { return };
@@ -132,7 +132,7 @@ fn sentences_and_tokens_come_close_to_the_published_iob_files() {
         let mut inside = 0;
         for document in read(&data.join(format!("pubtator/{pubtator}.txt")), None).0 {
             let letters: String = document.text.chars().filter(|c| !c.is_whitespace()).collect();
-            let at = all.find(&letters).expect("the published files hold every document");
+            let at = all.find(&letters).expect("the published files contain every document");
             if !seen.insert(at) {
                 continue;
             }
@@ -160,7 +160,7 @@ fn sentences_and_tokens_come_close_to_the_published_iob_files() {
             ours.mentions.len(),
             theirs.mentions.len()
         );
-        assert_eq!(inside, ours.mentions.len(), "a mention was lost at a border");
+        assert_eq!(inside, ours.mentions.len(), "a mention was lost at a boundary");
         assert!(sentences >= sentence_bound, "{iob}: sentences {sentences}");
         assert!(tokens >= 0.9999, "{iob}: tokens {tokens}");
         assert!(same as f64 >= 0.999 * theirs.mentions.len() as f64, "{iob}: {same} of {}", theirs.mentions.len());

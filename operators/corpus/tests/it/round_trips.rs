@@ -1,4 +1,4 @@
-//! Every corpus goes through every format and back, and loses nothing but what the report names.
+//! Every corpus round-trips through every format, and loses only what the report lists.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use crate::common::{read, shared_data};
 use pubtag_corpus::{ConversionReport, ConvertOptions, DiagnosticKind, Format, IobColumns, convert};
 use pubtag_schemas::AnnotatedDocument;
 
-/// Every corpus under the shared folder. brat's texts are not among its files: they are BioC's, put beside copies.
+/// Every corpus in the shared directory. The texts of the brat corpora are missing there: those of BioC are put beside copies.
 fn corpora(data: &Path, scratch: &Path) -> Vec<PathBuf> {
     let folders = [
         "ncbi_disease/inline",
@@ -38,8 +38,7 @@ fn corpora(data: &Path, scratch: &Path) -> Vec<PathBuf> {
     corpora
 }
 
-/// A corpus as one run of letters (characters that are not white space), with its mentions placed in them: what every
-/// format can express.
+/// A corpus as one string of characters other than white space, and the mentions in it: what every format can express.
 fn letters(documents: &[AnnotatedDocument]) -> (String, BTreeMap<(usize, usize, String), usize>) {
     let (mut text, mut base, mut mentions) = (String::new(), 0, BTreeMap::new());
     for document in documents {
@@ -74,7 +73,7 @@ fn check(name: &str, original: &[AnnotatedDocument], back: &[AnnotatedDocument],
     assert_eq!(
         report.mentions_read - report.mentions_written,
         lost.iter().sum::<u64>(),
-        "{name}: lost mentions are named"
+        "{name}: lost mentions are reported"
     );
     if original.len() != back.len() {
         assert!(named(&[Ids]), "{name}: {} documents became {}", original.len(), back.len());
@@ -131,7 +130,7 @@ fn check(name: &str, original: &[AnnotatedDocument], back: &[AnnotatedDocument],
     }
 }
 
-/// BioC hangs mentions on their passages, so their order is not the source's.
+/// BioC groups mentions by passage, so their order may differ from the source.
 fn sorted(document: &AnnotatedDocument) -> Vec<&pubtag_schemas::Mention> {
     let mut mentions: Vec<_> = document.mentions.iter().collect();
     mentions.sort_by_key(|m| (m.bytes.start, m.bytes.end, &m.category, &m.concepts));
@@ -139,14 +138,14 @@ fn sorted(document: &AnnotatedDocument) -> Vec<&pubtag_schemas::Mention> {
 }
 
 #[test]
-fn every_corpus_goes_through_every_format_and_back() {
+fn every_corpus_round_trips_through_every_format() {
     let Some(data) = shared_data() else { return };
     let scratch = tempfile::tempdir().unwrap();
     let mut trips = 0;
     for corpus in corpora(&data, scratch.path()) {
         let (original, _) = read(&corpus, None);
         for &format in Format::ALL {
-            // Two files for each of thousands of sentences take a minute and show nothing that hundreds do not.
+            // Two files for each of thousands of sentences take a minute and show no more than hundreds do.
             if format == Format::Brat && original.len() > 1000 {
                 continue;
             }
@@ -158,7 +157,7 @@ fn every_corpus_goes_through_every_format_and_back() {
             let (mut back, diagnostics) = read(&target, Some(format));
             let mut original = original.clone();
             if format == Format::Brat {
-                // A directory has the order of its names.
+                // A directory is read in order of file name.
                 original.sort_by_key(|document| document.id.clone());
                 back.sort_by_key(|document| document.id.clone());
             }
@@ -173,7 +172,7 @@ fn every_corpus_goes_through_every_format_and_back() {
     assert!(trips >= 300, "{trips}");
 }
 
-/// Writes a corpus in its own format again.
+/// Rewrites a corpus in its own format.
 fn rewritten(corpus: &Path, format: Format, columns: IobColumns) -> String {
     let out = tempfile::tempdir().unwrap();
     let target = out.path().join("out");
@@ -184,7 +183,7 @@ fn rewritten(corpus: &Path, format: Format, columns: IobColumns) -> String {
 }
 
 #[test]
-fn what_is_canonical_is_written_back_byte_for_byte() {
+fn canonical_files_are_reproduced_byte_for_byte() {
     let Some(data) = shared_data() else { return };
     let in_folder = |folder: &str| {
         fs::read_dir(data.join(folder))
@@ -205,7 +204,7 @@ fn what_is_canonical_is_written_back_byte_for_byte() {
     }
     for folder in ["ncbi_disease/pubtator", "bc5cdr_disease/pubtator", "bioc/bconv/pubtator"] {
         for corpus in in_folder(folder) {
-            // Relations are not carried; whether a file begins or ends in a blank line is each writer's own habit.
+            // Relations are left out; blank lines at the start and end of a file depend on the writer.
             let source = fs::read_to_string(&corpus).unwrap();
             let lines: Vec<&str> = source.lines().filter(|line| !line.contains("\tCID\t")).collect();
             let again = rewritten(&corpus, Format::PubTator, IobColumns::TokenTag);
@@ -215,7 +214,7 @@ fn what_is_canonical_is_written_back_byte_for_byte() {
 }
 
 #[test]
-fn offsets_survive_in_the_columns_of_an_iob_file() {
+fn offsets_are_kept_in_the_columns_of_an_iob_file() {
     let Some(data) = shared_data() else { return };
     for corpus in fs::read_dir(data.join("bioc/bconv/conll")).unwrap().map(|entry| entry.unwrap().path()) {
         let source = fs::read_to_string(&corpus).unwrap();

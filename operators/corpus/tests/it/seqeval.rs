@@ -1,4 +1,4 @@
-//! Scores of random tag sequences equal seqeval's. Needs a Python with seqeval 1.2.2, named by `PUBTAG_PEERS_PYTHON`.
+//! Scores of random tag sequences equal those of seqeval. Needs `PUBTAG_PEERS_PYTHON`, a Python with seqeval 1.2.2.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use pubtag_corpus::score::tags::{Mode, score};
 use serde_json::json;
 
-/// A small generator, so that the cases are the same everywhere (Marsaglia's xorshift64).
+/// A small reproducible generator (xorshift64, Marsaglia 2003).
 struct Random(u64);
 
 impl Random {
@@ -23,7 +23,7 @@ impl Random {
 }
 
 #[test]
-fn random_tag_sequences_score_as_seqeval_scores_them() {
+fn random_tag_sequences_have_the_scores_of_seqeval() {
     let Some(python) = std::env::var_os("PUBTAG_PEERS_PYTHON") else {
         eprintln!("SKIPPED: set PUBTAG_PEERS_PYTHON to a Python with seqeval 1.2.2");
         return;
@@ -38,12 +38,12 @@ fn random_tag_sequences_score_as_seqeval_scores_them() {
         let lengths: Vec<usize> = (0..1 + case % 4).map(|_| random.pick(&lengths).parse().unwrap()).collect();
         let expected = random.sentences(tags, &lengths);
         let mut found = random.sentences(tags, &lengths);
-        // Copy some sentences, so that there is something to agree on.
+        // Copy some sentences, so that some entities are correct.
         for (i, sentence) in expected.iter().enumerate().filter(|(i, _)| (i + case) % 2 == 0) {
             found[i].clone_from(sentence);
         }
         let scores = score(&expected, &found, mode).unwrap();
-        // Without any entity seqeval has nothing to take a mean of.
+        // Without entities, seqeval cannot compute a mean.
         if !scores.categories.is_empty() {
             let case = json!({"mode": mode, "expected": expected, "found": found, "scores": scores});
             cases.push_str(&format!("{case}\n"));

@@ -1,8 +1,8 @@
-"""Holds pubtag's scores of tag sequences to those of seqeval (1.2.2).
+"""Compares pubtag's scores of tag sequences with those of seqeval (1.2.2).
 
-Reads one JSON object a line: {"mode": "default" | "strict", "expected": [[tag]], "found": [[tag]],
+Reads one JSON object per line: {"mode": "default" | "strict", "expected": [[tag]], "found": [[tag]],
 "scores": {"categories": {name: score}, "micro": score, "macro": score, "weighted": score}} with
-score = {"precision", "recall", "f1", "support"}. Ends with status 1 at the first difference above 1e-9.
+score = {"precision", "recall", "f1", "support"}. Exits with status 1 at the first difference above 1e-9.
 """
 
 import json
@@ -26,7 +26,7 @@ def main():
         ours = {name: score for name, score in scores["categories"].items()}
         ours.update({f"{name} avg": scores[name] for name in ("micro", "macro", "weighted")})
         if set(ours) != set(theirs):
-            sys.exit(f"other categories: {sorted(ours)} and {sorted(theirs)} in {line}")
+            sys.exit(f"categories differ: {sorted(ours)} and {sorted(theirs)} in {line}")
         for name, score in theirs.items():
             for key, our_key in KEYS.items():
                 if abs(score[key] - ours[name][our_key]) > 1e-9:

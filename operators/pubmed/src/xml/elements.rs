@@ -1,4 +1,4 @@
-//! A record's elements, one after another: quick-xml with the checks that XML asks for.
+//! The elements of a record: quick-xml plus the well-formedness checks that it leaves out.
 
 use pubtag_schemas::RejectReason;
 use quick_xml::escape::resolve_predefined_entity;
@@ -7,7 +7,7 @@ use quick_xml::{Reader, XmlVersion};
 
 use crate::collector::RecordError;
 
-/// PubMed's tags have a handful. The library compares each with all before it.
+/// Maximum number of attributes of a tag; PubMed has a handful. quick-xml compares each with all before it.
 const MOST_ATTRIBUTES: usize = 100;
 
 /// A cursor over the elements of one record.
@@ -18,7 +18,7 @@ pub(crate) struct Elements<'a> {
 type Start<'a> = BytesStart<'a>;
 
 impl<'a> Elements<'a> {
-    /// Opens a record at its own start tag, which is also given.
+    /// Opens a record, and returns its start tag.
     pub(crate) fn open(record: &'a [u8]) -> Result<(Self, Start<'a>), RecordError> {
         let mut reader = Reader::from_reader(record);
         reader.config_mut().expand_empty_elements = true;
@@ -26,11 +26,11 @@ impl<'a> Elements<'a> {
         let mut elements = Self { reader };
         match elements.event()? {
             Event::Start(start) => Ok((elements, start)),
-            _ => Err(elements.error("it does not begin with a start tag")),
+            _ => Err(elements.error("record does not begin with a start tag")),
         }
     }
 
-    /// The start tag of the next child of the element that is open, or `None` at its end.
+    /// The start tag of the next child of the open element; `None` at its end.
     pub(crate) fn child(&mut self) -> Result<Option<Start<'a>>, RecordError> {
         loop {
             match self.event()? {
@@ -41,7 +41,7 @@ impl<'a> Elements<'a> {
         }
     }
 
-    /// Reads to the end of the element that is open and keeps nothing.
+    /// Skips to the end of the open element.
     pub(crate) fn skip(&mut self) -> Result<(), RecordError> {
         let mut depth = 0_usize;
         loop {
@@ -54,7 +54,7 @@ impl<'a> Elements<'a> {
         }
     }
 
-    /// Reads to the end of the element that is open and gives all text in it: markup is dropped, its text kept.
+    /// Reads to the end of the open element and returns its text without markup.
     pub(crate) fn text(&mut self) -> Result<String, RecordError> {
         let mut text = String::new();
         let mut depth = 0_usize;
@@ -71,7 +71,7 @@ impl<'a> Elements<'a> {
         }
     }
 
-    /// The value of an attribute, or `None` if the tag has none of that name.
+    /// The value of an attribute; `None` if the tag does not have it.
     pub(crate) fn attribute(&self, start: &Start<'_>, name: &str) -> Result<Option<String>, RecordError> {
         let attribute = start.try_get_attribute(name).map_err(|error| self.error(&error.to_string()))?;
         let Some(attribute) = attribute else { return Ok(None) };
@@ -79,11 +79,11 @@ impl<'a> Elements<'a> {
         value.map(|value| Some(value.into_owned())).map_err(|error| self.error(&error.to_string()))
     }
 
-    /// Checks that nothing follows the record's own end.
+    /// Checks that nothing follows the end tag of the record.
     pub(crate) fn finish(&mut self) -> Result<(), RecordError> {
         match self.reader.read_event() {
             Ok(Event::Eof) => Ok(()),
-            _ => Err(self.error("something follows its end tag")),
+            _ => Err(self.error("content after the end tag of the record")),
         }
     }
 
@@ -93,8 +93,8 @@ impl<'a> Elements<'a> {
         match &event {
             Event::Start(start) => self.check_tag(start)?,
             Event::GeneralRef(reference) => drop(self.resolve(reference)?),
-            Event::Eof => return Err(self.error("it ends before its end tag")),
-            Event::DocType(_) | Event::Decl(_) => return Err(self.error("a declaration stands inside it")),
+            Event::Eof => return Err(self.error("record ends before its end tag")),
+            Event::DocType(_) | Event::Decl(_) => return Err(self.error("declaration inside the record")),
             _ => (),
         }
         Ok(event)
@@ -122,20 +122,20 @@ impl<'a> Elements<'a> {
 
     fn check_value(&self, value: &str) -> Result<(), RecordError> {
         if value.contains('<') {
-            return Err(self.error("an attribute's value holds `<`"));
+            return Err(self.error("attribute value contains `<`"));
         }
         let references = value.split('&').skip(1);
         for reference in references {
             let (name, _) =
-                reference.split_once(';').ok_or_else(|| self.error("an attribute's value holds a bare `&`"))?;
+                reference.split_once(';').ok_or_else(|| self.error("attribute value contains a bare `&`"))?;
             self.resolve(&BytesRef::new(name))?;
         }
         Ok(())
     }
 
-    /// The character that a reference stands for. Only XML's own five entities are known: PubMed declares no others.
+    /// The character of a reference. Only the five predefined entities are known; PubMed declares no others.
     fn resolve(&self, reference: &BytesRef<'_>) -> Result<char, RecordError> {
-        let unknown = || self.error(&format!("&{}; stands for no character", clipped(reference)));
+        let unknown = || self.error(&format!("unknown entity or invalid character reference &{};", clipped(reference)));
         let resolved = match reference.resolve_char_ref() {
             Ok(Some(c)) => Some(c).filter(|&c| is_xml_char(c)),
             Ok(None) => resolve_predefined_entity(reference).and_then(|text| text.chars().next()),
@@ -153,7 +153,7 @@ fn error_at(position: u64, what: &str) -> RecordError {
     RecordError::new(RejectReason::Malformed, format!("{what} (at byte {position} of the record)"))
 }
 
-/// Whether an element may have this name (XML 1.0, 2.3); beyond ASCII every character is let through.
+/// Whether a name is valid (XML 1.0, 2.3); all characters beyond ASCII are accepted.
 fn is_name(name: &[u8]) -> bool {
     const IN_NAME: [bool; 256] = {
         let mut table = [false; 256];
@@ -169,12 +169,12 @@ fn is_name(name: &[u8]) -> bool {
     begins && name.iter().all(|&byte| IN_NAME[usize::from(byte)])
 }
 
-/// Whether a character may stand in XML (XML 1.0, 2.2).
+/// Whether XML allows a character (XML 1.0, 2.2).
 fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
 }
 
-/// What of a name is shown in a message.
+/// A name, shortened for messages.
 fn clipped(name: &str) -> String {
     name.chars().take(40).collect()
 }

@@ -1,35 +1,34 @@
-//! Where a record ends.
+//! Finds the end of a record.
 
 use super::grammar::{Level, RecordKind};
 use super::markup::{Markup, Sought, markup_at};
 use crate::scan::{find, find_byte};
 
-/// A look at a stream.
+/// A view of the window over a stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Look<'a> {
-    /// The bytes at hand.
+    /// The bytes in the window.
     pub(crate) bytes: &'a [u8],
-    /// Where they stand.
+    /// Their offset in the stream.
     pub(crate) offset: u64,
-    /// There are no more bytes to be had: a comment or section without an end is then a stray `<`.
+    /// Whether no more bytes can be read; a comment or section without an end is then a stray `<`.
     pub(crate) last: bool,
 }
 
-/// Where a record ends, in bytes from its start.
+/// The end of a record, in bytes from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// Behind its end tag.
+    /// After its end tag.
     Closed(usize),
-    /// It has no end tag: before the tag of the file's structure that comes next.
+    /// It has no end tag and ends before the next structural tag of the file.
     Broken(usize),
-    /// The bytes at hand end before it does.
+    /// It continues beyond the window.
     Unended,
 }
 
-/// Finds a record's end by its name alone, as fast as memory allows.
+/// Finds the end of a record by searching for its name, as fast as memory allows.
 ///
-/// Right for every record that turns out to be well-formed: in one that holds its own end tag in a comment or a CDATA
-/// section, the bytes up to there are not.
+/// Correct if the bytes up to there are a well-formed record: if the end tag is inside a comment or CDATA section, they are not.
 pub(crate) fn likely_extent(bytes: &[u8], kind: RecordKind) -> Extent {
     let name = kind.name().as_bytes();
     let mut from = 1;
@@ -46,12 +45,12 @@ pub(crate) fn likely_extent(bytes: &[u8], kind: RecordKind) -> Extent {
     Extent::Unended
 }
 
-/// Finds a record's end by reading every piece of markup in it.
+/// Finds the end of a record by parsing all markup in it.
 pub(crate) fn exact_extent(look: Look<'_>, kind: RecordKind, level: Level, sought: &mut Sought) -> Extent {
     walk(look, level, sought, |tag| matches!(tag, Markup::End { name } if *name == kind.name().as_bytes()))
 }
 
-/// Finds the next tag of the file's structure behind something that does not belong there.
+/// Finds the next structural tag after something that does not belong there.
 pub(crate) fn stray_extent(look: Look<'_>, level: Level, sought: &mut Sought) -> Extent {
     walk(look, level, sought, |_| false)
 }
@@ -61,7 +60,7 @@ fn walk(look: Look<'_>, level: Level, sought: &mut Sought, ends: impl Fn(&Markup
     let mut at = 1;
     while let Some(found) = bytes.get(at..).and_then(|rest| find_byte(rest, b'<')) {
         at += found;
-        // A document type stands before a root element only.
+        // A document type declaration is allowed only before a root element.
         if bytes[at..].starts_with(b"<!DOCTYPE") {
             at += 1;
             continue;
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_ends_behind_its_end_tag() {
+    fn a_record_ends_after_its_end_tag() {
         let text = "<PubmedArticle><a>PubmedArticle</a></PubmedArticle >x";
         let end = Extent::Closed(text.len() - 1);
         assert_eq!(both(text), (end, end));
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_without_an_end_hides_nothing_once_there_is_no_more() {
+    fn an_unclosed_section_hides_nothing_once_the_stream_has_ended() {
         let text = b"<PubmedArticle><![CDATA[ </PubmedArticle>";
         assert_eq!(exact(text, false), Extent::Unended);
         assert_eq!(exact(text, true), Extent::Closed(text.len()));

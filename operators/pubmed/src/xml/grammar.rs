@@ -1,16 +1,16 @@
-//! The elements that give a file its structure, by NLM's DTDs
+//! The structural elements of a file, from the DTDs of NLM
 //! (<https://dtd.nlm.nih.gov/ncbi/pubmed/out/pubmed_250101.dtd>, and `nlmmedlinecitationset` before 2017).
 
 use super::markup::{Markup, markup};
 
-/// An element that holds records.
+/// An element that contains records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Set {
     /// `PubmedArticleSet`
     Articles,
     /// `PubmedBookArticleSet`
     Books,
-    /// `MedlineCitationSet`, the form of before 2017.
+    /// `MedlineCitationSet`, used before 2017.
     Medline,
 }
 
@@ -21,20 +21,20 @@ pub(crate) enum RecordKind {
     Article,
     /// `PubmedBookArticle`
     Book,
-    /// `MedlineCitation` that stands on its own.
+    /// `MedlineCitation` outside of `PubmedArticle`.
     Medline,
     /// `PMID` in `DeleteCitation` or `DeleteDocument`.
     Deletion,
 }
 
-/// What may come next: where in the file's structure the reader stands.
+/// The position of the reader in the structure of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// Before, between or behind root elements.
+    /// Outside of root elements.
     Outside,
     /// In a set.
     Set(Set),
-    /// In the list of deletions that ends a set.
+    /// In the list of deletions at the end of a set.
     Deletions(Set),
 }
 
@@ -82,7 +82,7 @@ impl Level {
         }
     }
 
-    /// Whether a tag cannot stand in a record of this level, so that a record without an end ends before it.
+    /// Whether a tag cannot occur in a record at this level, so that an unclosed record ends before it.
     pub(crate) fn is_boundary(self, tag: &Markup<'_>) -> bool {
         match *tag {
             Markup::Start { name, .. } => {
@@ -102,12 +102,12 @@ impl Level {
     }
 }
 
-/// Whether a file may have this root element.
+/// Whether a root element is known.
 pub(crate) fn is_known_root(name: &[u8]) -> bool {
     Set::named(name).is_some() || Level::Outside.record(name).is_some()
 }
 
-/// The name of the root element, if the first bytes of a file reach that far.
+/// The name of the root element, if the first bytes of a file contain it.
 pub(crate) fn root_name(head: &[u8]) -> Option<Vec<u8>> {
     let mut rest = head;
     loop {

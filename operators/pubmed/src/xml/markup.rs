@@ -1,11 +1,11 @@
-//! One piece of markup at a time: just enough of XML to follow a file's structure.
+//! Parses single pieces of markup: just enough XML to follow the structure of a file.
 
 use crate::scan::{count, find, find_byte};
 
-/// What stands at a `<`.
+/// A piece of markup, which begins with `<`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Markup<'a> {
-    /// A start tag; `empty` if it is its own end (`<a/>`).
+    /// A start tag; `empty` if self-closing (`<a/>`).
     Start { name: &'a [u8], empty: bool },
     /// An end tag.
     End { name: &'a [u8] },
@@ -15,22 +15,22 @@ pub(crate) enum Markup<'a> {
     CData,
     /// A document type declaration.
     Doctype,
-    /// The bytes at hand end before it does.
+    /// It continues beyond the bytes.
     Unclosed,
-    /// No markup: a `<` that should not be there.
+    /// Not markup: a stray `<`.
     Stray,
 }
 
-/// What is known of the rest of a stream, so that it is not looked through again for each piece of markup without an end.
+/// Searches without result, so that the rest of a stream is not searched again for each unclosed piece of markup.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sought {
     instruction: Gap,
     section: Gap,
-    /// A document type declaration goes on past all that may be looked at: no other is believed.
+    /// A document type declaration exceeds the window, so further ones are not recognised.
     pub(crate) endless_doctype: bool,
 }
 
-/// A stretch of a stream, by offsets, where no end has been found.
+/// A range of offsets without the end that was searched for.
 #[derive(Clone, Copy, Debug, Default)]
 struct Gap {
     from: u64,
@@ -38,7 +38,7 @@ struct Gap {
 }
 
 impl Gap {
-    /// Looks for an end behind the first bytes of some that stand at an offset; gives where it stops.
+    /// Searches `bytes`, at `offset` of the stream, for an end after the first `opened` bytes; returns its position.
     fn find(&mut self, end: &[u8], bytes: &[u8], opened: usize, offset: u64) -> Option<usize> {
         let here = offset + opened as u64;
         let known = if (self.from..=self.to).contains(&here) { self.to } else { here };
@@ -52,12 +52,12 @@ impl Gap {
     }
 }
 
-/// Reads the markup at the start of some bytes, which is a `<`; also gives its length (1 for a stray `<`).
+/// Parses the markup at the start of some bytes, which begin with `<`; also returns its length (1 for a stray `<`).
 pub(crate) fn markup(bytes: &[u8]) -> (Markup<'_>, usize) {
     markup_at(bytes, 0, &mut Sought::default())
 }
 
-/// The same, of bytes that stand at an offset of a stream.
+/// The same for bytes at an offset of a stream.
 pub(crate) fn markup_at<'a>(bytes: &'a [u8], offset: u64, sought: &mut Sought) -> (Markup<'a>, usize) {
     match bytes {
         [b'<', b'?', ..] => closed(sought.instruction.find(b"?>", bytes, 2, offset), Markup::Aside),
@@ -84,8 +84,8 @@ fn declaration<'a>(bytes: &'a [u8], offset: u64, sought: &mut Sought) -> (Markup
     }
 }
 
-/// A comment ends at its first `--`, which must be followed by `>` (XML 1.0, 2.5): a comment whose end is damaged does
-/// not swallow the records up to the next comment.
+/// A comment ends at its first `--`, which must be followed by `>` (XML 1.0, 2.5), so a comment with a damaged end does not
+/// swallow the records up to the next comment.
 fn comment(rest: &[u8]) -> (Markup<'_>, usize) {
     match find(rest, b"--") {
         None => (Markup::Unclosed, 0),
@@ -97,7 +97,7 @@ fn comment(rest: &[u8]) -> (Markup<'_>, usize) {
     }
 }
 
-/// A document type declaration ends at the first `>` that stands in neither quotes, comments nor its internal subset.
+/// A document type declaration ends at the first `>` outside of quotes, comments and the internal subset.
 fn doctype(bytes: &[u8]) -> (Markup<'_>, usize) {
     let (mut at, mut depth) = (9, 0_usize);
     while let Some(&byte) = bytes.get(at) {
@@ -122,7 +122,7 @@ fn doctype(bytes: &[u8]) -> (Markup<'_>, usize) {
     (Markup::Unclosed, 0)
 }
 
-/// A tag ends at the first `>` outside quotes. XML allows no `<` in it, quoted or not: there a damaged tag ends.
+/// A tag ends at the first `>` outside quotes. XML allows no `<` in a tag, even in quotes: a damaged tag ends there.
 fn tag(bytes: &[u8], name_at: usize) -> (Markup<'_>, usize) {
     let mut quote = None;
     for (at, &byte) in bytes.iter().enumerate().skip(name_at) {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_was_sought_in_vain_is_found_once_it_is_there() {
+    fn an_end_that_was_missing_is_found_once_it_is_read() {
         let mut sought = Sought::default();
         let stream = b"<?a ?><?b <?c ?><?d";
         for len in 6..stream.len() {

@@ -1,11 +1,11 @@
-//! PubMed XML, in every form in which it is met.
+//! PubMed XML in all its forms.
 //!
 //! ```text
 //! window ─► markup: one tag, comment, … ─► extent: where a record ends ─► record: its fields, by quick-xml
 //! ```
 //!
-//! Finding where a record ends is kept apart from reading it, so that what is wrong with one record stays in it: the
-//! file's structure is followed by a scanner that knows only tags, and each record's bytes are parsed on their own.
+//! Finding the end of a record is separate from parsing it, so that an error in one record does not affect others: a scanner
+//! that knows only tags follows the structure of the file, and the bytes of each record are parsed by themselves.
 
 mod elements;
 mod extent;

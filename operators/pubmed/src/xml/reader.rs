@@ -1,4 +1,4 @@
-//! Follows a file's structure and hands each record on.
+//! Follows the structure of a file and parses its records.
 
 use std::io;
 
@@ -13,18 +13,18 @@ use crate::record_reader::{End, RecordReader, Step};
 use crate::scan::{count, find_byte};
 use crate::window::{Ended, Window};
 
-/// Reads PubMed XML: sets of articles, of book articles or of MEDLINE citations, and records without a set around them.
+/// Reads PubMed XML: sets of articles, book articles or MEDLINE citations, and records outside of sets.
 ///
-/// Several documents in one file (responses of efetch put one behind the other) are read one after another.
+/// A file may contain several documents, such as concatenated responses of efetch.
 pub(crate) struct XmlReader {
     level: Level,
     seen_root: bool,
-    /// A record that is too large was rejected, and its end is still to be found.
+    /// Whether the rest of a record that is too large is being skipped.
     skipping: bool,
-    /// The text was transcoded, so that a replacement character stands for bytes that were not in its encoding.
+    /// Whether the text was transcoded, so that replacement characters mean invalid bytes.
     transcoded: bool,
     sought: Sought,
-    /// It was said that the file holds something other than PubMed XML.
+    /// Whether a warning about other content was logged.
     warned: bool,
 }
 
@@ -50,7 +50,7 @@ impl XmlReader {
         }
     }
 
-    /// Reads the next thing: a piece of structure or a record.
+    /// Reads the next piece of structure or record.
     fn next(&mut self, window: &mut Window, out: &mut Collector) -> io::Result<Step> {
         if self.skipping {
             return self.skip(window);
@@ -87,13 +87,17 @@ impl XmlReader {
                 window.consume(len);
                 Ok(Step::More)
             }
-            _ => self.stray("it stands where a record should", window, out),
+            _ => self.stray("expected a record", window, out),
         }
     }
 
-    /// Whether the stream ends within a piece of structure that cannot be the start of a record.
+    /// Whether the stream ends inside a piece of structure that cannot be the start of a record.
     fn ends_outside_a_record(&self, window: &Window) -> bool {
-        let no_tag = matches!(window.bytes(), [b'<'] | [b'<', b'/' | b'?' | b'!', ..]);
+        let no_tag = match window.bytes() {
+            // More markup follows: a damaged start tag, not an instruction that is cut off.
+            [b'<', b'?', rest @ ..] => find_byte(rest, b'<').is_none(),
+            bytes => matches!(bytes, [b'<'] | [b'<', b'/' | b'!', ..]),
+        };
         let inside = match self.level {
             Level::Outside => !self.seen_root,
             _ => no_tag,
@@ -117,18 +121,18 @@ impl XmlReader {
             (Level::Outside, Some(set)) => Level::Set(set),
             (Level::Set(set), None) if is_deletions(name) => Level::Deletions(set),
             (Level::Deletions(set), _) if Level::Set(set).is_boundary(&Markup::Start { name, empty }) => {
-                tracing::warn!(byte = window.offset(), "a list of deletions has no end tag; reading on behind it");
+                tracing::warn!(byte = window.offset(), "list of deletions without an end tag");
                 self.level = Level::Set(set);
                 return Ok(Step::More);
             }
             (Level::Outside, None) if !self.seen_root => {
                 return Ok(Step::End(End::Unreadable(format!(
-                    "its root element is <{}>, not PubmedArticleSet, PubmedBookArticleSet, MedlineCitationSet or one \
-                     of their records; export the citations as PubMed XML",
+                    "not PubMed XML: root element is <{}>, not PubmedArticleSet, PubmedBookArticleSet, MedlineCitationSet \
+                     or one of their records",
                     String::from_utf8_lossy(&name[..name.len().min(60)])
                 ))));
             }
-            _ => return self.stray("this element is not a record", window, out),
+            _ => return self.stray("element is not a record", window, out),
         };
         self.seen_root = true;
         if !empty {
@@ -138,7 +142,7 @@ impl XmlReader {
         Ok(Step::More)
     }
 
-    /// Whether an end tag closes what is open, which it then has done.
+    /// Closes the open set or list of deletions if the end tag matches; returns whether it did.
     fn closes(&mut self, name: &[u8]) -> bool {
         let outer = match self.level {
             Level::Set(set) if name == set.name().as_bytes() => Level::Outside,
@@ -150,7 +154,7 @@ impl XmlReader {
         true
     }
 
-    /// Reads a record whose start tag is at hand; `whole` is its length if it is known already.
+    /// Reads the record at the start of the window; `whole` is its length if known.
     fn record(
         &mut self,
         kind: RecordKind,
@@ -181,7 +185,7 @@ impl XmlReader {
                 }
             }
             Extent::Broken(len) => {
-                let detail = format!("it has no end tag </{}>", kind.name());
+                let detail = format!("no end tag </{}>", kind.name());
                 reject(len, RecordError::new(RejectReason::Malformed, detail), window, out);
             }
             Extent::Unended if can_grow(window) && window.fill()? => (),
@@ -190,7 +194,7 @@ impl XmlReader {
         Ok(Step::More)
     }
 
-    /// Takes a record of known length if it can be read.
+    /// Accepts a record of known length if it can be parsed.
     fn accept(
         &self,
         kind: RecordKind,
@@ -203,17 +207,14 @@ impl XmlReader {
             return Err(too_large("record"));
         }
         if self.transcoded && memchr::memmem::find(bytes, "\u{FFFD}".as_bytes()).is_some() {
-            return Err(RecordError::new(
-                RejectReason::Encoding,
-                "its bytes are not in the encoding that the file declares",
-            ));
+            return Err(RecordError::new(RejectReason::Encoding, "bytes are not valid in the declared encoding"));
         }
         out.push(parse(kind, bytes, out.place(window.offset()))?);
         window.consume(len);
         Ok(())
     }
 
-    /// Rejects what does not belong at this level, up to what does.
+    /// Rejects everything up to the next tag that belongs at this level.
     fn stray(&mut self, what: &str, window: &mut Window, out: &mut Collector) -> io::Result<Step> {
         if self.level == Level::Outside {
             return Ok(self.stray_outside(window));
@@ -231,20 +232,20 @@ impl XmlReader {
         Ok(Step::More)
     }
 
-    /// Text or broken markup outside the root: before it the file is not XML, behind it there may be another document.
+    /// Skips text or broken markup outside the root elements. Before the first one, the file is not XML.
     fn stray_outside(&mut self, window: &mut Window) -> Step {
         if !self.seen_root {
-            return Step::End(End::Unreadable("something stands before its root element; give PubMed XML".into()));
+            return Step::End(End::Unreadable("not PubMed XML: content before the root element".into()));
         }
         if !std::mem::replace(&mut self.warned, true) {
-            tracing::warn!(byte = window.offset(), "something that is not PubMed XML stands behind the root element");
+            tracing::warn!(byte = window.offset(), "content after the root element is ignored");
         }
         let next = find_byte(&window.bytes()[1..], b'<').map_or(window.bytes().len(), |at| at + 1);
         window.consume(next);
         Step::More
     }
 
-    /// A record, or something stray, that goes on past all the bytes that may be looked at.
+    /// Handles a record, or something stray, that exceeds the window.
     fn unended(&mut self, window: &mut Window, out: &mut Collector) -> Step {
         if window.ended().is_some() {
             return Step::End(self.damaged(window, true));
@@ -256,16 +257,16 @@ impl XmlReader {
         Step::More
     }
 
-    /// Passes over the rest of a record that is too large.
+    /// Skips the rest of a record that is too large.
     fn skip(&mut self, window: &mut Window) -> io::Result<Step> {
-        // The byte before the first is known to be part of the record; `stray_extent` starts behind one such byte.
+        // `stray_extent` starts after one byte that is known to be part of the record.
         match stray_extent(Look { last: true, ..look(window) }, self.level, &mut self.sought) {
             Extent::Broken(at) | Extent::Closed(at) => {
                 window.consume(at);
                 self.skipping = false;
             }
             Extent::Unended => {
-                // A tag may be cut at the end of what is at hand: it is looked at again with what follows.
+                // A tag may be split at the end of the window, so it is kept.
                 let bytes = window.bytes();
                 let kept = memchr::memrchr(b'<', bytes).map_or(1, |at| (bytes.len() - at + 1).min(4096));
                 window.consume(bytes.len().saturating_sub(kept));
@@ -280,12 +281,12 @@ impl XmlReader {
     fn at_end(&self, window: &Window, out: &Collector) -> End {
         match (self.level, window.ended()) {
             (Level::Outside, Some(Ended::At(crate::gzip::Defect::Trailing))) if self.seen_root => {
-                tracing::warn!(record = out.tally().records(), "something follows the gzip data; it is ignored");
+                tracing::warn!(record = out.tally().records(), "data after the gzip data are ignored");
                 End::Complete
             }
             (Level::Outside, Some(Ended::At(_))) => self.damaged(window, false),
             (Level::Outside, _) if self.seen_root => End::Complete,
-            (Level::Outside, _) => End::Unreadable("it holds no XML element".into()),
+            (Level::Outside, _) => End::Unreadable("no XML element".into()),
             _ => self.damaged(window, false),
         }
     }
@@ -293,12 +294,12 @@ impl XmlReader {
     fn damaged(&self, window: &Window, in_record: bool) -> End {
         let missing = match self.level {
             Level::Set(set) | Level::Deletions(set) => format!("the end tag </{}>", set.name()),
-            Level::Outside => "its root element ends".to_owned(),
+            Level::Outside => "the end of the root element".to_owned(),
         };
         let cause = match window.ended() {
             Some(Ended::At(defect)) => defect.to_string(),
-            _ if in_record => "it ends inside a record".to_owned(),
-            _ => format!("it ends before {missing}"),
+            _ if in_record => "file ends inside a record".to_owned(),
+            _ => format!("file ends before {missing}"),
         };
         End::Damaged { cause, in_record }
     }
@@ -314,7 +315,7 @@ fn look(window: &Window) -> Look<'_> {
     Look { bytes: window.bytes(), offset: window.offset(), last: !can_grow(window) }
 }
 
-/// Whether looking at more bytes can help: there may be more, and a record may be larger.
+/// Whether more bytes can be read and a record may be larger than the window.
 fn can_grow(window: &Window) -> bool {
     window.ended().is_none() && window.bytes().len() < MAX_RECORD_BYTES
 }

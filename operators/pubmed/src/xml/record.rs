@@ -1,4 +1,4 @@
-//! One record's bytes become a citation or a deletion.
+//! Parses the bytes of a record into a citation or deletion.
 
 use pubtag_schemas::{
     AbstractSegment, Citation, CitationText, CivilDate, Deletion, Place, Pmid, PmidVersion, PubDate, Record,
@@ -11,17 +11,17 @@ use super::text::clean;
 use crate::collector::RecordError;
 use crate::date::DateParts;
 
-/// Reads a record from its start tag to its end tag.
+/// Parses a record from its start tag to its end tag.
 ///
 /// # Errors
-/// The error that makes the record a reject.
+/// Why the record is rejected.
 pub(crate) fn parse(kind: RecordKind, bytes: &[u8], place: Place) -> Result<Record, RecordError> {
-    parse_fields(kind, bytes, place).map_err(|error| match std::str::from_utf8(bytes) {
+    parse_fields(kind, bytes, place).map_err(|problem| match std::str::from_utf8(bytes) {
         Err(error) => RecordError::new(
             RejectReason::Encoding,
-            format!("it is not UTF-8 at byte {} of the record", error.valid_up_to()),
+            format!("not UTF-8 (at byte {} of the record)", error.valid_up_to()),
         ),
-        Ok(_) => error,
+        Ok(_) => problem,
     })
 }
 
@@ -43,7 +43,7 @@ fn parse_fields(kind: RecordKind, bytes: &[u8], place: Place) -> Result<Record, 
     fields.into_citation(place).map(|citation| Record::Document(Box::new(citation)))
 }
 
-/// XML allows no control characters but tab and line ends, and no way to write others.
+/// XML allows only tabs and line breaks among the control characters, even escaped.
 fn check_control_characters(bytes: &[u8]) -> Result<(), RecordError> {
     let allowed = |byte: u8| byte >= 0x20 || matches!(byte, b'\t' | b'\n' | b'\r');
     // Without an early exit the loop is vectorised.
@@ -51,11 +51,11 @@ fn check_control_characters(bytes: &[u8]) -> Result<(), RecordError> {
         return Ok(());
     }
     let at = bytes.iter().position(|&byte| !allowed(byte)).unwrap_or_default();
-    let detail = format!("character {:#04x} is not allowed in XML (at byte {at} of the record)", bytes[at]);
+    let detail = format!("control character {:#04x} (at byte {at} of the record)", bytes[at]);
     Err(RecordError::new(RejectReason::Malformed, detail))
 }
 
-/// What is read of a citation, wherever in the record it stands.
+/// The fields of a citation.
 #[derive(Default)]
 struct Fields {
     pmid: Option<(Pmid, PmidVersion)>,
@@ -67,9 +67,9 @@ struct Fields {
     iso_abbreviation: Option<String>,
     journal_title: Option<String>,
     languages: Vec<String>,
-    /// How many `MedlineCitation` or `BookDocument` the record holds: two mean that two records ran into one.
+    /// Number of `MedlineCitation` or `BookDocument` elements; two mean that two records were merged.
     citations: usize,
-    /// The same for `Article`.
+    /// Number of `Article` elements.
     articles: usize,
 }
 
@@ -133,14 +133,14 @@ impl Fields {
         let identity = identity(&elements.text()?, version.as_deref())?;
         match self.pmid.replace(identity) {
             None => Ok(()),
-            Some(_) => Err(RecordError::new(RejectReason::Malformed, "it has more than one PMID of its own")),
+            Some(_) => Err(RecordError::new(RejectReason::Malformed, "more than one PMID")),
         }
     }
 
     fn read_title(&mut self, elements: &mut Elements<'_>) -> Result<(), RecordError> {
         match self.title.replace(clean(&elements.text()?)) {
             None => Ok(()),
-            Some(_) => Err(RecordError::new(RejectReason::Malformed, "it has more than one ArticleTitle")),
+            Some(_) => Err(RecordError::new(RejectReason::Malformed, "more than one ArticleTitle")),
         }
     }
 
@@ -196,13 +196,12 @@ impl Fields {
         Ok(())
     }
 
-    /// A book's own record has no `ArticleTitle`: its title is then the book's.
+    /// The record of a whole book has no `ArticleTitle`; its title is that of the book.
     fn into_citation(self, place: Place) -> Result<Citation, RecordError> {
         if self.citations > 1 || self.articles > 1 {
-            return Err(RecordError::new(RejectReason::Malformed, "it holds more than one citation"));
+            return Err(RecordError::new(RejectReason::Malformed, "more than one citation in a record"));
         }
-        let (pmid, version) =
-            self.pmid.ok_or_else(|| RecordError::new(RejectReason::MissingId, "it has no PMID of its own"))?;
+        let (pmid, version) = self.pmid.ok_or_else(|| RecordError::new(RejectReason::MissingId, "no PMID"))?;
         let title = self.title.or(self.book_title).unwrap_or_default();
         let given = |text: &String| !text.is_empty();
         let languages: Vec<String> = self.languages.into_iter().filter(given).collect();
@@ -239,21 +238,21 @@ fn read_date(elements: &mut Elements<'_>) -> Result<DateParts, RecordError> {
     Ok(parts)
 }
 
-/// `PMID` and its `Version`, which is 1 where it is not given.
+/// `PMID` and its `Version` [default: 1].
 fn identity(pmid: &str, version: Option<&str>) -> Result<(Pmid, PmidVersion), RecordError> {
     let bad = |detail: String| RecordError::new(RejectReason::BadId, detail);
     let pmid = clean(pmid);
     if pmid.is_empty() {
-        return Err(RecordError::new(RejectReason::MissingId, "its PMID is empty"));
+        return Err(RecordError::new(RejectReason::MissingId, "empty PMID"));
     }
     let number = pmid.parse().map_err(|error: pubtag_schemas::PmidError| bad(error.to_string()))?;
     let version = version.map_or(Ok(PmidVersion::FIRST), |version| version.trim().parse());
     Ok((number, version.map_err(|error| bad(format!("PMID {number}: {error}")))?))
 }
 
-/// The PMID of a record that cannot be read, where it can be told without guessing.
+/// The PMID of an unreadable record, if it is certain.
 ///
-/// The citation's own PMID comes first in the record; behind the start of the article, others' follow.
+/// The PMID of the citation comes first in the record; after the start of the article there are those of others.
 pub(crate) fn salvage_pmid(bytes: &[u8]) -> Option<Pmid> {
     let own = &bytes[..memchr::memmem::find(bytes, b"<Article").unwrap_or(bytes.len())];
     let own = &own[..memchr::memmem::find(own, b"<CommentsCorrections").unwrap_or(own.len())];

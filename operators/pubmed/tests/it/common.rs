@@ -1,4 +1,4 @@
-//! Files to read, and readings of them.
+//! Helpers that write files and read them.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 pub(crate) static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_current_thread().build().expect("a runtime can be built"));
 
-/// Everything that reading a unit gave.
+/// Everything read from a unit.
 pub(crate) struct Reading {
     pub(crate) records: Vec<Record>,
     pub(crate) packets: Vec<usize>,
@@ -61,7 +61,7 @@ impl Reading {
         }
     }
 
-    /// The reconciliation of the design: what was counted is what came out, numbered in order.
+    /// Checks that the records equal the counts and are numbered in order.
     pub(crate) fn assert_reconciliation(&self) {
         let tally = self.close.tally;
         assert_eq!(tally.citations, self.citations().len() as u64);
@@ -72,7 +72,7 @@ impl Reading {
             places.iter().enumerate().all(|(at, place)| place.0 as usize == at),
             "ordinals count from 0: {places:?}"
         );
-        assert!(places.is_sorted_by(|a, b| a.1 < b.1), "records stand one behind the other: {places:?}");
+        assert!(places.is_sorted_by(|a, b| a.1 < b.1), "records follow each other: {places:?}");
     }
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn read_all(unit: Arc<InputUnit>, options: ReadOptions) -> Reading {
         assert!(matches!(flow.next().await, Some(Ok(Packet::Open(opened))) if opened == unit));
         let (mut records, mut packets) = (Vec::new(), Vec::new());
         loop {
-            match flow.next().await.expect("a unit is closed").expect("a disk error") {
+            match flow.next().await.expect("a unit is closed").expect("no I/O error") {
                 Packet::Open(_) => panic!("a unit is opened once"),
                 Packet::Items(items) => {
                     packets.push(items.len());
@@ -109,14 +109,14 @@ pub(crate) fn read_all(unit: Arc<InputUnit>, options: ReadOptions) -> Reading {
     })
 }
 
-/// A folder with files in it.
+/// A directory of files.
 pub(crate) struct Files {
-    pub(crate) folder: TempDir,
+    pub(crate) directory: TempDir,
 }
 
 impl Files {
     pub(crate) fn new(files: &[(&str, &[u8])]) -> Self {
-        let files_in = Self { folder: tempfile::tempdir().unwrap() };
+        let files_in = Self { directory: tempfile::tempdir().unwrap() };
         for (name, content) in files {
             files_in.write(name, content);
         }
@@ -124,14 +124,14 @@ impl Files {
     }
 
     pub(crate) fn write(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.folder.path().join(name);
+        let path = self.directory.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, content).unwrap();
         path
     }
 
     pub(crate) fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).to_str().unwrap().to_owned()
+        self.directory.path().join(name).to_str().unwrap().to_owned()
     }
 
     pub(crate) fn unit(&self, name: &str) -> Arc<InputUnit> {
@@ -139,7 +139,7 @@ impl Files {
     }
 }
 
-/// Reads some bytes as a file of their own.
+/// Reads bytes as a file.
 pub(crate) fn read_with(content: &[u8], options: ReadOptions) -> Reading {
     let files = Files::new(&[("input", content)]);
     read_all(files.unit("input"), options)
@@ -159,7 +159,7 @@ pub(crate) fn gz(content: impl AsRef<[u8]>) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A set of records as NLM writes it.
+/// A set of records as written by NLM.
 pub(crate) fn set(records: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<!DOCTYPE PubmedArticleSet PUBLIC \"-//NLM//DTD PubMedArticle, 1st \
@@ -189,7 +189,7 @@ pub(crate) fn plain(pmid: u32) -> String {
     article(pmid, &format!("Title {pmid}."), "<AbstractText>Abstract.</AbstractText>")
 }
 
-/// The shared test data, if this machine has them.
+/// The shared test data, if available.
 pub(crate) fn shared() -> Option<PathBuf> {
     let root = std::env::var_os("PUBTAG_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);

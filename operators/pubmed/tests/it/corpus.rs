@@ -1,4 +1,4 @@
-//! Real files, every one accounted for, against an independent reading.
+//! Real files are read completely, and like an independent reader.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::common::{Reading, read, read_all, shared};
 
-fn files_below(folder: &Path) -> Vec<PathBuf> {
+fn files_below(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
+    for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files.extend(files_below(&path));
@@ -59,7 +59,7 @@ fn every_real_file_is_read_to_its_end() {
 }
 
 #[test]
-fn the_bundled_sample_is_readable_to_the_last_record() {
+fn the_bundled_sample_is_read_to_the_last_record() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/sample");
     let plain = std::fs::read(folder.join("pubmed-sample.xml")).unwrap();
     let packed = std::fs::read(folder.join("pubmed-sample.xml.gz")).unwrap();
@@ -72,20 +72,20 @@ fn the_bundled_sample_is_readable_to_the_last_record() {
 }
 
 #[test]
-fn every_real_citation_reads_as_lxml_reads_it() {
+fn every_real_citation_equals_that_of_lxml() {
     let Some(shared) = shared() else { return };
     let Some(python) = std::env::var_os("PUBTAG_PYTHON") else {
-        eprintln!("SKIPPED: the comparison with lxml needs PUBTAG_PYTHON, a Python that has lxml");
+        eprintln!("SKIPPED: set PUBTAG_PYTHON to a Python with lxml");
         return;
     };
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/sample/pubmed-sample.xml.gz");
     let mut files = files_below(&shared.join("data/pubmed_xml"));
-    files.push(sample.canonicalize().expect("the bundled sample is there"));
-    let told = oracle(python.as_ref(), &files);
+    files.push(sample.canonicalize().expect("the bundled sample exists"));
+    let oracle = oracle(python.as_ref(), &files);
     let mut compared = 0;
     for (uri, reading) in readings(&files) {
         let rows: Vec<_> = reading.records.iter().map(|record| row(&uri, record)).collect();
-        let expected = told.get(&uri).map_or(&[][..], Vec::as_slice);
+        let expected = oracle.get(&uri).map_or(&[][..], Vec::as_slice);
         if !matches!(reading.close.outcome, Outcome::Complete) {
             assert!(expected.iter().all(|row| row["kind"] == "unreadable"), "{uri}");
             continue;
@@ -97,10 +97,10 @@ fn every_real_citation_reads_as_lxml_reads_it() {
         compared += rows.len();
     }
     assert!(compared > 700, "only {compared} records were compared");
-    eprintln!("{compared} records read as lxml reads them");
+    eprintln!("{compared} records equal those of lxml");
 }
 
-/// What the oracle says of some files, by file.
+/// The output of the oracle, by file.
 fn oracle(python: &Path, files: &[PathBuf]) -> BTreeMap<String, Vec<Value>> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracles/pubmed_text.py");
     let output = Command::new(python).arg(script).args(files).output().expect("PUBTAG_PYTHON runs");
@@ -113,7 +113,7 @@ fn oracle(python: &Path, files: &[PathBuf]) -> BTreeMap<String, Vec<Value>> {
     rows
 }
 
-/// A record as the oracle prints it.
+/// A record in the form of the oracle.
 fn row(uri: &str, record: &Record) -> Value {
     match record {
         Record::Document(citation) => citation_row(uri, citation),

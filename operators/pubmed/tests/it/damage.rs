@@ -1,4 +1,4 @@
-//! What is wrong with a record stays in it; what is wrong with a file is said.
+//! Damage to a record affects no other record; damage to a file is reported.
 
 use pubtag_schemas::{MAX_RAW_BYTES, Outcome, RejectReason};
 
@@ -18,7 +18,10 @@ fn assert_only_the_middle_is_rejected(content: impl AsRef<[u8]>, reason: RejectR
     let reject = reading.rejects()[0];
     assert_eq!(reject.place.ordinal, 1, "{what}");
     let offset = reject.place.byte_offset as usize;
-    assert!(content.as_ref()[offset..].starts_with(&reject.raw), "{what}: the raw bytes stand where the reject says");
+    assert!(
+        content.as_ref()[offset..].starts_with(&reject.raw),
+        "{what}: the raw bytes are at the offset of the reject"
+    );
 }
 
 #[test]
@@ -62,7 +65,7 @@ fn a_malformed_record_is_rejected_alone() {
 }
 
 #[test]
-fn a_rejected_record_names_its_pmid_where_it_can_be_told() {
+fn a_rejected_record_has_its_pmid_if_that_is_certain() {
     let content = with_middle(|record| record.replacen("Title 9", "a & b", 1));
     assert_eq!(read(content).rejects()[0].pmid.map(|pmid| pmid.get()), Some(990_000_002));
     let unnamed = with_middle(|record| record.replace("<PMID Version=\"1\">990000002</PMID>", "&"));
@@ -70,7 +73,7 @@ fn a_rejected_record_names_its_pmid_where_it_can_be_told() {
 }
 
 #[test]
-fn a_reject_says_where_in_the_record_it_is_broken() {
+fn a_reject_gives_the_position_of_the_error() {
     let content = with_middle(|record| record.replacen("Title 9", "a &nbsp; b", 1));
     let reading = read(&content);
     let detail = &reading.rejects()[0].detail;
@@ -78,14 +81,14 @@ fn a_reject_says_where_in_the_record_it_is_broken() {
 }
 
 #[test]
-fn bytes_that_are_not_utf8_reject_one_record() {
+fn invalid_utf8_rejects_one_record() {
     let content = with_middle(|record| record.replacen("Title 9", "T\u{1}tle", 1));
     let bytes: Vec<u8> = content.bytes().map(|byte| if byte == 1 { 0xE9 } else { byte }).collect();
     assert_only_the_middle_is_rejected(bytes, RejectReason::Encoding, "a byte of Latin-1");
 }
 
 #[test]
-fn bytes_outside_a_declared_encoding_reject_one_record() {
+fn bytes_invalid_in_the_declared_encoding_reject_one_record() {
     let content = with_middle(|record| record.replacen("Title 9", "T\u{1}tle", 1)).replace("utf-8", "shift_jis");
     let bytes: Vec<u8> = content.bytes().map(|byte| if byte == 1 { 0xFD } else { byte }).collect();
     let reading = read(bytes);
@@ -94,7 +97,7 @@ fn bytes_outside_a_declared_encoding_reject_one_record() {
 }
 
 #[test]
-fn an_identifier_that_is_none_rejects_the_record() {
+fn an_invalid_identifier_rejects_the_record() {
     const OWN: &str = "<PMID Version=\"1\">990000002</PMID>";
     for (own, reason) in [
         ("", RejectReason::MissingId),
@@ -125,14 +128,14 @@ fn deletions_are_rejected_one_by_one() {
 }
 
 #[test]
-fn records_behind_an_open_list_of_deletions_are_read() {
+fn records_after_an_unclosed_list_of_deletions_are_read() {
     let content = set(&format!("<DeleteCitation><PMID>990000002</PMID>{}", plain(990_000_001)));
     let reading = read(content);
     assert_eq!((reading.pmids(), reading.deletions().len(), reading.rejects().len()), (vec![990_000_001], 1, 0));
 }
 
 #[test]
-fn a_record_that_is_too_large_is_rejected_and_passed_over() {
+fn a_record_that_is_too_large_is_rejected_and_skipped() {
     let content = with_middle(|record| record.replace("Abstract.", &"x".repeat(17 << 20)));
     for content in [content.clone().into_bytes(), gz(content)] {
         let reading = read(content);
@@ -158,7 +161,7 @@ fn a_file_that_ends_inside_a_record_is_quarantined() {
     let cut = &content[..content.find("990000003").unwrap()];
     let reading = read(cut);
     assert!(reading.quarantine().contains("inside a record"), "{}", reading.quarantine());
-    assert!(reading.quarantine().contains("--accept-partial"), "the way out is told: {}", reading.quarantine());
+    assert!(reading.quarantine().contains("--accept-partial"), "the hint is shown: {}", reading.quarantine());
 
     let partial = read_partial(cut);
     assert_eq!(partial.pmids(), [990_000_001, 990_000_002]);
@@ -174,23 +177,23 @@ fn a_file_that_ends_between_records_is_quarantined() {
         let reading = read(&content[..cut]);
         assert!(reading.quarantine().contains("</PubmedArticleSet>"), "{}", reading.quarantine());
         let partial = read_partial(&content[..cut]);
-        assert_eq!((partial.pmids().len(), partial.rejects().len()), (3, 0), "no record was begun");
+        assert_eq!((partial.pmids().len(), partial.rejects().len()), (3, 0), "no record had started");
         assert!(matches!(partial.close.outcome, Outcome::Partial(_)));
     }
 }
 
 #[test]
-fn truncated_and_corrupt_gzip_are_quarantined_with_what_is_wrong() {
+fn truncated_and_corrupt_gzip_is_quarantined_with_the_cause() {
     let data = gz(set(&(0..300).map(|n| plain(990_000_001 + n)).collect::<String>()));
     let cut = &data[..data.len() - 2000];
-    assert!(read(cut).quarantine().contains("cut short"), "{}", read(cut).quarantine());
+    assert!(read(cut).quarantine().contains("truncated"), "{}", read(cut).quarantine());
     let partial = read_partial(cut);
-    assert!(partial.pmids().len() > 10, "what is there is read");
-    assert!(matches!(&partial.close.outcome, Outcome::Partial(reason) if reason.contains("cut short")));
+    assert!(partial.pmids().len() > 10, "the readable part is read");
+    assert!(matches!(&partial.close.outcome, Outcome::Partial(reason) if reason.contains("truncated")));
     assert_eq!(partial.close.bytes, cut.len() as u64);
 
     let without_trailer = &data[..data.len() - 4];
-    assert!(read(without_trailer).quarantine().contains("cut short"));
+    assert!(read(without_trailer).quarantine().contains("truncated"));
 
     let mut corrupt = data.clone();
     let checksum = corrupt.len() - 6;

@@ -15,7 +15,7 @@ const NBIB: &str = "\nPMID- 990000001\nOWN - NLM\nLR  - 20200427\nDP  - 2003 Spr
                     PMID- 990000002\r\nBTI - A book\r\nLA  - eng\r\nSO  - x\r\n";
 
 #[test]
-fn nbib_gives_what_the_xml_of_the_same_citation_gives() {
+fn nbib_gives_the_text_of_the_same_citation_in_xml() {
     for content in [NBIB.as_bytes().to_vec(), gz(NBIB)] {
         let reading = read(content);
         assert_eq!(reading.close.outcome, Outcome::Complete);
@@ -37,9 +37,9 @@ fn nbib_gives_what_the_xml_of_the_same_citation_gives() {
     }
 }
 
-/// What cannot be had from nbib, because the format wraps lines: white space within a text.
+/// nbib wraps lines, so white space in a text cannot be restored.
 #[test]
-fn nbib_differs_from_xml_in_repeated_blanks_at_line_ends_alone() {
+fn nbib_differs_from_xml_only_in_repeated_blanks_at_line_ends() {
     let nbib = read("PMID- 990000001\nTI  - A  b\n      c.\nSO  - x\n");
     let xml = read(set("<PubmedArticle><MedlineCitation><PMID>990000001</PMID><Article><ArticleTitle>A  b  c.\
                           </ArticleTitle></Article></MedlineCitation></PubmedArticle>"));
@@ -47,7 +47,7 @@ fn nbib_differs_from_xml_in_repeated_blanks_at_line_ends_alone() {
 }
 
 #[test]
-fn a_bad_nbib_record_is_rejected_alone_and_a_cut_one_quarantines() {
+fn a_bad_nbib_record_is_rejected_alone_and_a_truncated_one_quarantines_the_file() {
     for (bad, reason) in [
         ("PMID- x\nTI  - t\n", RejectReason::BadId),
         ("PMID- 990000009\nTI  - t\nTI  - u\n", RejectReason::Malformed),
@@ -66,7 +66,7 @@ fn a_bad_nbib_record_is_rejected_alone_and_a_cut_one_quarantines() {
 }
 
 #[test]
-fn tables_are_known_by_their_header_or_by_the_columns_that_are_named() {
+fn tables_are_detected_by_their_header_or_the_given_columns() {
     let csv = "\u{FEFF}pmid,title,abstract\r\n990000001,\"Ataxia, new\",\"a \"\"b\"\"\nc\"\r\n990000002,T,\n";
     let tsv = csv.replace(',', "\t").replace("Ataxia\t", "Ataxia,");
     for content in [csv.as_bytes().to_vec(), gz(csv), tsv.into_bytes()] {
@@ -81,15 +81,15 @@ fn tables_are_known_by_their_header_or_by_the_columns_that_are_named() {
     let reading = read_with(b"key,title,body\nk1,unused,\xC3\xA9 text\n", named.clone());
     assert_eq!(reading.texts(), [" é text"]);
     assert_eq!(reading.citations()[0].doc_id.as_str(), "k1");
-    let told = ReadOptions { format: Some(InputFormat::Csv), ..named };
-    let missing = read_with(b"key,text\nk1,x\n", told);
+    let as_csv = ReadOptions { format: Some(InputFormat::Csv), ..named };
+    let missing = read_with(b"key,text\nk1,x\n", as_csv);
     assert!(missing.quarantine().contains("\"body\""), "{}", missing.quarantine());
     let unknown = read("key;body\nk1;x\n");
     assert!(unknown.quarantine().contains("--text-column"), "{}", unknown.quarantine());
 }
 
 #[test]
-fn a_bad_row_is_rejected_alone_and_a_cut_one_quarantines() {
+fn a_bad_row_is_rejected_alone_and_a_truncated_one_quarantines_the_file() {
     let reading = read(b"id,text\n1,a\n2,b,c\n,d\n3,\xE9\n4,e\n");
     let found = (reading.texts(), reading.reasons());
     let reasons = vec![RejectReason::Malformed, RejectReason::MissingId, RejectReason::Encoding];
@@ -99,7 +99,7 @@ fn a_bad_row_is_rejected_alone_and_a_cut_one_quarantines() {
     assert_eq!(read("id,text\n1,a").close.outcome, Outcome::Complete, "the last row needs no line break");
 }
 
-/// Each row on a line of its own, a title beginning with an unbalanced quote now and then.
+/// A table with one row per line; some titles begin with an unbalanced quote.
 fn titles(separator: char) -> String {
     let title = |number| if number % 60 == 0 { "\"Smart drugs" } else { "Gout" };
     let row = |number| format!("{number}{separator}{} of {number}\n", title(number));
@@ -107,7 +107,7 @@ fn titles(separator: char) -> String {
 }
 
 #[test]
-fn an_unbalanced_quote_in_a_tsv_is_a_character_like_others() {
+fn an_unbalanced_quote_in_a_tsv_is_an_ordinary_character() {
     let reading = read(titles('\t'));
     assert_eq!((reading.citations().len(), reading.rejects().len()), (3000, 0));
     assert_eq!(reading.texts()[59], "\"Smart drugs of 60 ");
@@ -120,29 +120,29 @@ fn an_unbalanced_quote_in_a_csv_costs_one_row() {
     let reading = read(titles(','));
     assert_eq!((reading.citations().len(), reading.reasons()), (2950, vec![RejectReason::Malformed; 50]));
     let detail = &reading.rejects()[0].detail;
-    assert!(detail.contains("no closing quote"), "{detail}");
+    assert!(detail.contains("without a closing quote"), "{detail}");
     assert_eq!(reading.rejects()[0].raw, b"60,\"Smart drugs of 60");
 }
 
 #[test]
-fn a_quote_that_is_never_closed_costs_one_row_however_far_the_file_goes_on() {
+fn an_unclosed_quote_costs_one_row_in_a_file_of_any_size() {
     let rows: String = (1..=200_000).map(|number| format!("{number},{}\n", "gout ".repeat(20))).collect();
     assert!(rows.len() > 16 << 20, "longer than a record may be");
     let reading = read(format!("id,text\n0,\"open\n{rows}"));
     assert_eq!((reading.citations().len(), reading.reasons()), (200_000, vec![RejectReason::Malformed]));
     let last = read("id,text\n1,a\n2,\"open\n");
     assert_eq!((last.texts(), last.reasons()), (vec![" a"], vec![RejectReason::Malformed]));
-    assert!(read("id,text\n1,a\n2,\"open").quarantine().contains("inside a record"), "it may be cut");
+    assert!(read("id,text\n1,a\n2,\"open").quarantine().contains("inside a record"), "it may be truncated");
 }
 
 #[test]
-fn text_behind_a_closing_quote_is_a_reject_and_a_carriage_return_is_text() {
+fn text_after_a_closing_quote_is_a_reject_and_a_carriage_return_is_text() {
     let reading = read("id,text\n1,\"Smart\" drugs\n2,b\rc\r\n3,\"c\"\r\n");
     assert_eq!((reading.texts(), reading.reasons()), (vec![" b\rc", " c"], vec![RejectReason::Malformed]));
 }
 
 #[test]
-fn the_record_behind_one_that_is_too_large_is_read_wherever_the_pieces_meet() {
+fn the_record_after_one_that_is_too_large_is_read_wherever_blocks_are_split() {
     for extra in 0..8 {
         let large = "x".repeat((17 << 20) + extra);
         let nbib = read(format!("\nPMID- 1\nTI  - {large}\nPMID- 2\nTI  - b\n"));
@@ -178,7 +178,7 @@ fn a_row_of_parquet_that_is_too_large_is_rejected_alone() {
 }
 
 #[test]
-fn parquet_gives_a_document_a_row_and_its_file_is_hashed_whole() {
+fn parquet_gives_one_document_per_row_and_the_whole_file_is_hashed() {
     let ids: ArrayRef = Arc::new(Int64Array::from(vec![Some(990_000_001), None, Some(990_000_003)]));
     let titles: ArrayRef = Arc::new(StringArray::from(vec![Some("Gout"), Some("x"), None]));
     let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("β"), Some("y"), None]));
@@ -197,7 +197,7 @@ fn parquet_gives_a_document_a_row_and_its_file_is_hashed_whole() {
 }
 
 #[test]
-fn parquet_is_limited_and_long_files_come_in_packets() {
+fn parquet_honours_the_limit_and_is_read_in_packets() {
     let bytes = parquet_of(1000);
     let reading = read(&bytes);
     assert_eq!(reading.citations().len(), 1000);
@@ -207,7 +207,7 @@ fn parquet_is_limited_and_long_files_come_in_packets() {
 }
 
 #[test]
-fn plain_text_is_read_by_the_line_or_by_the_file_when_told() {
+fn plain_text_is_read_by_line_or_file_on_request() {
     let files = Files::new(&[("note.txt", " Gout was seen.\n\nNo ataxia.\n".as_bytes())]);
     let as_format =
         |format| read_all(files.unit("note.txt"), ReadOptions { format: Some(format), ..Default::default() });
@@ -221,7 +221,7 @@ fn plain_text_is_read_by_the_line_or_by_the_file_when_told() {
 }
 
 #[test]
-fn a_cut_gzip_quarantines_every_format() {
+fn truncated_gzip_quarantines_every_format() {
     for content in [NBIB.to_owned(), "id,text\n1,a\n2,b\n".repeat(50), set(&plain(1))] {
         let whole = gz(&content);
         let reading = read(&whole[..whole.len() - 12]);
@@ -229,18 +229,17 @@ fn a_cut_gzip_quarantines_every_format() {
     }
 }
 
-/// What fuzzing found: footers that claim more rows than the file has bits, longer lists than they have bytes, a column
-/// in front of the file, pages whose headers claim what a footer did, or a gigabyte, or have a number of more
-/// bytes than numbers have.
+/// Found by fuzzing: footers that claim more rows than the file has bits, or longer lists than they have bytes; a column
+/// before the start of the file; page headers with such lists, a size of a gigabyte, or an overlong number.
 #[test]
 fn a_damaged_parquet_file_does_not_keep_the_reader_busy() {
     for (found, problem) in [
         ("parquet-claims-rows", "claim"),
-        ("parquet-claims-elements", "metadata claim more than they hold"),
-        ("parquet-negative-column", "not a sound Parquet file"),
-        ("parquet-page-claims", "pages claim more than they hold"),
-        ("parquet-page-inflates", "pages claim more than they hold"),
-        ("parquet-page-long-number", "pages claim more than they hold"),
+        ("parquet-claims-elements", "metadata claim more than they contain"),
+        ("parquet-negative-column", "invalid Parquet file"),
+        ("parquet-page-claims", "page headers claim more than they contain"),
+        ("parquet-page-inflates", "page headers claim more than they contain"),
+        ("parquet-page-long-number", "page headers claim more than they contain"),
     ] {
         let known = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/known/inputs").join(found);
         let content = std::fs::read(known).unwrap();

@@ -1,4 +1,4 @@
-//! Arguments become units.
+//! Discovery of units.
 
 use pubtag_pubmed::{PubmedError, ReadOptions, discover, hashed};
 use pubtag_schemas::Location;
@@ -35,7 +35,7 @@ fn some_files() -> Files {
 }
 
 #[test]
-fn a_folder_gives_what_is_recognised_in_it_sorted() {
+fn a_directory_gives_its_recognised_files_sorted() {
     let files = some_files();
     let inputs = discover(&[files.path("in")], &ReadOptions::default()).unwrap();
     let found: Vec<_> = inputs.units.iter().map(|unit| unit.file_name()).collect();
@@ -43,22 +43,22 @@ fn a_folder_gives_what_is_recognised_in_it_sorted() {
     let mut skipped: Vec<_> = inputs.skipped.iter().map(|s| (s.path.rsplit('/').next().unwrap(), &*s.reason)).collect();
     skipped.sort_unstable();
     let expected = [
-        (".hidden.xml", "it is hidden"),
+        (".hidden.xml", "hidden file"),
         (
             "README.md",
-            "it is neither PubMed XML, JSONL, nbib, Parquet nor a table with an id and a text; name columns with --id-column and \
-             --text-column, or say what it is with --input-format",
+            "not PubMed XML, JSONL, nbib, Parquet, or a table with id and text columns; name the columns with --id-column and \
+             --text-column, or give the format with --input-format",
         ),
-        ("empty", "it is empty"),
-        ("feed.xml", "its root element is <rss>, not one of PubMed's"),
-        ("pubmed26n0001.xml.gz.md5", "it is a checksum"),
-        ("pubmed26n0003.xml.gz.part", "its name says that it is unfinished"),
+        ("empty", "empty file"),
+        ("feed.xml", "not PubMed XML: root element is <rss>"),
+        ("pubmed26n0001.xml.gz.md5", "checksum file"),
+        ("pubmed26n0003.xml.gz.part", "partial download"),
     ];
     assert_eq!(skipped, expected);
 }
 
 #[test]
-fn a_unit_knows_its_file() {
+fn a_unit_describes_its_file() {
     let files = some_files();
     let unit = &discover(&[files.path("in/pubmed26n0002.xml.gz")], &ReadOptions::default()).unwrap().units[0];
     assert_eq!((unit.index, unit.generation, unit.file_seq), (0, Some(2026), Some(2)));
@@ -72,12 +72,12 @@ fn a_unit_knows_its_file() {
 fn a_hash_is_that_of_the_bytes_on_disk() {
     let files = Files::new(&[("in.xml", b"abc")]);
     let unit = hashed(&files.unit("in.xml"), &CancellationToken::new()).unwrap();
-    let told = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-    assert_eq!(unit.sha256.as_deref(), Some(told), "FIPS 180-2, example B.1");
+    let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(unit.sha256.as_deref(), Some(expected), "FIPS 180-2, example B.1");
 }
 
 #[test]
-fn hashing_that_is_cancelled_gives_no_hash() {
+fn cancelled_hashing_is_an_error() {
     let files = Files::new(&[("in.xml", &vec![b'x'; 1 << 20])]);
     let stop = CancellationToken::new();
     stop.cancel();
@@ -97,23 +97,23 @@ fn arguments_keep_their_order_and_a_file_counts_once() {
 }
 
 #[test]
-fn a_file_named_outright_is_a_unit_whatever_it_holds() {
+fn a_file_named_directly_is_a_unit_whatever_its_content() {
     let files = some_files();
     assert_eq!(names(&files, &["in/README.md", "in/empty"]), ["README.md", "empty"]);
     let checksum =
         discover(&[files.path("in/texts.jsonl"), files.path("in/pubmed26n0001.xml.gz.md5")], &ReadOptions::default())
             .unwrap();
-    assert_eq!(checksum.units.len(), 1, "a shell's pattern leads to checksums: they are passed over");
+    assert_eq!(checksum.units.len(), 1, "checksum files, which a pattern of the shell may name, are skipped");
 }
 
 #[test]
-fn a_distribution_file_in_a_folder_is_a_unit_even_if_it_is_empty() {
+fn a_distribution_file_in_a_directory_is_a_unit_even_if_empty() {
     let files = Files::new(&[("in/pubmed26n0007.xml.gz", b"")]);
     assert_eq!(names(&files, &["in"]), ["pubmed26n0007.xml.gz"]);
 }
 
 #[test]
-fn standard_input_is_a_unit_of_which_nothing_is_known() {
+fn standard_input_is_a_unit_without_metadata() {
     let inputs = discover(&["-".to_owned(), "-".to_owned()], &ReadOptions::default()).unwrap();
     assert_eq!(inputs.units.len(), 1);
     assert_eq!((&inputs.units[0].location, inputs.units[0].size), (&Location::Stdin, None));
@@ -122,7 +122,7 @@ fn standard_input_is_a_unit_of_which_nothing_is_known() {
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_is_a_unit_only_where_it_is_named_and_is_not_opened_before_it_is_read() {
+fn a_pipe_is_a_unit_only_if_named_and_is_not_opened_before_it_is_read() {
     let files = some_files();
     // Opening a pipe that nobody writes to would wait for ever.
     let pipe = files.path("in/pipe.xml");
@@ -141,7 +141,7 @@ fn a_pipe_is_a_unit_only_where_it_is_named_and_is_not_opened_before_it_is_read()
 }
 
 #[test]
-fn arguments_that_lead_nowhere_are_errors_that_say_so() {
+fn arguments_that_lead_nowhere_are_errors() {
     let files = some_files();
     let error = |argument: &str| discover(&[files.path(argument)], &ReadOptions::default()).unwrap_err();
     assert!(matches!(error("gone.xml"), PubmedError::Missing { argument } if argument.ends_with("gone.xml")));
@@ -155,12 +155,12 @@ fn arguments_that_lead_nowhere_are_errors_that_say_so() {
         discover(&["s3://bucket/x".into()], &ReadOptions::default()),
         Err(PubmedError::UnsupportedUri { .. })
     ));
-    std::fs::create_dir(files.folder.path().join("none")).unwrap();
-    assert!(error("none").to_string().contains("there is no file"));
+    std::fs::create_dir(files.directory.path().join("none")).unwrap();
+    assert!(error("none").to_string().contains("no files"));
 }
 
 #[test]
-fn a_folder_that_pubtag_wrote_is_skipped_in_one_line_unless_it_is_named() {
+fn a_directory_written_by_pubtag_is_skipped_once_unless_it_is_named() {
     let files = some_files();
     files.write("in/out/_pubtag/output.json", b"{}");
     files.write("in/out/documents/a.jsonl", b"{\"id\": 1, \"text\": \"t\"}\n");
@@ -189,24 +189,24 @@ fn nothing_in_the_output_of_the_run_is_an_input() {
     let to = |output: &str| ReadOptions { output: Some(files.path(output).into()), ..Default::default() };
     let inputs = discover(&[files.path("in")], &to("in/out")).unwrap();
     assert!(inputs.units.iter().all(|unit| !unit.uri().contains("/out/")));
-    assert!(inputs.skipped.iter().any(|skipped| skipped.reason == "it is the output of this run"));
+    assert!(inputs.skipped.iter().any(|skipped| skipped.reason == "output directory of this run"));
     for argument in ["in/out", "in/out/documents", "in/out/documents/a.jsonl", "in/out/documents/*"] {
         let refused = discover(&[files.path(argument)], &to("in/out"));
         assert!(matches!(refused, Err(PubmedError::InOutput { .. })), "{argument}: {refused:?}");
     }
     let refused = discover(&[files.path("in/deeper")], &to("in"));
     assert!(matches!(refused, Err(PubmedError::InOutput { .. })), "{refused:?}");
-    assert_eq!(discover(&[files.path("in")], &to("in/deeper/new")).unwrap().units.len(), 5, "it is not there yet");
+    assert_eq!(discover(&[files.path("in")], &to("in/deeper/new")).unwrap().units.len(), 5, "it does not exist yet");
 }
 
 #[cfg(unix)]
 #[test]
-fn broken_links_and_names_that_are_not_text_are_skipped_in_a_folder() {
+fn broken_links_and_names_that_are_not_utf8_are_skipped_in_a_directory() {
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
 
     let files = some_files();
-    let folder = files.folder.path().join("in");
+    let folder = files.directory.path().join("in");
     symlink("nowhere", folder.join("dangling.xml")).unwrap();
     symlink("round.xml", folder.join("round.xml")).unwrap();
     symlink(folder.join("deeper"), folder.join("deeper/up")).unwrap();
@@ -219,11 +219,11 @@ fn broken_links_and_names_that_are_not_text_are_skipped_in_a_folder() {
             let skipped = inputs.skipped.iter().find(|skipped| skipped.path.ends_with(name));
             skipped.unwrap_or_else(|| panic!("{argument}: {name} is not skipped: {inputs:?}")).reason.clone()
         };
-        assert!(why("dangling.xml").contains("broken link"));
-        assert!(why("round.xml").contains("broken link"));
-        assert!(why("deeper/up").contains("a folder that it lies in"));
+        assert!(why("dangling.xml").contains("broken symbolic link"));
+        assert!(why("round.xml").contains("broken symbolic link"));
+        assert!(why("deeper/up").contains("one of its parent directories"));
         assert!(why("zz.jsonl").contains("more than once"));
-        // The library that reads patterns passes over such names itself.
+        // The glob crate skips such names itself.
         assert!(argument != "in" || why("\u{FFFD}.xml").contains("not UTF-8"));
     }
     let named = discover(&[files.path("in/dangling.xml")], &ReadOptions::default());

@@ -1,11 +1,11 @@
-//! JSONL: one object a line.
+//! JSONL: one object per line.
 
 use pubtag_schemas::{Outcome, RejectReason};
 
 use crate::common::{gz, read, read_partial};
 
 #[test]
-fn each_line_is_a_citation_with_its_text_as_it_stands() {
+fn each_line_is_a_citation_with_unchanged_text() {
     let lines = "\u{FEFF}{\"id\": \"doc-1\", \"title\": \"T \\u03b2\", \"abstract\": \" A\\n\\nB \", \"extra\": [1]}\r\n\n\
                  {\"pmid\": 990000002, \"text\": \"only text\"}\n{\"id\": 7, \"title\": \"t\", \"abstract\": null}\n\
                  {\"pmid\": \"990000003\", \"id\": \"x\", \"abstract\": \"a\", \"text\": \"unused\"}";
@@ -45,7 +45,7 @@ fn a_bad_line_is_rejected_alone() {
 }
 
 #[test]
-fn a_rejected_line_names_its_pmid() {
+fn a_rejected_line_has_its_pmid() {
     let reading = read("{\"pmid\": 990000001}\n");
     assert_eq!(reading.rejects()[0].pmid.map(|pmid| pmid.get()), Some(990_000_001));
 }
@@ -63,7 +63,7 @@ fn a_file_that_ends_inside_a_line_is_quarantined() {
 }
 
 #[test]
-fn a_line_that_is_too_long_is_rejected_and_passed_over() {
+fn a_line_that_is_too_long_is_rejected_and_skipped() {
     let long = "x".repeat(17 << 20);
     let reading = read(format!("{{\"id\": 1, \"text\": \"{long}\"}}\n{{\"id\": 2, \"text\": \"b\"}}\n"));
     assert_eq!(reading.reasons(), [RejectReason::TooLarge]);

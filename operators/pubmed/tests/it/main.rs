@@ -1,7 +1,7 @@
-//! What the sources promise, one test each, all through the public API.
+//! What the sources promise, through the public API.
 
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-#![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
+#![expect(clippy::unwrap_used, reason = "test helpers fail as tests do")]
 
 mod common;
 

@@ -1,11 +1,11 @@
-//! Laws that hold for every input.
+//! Properties of all inputs.
 
 use proptest::prelude::*;
 use pubtag_schemas::{Outcome, Record};
 
 use crate::common::{article, gz, plain, read, read_partial, set};
 
-/// Something that may stand in a title or an abstract.
+/// A piece of a title or abstract.
 #[derive(Clone, Debug)]
 enum Piece {
     Text(String),
@@ -46,7 +46,7 @@ fn text(pieces: &[Piece]) -> String {
     pieces.iter().map(Piece::text).collect()
 }
 
-/// The rule of white space, told once more: runs are cut out, and each is judged on its own.
+/// The white space rule, implemented again: the text is split into runs, and each is handled by itself.
 fn normalised(text: &str) -> String {
     let blank = |c: char| " \t\r\n".contains(c);
     let mut runs: Vec<String> = Vec::new();
@@ -91,7 +91,7 @@ fn pieces() -> impl Strategy<Value = Vec<Piece>> {
     prop::collection::vec(piece, 0..6)
 }
 
-/// A label as it stands in the XML, and as it is read; attribute values have no line breaks left (XML 1.0, 3.3.3).
+/// A label; attribute values contain no line breaks (XML 1.0, 3.3.3).
 fn labels() -> impl Strategy<Value = Option<String>> {
     prop::option::of("[A-Z][A-Z &<'β]{0,8}[A-Z]")
 }
@@ -114,7 +114,7 @@ fn citation() -> impl Strategy<Value = (String, String)> {
     })
 }
 
-/// What files of PubMed are made of, in no order.
+/// Pieces of PubMed files in random order.
 fn soup() -> impl Strategy<Value = String> {
     let word = prop::sample::select(vec![
         "<PubmedArticleSet>",
@@ -150,7 +150,7 @@ fn soup() -> impl Strategy<Value = String> {
     prop::collection::vec(word, 0..30).prop_map(|words| words.concat())
 }
 
-/// A cell of a table as it is written: as it stands, or quoted as it should be.
+/// A cell of a table as written: raw, or correctly quoted.
 fn cell() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => "[a\" ]{0,5}",
@@ -166,7 +166,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_text_is_what_the_rules_say((record, expected) in citation()) {
+    fn the_text_follows_the_rules((record, expected) in citation()) {
         let reading = read(set(&record));
         prop_assert_eq!(reading.reasons(), [], "{}", record);
         prop_assert_eq!(reading.texts(), [expected], "{}", record);
@@ -176,7 +176,7 @@ proptest! {
     fn one_wrong_byte_costs_one_record(at in 0.0..1.0_f64, byte: u8, victim in 0..3_u32) {
         let mut content = three_records().into_bytes();
         let record = plain(990_000_001 + victim);
-        let start = memchr::memmem::find(&content, record.as_bytes()).expect("the record is there");
+        let start = memchr::memmem::find(&content, record.as_bytes()).expect("the record is in the file");
         content[start + (at * record.len() as f64) as usize] = byte;
         let reading = read(&content);
         prop_assert_eq!(&reading.close.outcome, &Outcome::Complete);

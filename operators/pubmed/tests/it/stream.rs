@@ -17,7 +17,7 @@ fn some(count: u32) -> String {
 
 fn packets(units: Vec<Arc<InputUnit>>, options: ReadOptions, cancel: CancellationToken) -> Vec<Packet<Record>> {
     let flow = Source::new(units, options, cancel).flow(Meter::new(Source::NAME));
-    RUNTIME.block_on(flow.map(|packet| packet.expect("a disk error")).collect())
+    RUNTIME.block_on(flow.map(|packet| packet.expect("no I/O error")).collect())
 }
 
 fn limited(limit: u64) -> ReadOptions {
@@ -34,7 +34,7 @@ fn packets_are_bounded_in_records_and_bytes() {
 }
 
 #[test]
-fn units_follow_each_other_whole() {
+fn units_do_not_interleave() {
     let files = Files::new(&[("a.xml", some(3).as_bytes()), ("b.xml", b"junk"), ("c.xml", some(1).as_bytes())]);
     let units =
         discover(&["a.xml", "b.xml", "c.xml"].map(|name| files.path(name)), &ReadOptions::default()).unwrap().units;
@@ -51,7 +51,7 @@ fn units_follow_each_other_whole() {
 }
 
 #[test]
-fn a_limit_counts_over_all_units_and_opens_no_more_than_it_needs() {
+fn a_limit_applies_to_all_units_together_and_later_ones_are_not_opened() {
     let files =
         Files::new(&[("a.xml", some(3).as_bytes()), ("b.xml", some(3).as_bytes()), ("c.xml", some(3).as_bytes())]);
     let units =
@@ -64,7 +64,7 @@ fn a_limit_counts_over_all_units_and_opens_no_more_than_it_needs() {
             .collect()
     };
     assert_eq!(outcomes(4), [(3, Outcome::Complete), (1, Outcome::Limited)]);
-    assert_eq!(outcomes(3), [(3, Outcome::Complete)], "a unit that ends at the limit is whole");
+    assert_eq!(outcomes(3), [(3, Outcome::Complete)], "a unit that ends at the limit is complete");
     assert_eq!(outcomes(0), []);
 }
 
@@ -86,11 +86,11 @@ fn a_cancelled_source_ends_between_units() {
     let rest: Vec<_> = RUNTIME.block_on(async {
         assert!(matches!(flow.next().await, Some(Ok(Packet::Open(_)))));
         cancel.cancel();
-        flow.map(|packet| packet.expect("a disk error")).collect().await
+        flow.map(|packet| packet.expect("no I/O error")).collect().await
     });
     let records: usize =
         rest.iter().map(|packet| if let Packet::Items(items) = packet { items.len() } else { 0 }).sum();
-    assert_eq!(records, 200, "the unit that is open is read to its end");
+    assert_eq!(records, 200, "the open unit is read to its end");
     assert!(matches!(rest.last(), Some(Packet::Close(close)) if close.outcome == Outcome::Complete));
 }
 
@@ -104,10 +104,10 @@ fn the_meter_counts_records() {
     assert!(!meter.snapshot().busy.is_zero());
 }
 
-/// Runs `reads_the_input_that_it_is_told` in a process of its own, with a pipe as its standard input.
+/// Runs `reads_the_given_input` in another process, with a pipe as its standard input.
 fn read_through_a_pipe(argument: &str) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "stream::reads_the_input_that_it_is_told"])
+        .args(["--ignored", "--exact", "stream::reads_the_given_input"])
         .env("PUBTAG_TEST_INPUT", argument)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -127,7 +127,7 @@ fn standard_input_and_pipes_are_read() {
 
 #[test]
 #[ignore = "run by the test above, which gives it an input"]
-fn reads_the_input_that_it_is_told() {
+fn reads_the_given_input() {
     let unit =
         discover(&[std::env::var("PUBTAG_TEST_INPUT").unwrap()], &ReadOptions::default()).unwrap().units.remove(0);
     let reading = read_all(unit, ReadOptions::default());
@@ -137,30 +137,30 @@ fn reads_the_input_that_it_is_told() {
 
 #[test]
 fn a_checksum_beside_the_file_is_checked() {
-    // Computed with md5sum over this very content.
+    // Computed with md5sum.
     let content = b"<PubmedArticleSet></PubmedArticleSet>\n";
     let (right, wrong) = ("beeaae580339bedd0ccdc712da5b8d41", "00000000000000000000000000000000");
-    for (told, quarantined) in
+    for (checksum, quarantined) in
         [(format!("MD5(a.xml)= {right}\n"), false), (format!("MD5(a.xml)= {wrong}\n"), true), ("?".into(), true)]
     {
-        let files = Files::new(&[("a.xml", content), ("a.xml.md5", told.as_bytes())]);
+        let files = Files::new(&[("a.xml", content), ("a.xml.md5", checksum.as_bytes())]);
         let outcome = read_all(files.unit("a.xml"), ReadOptions::default()).close.outcome;
         assert_eq!(
             matches!(&outcome, Outcome::Quarantined(why) if why.contains("MD5")),
             quarantined,
-            "{told}: {outcome:?}"
+            "{checksum}: {outcome:?}"
         );
     }
 }
 
 #[test]
-fn a_checksum_that_differs_is_told_beside_the_damage() {
+fn a_wrong_checksum_is_reported_together_with_the_damage() {
     let content = gz(some(300));
     let cut = &content[..content.len() / 2];
     let files = Files::new(&[("a.xml.gz", cut), ("a.xml.gz.md5", b"MD5(a.xml.gz)= 00000000000000000000000000000000")]);
     let reading = read_all(files.unit("a.xml.gz"), ReadOptions { accept_partial: true, ..Default::default() });
     assert!(
-        matches!(&reading.close.outcome, Outcome::Partial(why) if why.contains("cut short") && why.contains("MD5"))
+        matches!(&reading.close.outcome, Outcome::Partial(why) if why.contains("truncated") && why.contains("MD5"))
     );
 }
 
@@ -177,11 +177,11 @@ fn a_file_that_changes_is_quarantined() {
     assert_eq!(read_all(known(&right), ReadOptions::default()).close.outcome, Outcome::Complete);
 
     std::fs::remove_file(files.path("a.xml")).unwrap();
-    assert!(read_all(unit, ReadOptions::default()).quarantine().contains("gone"));
+    assert!(read_all(unit, ReadOptions::default()).quarantine().contains("no longer exists"));
 }
 
 #[test]
-fn a_file_that_grows_while_it_is_read_is_quarantined() {
+fn a_file_that_grows_while_being_read_is_quarantined() {
     let files = Files::new(&[("a.xml", some(2000).as_bytes())]);
     let source = Source::new(vec![files.unit("a.xml")], ReadOptions::default(), CancellationToken::new());
     let mut flow = source.flow(Meter::new(Source::NAME));
@@ -189,14 +189,14 @@ fn a_file_that_grows_while_it_is_read_is_quarantined() {
         flow.next().await;
         flow.next().await;
         files.write("a.xml", some(2001).as_bytes());
-        flow.map(|packet| packet.expect("a disk error")).collect::<Vec<_>>().await.pop()
+        flow.map(|packet| packet.expect("no I/O error")).collect::<Vec<_>>().await.pop()
     });
     assert!(
         matches!(last, Some(Packet::Close(close)) if matches!(&close.outcome, Outcome::Quarantined(why) if why.contains("changed")))
     );
 }
 
-/// How a file changes under a reader.
+/// How a file changes while being read.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Grows,
@@ -222,7 +222,7 @@ impl Change {
 }
 
 #[test]
-fn a_file_that_changes_while_it_is_read_is_refused_in_every_format_and_with_every_option() {
+fn a_file_that_changes_while_being_read_is_quarantined_in_every_format_and_with_every_option() {
     let rows = |head: &str, row: &str| format!("{head}{}", row.repeat(3000)).into_bytes();
     let contents = [
         some(2000).into_bytes(),
@@ -243,7 +243,7 @@ fn a_file_that_changes_while_it_is_read_is_refused_in_every_format_and_with_ever
                     flow.next().await;
                     assert!(matches!(flow.next().await, Some(Ok(Packet::Items(_)))));
                     change.happen(&files.path("in"));
-                    flow.map(|packet| packet.expect("a disk error")).collect::<Vec<_>>().await.pop()
+                    flow.map(|packet| packet.expect("no I/O error")).collect::<Vec<_>>().await.pop()
                 });
                 let Some(Packet::Close(close)) = close else { panic!("a unit is closed") };
                 assert!(
@@ -258,11 +258,15 @@ fn a_file_that_changes_while_it_is_read_is_refused_in_every_format_and_with_ever
 }
 
 #[test]
-fn a_checksum_that_cannot_be_read_quarantines_its_file_alone() {
+fn an_unreadable_checksum_quarantines_only_its_file() {
     let files = Files::new(&[("a.xml", some(1).as_bytes())]);
     let unit = files.unit("a.xml");
     std::fs::create_dir(files.path("a.xml.md5")).unwrap();
-    assert_eq!(read_all(unit.clone(), ReadOptions::default()).close.outcome, Outcome::Complete, "a folder is none");
+    assert_eq!(
+        read_all(unit.clone(), ReadOptions::default()).close.outcome,
+        Outcome::Complete,
+        "a directory is not a checksum file"
+    );
     std::fs::remove_dir(files.path("a.xml.md5")).unwrap();
     files.write("a.xml.md5", b"404 not found");
     assert!(read_all(unit, ReadOptions::default()).quarantine().contains("no MD5"));

@@ -1,4 +1,4 @@
-//! The one text of a citation.
+//! The text of a citation.
 
 use crate::common::{article, article_of, read, set};
 
@@ -14,7 +14,7 @@ fn abstract_of(content: &str) -> String {
 }
 
 #[test]
-fn segments_carry_their_labels_and_are_joined_by_one_space() {
+fn segments_have_their_labels_and_are_joined_by_one_space() {
     let segments = "<AbstractText Label=\"AIM\" NlmCategory=\"OBJECTIVE\">To see.</AbstractText>\n  \
                     <AbstractText NlmCategory=\"METHODS\">We looked.</AbstractText><AbstractText Label='A &amp; B'> x \
                     </AbstractText>";
@@ -25,14 +25,14 @@ fn segments_carry_their_labels_and_are_joined_by_one_space() {
 }
 
 #[test]
-fn an_empty_segment_and_an_empty_label_leave_nothing_behind() {
+fn empty_segments_and_labels_leave_nothing_behind() {
     let segments =
         "<AbstractText Label=\"AIM\"> \n</AbstractText><AbstractText/><AbstractText Label=\"\">a</AbstractText>";
     assert_eq!(text_of("T", segments), "T a");
 }
 
 #[test]
-fn the_space_after_the_title_is_there_even_if_a_side_is_empty() {
+fn title_and_abstract_are_joined_by_one_space_even_if_empty() {
     assert_eq!(text_of("", "<AbstractText>A.</AbstractText>"), " A.");
     assert_eq!(read(set(&article_of(990_000_001, "<ArticleTitle>Alone.</ArticleTitle>"))).texts(), ["Alone. "]);
     assert_eq!(read(set(&article_of(990_000_001, "<ArticleTitle/>"))).texts(), [" "]);
@@ -46,7 +46,7 @@ fn inline_markup_is_dropped_and_its_text_kept() {
 }
 
 #[test]
-fn the_text_of_mathematics_is_kept_and_its_alternative_is_not() {
+fn the_text_of_mathematics_is_kept_and_its_alttext_is_not() {
     let math = "p <mml:math xmlns:mml=\"http://www.w3.org/1998/Math/MathML\" alttext=\"p &lt; 1\"><mml:mo>&lt;</mml:mo>\
                 <mml:mn>0.05</mml:mn></mml:math>, <math><mi>x</mi></math>";
     assert_eq!(abstract_of(math), "p <0.05, x");
@@ -55,7 +55,7 @@ fn the_text_of_mathematics_is_kept_and_its_alternative_is_not() {
 }
 
 #[test]
-fn comments_and_instructions_are_dropped_and_sections_kept() {
+fn comments_and_instructions_are_dropped_and_cdata_is_kept() {
     assert_eq!(abstract_of("a<!-- no -->b<?no no?>c<![CDATA[ <i>&amp; ]]>d"), "abc <i>&amp; d");
 }
 
@@ -83,7 +83,7 @@ fn what_is_not_the_abstract_is_left_out() {
 }
 
 #[test]
-fn utf8_with_a_mark_and_other_encodings_give_the_same_text() {
+fn byte_order_marks_and_other_encodings_give_the_same_text() {
     let utf8 = set(&article(990_000_001, "Möbius", "<AbstractText>é</AbstractText>"));
     let expected = ["Möbius é"];
     assert_eq!(read([b"\xEF\xBB\xBF", utf8.as_bytes()].concat()).texts(), expected);

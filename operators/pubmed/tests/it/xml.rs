@@ -1,4 +1,4 @@
-//! The forms that PubMed XML takes, and the fields of a citation.
+//! The forms of PubMed XML, and the fields of a citation.
 
 use pubtag_schemas::{CivilDate, Outcome};
 
@@ -8,7 +8,7 @@ const DELETIONS: &str =
     "<DeleteCitation>\n<PMID Version=\"1\">990000010</PMID><PMID Version=\"2\">990000011</PMID>\n</DeleteCitation>";
 
 #[test]
-fn a_set_gives_its_records_in_order_with_their_places() {
+fn a_set_gives_its_records_in_order_with_their_offsets() {
     let content = set(&format!("{}\n{}\n{DELETIONS}", plain(990_000_001), plain(990_000_002)));
     let reading = read(&content);
     assert_eq!(reading.pmids(), [990_000_001, 990_000_002]);
@@ -23,7 +23,7 @@ fn a_set_gives_its_records_in_order_with_their_places() {
 }
 
 #[test]
-fn offsets_count_in_the_decompressed_content() {
+fn offsets_refer_to_the_decompressed_content() {
     let content = set(&plain(990_000_001));
     let reading = read(gz(&content));
     assert_eq!(reading.citations()[0].place.byte_offset as usize, content.find("<PubmedArticle>").unwrap());
@@ -31,7 +31,7 @@ fn offsets_count_in_the_decompressed_content() {
 }
 
 #[test]
-fn content_is_told_by_its_bytes() {
+fn compression_is_detected_from_the_content() {
     let content = set(&plain(990_000_001));
     let two_members = [gz(&content[..200]), gz(&content[200..])].concat();
     for input in [content.clone().into_bytes(), gz(&content), two_members] {
@@ -46,7 +46,7 @@ fn a_document_type_may_be_missing_and_lines_may_end_in_crlf() {
 }
 
 #[test]
-fn an_empty_set_holds_no_records_and_is_complete() {
+fn an_empty_set_has_no_records_and_is_complete() {
     for content in [set(""), "<PubmedArticleSet/>".to_owned(), set("<DeleteCitation/>")] {
         let reading = read(content);
         assert_eq!((reading.records.len(), reading.close.outcome), (0, Outcome::Complete));
@@ -54,7 +54,7 @@ fn an_empty_set_holds_no_records_and_is_complete() {
 }
 
 #[test]
-fn records_may_stand_without_a_set() {
+fn records_may_occur_without_a_set() {
     let medline = "<MedlineCitation><PMID>990000003</PMID></MedlineCitation>";
     for (content, pmids) in [
         (plain(990_000_001), vec![990_000_001]),
@@ -76,7 +76,7 @@ fn documents_may_follow_each_other_in_one_file() {
 }
 
 #[test]
-fn what_stands_behind_the_root_is_ignored() {
+fn content_after_the_root_is_ignored() {
     for junk in ["junk", "<html><p>junk</html>", "<!-- open", "\0\0\0", "<"] {
         let reading = read(format!("{}{junk}", set(&plain(990_000_001))));
         assert_eq!((reading.pmids(), reading.close.outcome), (vec![990_000_001], Outcome::Complete), "{junk}");
@@ -86,12 +86,12 @@ fn what_stands_behind_the_root_is_ignored() {
 }
 
 #[test]
-fn a_file_that_is_not_pubmed_is_quarantined_by_name() {
+fn a_file_that_is_not_pubmed_is_quarantined_with_the_cause() {
     for (content, said) in [
         ("<?xml version=\"1.0\"?><!-- x --><rss><channel/></rss>", "<rss>"),
         ("<html>Not found</html>", "<html>"),
         ("<?xml version=\"1.0\"?>", "no XML element"),
-        ("hello", "neither PubMed XML, JSONL"),
+        ("hello", "not PubMed XML, JSONL"),
         ("", "empty"),
         ("PK\x03\x04", "zip"),
     ] {
@@ -99,8 +99,8 @@ fn a_file_that_is_not_pubmed_is_quarantined_by_name() {
         assert!(reading.quarantine().contains(said), "{content:?}: {}", reading.quarantine());
         assert_eq!(reading.records.len(), 0);
     }
-    assert!(read(gz("")).quarantine().contains("hold nothing"));
-    assert!(read(gz(gz("<a/>"))).quarantine().contains("gzip within gzip"));
+    assert!(read(gz("")).quarantine().contains("empty gzip data"));
+    assert!(read(gz(gz("<a/>"))).quarantine().contains("gzip inside gzip"));
 }
 
 #[test]
@@ -108,12 +108,12 @@ fn only_the_pmid_directly_under_the_citation_counts() {
     let record = plain(990_000_001).replace("<PMID Version=\"1\">990000001</PMID>", "");
     let moved = record.replace("</MedlineCitation>", "<PMID Version=\"3\">990000001</PMID></MedlineCitation>");
     let reading = read(set(&moved));
-    assert_eq!(reading.pmids(), [990_000_001], "the cited PMID that stands before it does not count");
+    assert_eq!(reading.pmids(), [990_000_001], "the PMID of a cited article, which comes first, does not count");
     assert_eq!(reading.citations()[0].version.get(), 3);
 }
 
 #[test]
-fn commented_out_records_are_not_there_and_quoted_ones_are_text() {
+fn records_in_comments_are_ignored_and_those_in_cdata_are_text() {
     let quoted =
         plain(990_000_002).replace("Abstract.", "<![CDATA[</PubmedArticle><PubmedArticle>]]> <!--</PubmedArticle>-->.");
     let content = set(&format!("<!-- {} -->{quoted}{}", plain(990_000_001), plain(990_000_003)));
