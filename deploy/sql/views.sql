@@ -1,21 +1,21 @@
--- The current state of PubMed, as views over the part files that pubtag writes (DuckDB).
+-- DuckDB views of the current state of PubMed over the part files written by pubtag.
 --
 --     SET VARIABLE pubtag = '/path/to/output';
 --     .read views.sql
 --
--- The tables only grow: an update file brings a new row for a PMID that an earlier file had, and a DeleteCitation is a
--- row with the status 'deleted'. Which row of a document is current follows from the rows alone: the one with the highest
+-- The tables only grow: an update file adds a new row for a PMID of an earlier file, and a DeleteCitation is a row with the
+-- status 'deleted'. The current row of a document is the one with the highest
 --
 --     (generation, file_seq, pmid_version, ordinal)
 --
--- and the document is gone if that row is a deletion. `generation` and `file_seq` come from the name of the input file
--- (pubmed26n0001: 2026 and 1). A file whose name does not say has nulls there; they count as older than any number.
--- Rows that are equal in all four (files without numbers) are told apart by the later run, then by the file's name.
+-- and the document is deleted if that row is a deletion. `generation` and `file_seq` come from the name of the input file
+-- (pubmed26n0001: 2026 and 1). Other file names have nulls, which count as older than any number. Ties (files without
+-- numbers) are broken by the later run, then by the file name.
 --
--- A yearly baseline replaces all that came before it. A PMID that it silently leaves out still has its row of the year
--- before: once a whole baseline is in, add `WHERE generation = 2026` to see that year alone.
+-- A yearly baseline replaces everything before it. A PMID that it silently drops still has its row of the year before: once
+-- a baseline is complete, add `WHERE generation = 2026` to see only that year.
 --
--- A document is a PMID or, where there is none, a doc_id: the id "123" of a JSONL record is not the PMID 123.
+-- Documents are identified by PMID or, without one, by doc_id: the id "123" of a JSONL record is not the PMID 123.
 
 CREATE OR REPLACE VIEW documents AS
 SELECT * FROM read_parquet(getvariable('pubtag') || '/documents/**/*.parquet', union_by_name = true);
@@ -26,7 +26,7 @@ SELECT * FROM read_parquet(getvariable('pubtag') || '/annotations/**/*.parquet',
 CREATE OR REPLACE VIEW rejects AS
 SELECT * FROM read_parquet(getvariable('pubtag') || '/rejects/**/*.parquet', union_by_name = true);
 
--- One row for each document that is in PubMed now.
+-- One row per document that is in PubMed now.
 CREATE OR REPLACE VIEW current_documents AS
 SELECT * EXCLUDE (recency)
 FROM (
@@ -46,7 +46,7 @@ FROM (
 )
 WHERE recency = 1 AND status <> 'deleted';
 
--- The annotations of those rows, and of no earlier version of the document.
+-- The annotations of those rows, without those of earlier versions of a document.
 CREATE OR REPLACE VIEW current_annotations AS
 SELECT annotations.*
 FROM annotations

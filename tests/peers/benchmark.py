@@ -1,17 +1,17 @@
-"""pubtag and its peers on the same texts, checkpoint and cores, in turns: prints a table of ratios.
+"""Benchmarks pubtag and its peers on the same texts, checkpoint and cores, in alternation; prints a table of ratios.
 
     tests/peers/benchmark.py --pubtag target/release/pubtag --model DIR --input FILE... [--texts N] [--rounds N]
         [--threads N] [--candle tests/peers/candle/target/release/candle-peer] [--loops-only]
 
-Inputs are PubMed files with real abstracts. Every contender gets the texts that pubtag reads from them. Each peer runs
-at its best: windows sorted by length, the best of several batch sizes; ONNX Runtime with a graph whose attention,
-norms and GELU are fused. A peer's time is that of tokenizing, running and decoding, its model already loaded (candle's
-is that of running alone); pubtag's is that of a whole process, from start-up to the committed Parquet files.
+Inputs are PubMed files with real abstracts; every contender gets the texts that pubtag reads from them. Peers run at
+their best: windows sorted by length, the best of several batch sizes, and for ONNX Runtime a graph with fused attention,
+norms and GELU. The time of a peer covers tokenizing, running and decoding with a loaded model (for candle, only running);
+the time of pubtag covers the whole process, from start-up to committed Parquet files.
 
 candle is built by `RUSTFLAGS="-C target-cpu=native" cargo build --release --manifest-path tests/peers/candle/Cargo.toml`.
-`--loops-only` leaves the pipelines of `transformers` out. A model of any size: tests/peers/make_random.py.
+`--loops-only` skips the pipelines of `transformers`. For a model of any size, see tests/peers/make_random.py.
 
-Needs what tests/requirements-peers.txt names. Ratios are of medians; the spread is from the fastest to the slowest round.
+Needs tests/requirements-peers.txt. Ratios are of medians; the spread is from the fastest to the slowest round.
 """
 import argparse
 import json
@@ -32,7 +32,7 @@ arguments.add_argument("--rounds", type=int, default=3)
 arguments.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
 arguments.add_argument("--candle", help="the program built from tests/peers/candle")
 arguments.add_argument("--loops-only", action="store_true")
-arguments.add_argument("--work", help="where to keep exported graphs; a temporary folder if absent")
+arguments.add_argument("--work", help="directory for exported graphs [default: temporary]")
 options = arguments.parse_args()
 os.environ["OMP_NUM_THREADS"] = os.environ["RAYON_NUM_THREADS"] = str(options.threads)
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
@@ -57,7 +57,7 @@ def run_pubtag(inputs, output, *more):
 
 
 def verify(output):
-    """A time is worth nothing if the output is: every row is read back, outside of the time."""
+    """Checks the output, outside of the measured time: a time for a wrong output is worthless."""
     subprocess.run([options.pubtag, "verify", str(output), "--quiet"], check=True)
 
 
@@ -68,7 +68,7 @@ def table(output, name):
 work = pathlib.Path(options.work or tempfile.mkdtemp())
 work.mkdir(parents=True, exist_ok=True)
 
-# The texts: those with an abstract, as pubtag reads them, once for all.
+# The texts: citations with an abstract, as read by pubtag.
 sampled = work / "sampled"
 if not (work / "texts.jsonl").exists():
     run_pubtag(options.input, sampled, "--max-rejects", "100%")
@@ -222,7 +222,7 @@ for round_number in range(options.rounds):
 median = {name: statistics.median(values) for name, values in times.items()}
 tokens = details["f32"]["tokens"]
 print(f"{len(texts)} texts, mean {statistics.mean(map(len, texts)):.0f} characters; {tokens} tokens with overlaps; "
-      f"{options.threads} threads; {options.rounds} rounds in turns\n")
+      f"{options.threads} threads; {options.rounds} alternating rounds\n")
 print("| contender | median s | spread | texts/s | tokens/s | pubtag f32 is × as fast | pubtag int8 is × as fast |")
 print("|---|---|---|---|---|---|---|")
 for name, value in sorted(median.items(), key=lambda item: item[1]):
@@ -238,10 +238,10 @@ for precision, detail in details.items():
     busy = detail["tag"]["busy_seconds"]
     share = f"; {tokens * flops / busy / limit:.0%} of this machine's sgemm" if precision == "f32" else ""
     print(f"\npubtag {precision}: {tokens / busy:.0f} tokens/s in the model{share}; the run takes {detail['seconds'] / busy:.3f} "
-          f"of the model's time")
-print(f"sgemm (torch, 2048 × 384 × 1536): {limit / 1e9:.0f} GFLOP/s; products of the encoder: {flops / 1e6:.1f} MFLOP a token")
+          f"of the time of the model")
+print(f"sgemm (torch, 2048 × 384 × 1536): {limit / 1e9:.0f} GFLOP/s; products of the encoder: {flops / 1e6:.1f} MFLOP per token")
 
-# Do they say the same? pubtag with argmax and transformers' aggregation `first`.
+# Agreement of the entities: pubtag with argmax and aggregation `first`, as in transformers.
 with tempfile.TemporaryDirectory() as output:
     run_pubtag([work / "texts.jsonl"], output, "--decode", "argmax", "--aggregation", "first")
     verify(output)
@@ -251,5 +251,5 @@ theirs = {
     for record, entities in zip(records, pipeline(8, False))
     for entity in entities
 }
-print(f"entities: {len(ours)} by pubtag, {len(theirs)} by transformers, {len(ours & theirs)} the same "
+print(f"entities: {len(ours)} by pubtag, {len(theirs)} by transformers, {len(ours & theirs)} in common "
       f"({len(ours & theirs) / max(1, len(ours | theirs)):.2%} of all)")

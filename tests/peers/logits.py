@@ -1,6 +1,6 @@
-"""Logits that `transformers` computes with a saved model: `logits.py MODEL < ids.json > logits.json`.
+"""Prints the logits of a saved model in `transformers`: `logits.py MODEL < ids.json > logits.json`.
 
-Standard input is a list of lists of token ids; standard output a list of `[tokens][labels]` numbers for each.
+Standard input is a list of lists of token ids; standard output has a `[tokens][labels]` array for each.
 """
 import json
 import sys

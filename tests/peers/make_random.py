@@ -1,6 +1,6 @@
-"""A BERT token classifier of any size with random weights, for benchmarks: `make_random.py MODEL OUT [LAYERS HIDDEN HEADS]`.
+"""Makes a BERT token classifier of any size with random weights, for benchmarks: `make_random.py MODEL OUT [LAYERS HIDDEN HEADS]`.
 
-Tokenizer, vocabulary and labels are those of MODEL; 12 layers of width 768 with 12 heads unless told, which is BERT base.
+Tokenizer, vocabulary and labels are those of MODEL. Default: 12 layers of width 768 with 12 heads, as in BERT base.
 """
 import pathlib
 import shutil

@@ -1,9 +1,9 @@
-"""Makes the tiny random checkpoints under tests/fixtures, with the logits that `transformers` gets from them.
+"""Makes the tiny random checkpoints in tests/fixtures, with their logits in `transformers`.
 
     python tests/peers/make_tiny.py
 
 Written with torch 2.15 and transformers 5.23. The weights are random but spread widely, so that predictions vary from
-token to token and every part of the model shows in the logits. Everything is seeded: the script gives the same files again.
+token to token and every part of the model shows in the logits. Everything is seeded, so the files are reproducible.
 """
 
 import json
@@ -33,7 +33,7 @@ TEXTS = [
 
 
 def vocabulary():
-    """About 200 WordPieces: every letter and digit alone and inside a word, punctuation, stems, and some non-ASCII."""
+    """About 200 WordPieces: every letter and digit as words and inside words, punctuation, stems, and some non-ASCII."""
     singles = list(string.ascii_lowercase + string.digits + string.punctuation)
     inside = ["##" + letter for letter in string.ascii_lowercase + string.digits]
     tokens = list(dict.fromkeys(SPECIAL + singles + inside + STEMS + OTHER))
@@ -41,12 +41,12 @@ def vocabulary():
 
 
 def wordpiece():
-    """A lower-casing BERT tokenizer over that vocabulary."""
+    """A lower-casing BERT tokenizer with that vocabulary."""
     return transformers.BertTokenizer(vocab=vocabulary(), do_lower_case=True, model_max_length=64)
 
 
 def spread(model, seed):
-    """Random weights that are wide enough for the logits to differ clearly between tokens."""
+    """Random weights of a scale that makes the logits differ clearly between tokens."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
         wide = 0.8 if name.startswith("classifier") else 0.2
@@ -61,7 +61,7 @@ def logits_of(model, ids):
 
 
 def padded_logits(model, rows, pad):
-    """The same rows in one padded batch: what packing must agree with."""
+    """The same rows in one padded batch, with which packing must agree."""
     longest = max(map(len, rows))
     ids = torch.tensor([row + [pad] * (longest - len(row)) for row in rows])
     mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
@@ -71,7 +71,7 @@ def padded_logits(model, rows, pad):
 
 
 def balance(model, rows):
-    """Shifts the classifier's bias so that every label wins somewhere, and O most often."""
+    """Shifts the classifier's bias so that every label wins somewhere, O most often."""
     mean = torch.cat([logits_of(model, row) for row in rows]).mean(0)
     model.classifier.bias.data += torch.tensor([1.0] + [0.0] * (len(mean) - 1)) - mean
 

@@ -1,4 +1,4 @@
-"""Micro-averaged scores by seqeval of a file of `token expected found` lines: `seqeval_score.py FILE`."""
+"""Prints the micro-averaged seqeval scores of a file of `token expected found` lines: `seqeval_score.py FILE`."""
 import json
 import pathlib
 import sys

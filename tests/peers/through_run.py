@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Strict precision, recall and F1 of a model on annotated corpora, as a user meets them: through `pubtag run`.
+"""Strict precision, recall and F1 of a model on annotated corpora, measured through `pubtag run`.
 
     tests/peers/through_run.py GOLD... --pubtag BIN [--model DIR] [--map FROM=TO]... [--types TYPE...] [--json]
         [--errors N [--seen TRAIN...]] [-- OPTIONS OF pubtag run]
@@ -34,7 +34,7 @@ TEXT = re.compile(r"([^|\t]+)\|([ta])\|(.*)")
 
 
 def documents(path):
-    """Every document as a dictionary: id, title, abstract, and mentions as (start, end, type) in characters."""
+    """Yields documents as dictionaries: id, title, abstract, and mentions as (start, end, type) in characters."""
     for block in re.split(r"\n\n+", path.read_text("utf-8").strip("\n")):
         document = {"title": "", "abstract": "", "mentions": set()}
         for line in block.split("\n"):
@@ -50,18 +50,18 @@ def documents(path):
 
 
 def read_gold(paths):
-    """Texts by document id, and the mentions of all. A document that stands twice counts once."""
+    """Texts by document id, and all mentions. Repeated documents count once."""
     texts, mentions = {}, set()
     for document in (document for path in paths for document in documents(path)):
         fields = {name: document[name] for name in ("id", "title", "abstract")}
         if texts.setdefault(document["id"], fields) != fields:
-            sys.exit(f"{document['id']} stands twice with different texts: score the files one by one")
+            sys.exit(f"{document['id']} occurs twice with different texts; score the files separately")
         mentions |= {(document["id"], *mention) for mention in document["mentions"]}
     return texts, mentions
 
 
 def tag(texts, options):
-    """What `pubtag run` finds, and the seconds that it took."""
+    """The mentions that `pubtag run` finds, and the seconds it takes."""
     with tempfile.TemporaryDirectory() as work:
         source, output = pathlib.Path(work, "gold.jsonl"), pathlib.Path(work, "out")
         source.write_text("".join(json.dumps(text) + "\n" for text in texts.values()), "utf-8")
@@ -78,7 +78,7 @@ def tag(texts, options):
 
         tagged = {doc_id for (doc_id,) in rows("documents", "doc_id")}
         if tagged != set(texts):
-            sys.exit(f"{len(tagged)} documents came back of {len(texts)}")
+            sys.exit(f"only {len(tagged)} of {len(texts)} documents were tagged")
         return set(rows("annotations", "doc_id", "start_char", "end_char", "label")), seconds
 
 
@@ -128,7 +128,7 @@ def main():
     print(f"{', '.join(path.name for path in options.gold)}: {len(texts)} documents in {seconds:.1f} s")
     for kind, line in scores.items():
         print(f"  {kind:20} P {line['precision']:.4f}  R {line['recall']:.4f}  F1 {line['f1']:.4f}"
-              f"  ({line['right']} right of {line['found']} found, {line['gold']} in gold)")
+              f"  ({line['right']} correct of {line['found']} found, {line['gold']} in gold)")
     for kind, count in sorted(collections.Counter(kind for *_, kind in gold).items()):
         if kind not in types:
             print(f"  {kind:20} not scored: {count} in gold")

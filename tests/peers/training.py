@@ -1,8 +1,8 @@
-"""Tokens per second that PyTorch and `transformers` train at, for comparison with `cargo bench -p pubtag-ner --bench
+"""Measures the training speed of PyTorch and `transformers`, for comparison with `cargo bench -p pubtag-ner --bench
 training`: `training.py MODEL [THREADS]`.
 
-The same work: batches of 16 × 150 tokens through a token classifier, dropout, cross-entropy, gradients clipped by their
-global norm, one step of AdamW (PyTorch's fused one). The best of five times three steps.
+The same workload: batches of 16 × 150 tokens through a token classifier, dropout, cross-entropy, gradients clipped by their
+global norm, one step of fused AdamW. Best of five rounds of three steps.
 """
 import os
 import sys

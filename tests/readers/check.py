@@ -1,8 +1,8 @@
-"""Reads an output folder with pyarrow, DuckDB and Polars, as a data engineer would, and checks what it promises.
+"""Reads an output directory with pyarrow, DuckDB and Polars, and checks the guarantees of the tables.
 
     python tests/readers/check.py OUTPUT
 
-Prints one JSON object; exits 1 with a message at the first promise that is not kept.
+Prints one JSON object; exits with status 1 and a message at the first violation.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ import pyarrow.parquet
 TABLES = ["annotations", "documents", "rejects"]
 
 
-def promise(kept, what):
-    if not kept:
-        sys.exit(f"promise not kept: {what}")
+def check(holds, what):
+    if not holds:
+        sys.exit(f"violated: {what}")
 
 
 def comparable(rows):
@@ -36,8 +36,8 @@ def read_three_ways(folder, connection):
     names = ", ".join(f'"{name}"' for name in arrow[0]) if arrow else "count(*)"
     duck = connection.sql(f"select {names} from read_parquet('{glob}')").to_arrow_table().to_pylist() if arrow else []
     polar = polars.read_parquet(glob).select(list(arrow[0])).to_dicts() if arrow else []
-    promise(comparable(arrow) == comparable(duck), f"DuckDB reads {folder} as pyarrow does")
-    promise(comparable(arrow) == comparable(polar), f"Polars reads {folder} as pyarrow does")
+    check(comparable(arrow) == comparable(duck), f"DuckDB reads {folder} like pyarrow")
+    check(comparable(arrow) == comparable(polar), f"Polars reads {folder} like pyarrow")
     return arrow
 
 
@@ -46,12 +46,12 @@ def check_files(folder):
         file = pyarrow.parquet.ParquetFile(path)
         metadata = {key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items()}
         for key in ["pubtag.schema_version", "pubtag.run_id", "pubtag.model_id", "pubtag.fingerprint"]:
-            promise(metadata.get(key), f"{path.name} carries {key}")
+            check(metadata.get(key), f"{path.name} has {key}")
         for field in file.schema_arrow:
-            promise(b"PARQUET:field_id" in (field.metadata or {}), f"{path.name}: column {field.name} has a field id")
-            promise("uint" not in str(field.type), f"{path.name}: column {field.name} is signed")
+            check(b"PARQUET:field_id" in (field.metadata or {}), f"{path.name}: column {field.name} has a field id")
+            check("uint" not in str(field.type), f"{path.name}: column {field.name} is signed")
         for group in range(file.metadata.num_row_groups):
-            promise(file.metadata.row_group(group).column(0).compression == "ZSTD", f"{path.name} is zstd")
+            check(file.metadata.row_group(group).column(0).compression == "ZSTD", f"{path.name} is zstd")
 
 
 def check_offsets(documents, annotations):
@@ -59,20 +59,20 @@ def check_offsets(documents, annotations):
     for row in annotations:
         document = texts[row["source_file"], row["ordinal"]]
         text = f"{document['title']} {document['abstract']}"
-        promise(text[row["start_char"] : row["end_char"]] == row["mention"], f"characters of {row['annotation_id']}")
+        check(text[row["start_char"] : row["end_char"]] == row["mention"], f"characters of {row['annotation_id']}")
         encoded = text.encode()
-        promise(encoded[row["start_byte"] : row["end_byte"]].decode() == row["mention"], f"bytes of {row['annotation_id']}")
-        promise(0 <= row["score"] <= 1, f"score of {row['annotation_id']}")
+        check(encoded[row["start_byte"] : row["end_byte"]].decode() == row["mention"], f"bytes of {row['annotation_id']}")
+        check(0 <= row["score"] <= 1, f"score of {row['annotation_id']}")
     for row in documents:
         if row["status"] == "deleted":
             continue
         text = f"{row['title']} {row['abstract']}"
-        promise(hashlib.sha256(text.encode()).hexdigest() == row["text_sha256"], f"hash of {row['doc_id']}")
-        promise(len(text) == row["char_count"], f"length of {row['doc_id']}")
+        check(hashlib.sha256(text.encode()).hexdigest() == row["text_sha256"], f"hash of {row['doc_id']}")
+        check(len(text) == row["char_count"], f"length of {row['doc_id']}")
         for section in row["sections"]:
-            promise(0 <= section["start"] <= section["end"] <= len(text), f"sections of {row['doc_id']}")
+            check(0 <= section["start"] <= section["end"] <= len(text), f"sections of {row['doc_id']}")
         count = sum(1 for a in annotations if (a["source_file"], a["ordinal"]) == (row["source_file"], row["ordinal"]))
-        promise(count == row["annotation_count"], f"annotation count of {row['doc_id']}")
+        check(count == row["annotation_count"], f"annotation count of {row['doc_id']}")
 
 
 def check_views(output, connection, documents):
@@ -89,9 +89,9 @@ def check_views(output, connection, documents):
         if row["doc_id"] not in best or rank(row) > rank(best[row["doc_id"]]):
             best[row["doc_id"]] = row
     expected = {(doc_id, row["ordinal"]) for doc_id, row in best.items() if row["status"] != "deleted"}
-    promise({(row["doc_id"], row["ordinal"]) for row in current} == expected, "current_documents is the newest of each")
+    check({(row["doc_id"], row["ordinal"]) for row in current} == expected, "current_documents is the newest of each")
     annotations = connection.sql("select doc_id, ordinal from current_annotations").fetchall()
-    promise(set(annotations) <= expected, "current_annotations belong to current documents")
+    check(set(annotations) <= expected, "current_annotations belong to current documents")
     return len(current)
 
 

@@ -1,12 +1,12 @@
-"""Reads an output of one large PubMed file in full and compares it with the file.
+"""Reads the output for one large PubMed file completely and compares it with the file.
 
     python tests/readers/large.py OUTPUT INPUT.xml.gz
 
-Every column of every table is read by pyarrow, DuckDB and Polars, one at a time, and must be the same to each. What the
-documents should be is extracted from the XML by lxml (tests/oracles/pubmed_text.py), record by record: each begins and
-ends on a line of its own, so that a broken one does not spoil the others.
+Every column of every table is read by pyarrow, DuckDB and Polars, one at a time, with equal results. The expected documents
+are extracted from the XML by lxml (tests/oracles/pubmed_text.py), record by record: each record begins and ends on its own
+line, so that a broken one does not affect others.
 
-Prints one JSON object; exits 1 with a message at the first difference.
+Prints one JSON object; exits with status 1 and a message at the first difference.
 """
 
 import gzip
@@ -49,7 +49,7 @@ def records(path):
 
 
 def rows_of(record):
-    """What a record should be in the tables: status or reject, PMID, version, SHA-256 of the text."""
+    """The expected rows of a record: status or reject, PMID, version, SHA-256 of the text."""
     try:
         element = etree.fromstring(record)
         if element.tag == "DeleteCitation":
@@ -67,7 +67,7 @@ def rows_of(record):
 
 
 def column_read_three_ways(output, table, name, connection):
-    """A column as pyarrow has it, if DuckDB and Polars have the same."""
+    """A column read by pyarrow, if DuckDB and Polars agree."""
     files = sorted(str(path) for path in Path(output, table).glob("*.parquet"))
     arrow = pyarrow.concat_tables(pyarrow.parquet.read_table(file, columns=[name]) for file in files)
     duck = connection.sql(f'select "{name}" from read_parquet({files})').to_arrow_table()
@@ -77,7 +77,7 @@ def column_read_three_ways(output, table, name, connection):
     arrow = arrow.cast(plain)
     for reader, found in [("DuckDB", duck), ("Polars", polar)]:
         if not arrow.column(0).combine_chunks().equals(found.cast(plain).column(0).combine_chunks()):
-            sys.exit(f"{reader} reads {table}.{name} otherwise than pyarrow")
+            sys.exit(f"{reader} reads {table}.{name} differently from pyarrow")
     return arrow.column(0)
 
 
@@ -127,7 +127,7 @@ def check_annotations(annotations, documents):
         same(at[2][start_byte:end_byte], mention.encode(), f"bytes {start_byte} to {end_byte} of record {ordinal}")
         counts[ordinal] = counts.get(ordinal, 0) + 1
     ids = pyarrow.compute.count_distinct(annotations["annotation_id"]).as_py()
-    same(ids, len(annotations), "annotations with an id of their own")
+    same(ids, len(annotations), "distinct annotation ids")
     for ordinal, count in rows(documents, ["ordinal", "annotation_count"]):
         same(counts.get(ordinal, 0), count, f"annotations of record {ordinal}")
 
