@@ -120,8 +120,8 @@ mod tests {
         for path in ["C:\\data\\train.tsv", "a:b.tsv", "plain"] {
             assert_eq!(path.parse(), Ok(CorpusSpec::plain(path)));
         }
-        let folder = tempfile::tempdir().unwrap();
-        let odd = folder.path().join("x:weight=2");
+        let directory = tempfile::tempdir().unwrap();
+        let odd = directory.path().join("x:weight=2");
         std::fs::write(&odd, "").unwrap();
         let named = format!("{}:weight=3", odd.display());
         let corpus: CorpusSpec = named.parse().unwrap();

@@ -85,49 +85,49 @@ mod tests {
         file.finish()
     }
 
-    fn count(folder: &Path) -> usize {
-        fs::read_dir(folder).unwrap().count()
+    fn count(directory: &Path) -> usize {
+        fs::read_dir(directory).unwrap().count()
     }
 
     #[test]
     fn a_file_is_replaced_only_on_request_and_no_temporary_file_is_left() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("corpus.jsonl");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("corpus.jsonl");
         write(WholeFile::new(&path), "first, and longer").unwrap();
         assert_eq!(write(WholeFile::new(&path), "second").unwrap_err().kind(), ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(&path).unwrap(), "first, and longer");
         write(WholeFile::replacing(&path), "second").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "second");
-        assert_eq!(count(folder.path()), 1);
+        assert_eq!(count(directory.path()), 1);
     }
 
     #[test]
     fn a_file_created_in_the_meantime_is_not_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("corpus.jsonl");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("corpus.jsonl");
         let mut file = WholeFile::new(&path).unwrap();
         file.write_all(b"ours").unwrap();
         fs::write(&path, "theirs").unwrap();
         assert_eq!(file.finish().unwrap_err().kind(), ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
-        assert_eq!(count(folder.path()), 1);
+        assert_eq!(count(directory.path()), 1);
     }
 
     #[test]
     fn an_unfinished_file_leaves_nothing_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        drop(WholeFile::new(&folder.path().join("corpus.jsonl")).unwrap());
-        assert_eq!(count(folder.path()), 0);
+        let directory = tempfile::tempdir().unwrap();
+        drop(WholeFile::new(&directory.path().join("corpus.jsonl")).unwrap());
+        assert_eq!(count(directory.path()), 0);
     }
 
     #[cfg(unix)]
     #[test]
     fn a_link_or_a_directory_is_neither_replaced_nor_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let (link, diary) = (folder.path().join("link"), folder.path().join("diary"));
+        let directory = tempfile::tempdir().unwrap();
+        let (link, diary) = (directory.path().join("link"), directory.path().join("diary"));
         fs::write(&diary, "dear diary").unwrap();
         std::os::unix::fs::symlink(&diary, &link).unwrap();
-        for path in [&link, &folder.path().to_owned()] {
+        for path in [&link, &directory.path().to_owned()] {
             assert_eq!(write(WholeFile::replacing(path), "x").unwrap_err().kind(), ErrorKind::InvalidInput);
             assert_eq!(write(WholeFile::new(path), "x").unwrap_err().kind(), ErrorKind::AlreadyExists);
         }
@@ -138,8 +138,8 @@ mod tests {
     #[test]
     fn a_file_has_the_permissions_of_any_new_file() {
         use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let (whole, plain) = (folder.path().join("whole"), folder.path().join("plain"));
+        let directory = tempfile::tempdir().unwrap();
+        let (whole, plain) = (directory.path().join("whole"), directory.path().join("plain"));
         write(WholeFile::new(&whole), "").unwrap();
         fs::write(&plain, "").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();

@@ -21,10 +21,10 @@ use pubtag_stream::{CancellationToken, Meter};
 const RUNS: usize = 5;
 
 fn main() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let named = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
     let path = named.unwrap_or_else(|| {
-        let path = folder.path().join("synthetic.xml.gz");
+        let path = directory.path().join("synthetic.xml.gz");
         write_synthetic(&path, 20_000);
         path.to_str().expect("a UTF-8 path").to_owned()
     });

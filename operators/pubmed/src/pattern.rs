@@ -78,11 +78,11 @@ mod tests {
 
     #[test]
     fn wildcards_match_hidden_names_only_after_an_explicit_dot() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(".a"), "").unwrap();
-        std::fs::write(folder.path().join("b"), "").unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(".a"), "").unwrap();
+        std::fs::write(directory.path().join("b"), "").unwrap();
         let names = |pattern: &str| {
-            let found = matches(&format!("{}/{pattern}", folder.path().display())).unwrap();
+            let found = matches(&format!("{}/{pattern}", directory.path().display())).unwrap();
             found.iter().map(|found| path_of(found).file_name().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(names("*"), ["b"]);
@@ -91,15 +91,15 @@ mod tests {
 
     #[test]
     fn only_the_part_matched_by_wildcards_is_returned() {
-        let folders = |pattern, path| {
+        let directories = |pattern, path| {
             matched_directories(pattern, Path::new(path))
                 .iter()
                 .map(|path| path.display().to_string())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(folders("/data/in/*", "/data/in/a"), ["/data/in/a"]);
-        assert_eq!(folders("./data/*/x/*.xml", "data/a/x/b.xml"), ["data/a", "data/a/x", "data/a/x/b.xml"]);
-        assert_eq!(folders("*.xml", "a.xml"), ["a.xml"]);
+        assert_eq!(directories("/data/in/*", "/data/in/a"), ["/data/in/a"]);
+        assert_eq!(directories("./data/*/x/*.xml", "data/a/x/b.xml"), ["data/a", "data/a/x", "data/a/x/b.xml"]);
+        assert_eq!(directories("*.xml", "a.xml"), ["a.xml"]);
         assert_eq!(literal_directory("*.xml"), Path::new("."));
     }
 }

@@ -63,11 +63,7 @@ impl UnitReader {
     /// The records of the next packet; `None` at the end.
     pub(crate) fn next_records(&mut self) -> Result<Option<Vec<Record>>, PubmedError> {
         while self.end.is_none() && !self.out.is_full() {
-            match self
-                .format
-                .step(&mut self.window, &mut self.out)
-                .map_err(PubmedError::io(self.unit.uri(), "read"))?
-            {
+            match self.format.step(&mut self.window, &mut self.out).map_err(PubmedError::io(self.unit.uri(), "read"))? {
                 Step::More => (),
                 Step::End(end) => self.end_with(end),
             }
@@ -189,12 +185,12 @@ mod tests {
     use crate::discover;
 
     fn opened(content: &[u8]) -> (tempfile::NamedTempFile, UnitReader) {
-        let file = tempfile::NamedTempFile::new().expect("a file can be made");
-        std::fs::write(file.path(), content).expect("it can be written");
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), content).expect("the file is writable");
         let options = ReadOptions::default();
-        let path = file.path().to_str().expect("its name is text").to_owned();
-        let unit = discover(&[path], &options).expect("it is there").units.remove(0);
-        let reader = UnitReader::open(unit, options).expect("it can be opened");
+        let path = file.path().to_str().expect("a UTF-8 path").to_owned();
+        let unit = discover(&[path], &options).expect("the file exists").units.remove(0);
+        let reader = UnitReader::open(unit, options).expect("the file can be opened");
         (file, reader)
     }
 
@@ -208,25 +204,25 @@ mod tests {
             });
             let batch = arrow::array::RecordBatch::try_from_iter(columns).expect("columns of one length");
             let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), batch.schema(), None).expect("a writer");
-            writer.write(&batch).expect("memory can be written");
-            writer.into_inner().expect("memory can be written")
+            writer.write(&batch).expect("memory is writable");
+            writer.into_inner().expect("memory is writable")
         };
-        let folder = tempfile::tempdir().expect("a folder can be made");
-        let [path, other] = ["in.parquet", "other"].map(|name| folder.path().join(name));
-        std::fs::write(&path, table("first")).expect("it can be written");
-        std::fs::write(&other, table("second")).expect("it can be written");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let [path, other] = ["in.parquet", "other"].map(|name| directory.path().join(name));
+        std::fs::write(&path, table("first")).expect("the file is writable");
+        std::fs::write(&other, table("second")).expect("the file is writable");
         let options = ReadOptions::default();
-        let unit = discover(&[path.display().to_string()], &options).expect("it is there").units.remove(0);
-        let disk = Disk::open(&unit).expect("it can be opened");
+        let unit = discover(&[path.display().to_string()], &options).expect("the file exists").units.remove(0);
+        let disk = Disk::open(&unit).expect("the file can be opened");
         // The file is replaced between opening it for hashing and opening it for reading rows.
-        std::fs::rename(&other, &path).expect("it can be renamed");
-        let (mut window, mut format) = open_content(&disk, &options).expect("no disk error");
+        std::fs::rename(&other, &path).expect("the file can be renamed");
+        let (mut window, mut format) = open_content(&disk, &options).expect("no I/O error");
         let mut out = Collector::new(unit.clone(), None);
-        while let Step::More = format.step(&mut window, &mut out).expect("no disk error") {}
+        while let Step::More = format.step(&mut window, &mut out).expect("no I/O error") {}
         let records = out.take();
         let [Record::Document(citation)] = records.as_slice() else { panic!("{records:?}") };
         assert_eq!(citation.text.as_str(), " first");
-        let changed = disk.finish(&unit).expect("no disk error").changed;
+        let changed = disk.finish(&unit).expect("no I/O error").changed;
         assert!(changed.is_some_and(|how| how.contains("another file")));
     }
 
@@ -237,9 +233,9 @@ mod tests {
             let (_file, mut reader) = opened(format!("id,text\n{rows}").as_bytes());
             reader.out = Collector::new(reader.unit.clone(), None).with_capacity(3);
             let read: usize =
-                std::iter::from_fn(|| reader.next_records().expect("no disk error")).map(|of| of.len()).sum();
+                std::iter::from_fn(|| reader.next_records().expect("no I/O error")).map(|of| of.len()).sum();
             assert_eq!(read, records.min(3));
-            let outcome = reader.close().expect("no disk error").outcome;
+            let outcome = reader.close().expect("no I/O error").outcome;
             assert_eq!(outcome == Outcome::Complete, complete, "{records}: {outcome:?}");
         }
     }

@@ -44,14 +44,14 @@ mod tests {
 
     /// Number of bytes searched to read a file.
     fn work(content: &str, format: InputFormat) -> usize {
-        let mut file = tempfile::NamedTempFile::new().expect("a file can be made");
-        file.write_all(content.as_bytes()).expect("it can be written");
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        file.write_all(content.as_bytes()).expect("the file is writable");
         let options = ReadOptions { format: Some(format), accept_partial: true, ..Default::default() };
-        let path = file.path().to_str().expect("its name is text").to_owned();
-        let unit = discover(&[path], &options).expect("it is there").units.remove(0);
-        let mut reader = UnitReader::open(unit, options).expect("it can be opened");
+        let path = file.path().to_str().expect("a UTF-8 path").to_owned();
+        let unit = discover(&[path], &options).expect("the file exists").units.remove(0);
+        let mut reader = UnitReader::open(unit, options).expect("the file can be opened");
         SCANNED.set(0);
-        while reader.next_records().expect("no disk error").is_some() {}
+        while reader.next_records().expect("no I/O error").is_some() {}
         SCANNED.get()
     }
 

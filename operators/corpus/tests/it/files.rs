@@ -19,9 +19,9 @@ fn error(path: &Path, format: Option<Format>) -> String {
 
 #[test]
 fn a_bad_file_is_an_error_that_names_it_and_the_cause() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &str| {
-        let path = folder.path().join(name);
+        let path = directory.path().join(name);
         fs::write(&path, content).unwrap();
         path
     };
@@ -32,8 +32,8 @@ fn a_bad_file_is_an_error_that_names_it_and_the_cause() {
         (file("x.ann", "T1\tD 0 3\till\n"), None, "x.txt, which belongs to it"),
         (file("stray.tsv", "a\tI-D\nb\tO\nc\tB-D\n\n"), Some(Format::Iob), "cannot follow the start of the sentence"),
         (file("not.xml", "a\tO\n"), Some(Format::BiocXml), "contains no documents"),
-        (folder.path().join("absent"), None, "cannot be read"),
-        (folder.path().to_owned(), Some(Format::Nemo), "neither `.ann` files nor a pair"),
+        (directory.path().join("absent"), None, "cannot be read"),
+        (directory.path().to_owned(), Some(Format::Nemo), "neither `.ann` files nor a pair"),
     ];
     for (path, format, expected) in cases {
         let error = error(&path, format);
@@ -43,13 +43,13 @@ fn a_bad_file_is_an_error_that_names_it_and_the_cause() {
 
 #[test]
 fn a_failed_conversion_leaves_no_output() {
-    let folder = tempfile::tempdir().unwrap();
-    let input = folder.path().join("in.json");
+    let directory = tempfile::tempdir().unwrap();
+    let input = directory.path().join("in.json");
     fs::write(&input, "{\"documents\": [{\"id\": \"1\", \"passages\": []}, {\"id\"").unwrap();
-    let output = folder.path().join("out.jsonl");
+    let output = directory.path().join("out.jsonl");
     let failed = convert(&input, &output, &ConvertOptions::to(Format::Jsonl));
     assert!(matches!(failed, Err(CorpusError::Malformed { .. })), "{failed:?}");
-    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["in.json"]);
 }
 
@@ -94,11 +94,11 @@ fn documents_are_streamed_from_an_endless_file() {
 
 #[test]
 fn documents_with_the_same_name_get_different_files() {
-    let folder = tempfile::tempdir().unwrap();
-    let input = folder.path().join("in.jsonl");
+    let directory = tempfile::tempdir().unwrap();
+    let input = directory.path().join("in.jsonl");
     fs::write(&input, "{\"id\":\"a/b\",\"text\":\"one\"}\n{\"id\":\"a/b\",\"text\":\"two\"}\n{\"text\":\"three\"}\n")
         .unwrap();
-    let output = folder.path().join("brat");
+    let output = directory.path().join("brat");
     let report = convert(&input, &output, &ConvertOptions::to(Format::Brat)).unwrap();
     assert_eq!(report.files.len(), 6);
     let (back, _) = read(&output, None);

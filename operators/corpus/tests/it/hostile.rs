@@ -64,13 +64,14 @@ fn apply(sample: &[u8], edits: &[Edit]) -> Vec<u8> {
 
 /// Reads to the end, and writes every document in every format.
 fn survive(items: impl Iterator<Item = Result<Item, pubtag_corpus::CorpusError>>) {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for item in items.filter_map(Result::ok) {
         if let Item::Document(spot, document) = item {
             assert!(document.is_sound(), "{document:?}");
             for &format in Format::ALL {
                 let options = WriteOptions { overwrite: true, ..WriteOptions::default() };
-                let mut writer = CorpusWriter::create(&folder.path().join(format.as_str()), format, options).unwrap();
+                let mut writer =
+                    CorpusWriter::create(&directory.path().join(format.as_str()), format, options).unwrap();
                 writer.write(&spot, &document, &mut Vec::new()).unwrap();
             }
         }

@@ -10,10 +10,10 @@ use pubtag_corpus::{
     summarize,
 };
 
-fn stats(folder: &Path, files: [&str; 3]) -> CorpusStats {
+fn stats(directory: &Path, files: [&str; 3]) -> CorpusStats {
     let count = |file: &str| {
         let mut builder = StatsBuilder::new(file);
-        for item in open(&folder.join(file), None, &TagOptions::default()).unwrap().documents {
+        for item in open(&directory.join(file), None, &TagOptions::default()).unwrap().documents {
             builder.add(&item.unwrap());
         }
         builder
@@ -58,15 +58,15 @@ fn the_published_counts_of_ncbi_disease_are_reproduced() {
 fn the_conversion_to_nemo_equals_the_reference_byte_for_byte() {
     let Some(data) = shared_data() else { return };
     let data = data.join("ncbi_disease");
-    for (max_length, folder) in [(None, "nemo"), (NonZeroUsize::new(40), "nemo/max_length_40")] {
+    for (max_length, directory) in [(None, "nemo"), (NonZeroUsize::new(40), "nemo/max_length_40")] {
         let out = tempfile::tempdir().unwrap();
         let mut options = ConvertOptions::to(Format::Nemo);
         options.write.max_length = max_length;
         let report = convert(&data.join("iob/train.tsv"), out.path(), &options).unwrap();
         for file in ["text_train.txt", "labels_train.txt"] {
             let (ours, reference) =
-                (fs::read(out.path().join(file)).unwrap(), fs::read(data.join(folder).join(file)).unwrap());
-            assert!(ours == reference, "{folder}/{file} differs");
+                (fs::read(out.path().join(file)).unwrap(), fs::read(data.join(directory).join(file)).unwrap());
+            assert!(ours == reference, "{directory}/{file} differs");
         }
         assert_eq!(fs::read_to_string(out.path().join("label_ids.csv")).unwrap(), "O\nB-Disease\nI-Disease");
         assert_eq!((report.mentions_read, report.mentions_written), (5134, 5134));

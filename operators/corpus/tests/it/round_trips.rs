@@ -10,7 +10,7 @@ use pubtag_schemas::AnnotatedDocument;
 
 /// Every corpus in the shared directory. The texts of the brat corpora are missing there: those of BioC are put beside copies.
 fn corpora(data: &Path, scratch: &Path) -> Vec<PathBuf> {
-    let folders = [
+    let directories = [
         "ncbi_disease/inline",
         "ncbi_disease/pubtator",
         "ncbi_disease/iob",
@@ -21,10 +21,10 @@ fn corpora(data: &Path, scratch: &Path) -> Vec<PathBuf> {
         "bioc/bconv/conll",
         "bioc/bconv/pubtator",
     ];
-    let files = |folder: &str| fs::read_dir(data.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let files = |directory: &str| fs::read_dir(data.join(directory)).unwrap().map(|entry| entry.unwrap().path());
     let mut corpora: Vec<PathBuf> =
-        folders.iter().flat_map(|folder| files(folder)).filter(|path| !path.ends_with("LICENSE")).collect();
-    corpora.extend(["ncbi_disease/nemo", "ncbi_disease/nemo/max_length_40"].map(|folder| data.join(folder)));
+        directories.iter().flat_map(|directory| files(directory)).filter(|path| !path.ends_with("LICENSE")).collect();
+    corpora.extend(["ncbi_disease/nemo", "ncbi_disease/nemo/max_length_40"].map(|directory| data.join(directory)));
     for annotations in files("bioc/bconv/brat") {
         let stem = annotations.file_stem().unwrap().to_str().unwrap().to_owned();
         let (documents, _) = read(&data.join(format!("bioc/bconv/bioc_json/{stem}.json")), None);
@@ -185,16 +185,16 @@ fn rewritten(corpus: &Path, format: Format, columns: IobColumns) -> String {
 #[test]
 fn canonical_files_are_reproduced_byte_for_byte() {
     let Some(data) = shared_data() else { return };
-    let in_folder = |folder: &str| {
-        fs::read_dir(data.join(folder))
+    let in_directory = |directory: &str| {
+        fs::read_dir(data.join(directory))
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .filter(|path| !path.ends_with("LICENSE"))
             .collect::<Vec<_>>()
     };
-    for folder in ["ncbi_disease/iob", "bc5cdr_disease/iob", "ncbi_disease/inline"] {
-        let format = if folder.ends_with("iob") { Format::Iob } else { Format::Inline };
-        for corpus in in_folder(folder) {
+    for directory in ["ncbi_disease/iob", "bc5cdr_disease/iob", "ncbi_disease/inline"] {
+        let format = if directory.ends_with("iob") { Format::Iob } else { Format::Inline };
+        for corpus in in_directory(directory) {
             assert!(
                 rewritten(&corpus, format, IobColumns::TokenTag) == fs::read_to_string(&corpus).unwrap(),
                 "{}",
@@ -202,8 +202,8 @@ fn canonical_files_are_reproduced_byte_for_byte() {
             );
         }
     }
-    for folder in ["ncbi_disease/pubtator", "bc5cdr_disease/pubtator", "bioc/bconv/pubtator"] {
-        for corpus in in_folder(folder) {
+    for directory in ["ncbi_disease/pubtator", "bc5cdr_disease/pubtator", "bioc/bconv/pubtator"] {
+        for corpus in in_directory(directory) {
             // Relations are left out; blank lines at the start and end of a file depend on the writer.
             let source = fs::read_to_string(&corpus).unwrap();
             let lines: Vec<&str> = source.lines().filter(|line| !line.contains("\tCID\t")).collect();

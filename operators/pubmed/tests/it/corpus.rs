@@ -60,9 +60,9 @@ fn every_real_file_is_read_to_its_end() {
 
 #[test]
 fn the_bundled_sample_is_read_to_the_last_record() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/sample");
-    let plain = std::fs::read(folder.join("pubmed-sample.xml")).unwrap();
-    let packed = std::fs::read(folder.join("pubmed-sample.xml.gz")).unwrap();
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/sample");
+    let plain = std::fs::read(directory.join("pubmed-sample.xml")).unwrap();
+    let packed = std::fs::read(directory.join("pubmed-sample.xml.gz")).unwrap();
     let reading = read(&packed);
     assert_eq!((reading.citations().len(), reading.deletions().len(), reading.rejects().len()), (33, 2, 0));
     assert_eq!(reading.close.outcome, Outcome::Complete);

@@ -206,12 +206,12 @@ fn broken_links_and_names_that_are_not_utf8_are_skipped_in_a_directory() {
     use std::os::unix::fs::symlink;
 
     let files = some_files();
-    let folder = files.directory.path().join("in");
-    symlink("nowhere", folder.join("dangling.xml")).unwrap();
-    symlink("round.xml", folder.join("round.xml")).unwrap();
-    symlink(folder.join("deeper"), folder.join("deeper/up")).unwrap();
-    symlink(folder.join("texts.jsonl"), folder.join("zz.jsonl")).unwrap();
-    std::fs::write(folder.join(std::ffi::OsStr::from_bytes(b"\xFF.xml")), set(&plain(1))).unwrap();
+    let directory = files.directory.path().join("in");
+    symlink("nowhere", directory.join("dangling.xml")).unwrap();
+    symlink("round.xml", directory.join("round.xml")).unwrap();
+    symlink(directory.join("deeper"), directory.join("deeper/up")).unwrap();
+    symlink(directory.join("texts.jsonl"), directory.join("zz.jsonl")).unwrap();
+    std::fs::write(directory.join(std::ffi::OsStr::from_bytes(b"\xFF.xml")), set(&plain(1))).unwrap();
     for argument in ["in", "in/*"] {
         let inputs = discover(&[files.path(argument)], &ReadOptions::default()).unwrap();
         assert_eq!(inputs.units.len(), 4, "{argument}");
