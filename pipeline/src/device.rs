@@ -1,78 +1,31 @@
 //! Which device the model runs on.
 
-use std::fmt;
 use std::num::NonZeroUsize;
-use std::str::FromStr;
 
 use pubtag_ner::{
     Aggregation, Checkpoint, ClassifierSetup, CudaSettings, Decoding, Device, NerError, Precision, Tag, TagConfig,
     cuda_devices, probe,
 };
 
-use crate::cli::DeviceArgs;
+use crate::cli::{DeviceArgs, DeviceChoice};
 use crate::exit::Failure;
 use crate::processors::physical_cores;
 
-/// What the user asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum DeviceChoice {
-    /// The first CUDA device if there is one that works, else the CPU.
-    #[default]
-    Auto,
-    /// These devices or none.
-    Only(Vec<Device>),
-    /// Every CUDA device.
-    AllCuda,
-}
-
-impl fmt::Display for DeviceChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::AllCuda => f.write_str("cuda:all"),
-            Self::Only(devices) => f.write_str(&names(devices)),
-        }
+/// The devices to use.
+///
+/// # Errors
+/// All CUDA devices are requested, and they cannot be counted.
+pub(crate) fn choose(choice: &DeviceChoice) -> Result<Vec<Device>, NerError> {
+    match choice {
+        DeviceChoice::Cpu => Ok(vec![Device::Cpu]),
+        DeviceChoice::Cuda(numbers) => Ok(numbers.iter().copied().map(Device::Cuda).collect()),
+        DeviceChoice::Auto => Ok(vec![best()]),
+        // If there are none, the first is tried anyway: its error says why it is missing.
+        DeviceChoice::AllCuda => Ok((0..cuda_devices()?.max(1)).map(Device::Cuda).collect()),
     }
 }
 
-impl FromStr for DeviceChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || "expected auto, cpu, cuda, cuda:N, cuda:N,M or cuda:all".to_owned();
-        match text {
-            "auto" => Ok(Self::Auto),
-            "cuda:all" => Ok(Self::AllCuda),
-            _ => {
-                let (first, more) = text.split_once(',').map_or((text, None), |(first, more)| (first, Some(more)));
-                let more = more.into_iter().flat_map(|more| more.split(',')).map(|number| format!("cuda:{number}"));
-                let devices: Result<Vec<Device>, _> =
-                    std::iter::once(first.to_owned()).chain(more).map(|name| name.parse()).collect();
-                let devices = devices.map_err(|_| expected())?;
-                let known = |at: usize| devices[..at].contains(&devices[at]);
-                let mixed = devices.len() > 1 && devices.contains(&Device::Cpu);
-                if mixed || (0..devices.len()).any(known) { Err(expected()) } else { Ok(Self::Only(devices)) }
-            }
-        }
-    }
-}
-
-impl DeviceChoice {
-    /// The devices asked for, or the best there is.
-    ///
-    /// # Errors
-    /// All CUDA devices are asked for, and they cannot be counted or there are none.
-    pub(crate) fn choose(&self) -> Result<Vec<Device>, NerError> {
-        match self {
-            Self::Only(devices) => Ok(devices.clone()),
-            Self::Auto => Ok(vec![best()]),
-            // With none, the first is tried all the same: its error says what is the matter.
-            Self::AllCuda => Ok((0..cuda_devices()?.max(1)).map(Device::Cuda).collect()),
-        }
-    }
-}
-
-/// Devices as they are written: `cpu`, `cuda:0`, `cuda:0,1`.
+/// Devices in one word: `cpu`, `cuda:0`, `cuda:0,1`.
 pub(crate) fn names(devices: &[Device]) -> String {
     let names: Vec<String> = devices.iter().map(Device::to_string).collect();
     names.join(",").replace(",cuda:", ",")
@@ -81,24 +34,24 @@ pub(crate) fn names(devices: &[Device]) -> String {
 /// Where and how a model runs, checked.
 #[derive(Clone, Debug)]
 pub struct DeviceConfig {
-    /// Where.
+    /// The device or devices.
     pub choice: DeviceChoice,
-    /// How exact the arithmetic is.
+    /// Precision of the arithmetic.
     pub precision: Precision,
-    /// Tokens of a micro-batch; `None` leaves it to the device.
+    /// Tokens per micro-batch [default: the device's].
     pub token_budget: Option<NonZeroUsize>,
-    /// Threads of the arithmetic on a CPU, and of the tokenizer.
+    /// Threads for inference on a CPU, and for tokenizing.
     pub threads: NonZeroUsize,
-    /// What concerns CUDA alone.
+    /// Settings for CUDA.
     pub cuda: CudaSettings,
 }
 
 impl DeviceConfig {
-    /// Takes what the command line says.
+    /// Settings from the command line.
     pub fn check(args: DeviceArgs) -> Self {
         Self {
             choice: args.device,
-            precision: args.precision,
+            precision: args.precision.into(),
             token_budget: args.token_budget,
             threads: args.threads.unwrap_or_else(physical_cores),
             cuda: CudaSettings {
@@ -110,7 +63,7 @@ impl DeviceConfig {
         }
     }
 
-    /// How the model runs on a device.
+    /// Settings of the model on a device.
     pub(crate) fn setup(&self, device: Device) -> ClassifierSetup {
         let defaults = ClassifierSetup::on(device);
         ClassifierSetup {
@@ -120,45 +73,40 @@ impl DeviceConfig {
         }
     }
 
-    /// The first of the devices asked for, and how the model runs there: for commands that use one.
+    /// The first of the devices, and the settings of the model there: for commands that use only one.
     ///
     /// # Errors
-    /// As for [`DeviceChoice::choose`].
+    /// See [`choose`].
     pub(crate) fn first(&self) -> Result<(Device, ClassifierSetup), Failure> {
-        let devices = self.choice.choose().map_err(of_model)?;
+        let devices = choose(&self.choice)?;
         let first = devices[0];
         Ok((first, self.setup(first)))
     }
 }
 
-/// Starts the model on the devices that the user asks for, or on the best there is.
+/// Starts the model on the requested devices, or on the best available one.
 ///
 /// # Errors
-/// A device asked for is not there, or the model cannot be loaded on it.
+/// A device is missing, or the model cannot be loaded on it.
 pub(crate) fn start(
     device: &DeviceConfig,
     checkpoint: &Checkpoint,
     aggregation: Aggregation,
     decoding: Decoding,
 ) -> Result<(TagConfig, Tag), Failure> {
-    let devices = device.choice.choose().map_err(of_model)?;
+    let devices = choose(&device.choice)?;
     let setup = device.setup(devices[0]);
     let tag_config = TagConfig { devices, setup, aggregation, decoding };
-    let tag = Tag::start(checkpoint, &tag_config).map_err(of_model)?;
+    let tag = Tag::start(checkpoint, &tag_config)?;
     Ok((tag_config, tag))
 }
 
-/// Has the model's arithmetic done by so many threads.
+/// Sets the number of threads for inference.
 pub(crate) fn use_threads(threads: NonZeroUsize) -> Result<(), Failure> {
-    pubtag_ner::use_threads(threads).map_err(of_model)
+    Ok(pubtag_ner::use_threads(threads)?)
 }
 
-/// An error of the model with its exit code.
-pub(crate) fn of_model(error: NerError) -> Failure {
-    Failure::new(error.kind(), error)
-}
-
-/// The first CUDA device if it can be used, else the CPU; says which, and why.
+/// The first CUDA device if it works, otherwise the CPU; logs why.
 fn best() -> Device {
     let cuda = Device::Cuda(0);
     match probe(cuda) {
@@ -166,22 +114,6 @@ fn best() -> Device {
         Err(error) => {
             tracing::info!("device auto: cpu ({error})");
             Device::Cpu
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn devices_are_read_as_they_are_written() {
-        for text in ["auto", "cpu", "cuda:1", "cuda:0,2,5", "cuda:all"] {
-            assert_eq!(text.parse::<DeviceChoice>().map(|choice| choice.to_string()), Ok(text.to_owned()));
-        }
-        assert_eq!("cuda:0,1".parse(), Ok(DeviceChoice::Only(vec![Device::Cuda(0), Device::Cuda(1)])));
-        for bad in ["", "gpu", "cuda:0,", "cuda:0,0", "cpu,0", "cuda:0,cpu", "cuda:0,cuda:1", "all"] {
-            assert!(bad.parse::<DeviceChoice>().is_err(), "{bad:?}");
         }
     }
 }

@@ -12,15 +12,9 @@ use ureq::config::RedirectAuthHeaders;
 use ureq::http::{StatusCode, header};
 use zip::ZipArchive;
 
+use crate::cli::Release;
 use crate::digest::sha256;
-use crate::exit::Exit;
-
-/// A corpus that can be fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Release {
-    /// NCBI Disease (Doğan et al., 2014), PubTator format: three files.
-    NcbiDisease,
-}
+use crate::exit::{Classified, Exit};
 
 /// A file inside an archive of a release.
 #[derive(Clone, Copy, Debug)]
@@ -94,8 +88,8 @@ pub(crate) enum DownloadError {
     Checksum { url: String, file: &'static str, found: String, expected: &'static str },
 }
 
-impl DownloadError {
-    pub(crate) fn exit(&self) -> Exit {
+impl Classified for DownloadError {
+    fn exit(&self) -> Exit {
         match self {
             Self::Write { .. } | Self::Fetch { .. } => Exit::Transient,
             Self::Status { status, .. } if status.is_server_error() => Exit::Transient,

@@ -1,31 +1,41 @@
-//! Exit codes: what a scheduler can decide by, after `sysexits.h`.
+//! Exit codes, after `sysexits.h`: what a scheduler can act on.
 
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
+use pubtag_corpus::CorpusError;
+use pubtag_corpus::score::ScoreError;
+use pubtag_ner::NerError;
+use pubtag_pubmed::PubmedError;
 use pubtag_stream::{Fault, FaultKind};
+use pubtag_tokenize::TokenizeError;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
-    /// Everything asked for is done.
+    /// Success.
     Done,
-    /// The input is at fault: too many rejects, or files that had to be quarantined. Everything else is committed.
+    /// Bad input: too many rejects, or quarantined files. Everything else is committed.
     Data,
-    /// Something outside failed that may work later (disk full, store unreachable). Run again.
+    /// Something outside failed and may work later (disk full, store unreachable).
     Transient,
-    /// The setup is at fault: model, device, folder, a conflict with what is already there.
+    /// Invalid command line or settings file.
+    Usage,
+    /// Bad setup: model, device, directory, or a conflict with existing output.
     Configuration,
-    /// The program broke one of its own rules.
+    /// A bug: the program broke one of its own rules.
     Internal,
-    /// A signal ended the run; nothing partial is committed.
+    /// Ended by a signal; nothing partial is committed.
     Signal(i32),
 }
 
 impl Exit {
-    /// The number that the process ends with.
+    /// The process's exit code.
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
+            Self::Usage => 2,
             Self::Data => 65,
             Self::Internal => 70,
             Self::Transient => 75,
@@ -52,30 +62,82 @@ impl From<FaultKind> for Exit {
     }
 }
 
-/// An error with the exit code that it means.
+/// An error with its exit code.
 #[derive(Debug)]
 pub struct Failure {
-    /// The exit code's meaning.
+    /// How the program ends.
     pub exit: Exit,
     /// The causes, outermost first.
     pub error: anyhow::Error,
 }
 
 impl Failure {
-    /// An error of a kind.
+    /// An error with an exit code.
     pub fn new(exit: impl Into<Exit>, error: impl Into<anyhow::Error>) -> Self {
         Self { exit: exit.into(), error: error.into() }
     }
 
-    /// A configuration error with a message of its own.
+    /// A failure without another error as its cause.
+    pub fn message(exit: Exit, message: impl Into<String>) -> Self {
+        Self::new(exit, anyhow::Error::msg(message.into()))
+    }
+
+    /// A configuration error.
     pub fn configuration(message: impl Into<String>) -> Self {
-        Self::new(Exit::Configuration, anyhow::Error::msg(message.into()))
+        Self::message(Exit::Configuration, message)
+    }
+
+    /// A file that cannot be written.
+    pub fn write(path: &Path, error: io::Error) -> Self {
+        Self::new(Exit::Transient, anyhow::Error::new(error).context(format!("failed to write {}", path.display())))
     }
 }
 
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        Self::new(fault.kind(), fault)
+/// An error that knows its exit code.
+pub trait Classified {
+    /// What the program ends with.
+    fn exit(&self) -> Exit;
+}
+
+/// Lets `?` turn errors into failures.
+impl<E: Classified + Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(error.exit(), error)
+    }
+}
+
+macro_rules! by_kind {
+    ($($error:ty),* $(,)?) => {$(
+        impl Classified for $error {
+            fn exit(&self) -> Exit {
+                self.kind().into()
+            }
+        }
+    )*};
+}
+
+by_kind!(Fault, NerError, PubmedError, TokenizeError, pubtag_parquet::Error);
+
+impl Classified for CorpusError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Exists { .. } | Self::InPlace { .. } => Exit::Configuration,
+            _ => Exit::Data,
+        }
+    }
+}
+
+/// Both sides of a score come from the program itself.
+impl Classified for ScoreError {
+    fn exit(&self) -> Exit {
+        Exit::Internal
+    }
+}
+
+/// JSON that comes from outside is read elsewhere; what the program writes itself is always valid.
+impl Classified for serde_json::Error {
+    fn exit(&self) -> Exit {
+        Exit::Internal
     }
 }
 

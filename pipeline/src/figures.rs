@@ -2,30 +2,24 @@
 
 use std::time::Duration;
 
-/// A number with thousands set apart.
+use indicatif::HumanCount;
+
+/// A number with thousands separators.
 pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    HumanCount(number).to_string()
 }
 
-/// So many of something whose plural takes an s.
+/// A number of things whose plural ends in s.
 pub(crate) fn counted(count: u64, noun: &str) -> String {
     plural(count, noun, &format!("{noun}s"))
 }
 
-/// So many of something.
+/// A number of things.
 pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(count), if count == 1 { one } else { many })
 }
 
-/// A span of time as people say it.
+/// A span of time in its two largest units.
 pub(crate) fn human_time(seconds: f64) -> String {
     let whole = Duration::from_secs_f64(seconds.max(0.0)).as_secs();
     match whole {
@@ -40,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn thousands_are_separated() {
         assert_eq!([0, 999, 1_000, 41_000_000].map(grouped), ["0", "999", "1,000", "41,000,000"]);
     }
 }

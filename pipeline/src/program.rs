@@ -4,19 +4,20 @@ use std::borrow::Cow;
 use std::io;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::cli::{Cli, Command};
 use crate::commands;
 use crate::exit::{Exit, Failure};
-use crate::{allocator, settings_file, telemetry, terminal};
+use crate::settings::Configurable;
+use crate::{allocator, settings, telemetry, terminal};
 
-/// The program: reads the command line, does what it says, ends with an [`Exit`] code.
+/// Runs the program; its exit code is that of an [`Exit`].
 pub fn main() -> ExitCode {
     allocator::return_free_pages();
-    let cli = parse();
+    let (cli, matches) = parse();
     telemetry::init(cli.log_format, cli.quiet, cli.verbose);
-    match execute(cli) {
+    match execute(cli, &matches) {
         Ok(code) => ExitCode::from(code),
         Err(Failure { exit, error }) => {
             tracing::error!("{error:#}");
@@ -25,17 +26,14 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The command line, with what a settings file adds to it; ends the program if it makes no sense.
-fn parse() -> Cli {
-    let mut command = Cli::command();
-    let train = command.find_subcommand("train").into_iter().flat_map(clap::Command::get_arguments);
-    let options: Vec<String> = train.filter_map(|arg| arg.get_long().map(str::to_owned)).collect();
-    let args = settings_file::expand(std::env::args_os().collect(), &options)
-        .unwrap_or_else(|error| exit(&command.error(clap::error::ErrorKind::Io, format!("{error:#}"))));
-    Cli::try_parse_from(args).unwrap_or_else(|error| exit(&error))
+/// Parses the command line; ends the program if it is not valid.
+fn parse() -> (Cli, ArgMatches) {
+    let matches = Cli::command().try_get_matches().unwrap_or_else(|error| exit(&error));
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| exit(&error));
+    (cli, matches)
 }
 
-/// Ends the program with what is to be said of its command line.
+/// Ends the program with help, the version, or an error in the command line.
 fn exit(error: &clap::Error) -> ! {
     let text = error.render().to_string();
     if let Cow::Owned(safe) = terminal::page(&text) {
@@ -45,23 +43,31 @@ fn exit(error: &clap::Error) -> ! {
     error.exit()
 }
 
-fn execute(cli: Cli) -> Result<u8, Failure> {
+fn execute(cli: Cli, matches: &ArgMatches) -> Result<u8, Failure> {
+    let (_, matches) = matches.subcommand().expect("clap requires a subcommand");
     match cli.command {
-        Command::Run(args) => commands::run::execute(args, cli.quiet),
+        Command::Run(args) => commands::run::execute(merged(args, matches)?, cli.quiet),
         Command::Convert(args) => to_stdout(commands::convert::execute(&args)?),
         Command::Corpus(command) => to_stdout(commands::corpus::execute(&command)?),
-        Command::Train(args) => to_stdout(commands::train::execute(&args, cli.quiet)?),
+        Command::Train(args) => to_stdout(commands::train::execute(&merged(args, matches)?, cli.quiet)?),
         Command::Evaluate(args) => to_stdout(commands::evaluate::execute(&args)?),
         Command::Inspect(args) => to_stdout(commands::inspect::execute(&args)?),
         Command::Verify(args) => commands::verify::execute(&args, cli.quiet),
         Command::Show(args) => to_stdout(commands::show::execute(&args)?),
+        Command::Config(command) => to_stdout(commands::config::execute(command, matches)?),
         Command::WarmUp(args) => to_stdout(commands::warm_up::execute(args)?),
         Command::SelfTest(args) => commands::self_test::execute(args),
         Command::Schema => to_stdout(commands::schema::execute()),
     }
 }
 
-/// A reader that has seen enough (`| head`) is no error.
+/// Arguments with the settings of their file.
+fn merged<A: Configurable>(mut args: A, matches: &ArgMatches) -> Result<A, Failure> {
+    settings::merge(&mut args, matches)?;
+    Ok(args)
+}
+
+/// A closed pipe (`| head`) is not an error.
 fn to_stdout(written: io::Result<()>) -> Result<u8, Failure> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Transient, error)),

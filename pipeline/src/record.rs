@@ -8,19 +8,19 @@ use std::time::Instant;
 use pubtag_abbreviations::Changes;
 use pubtag_ner::{Checkpoint, TagConfig, TagStats};
 use pubtag_parquet::{Finished, RunSpec};
-use pubtag_schemas::InputUnit;
-use pubtag_schemas::UnitReport;
-use pubtag_stream::{FaultKind, Snapshot};
+use pubtag_schemas::{InputUnit, UnitReport};
+use pubtag_stream::{Fault, FaultKind, Snapshot};
 use uuid::Uuid;
 
-use crate::config::{MaxRejects, RunConfig};
+use crate::cli::MaxRejects;
+use crate::config::RunConfig;
 use crate::device::names;
 use crate::exit::{Exit, Failure};
+use crate::provenance::PROGRAM;
 use crate::report::{
     AbbreviationSummary, InputLine, InputStatus, ModelSummary, Packing, Reconciliation, Report, RunEnding, StageLine,
     Throughput, committed,
 };
-use crate::run::{PROGRAM, StreamEnd};
 
 /// The notes of a run.
 #[derive(Debug)]
@@ -161,12 +161,7 @@ impl RunRecord {
     }
 
     /// Takes the readings of the stream's meters.
-    pub(crate) fn measured(
-        &mut self,
-        stats: &TagStats,
-        abbreviations: Option<Changes>,
-        stages: impl Iterator<Item = Snapshot>,
-    ) {
+    pub(crate) fn measured(&mut self, stats: &TagStats, abbreviations: Option<Changes>, stages: &[Snapshot]) {
         let first = stats.first_micro_batch().map(|first| first.duration_since(self.started).as_secs_f64());
         self.report.first_micro_batch_seconds = first;
         self.report.packing = Packing {
@@ -179,7 +174,7 @@ impl RunRecord {
         };
         self.report.abbreviations =
             abbreviations.map(|Changes { added, removed }| AbbreviationSummary { added, removed });
-        self.report.stages = stages.map(StageLine::from).collect();
+        self.report.stages = stages.iter().copied().map(StageLine::from).collect();
     }
 
     /// Closes the notes: from here on the report says how the run ended.
@@ -211,4 +206,15 @@ impl RunRecord {
     fn worsen(&mut self, exit: Exit) {
         self.exit = self.exit.max(exit);
     }
+}
+
+/// How a stream ended.
+#[derive(Debug)]
+pub(crate) enum StreamEnd {
+    /// On its own; after a signal, once the current file was finished.
+    Drained,
+    /// Dropped after a second signal or at the end of the grace period.
+    Aborted,
+    /// By a fault.
+    Fault(Fault),
 }

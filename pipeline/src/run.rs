@@ -9,22 +9,21 @@ use pubtag_abbreviations::Abbreviations;
 use pubtag_ner::{Checkpoint, Tag, TagStats};
 use pubtag_parquet::{CommitLog, Output, RunSpec, Standing, Write, WriteConfig};
 use pubtag_pubmed::{InputFormat, Inputs, Source};
-use pubtag_schemas::{InputUnit, Packet, TaggedRecord, UnitReport};
-use pubtag_stream::{CancellationToken, Fault, Flow, Meter, stage, stage_from};
+use pubtag_schemas::{InputUnit, UnitReport};
+use pubtag_stream::{CancellationToken, Flow, Meters, Operator, stage, stage_from};
 use pubtag_tokenize::{Tokenize, WindowTokenizer};
 
 use crate::bundled::named_or_bundled;
 use crate::config::RunConfig;
 use crate::device;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::progress::{Position, Progress};
-use crate::record::RunRecord;
+use crate::provenance::PROGRAM;
+use crate::record::{RunRecord, StreamEnd};
 use crate::report::{InputLine, InputStatus};
+use crate::runtime::off_thread;
 use crate::signals::Shutdown;
-use crate::training::predict::tokenizer as open_tokenizer;
-
-/// What writes the output, as provenance.
-pub const PROGRAM: &str = concat!("pubtag ", env!("CARGO_PKG_VERSION"));
+use crate::tokenizer;
 
 /// Packets that wait between two stages. A packet holds at most a few dozen citations.
 const QUEUE_CAPACITY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
@@ -47,20 +46,25 @@ pub(crate) async fn run(
 
     if let Some(Work { units, commit_log, spec, tokenizer, tag, abbreviations }) = work {
         let (stats, changes) = (tag.stats(), abbreviations.as_ref().map(Abbreviations::stats));
-        let meters = Meters::new(abbreviations.is_some());
+        let meters = Meters::default();
         let source = Source::new(units.clone(), config.read.clone(), shutdown.drain.clone());
-        let flow = stage_from(Source::NAME, source.flow(meters.source.clone()), QUEUE_CAPACITY, meters.source.clone());
+        let flow = stage_from(Source::NAME, |meter| source.flow(meter), QUEUE_CAPACITY, &meters);
         let tokenize = Tokenize::new(tokenizer, config.device.threads);
-        let flow = stage(tokenize, flow, QUEUE_CAPACITY, meters.tokenize.clone());
-        let flow = stage(tag, flow, QUEUE_CAPACITY, meters.tag.clone());
-        let flow = completing(abbreviations, flow, &meters);
+        let flow = stage(tokenize, flow, QUEUE_CAPACITY, &meters);
+        let tagger = tag.name();
+        let flow = stage(tag, flow, QUEUE_CAPACITY, &meters);
+        let flow = match abbreviations {
+            Some(abbreviations) => stage(abbreviations, flow, QUEUE_CAPACITY, &meters),
+            None => flow,
+        };
         let write = Write::new(&output, &commit_log, write_config(config, spec));
-        let reports = stage(write, flow, QUEUE_CAPACITY, meters.write.clone());
+        let reports = stage(write, flow, QUEUE_CAPACITY, &meters);
 
         let progress = Progress::start(units.iter().filter_map(|unit| unit.size).sum(), quiet);
-        let ending = drain(reports, &units, record, progress, &meters, &stats, shutdown).await;
+        let position = || position(&meters, tagger, &stats);
+        let ending = drain(reports, &units, record, progress, &position, shutdown).await;
         record.ended(ending, shutdown.signal());
-        record.measured(&stats, changes.map(|changes| changes.changes()), meters.all().map(Meter::snapshot));
+        record.measured(&stats, changes.map(|changes| changes.changes()), &meters.snapshots());
     }
     match output.finish().await {
         Ok(finished) => record.finished(&finished),
@@ -87,17 +91,15 @@ async fn start_up(
 ) -> Result<(Output, Option<Work>), Failure> {
     let arguments = config.clone();
     let (inputs, checkpoint) = off_thread(move || {
-        let inputs = pubtag_pubmed::discover(&arguments.inputs, &arguments.read)
-            .map_err(|error| Failure::new(error.kind(), error))?;
-        let checkpoint = Checkpoint::open(named_or_bundled(arguments.model)?).map_err(device::of_model)?;
+        let inputs = pubtag_pubmed::discover(&arguments.inputs, &arguments.read)?;
+        let checkpoint = Checkpoint::open(named_or_bundled(arguments.model)?)?;
         Ok((inputs, checkpoint))
     })
     .await?;
     let spec = spec(config, &checkpoint);
     record.tags_with(&checkpoint, &spec);
 
-    let (output, mut commit_log) =
-        Output::open_local(&config.output, record.run_id()).await.map_err(|error| Failure::new(error.kind(), error))?;
+    let (output, mut commit_log) = Output::open_local(&config.output, record.run_id()).await?;
     record.announce(&config.output);
     for broken in commit_log.broken() {
         tracing::warn!("{broken}");
@@ -112,32 +114,13 @@ async fn start_up(
     let abbreviations = config.abbreviations(&checkpoint).then(Abbreviations::default);
     let (tokenizer, tag_config, tag) = off_thread(move || {
         device::use_threads(arguments.device.threads)?;
-        let tokenizer = open_tokenizer(&checkpoint)?.with_context(arguments.context(&checkpoint));
+        let tokenizer = tokenizer::open(&checkpoint)?.with_context(arguments.context(&checkpoint));
         let (tag_config, tag) = device::start(&arguments.device, &checkpoint, arguments.aggregation, arguments.decode)?;
         Ok((tokenizer, tag_config, tag))
     })
     .await?;
     record.runs_on(&tag_config);
     Ok((output, Some(Work { units, commit_log, spec, tokenizer, tag, abbreviations })))
-}
-
-/// Does what keeps a thread busy where it holds up nothing else.
-async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Failure::new(Exit::Internal, error))?
-}
-
-/// The stream behind the model, with abbreviations if they are to be tagged.
-fn completing(
-    abbreviations: Option<Abbreviations>,
-    flow: Flow<Packet<TaggedRecord>>,
-    meters: &Meters,
-) -> Flow<Packet<TaggedRecord>> {
-    match abbreviations.zip(meters.abbreviations.clone()) {
-        Some((abbreviations, meter)) => stage(abbreviations, flow, QUEUE_CAPACITY, meter),
-        None => flow,
-    }
 }
 
 fn spec(config: &RunConfig, checkpoint: &Checkpoint) -> RunSpec {
@@ -199,19 +182,7 @@ async fn identified(
         return Ok(Arc::new(InputUnit { sha256: Some(sha256), ..InputUnit::clone(&unit) }));
     }
     let stop = stop.clone();
-    let hashed = move || pubtag_pubmed::hashed(&unit, &stop).map_err(|error| Failure::new(error.kind(), error));
-    Ok(Arc::new(off_thread(hashed).await?))
-}
-
-/// How the stream came to its end.
-#[derive(Debug)]
-pub(crate) enum StreamEnd {
-    /// By itself. If a signal came, after the file at hand.
-    Drained,
-    /// By a second signal or the end of the grace period: dropped.
-    Aborted,
-    /// By a fault.
-    Fault(Fault),
+    Ok(Arc::new(off_thread(move || Ok(pubtag_pubmed::hashed(&unit, &stop)?)).await?))
 }
 
 /// Draws unit reports until the stream ends, showing progress in between. Dropping the stream is what aborts it.
@@ -220,8 +191,7 @@ async fn drain(
     units: &[Arc<InputUnit>],
     record: &mut RunRecord,
     mut progress: Progress,
-    meters: &Meters,
-    stats: &TagStats,
+    position: &(dyn Fn() -> Position + Sync),
     shutdown: &Shutdown,
 ) -> StreamEnd {
     let mut tick = tokio::time::interval(TICK);
@@ -234,12 +204,7 @@ async fn drain(
                 Some(Err(fault)) => break StreamEnd::Fault(fault),
                 Some(Ok(report)) => record.unit(&report),
             },
-            _ = tick.tick() => {
-                let (read, tagged) = (meters.source.snapshot(), meters.tag.snapshot());
-                // The source is ahead of the model, by a whole file if that is small: only what is tagged is progress.
-                let bytes = (read.bytes as f64 * tagged.items as f64 / read.items.max(1) as f64) as u64;
-                progress.show(Position { bytes, citations: tagged.items, tokens: stats.tokens() });
-            }
+            _ = tick.tick() => progress.show(position()),
         }
     };
     progress.finish();
@@ -247,22 +212,10 @@ async fn drain(
     end
 }
 
-/// One meter per stage.
-struct Meters {
-    source: Meter,
-    tokenize: Meter,
-    tag: Meter,
-    abbreviations: Option<Meter>,
-    write: Meter,
-}
-
-impl Meters {
-    fn new(abbreviations: bool) -> Self {
-        let [source, tokenize, tag, write] = [Source::NAME, "tokenize", "tag", "write"].map(Meter::new);
-        Self { source, tokenize, tag, abbreviations: abbreviations.then(|| Meter::new("abbreviations")), write }
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Meter> {
-        [&self.source, &self.tokenize, &self.tag].into_iter().chain(&self.abbreviations).chain([&self.write])
-    }
+/// How far the run is. The source is ahead of the model, by a whole file if that is small: only what is tagged counts.
+fn position(meters: &Meters, tagger: &str, stats: &TagStats) -> Position {
+    let (read, tagged) = (meters.snapshot(Source::NAME), meters.snapshot(tagger));
+    let citations = tagged.map_or(0, |tagged| tagged.items);
+    let bytes = read.map_or(0.0, |read| read.bytes as f64 * citations as f64 / read.items.max(1) as f64);
+    Position { bytes: bytes as u64, citations, tokens: stats.tokens() }
 }

@@ -1,23 +1,13 @@
-//! What a person or a log collector sees on stderr.
+//! Log lines on stderr, for people and for log collectors.
 
-use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
+use crate::cli::LogFormat;
 use crate::terminal;
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// Lines for people.
-    #[default]
-    Text,
-    /// One JSON object a line, for collectors.
-    Json,
-}
 
 /// Sends `tracing` events to stderr. `RUST_LOG` overrides the level.
 ///
-/// On a terminal, lines are bare, since a progress bar stands below them; elsewhere each has its time and level.
+/// On a terminal, lines have no time, to fit above the progress bar; elsewhere each has time and level.
 pub fn init(format: LogFormat, quiet: bool, verbose: u8) {
     let level = match (quiet, verbose) {
         (true, _) => "error",

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use pubtag_ner::{Checkpoint, Device, Tag, TagConfig};
 use pubtag_parquet::{Output, RunSpec, Write, WriteConfig};
 use pubtag_pubmed::{ReadOptions, Source, discover};
-use pubtag_stream::{CancellationToken, Flow, Meter, Operator, stage, stage_from};
+use pubtag_stream::{CancellationToken, Flow, Meter, Meters, Operator, stage, stage_from};
 use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
 use uuid::Uuid;
 
@@ -22,11 +22,11 @@ const THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 const SLOWER: u32 = 100;
 const STAGES: [&str; 4] = [Source::NAME, "tokenize", "tag", "write"];
 
-/// The most citations that have a place between the source and the end: three runs of 1024 in the tagger and one that
-/// is collected, and packets of a few dozen everywhere else.
+/// The most citations that fit between the source and the end: three runs of 1024 in the tagger and one being
+/// collected, and packets of a few dozen everywhere else.
 const PLACES: u64 = 8_000;
 
-/// Lets no item through before the stage has rested 99 times as long as it has worked since the last.
+/// Delays each item until the stage has rested 99 times as long as it has worked since the last.
 fn slowed<T: Send + 'static>(mut input: Flow<T>, meter: Meter) -> Flow<T> {
     Box::pin(stream! {
         let mut seen = Duration::ZERO;
@@ -39,7 +39,7 @@ fn slowed<T: Send + 'static>(mut input: Flow<T>, meter: Meter) -> Flow<T> {
     })
 }
 
-/// An operator that is slow if it is the one chosen.
+/// An operator that may be slowed down.
 struct Paced<O> {
     operator: O,
     slow: bool,
@@ -68,10 +68,9 @@ fn write_citations(folder: &Path) -> PathBuf {
     path
 }
 
-/// Runs the chain for a while and returns the most citations that were under way at once, and how many were read.
+/// Runs the chain for a while and returns the most citations in flight at once, and how many were read.
 async fn most_under_way(slow: &str, input: &Path, output: &Path, watch: Duration) -> (u64, u64) {
-    let meters = STAGES.map(Meter::new);
-    let [read, tokenized, tagged, written] = meters.clone();
+    let meters = Meters::default();
     let units = discover(&[input.display().to_string()], &ReadOptions::default()).unwrap().units;
     let checkpoint = Checkpoint::open(Path::new("../tests/fixtures/tiny-bert")).unwrap();
     let window = WindowSize::of_model(checkpoint.max_tokens());
@@ -87,14 +86,18 @@ async fn most_under_way(slow: &str, input: &Path, output: &Path, watch: Duration
     };
     let write = Write::new(&output, &commit_log, WriteConfig::new(spec, "backpressure"));
 
-    let source = Source::new(units, ReadOptions::default(), CancellationToken::new()).flow(read.clone());
-    let source = if slow == Source::NAME { slowed(source, read.clone()) } else { source };
-    let flow = stage_from(Source::NAME, source, QUEUE, read.clone());
+    let source = Source::new(units, ReadOptions::default(), CancellationToken::new());
+    let paced = |meter: Meter| {
+        let flow = source.flow(meter.clone());
+        if slow == Source::NAME { slowed(flow, meter) } else { flow }
+    };
+    let flow = stage_from(Source::NAME, paced, QUEUE, &meters);
     let tokenize = Tokenize::new(tokenizer, THREADS);
-    let flow = stage(Paced { operator: tokenize, slow: slow == "tokenize" }, flow, QUEUE, tokenized);
-    let flow = stage(Paced { operator: tag, slow: slow == "tag" }, flow, QUEUE, tagged);
-    let mut reports = stage(Paced { operator: write, slow: slow == "write" }, flow, QUEUE, written.clone());
+    let flow = stage(Paced { operator: tokenize, slow: slow == "tokenize" }, flow, QUEUE, &meters);
+    let flow = stage(Paced { operator: tag, slow: slow == "tag" }, flow, QUEUE, &meters);
+    let mut reports = stage(Paced { operator: write, slow: slow == "write" }, flow, QUEUE, &meters);
 
+    let items = |stage: &str| meters.snapshot(stage).unwrap().items;
     let (began, mut most) = (Instant::now(), 0);
     let mut tick = tokio::time::interval(Duration::from_millis(5));
     while began.elapsed() < watch {
@@ -104,13 +107,13 @@ async fn most_under_way(slow: &str, input: &Path, output: &Path, watch: Duration
                 None => break,
             },
             _ = tick.tick() => {
-                // The end is read first: what is under way is never made out smaller than it is.
-                let done = written.snapshot().items;
-                most = most.max(read.snapshot().items - done);
+                // The end is read first, so that the number in flight is never underestimated.
+                let done = items("write");
+                most = most.max(items(Source::NAME) - done);
             }
         }
     }
-    (most, read.snapshot().items)
+    (most, items(Source::NAME))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,16 +123,16 @@ async fn no_queue_grows_when_a_stage_is_a_hundred_times_slower() {
     for slow in STAGES {
         let watch = Duration::from_secs(3);
         let (most, read) = most_under_way(slow, &input, &folder.path().join(slow), watch).await;
-        assert!(most > 0 && most <= PLACES, "{slow} is slow: {most} citations were under way at once");
-        assert!(read < CITATIONS, "{slow} is slow, and still all {read} citations were read in {watch:?}");
+        assert!(most > 0 && most <= PLACES, "{slow} is slow: {most} citations were in flight at once");
+        assert!(read < CITATIONS, "{slow} is slow, but all {read} citations were read in {watch:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_full_speed_the_whole_input_goes_through_in_the_same_room() {
+async fn at_full_speed_the_whole_input_passes_within_the_same_bounds() {
     let folder = tempfile::tempdir().unwrap();
     let input = write_citations(folder.path());
     let (most, read) = most_under_way("none", &input, &folder.path().join("out"), Duration::from_secs(300)).await;
-    assert!(most <= PLACES, "{most} citations were under way at once");
+    assert!(most <= PLACES, "{most} citations were in flight at once");
     assert_eq!(read, CITATIONS);
 }

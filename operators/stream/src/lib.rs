@@ -22,7 +22,7 @@ mod stage;
 
 pub use blocking::{join_fault, spawn_blocking};
 pub use fault::{Fault, FaultKind};
-pub use meter::{Busy, Meter, Snapshot};
+pub use meter::{Busy, Meter, Meters, Snapshot};
 pub use operator::{Flow, Operator};
 pub use panic::{panic_is_private, panic_message, with_public_panics, without_panic};
 pub use stage::{stage, stage_from};

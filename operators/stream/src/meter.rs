@@ -1,8 +1,40 @@
-//! What each stage counts: items, and where its time went.
+//! Meters of stages: items, and where time went.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+/// The meters of a chain in stream order; clones share them.
+///
+/// [`stage`](crate::stage) registers each stage's meter under its operator's name.
+#[derive(Clone, Debug, Default)]
+pub struct Meters {
+    stages: Arc<Mutex<Vec<Meter>>>,
+}
+
+impl Meters {
+    /// Adds a stage's meter, at zero.
+    pub fn register(&self, stage: &'static str) -> Meter {
+        let meter = Meter::new(stage);
+        self.lock().push(meter.clone());
+        meter
+    }
+
+    /// The readings of all meters.
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        self.lock().iter().map(Meter::snapshot).collect()
+    }
+
+    /// The reading of a stage's meter; `None` if there is no such stage.
+    pub fn snapshot(&self, stage: &str) -> Option<Snapshot> {
+        self.lock().iter().find(|meter| meter.counters.stage == stage).map(Meter::snapshot)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Meter>> {
+        // A meter is whole whatever happened to its stage.
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A stage's counters; clones share them.
 #[derive(Clone, Debug)]
@@ -25,15 +57,15 @@ struct Counters {
 pub struct Snapshot {
     /// Name of the stage.
     pub stage: &'static str,
-    /// What the stage yielded, in the unit that the operator counts (records, tokens' documents).
+    /// Items that the stage yielded, in the operator's unit.
     pub items: u64,
-    /// Bytes of input that the stage has read from outside, as they lie there; 0 for a stage that reads none.
+    /// Bytes that the stage read from files, compressed as they are; 0 for a stage that reads none.
     pub bytes: u64,
-    /// Time at work, summed over the stage's threads.
+    /// Busy time, summed over the stage's threads.
     pub busy: Duration,
     /// Time spent waiting for input.
     pub starved: Duration,
-    /// Time spent waiting for room in the channel behind the stage.
+    /// Time blocked by the next stage.
     pub blocked: Duration,
 }
 
@@ -46,22 +78,22 @@ impl Meter {
         Self { counters: Arc::new(counters) }
     }
 
-    /// Counts items that the stage has dealt with.
+    /// Counts items.
     pub fn add_items(&self, count: usize) {
         self.counters.items.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// Counts bytes that the stage has read from outside.
+    /// Counts bytes read from files.
     pub fn add_bytes(&self, count: u64) {
         self.counters.bytes.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Counts the time until the guard is dropped as time at work.
+    /// Counts the time until the guard is dropped as busy.
     pub fn busy(&self) -> Busy<'_> {
         Busy { meter: self, since: Instant::now() }
     }
 
-    /// Counts a span of time at work that was measured elsewhere.
+    /// Counts busy time that was measured elsewhere.
     pub fn add_busy(&self, time: Duration) {
         self.counters.busy_ns.fetch_add(nanos(time), Ordering::Relaxed);
     }
@@ -74,7 +106,7 @@ impl Meter {
         self.counters.blocked_ns.fetch_add(nanos(time), Ordering::Relaxed);
     }
 
-    /// The counters as they stand.
+    /// Reads the counters.
     pub fn snapshot(&self) -> Snapshot {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let time = |counter| Duration::from_nanos(read(counter));
@@ -90,7 +122,7 @@ impl Meter {
     }
 }
 
-/// Counts time at work for as long as it lives.
+/// Counts busy time until it is dropped.
 #[derive(Debug)]
 pub struct Busy<'a> {
     meter: &'a Meter,

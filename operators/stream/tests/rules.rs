@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_stream::stream;
 use futures::StreamExt;
-use pubtag_stream::{Fault, FaultKind, Flow, Meter, Operator, spawn_blocking, stage, stage_from};
+use pubtag_stream::{Fault, FaultKind, Flow, Meter, Meters, Operator, spawn_blocking, stage, stage_from};
 use tokio::runtime::Builder;
 
 const TWO: NonZeroUsize = NonZeroUsize::new(2).expect("2 is not 0");
@@ -50,13 +50,13 @@ fn mapped(
     function: impl Fn(usize) -> Result<usize, Fault> + Clone + Send + 'static,
     input: Flow<usize>,
 ) -> Flow<usize> {
-    stage(Map(function), input, TWO, Meter::new("map"))
+    stage(Map(function), input, TWO, &Meters::default())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_channel_slows_the_source() {
     let drawn = Arc::new(AtomicUsize::new(0));
-    let mut flow = mapped(Ok, stage_from("count", counter(drawn.clone()), TWO, Meter::new("count")));
+    let mut flow = mapped(Ok, stage_from("count", |_| counter(drawn.clone()), TWO, &Meters::default()));
     assert!(flow.next().await.is_some());
     tokio::time::sleep(Duration::from_millis(100)).await;
     // Two channels of two, two calls in flight, one item in the hand of each of the two tasks, and the one taken.
@@ -94,7 +94,7 @@ async fn a_panic_of_the_task_itself_becomes_a_fault_at_the_sink() {
         yield Ok(1);
         panic!("the task fell over");
     });
-    let through = mapped(Ok, stage_from("source", flow, TWO, Meter::new("source")));
+    let through = mapped(Ok, stage_from("source", |_| flow, TWO, &Meters::default()));
     let items: Vec<_> = through.collect().await;
     assert_eq!(items.len(), 2);
     assert_panicked(items.last(), "source", "the task fell over");
@@ -111,7 +111,7 @@ fn assert_panicked(last: Option<&Result<usize, Fault>>, stage: &str, message: &s
 async fn the_first_fault_ends_the_stream_and_stops_the_source() {
     let drawn = Arc::new(AtomicUsize::new(0));
     let fail_at_3 = |item| if item == 3 { Err(Fault::new("map", FaultKind::Data, "three")) } else { Ok(item) };
-    let flow = mapped(fail_at_3, stage_from("count", counter(drawn.clone()), TWO, Meter::new("count")));
+    let flow = mapped(fail_at_3, stage_from("count", |_| counter(drawn.clone()), TWO, &Meters::default()));
     let items: Vec<_> = flow.collect().await;
     assert_eq!(items.iter().filter(|item| item.is_err()).count(), 1);
     assert!(matches!(items.last(), Some(Err(fault)) if fault.kind() == FaultKind::Data));
@@ -133,7 +133,7 @@ async fn dropping_the_output_aborts_every_stage() {
         yield Ok(1);
         std::future::pending::<()>().await;
     });
-    let mut flow = mapped(Ok, stage_from("source", source, TWO, Meter::new("source")));
+    let mut flow = mapped(Ok, stage_from("source", |_| source, TWO, &Meters::default()));
     assert!(flow.next().await.is_some());
     assert!(alive.load(Ordering::SeqCst));
     drop(flow);
@@ -180,19 +180,19 @@ async fn a_stage_meters_work_hunger_and_backpressure() {
             yield Ok(item);
         }
     });
-    let hungry = Meter::new("map");
+    let hungry = Meters::default();
     let work = |item| {
         std::thread::sleep(Duration::from_millis(10));
         Ok(item)
     };
-    let items = stage(Map(work), slow, TWO, hungry.clone()).count().await;
-    let reading = hungry.snapshot();
+    let items = stage(Map(work), slow, TWO, &hungry).count().await;
+    let reading = hungry.snapshot("map").unwrap();
     assert_eq!(items, 3);
     assert!(reading.busy >= Duration::from_millis(30), "{reading:?}");
     assert!(reading.starved >= Duration::from_millis(40), "{reading:?}");
 
-    let pressed = Meter::new("map");
-    let mut flow = stage(Map(Ok), counter(Arc::default()), TWO, pressed.clone());
+    let pressed = Meters::default();
+    let mut flow = stage(Map(Ok), counter(Arc::default()), TWO, &pressed);
     assert!(flow.next().await.is_some());
     tokio::time::sleep(Duration::from_millis(50)).await;
     // The wait is counted once it is over, by the stage's task: take items until it has been.
@@ -200,7 +200,8 @@ async fn a_stage_meters_work_hunger_and_backpressure() {
         assert!(flow.next().await.is_some());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    assert!(pressed.snapshot().blocked >= Duration::from_millis(20), "{:?}", pressed.snapshot());
+    let reading = pressed.snapshot("map").unwrap();
+    assert!(reading.blocked >= Duration::from_millis(20), "{reading:?}");
 }
 
 async fn assert_source_rests(drawn: &AtomicUsize) {

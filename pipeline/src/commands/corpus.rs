@@ -11,18 +11,18 @@ use pubtag_corpus::{
 };
 
 use crate::cli::{CorpusCommand, DownloadArgs, ListArgs, StatsArgs};
+use crate::diagnostics::log_diagnostics;
 use crate::download::fetch;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::terminal;
-use crate::training::corpora::log_diagnostics;
 
-/// Diagnostics that a page shows with their places; `--json` has them all.
+/// Diagnostics to print; `--json` has all of them.
 const SHOWN: usize = 20;
 
-/// Counts, lists or fetches.
+/// Counts, lists or downloads.
 ///
 /// # Errors
-/// A corpus cannot be read as a whole.
+/// A corpus cannot be read or downloaded.
 pub fn execute(command: &CorpusCommand) -> Result<io::Result<()>, Failure> {
     match command {
         CorpusCommand::Stats(args) => stats(args),
@@ -31,13 +31,13 @@ pub fn execute(command: &CorpusCommand) -> Result<io::Result<()>, Failure> {
     }
 }
 
-/// Fetches a corpus and prints its files.
+/// Downloads a corpus and prints its files.
 fn download(args: &DownloadArgs) -> Result<io::Result<()>, Failure> {
     let name = args.release.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
     let folder = args.output.clone().unwrap_or_else(|| name.into());
     let base_url = args.base_url.as_deref().unwrap_or_else(|| args.release.base_url());
     let timeout = Duration::from_secs(args.timeout.get().into());
-    let files = fetch(args.release, base_url, &folder, timeout).map_err(|error| Failure::new(error.exit(), error))?;
+    let files = fetch(args.release, base_url, &folder, timeout)?;
     let mut out = terminal::stdout();
     Ok(files.iter().try_for_each(|file| writeln!(out, "{}", file.display())))
 }
@@ -46,24 +46,20 @@ fn stats(args: &StatsArgs) -> Result<io::Result<()>, Failure> {
     let mut files = Vec::new();
     for path in &args.files {
         let mut builder = StatsBuilder::new(path.display().to_string());
-        for_each(path, args.from, |item| builder.add(item))?;
+        for_each(path, args.from.map(Into::into), |item| builder.add(item))?;
         files.push(builder);
     }
     let stats = summarize(files);
-    let text = if args.json {
-        serde_json::to_string_pretty(&stats).map_err(|error| Failure::new(Exit::Internal, error))? + "\n"
-    } else {
-        page(&stats)
-    };
+    let text = if args.json { serde_json::to_string_pretty(&stats)? + "\n" } else { page(&stats) };
     Ok(terminal::print(&text))
 }
 
-/// Prints a line for each mention: document, first character, one past the last, category, mention, concepts.
+/// Prints one line per mention: document, start and end character, category, mention, concepts.
 fn list(args: &ListArgs) -> Result<io::Result<()>, Failure> {
     let mut out = io::BufWriter::new(terminal::stdout());
     let mut written = Ok(());
     let mut diagnostics = Diagnostics::default();
-    for_each(&args.file, args.from, |item| match item {
+    for_each(&args.file, args.from.map(Into::into), |item| match item {
         Item::Diagnostic(diagnostic) => diagnostics.add(diagnostic.clone()),
         Item::Document(_, document) if written.is_ok() => written = write_listing(&mut out, &Listing::of(document)),
         Item::Document(..) => {}
@@ -82,10 +78,9 @@ fn write_listing(out: &mut impl io::Write, listing: &Listing) -> io::Result<()> 
 }
 
 fn for_each(path: &Path, format: Option<pubtag_corpus::Format>, mut f: impl FnMut(&Item)) -> Result<(), Failure> {
-    let failure = |error| Failure::new(Exit::Data, anyhow::Error::new(error));
-    let Corpus { documents, .. } = open(path, format, &TagOptions::default()).map_err(failure)?;
+    let Corpus { documents, .. } = open(path, format, &TagOptions::default())?;
     for item in documents {
-        f(&item.map_err(failure)?);
+        f(&item?);
     }
     Ok(())
 }
@@ -111,7 +106,7 @@ fn file_page(file: &FileStats) -> String {
     line("documents", file.documents.to_string());
     line("sentences", file.sentences.to_string());
     line("tokens", file.tokens.to_string());
-    line("mentions", format!("{} ({} different)", file.mentions, file.distinct_mentions));
+    line("mentions", format!("{} ({} distinct)", file.mentions, file.distinct_mentions));
     for (category, count) in &file.categories {
         line(&format!("  {category}"), count.to_string());
     }

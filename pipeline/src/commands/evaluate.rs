@@ -13,19 +13,21 @@ use pubtag_corpus::score::{Score, ScoreError, Scores, errors};
 use pubtag_corpus::{
     CorpusSpec, Gold, Labels, PackedContext, WholeFile, categories, iob2, is_ncbi, pack, sentence_tags,
 };
-use pubtag_ner::Checkpoint;
+use pubtag_ner::{Aggregation, Checkpoint, Decoding, Precision};
 use pubtag_schemas::{AnnotatedDocument, Annotation, CitationText, Layout, Mention};
 use pubtag_tokenize::Context;
 use serde::Serialize;
 
 use crate::bundled::named_or_bundled;
 use crate::cli::EvaluateArgs;
-use crate::device::{self, DeviceConfig, of_model, use_threads};
-use crate::exit::{Exit, Failure};
+use crate::config::tags_abbreviations;
+use crate::device::{self, DeviceConfig, use_threads};
+use crate::exit::Failure;
 use crate::terminal;
+use crate::tokenizer;
 use crate::training::card::Seen;
 use crate::training::corpora::{keep_types, read_gold, refuse_weight};
-use crate::training::predict::{returned, tagged, tokenizer};
+use crate::training::predict::{returned, tagged};
 
 /// All figures of one model on one corpus.
 #[derive(Debug, Serialize)]
@@ -78,17 +80,17 @@ pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
         return Err(Failure::configuration("--predictions is for a single --gold corpus"));
     }
     use_threads(DeviceConfig::check(args.device.clone()).threads)?;
-    let checkpoint = Checkpoint::open(named_or_bundled(args.model.clone())?).map_err(of_model)?;
+    let checkpoint = Checkpoint::open(named_or_bundled(args.model.clone())?)?;
     let corpora = args.gold.iter().map(|corpus| read(corpus, args, &checkpoint)).collect::<Result<Vec<_>, _>>()?;
     let mut predictions = args.predictions.as_deref().map(|path| begin_predictions(path, args)).transpose()?;
-    let measure = |target: &Target| {
+    let measure = |target: &Target| -> Result<Evaluation, Failure> {
         let gold = &target.gold;
         let found = predict(args, gold, &checkpoint)?;
         if let Some((path, mut file)) = args.predictions.as_deref().zip(predictions.take()) {
             let written = file.write_all(columns(&gold.documents, &found).as_bytes()).and_then(|()| file.finish());
-            written.map_err(|error| write_failure(path, error))?;
+            written.map_err(|error| Failure::write(path, error))?;
         }
-        evaluate(args, target, &checkpoint, &found).map_err(|error| Failure::new(Exit::Internal, error))
+        Ok(evaluate(args, target, &checkpoint, &found)?)
     };
     let evaluations = corpora.iter().map(measure).collect::<Result<Vec<_>, _>>()?;
     let text = match (&evaluations[..], args.json) {
@@ -101,7 +103,7 @@ pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
 }
 
 fn json(value: &impl Serialize) -> Result<String, Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(Exit::Internal, error))?;
+    let text = serde_json::to_string_pretty(value)?;
     Ok(text + "\n")
 }
 
@@ -116,7 +118,7 @@ struct Target {
 /// Reads a corpus and keeps the types that the model knows.
 fn read(corpus: &CorpusSpec, args: &EvaluateArgs, checkpoint: &Checkpoint) -> Result<Target, Failure> {
     refuse_weight(corpus, "--gold")?;
-    let mut gold = read_gold(corpus, args.from, args.labels)?;
+    let mut gold = read_gold(corpus, args.from.map(Into::into), args.labels.into())?;
     if !args.allow_training_data && Seen::by(checkpoint.origin()).contains(&gold) {
         return Err(Failure::configuration(format!(
             "{} was trained on {}: its score there says nothing; measure on another file, or insist with \
@@ -125,7 +127,8 @@ fn read(corpus: &CorpusSpec, args: &EvaluateArgs, checkpoint: &Checkpoint) -> Re
             gold.corpus.path.display()
         )));
     }
-    let known = checkpoint.labels().entity_types().iter().map(|name| args.labels.name_of(name).to_owned());
+    let known =
+        checkpoint.labels().entity_types().iter().map(|name| Labels::from(args.labels).name_of(name).to_owned());
     let not_scored = keep_types(&mut gold, &known.collect::<Vec<_>>(), "the model does not know them")?;
     Ok(Target { gold, not_scored })
 }
@@ -148,20 +151,16 @@ fn begin_predictions(path: &Path, args: &EvaluateArgs) -> Result<WholeFile, Fail
             "{}: already exists; choose another file, or replace it with --overwrite",
             path.display()
         )),
-        _ => write_failure(path, error),
+        _ => Failure::write(path, error),
     })
-}
-
-fn write_failure(path: &Path, error: io::Error) -> Failure {
-    Failure::new(Exit::Transient, anyhow::Error::new(error).context(format!("cannot write {}", path.display())))
 }
 
 /// The documents with what the model finds in them of the types that the corpus annotates: read and tagged by the stages
 /// of a run.
 fn predict(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Result<Vec<AnnotatedDocument>, Failure> {
     let device = DeviceConfig::check(args.device.clone());
-    let (_, tag) = device::start(&device, checkpoint, args.aggregation, args.decode)?;
-    let tokenizer = tokenizer(checkpoint)?;
+    let (_, tag) = device::start(&device, checkpoint, args.aggregation.into(), args.decode.into())?;
+    let tokenizer = tokenizer::open(checkpoint)?;
     let mut found = match reading(args, gold, checkpoint) {
         Reading::Run(context) => {
             let of_parts = |document: &AnnotatedDocument| {
@@ -169,7 +168,7 @@ fn predict(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Result<
             };
             let texts: Vec<CitationText> = gold.documents.iter().map(of_parts).collect();
             let mut found = tagged(texts.into_iter(), tokenizer.with_context(context), tag, device.threads)?;
-            if tags_abbreviations(args, gold, checkpoint) {
+            if completes_abbreviations(args, gold, checkpoint) {
                 for (document, found) in gold.documents.iter().zip(&mut found) {
                     pubtag_abbreviations::complete(&document.text, found);
                 }
@@ -185,7 +184,7 @@ fn predict(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Result<
     };
     for document in &mut found {
         // A model of four categories can be measured on one.
-        args.labels.apply(document);
+        Labels::from(args.labels).apply(document);
         document.mentions.retain(|mention| gold.types.contains(&mention.category));
     }
     Ok(found)
@@ -209,7 +208,7 @@ enum Reading {
 const DEFAULT_WORDS: NonZeroUsize = NonZeroUsize::new(100).expect("100 is not 0");
 
 fn reading(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Reading {
-    let context = args.context.unwrap_or_else(|| checkpoint.context_words().into());
+    let context = args.context.map_or_else(|| checkpoint.context_words().into(), Context::from);
     match context {
         context if has_own_text(gold) => Reading::Run(context),
         Context::Words(words) => Reading::Tokens(words),
@@ -235,8 +234,8 @@ fn has_own_text(gold: &Gold) -> bool {
 }
 
 /// Whether abbreviations are tagged by their definitions; tokens without a text have lost what defines them.
-fn tags_abbreviations(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> bool {
-    args.abbreviations.is_on(checkpoint) && has_own_text(gold)
+fn completes_abbreviations(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> bool {
+    tags_abbreviations(args.abbreviations, checkpoint) && has_own_text(gold)
 }
 
 fn evaluate(
@@ -266,11 +265,11 @@ fn evaluate(
         tokens: expected_tags.iter().map(Vec::len).sum(),
         mentions: gold.mentions(),
         not_scored: not_scored.clone(),
-        decode: args.decode.to_string(),
-        aggregation: args.aggregation.to_string(),
-        precision: args.device.precision.to_string(),
+        decode: Decoding::from(args.decode).to_string(),
+        aggregation: Aggregation::from(args.aggregation).to_string(),
+        precision: Precision::from(args.device.precision).to_string(),
         reading: reading(args, gold, checkpoint).to_string(),
-        abbreviations: tags_abbreviations(args, gold, checkpoint),
+        abbreviations: completes_abbreviations(args, gold, checkpoint),
         entities: tags::score(&expected_tags, &found_tags, Mode::Default)?,
         entities_interval: Bootstrap::default().interval(&counts),
         entities_strict_iob2: tags::score(&expected_tags, &found_tags, Mode::Strict)?,

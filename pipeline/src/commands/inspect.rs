@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::bundled::named_or_bundled;
 use crate::cli::InspectArgs;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::figures::grouped;
 use crate::tables::{Tables, failure};
 use crate::terminal;
@@ -48,7 +48,7 @@ fn printed<T: Serialize>(summary: &T, json: bool, page: fn(&T) -> String) -> Res
     if !json {
         return Ok(page(summary));
     }
-    serde_json::to_string_pretty(summary).map(|json| json + "\n").map_err(|error| Failure::new(Exit::Internal, error))
+    Ok(serde_json::to_string_pretty(summary)? + "\n")
 }
 
 fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
@@ -79,7 +79,7 @@ struct ModelPage {
 
 impl ModelPage {
     fn of(files: ModelFiles) -> Result<Self, Failure> {
-        let checkpoint = Checkpoint::open(files).map_err(|error| Failure::new(error.kind(), error))?;
+        let checkpoint = Checkpoint::open(files)?;
         let config: &ModelConfig = checkpoint.config();
         let files = checkpoint.origin();
         let training = files.read("training.json").ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -150,7 +150,7 @@ struct TableSummary {
 
 impl OutputSummary {
     fn of(folder: &Path, top: usize) -> Result<Self, Failure> {
-        let commit_log = CommitLog::read(folder).map_err(|error| Failure::new(error.kind(), error))?;
+        let commit_log = CommitLog::read(folder)?;
         let mut summary = Self { folder: folder.display().to_string(), ..Self::default() };
         let mut runs = std::collections::BTreeSet::new();
         for commit in commit_log.commits() {

@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+pub mod config;
 pub mod convert;
 pub mod corpus;
 pub mod evaluate;

@@ -1,10 +1,6 @@
 //! `pubtag run`.
 
-use std::io;
-use std::num::NonZeroUsize;
 use std::time::Duration;
-
-use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::RunArgs;
 use crate::config::RunConfig;
@@ -12,15 +8,9 @@ use crate::exit::{Exit, Failure};
 use crate::record::RunRecord;
 use crate::report::Report;
 use crate::run;
+use crate::runtime::runtime;
 use crate::signals::Shutdown;
 use crate::terminal;
-
-/// Threads of the stages themselves, which only hand things on.
-const WORKERS: usize = 2;
-
-/// Blocking threads beside those that tokenize: one that reads, and one that writes. What more there is to do
-/// waits its turn; each further thread would keep memory of its own (`tests/bench/memory.py`).
-const SPARE: usize = 2;
 
 /// How long blocking threads (a read of standard input, say) may take to end once the work is done.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -30,7 +20,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// # Errors
 /// What kept the run from starting; everything later is in the report and in the exit code.
 pub fn execute(args: RunArgs, quiet: bool) -> Result<u8, Failure> {
-    let config = RunConfig::check(args);
+    let config = RunConfig::check(args)?;
     let mut record = RunRecord::new(&config);
     let ran = tag(&config, &mut record, quiet);
     if let Err(failure) = &ran {
@@ -59,12 +49,6 @@ fn tag(config: &RunConfig, record: &mut RunRecord, quiet: bool) -> Result<(), Fa
         _ => runtime.shutdown_timeout(FAREWELL),
     }
     ran
-}
-
-/// What the stream runs on.
-pub(crate) fn runtime(threads: NonZeroUsize) -> io::Result<Runtime> {
-    let blocking = threads.get() + SPARE;
-    Builder::new_multi_thread().enable_all().worker_threads(WORKERS).max_blocking_threads(blocking).build()
 }
 
 /// Prints what a person reads at the end of a run.

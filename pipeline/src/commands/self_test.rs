@@ -11,9 +11,9 @@ use pubtag_ner::{Checkpoint, ClassifierSetup, Device, NerError, Precision, class
 
 use crate::bundled::named_or_bundled;
 use crate::cli::SelfTestArgs;
-use crate::device::{DeviceConfig, of_model, use_threads};
+use crate::device::{DeviceConfig, use_threads};
 use crate::exit::{Exit, Failure};
-use crate::run::PROGRAM;
+use crate::provenance::PROGRAM;
 use crate::terminal;
 
 /// Micro-batches to compare: a name, and the lengths of the sequences.
@@ -36,7 +36,7 @@ const HEADER: &str = "| precision | micro-batch | tokens | largest difference | 
 /// # Errors
 /// The model or the device cannot be used, or the program cannot start itself.
 pub fn execute(args: SelfTestArgs) -> Result<u8, Failure> {
-    let checkpoint = Checkpoint::open(named_or_bundled(args.model)?).map_err(of_model)?;
+    let checkpoint = Checkpoint::open(named_or_bundled(args.model)?)?;
     let config = DeviceConfig::check(args.device);
     use_threads(config.threads)?;
     let (device, mut setup) = config.first()?;
@@ -45,7 +45,7 @@ pub fn execute(args: SelfTestArgs) -> Result<u8, Failure> {
     let holds = match args.only_precision {
         Some(precision) => {
             let mut lines = String::new();
-            let holds = test(&checkpoint, device, ClassifierSetup { precision, ..setup }, &mut lines);
+            let holds = test(&checkpoint, device, ClassifierSetup { precision: precision.into(), ..setup }, &mut lines);
             print(&lines);
             holds
         }

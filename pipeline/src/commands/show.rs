@@ -9,7 +9,7 @@ use pubtag_parquet::CommitLog;
 use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow};
 
-use crate::cli::{Colour, ShowArgs};
+use crate::cli::{Color, ShowArgs};
 use crate::exit::{Exit, Failure};
 use crate::tables::{Tables, failure};
 use crate::terminal;
@@ -42,22 +42,22 @@ pub fn execute(args: &ShowArgs) -> Result<io::Result<()>, Failure> {
     if !Tables::are_in(&args.output) {
         return Err(Failure::configuration(format!("{} is no output of pubtag", args.output.display())));
     }
-    let commit_log = CommitLog::read(&args.output).map_err(|error| Failure::new(error.kind(), error))?;
+    let commit_log = CommitLog::read(&args.output)?;
     let tables = Tables::of(&args.output, &commit_log);
     let document = current(&tables, &args.id)?.ok_or_else(|| not_there(&args.id, &args.output))?;
     let mentions = mentions(&tables, &args.id, &document)?;
-    let coloured = match args.colour {
-        Colour::Auto => terminal::stdout_is_terminal(),
-        Colour::Always => true,
-        Colour::Never => false,
+    let coloured = match args.color {
+        Color::Auto => terminal::stdout_is_terminal(),
+        Color::Always => true,
+        Color::Never => false,
     };
     let page = page(&args.id, &document, &mentions, coloured)?;
     Ok(if coloured { terminal::print_coloured(&page) } else { terminal::print(&page) })
 }
 
 fn not_there(id: &str, output: &Path) -> Failure {
-    let message = format!("{} has no document {id}; ids are PMIDs, or those that the inputs gave", output.display());
-    Failure::new(Exit::Data, anyhow::Error::msg(message))
+    let message = format!("document {id} not found in {}; expected a PMID, or an ID from the input", output.display());
+    Failure::message(Exit::Data, message)
 }
 
 /// The row of a document that is current.

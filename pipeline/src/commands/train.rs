@@ -3,25 +3,27 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use pubtag_corpus::{CorpusSpec, Format, Gold, Labels, categories, pack};
+use pubtag_corpus::{CorpusSpec, Gold, categories, pack};
 use pubtag_ner::train::{Example, TrainConfig, TrainState, fine_tune};
 use pubtag_ner::{Aggregation, Checkpoint, Decoder, Decoding};
-use pubtag_tokenize::{TokenizeError, WindowTokenizer};
+use pubtag_tokenize::WindowTokenizer;
 
 use crate::cli::{ClassWeights, TrainArgs};
-use crate::device::{of_model, use_threads};
+use crate::config::missing;
+use crate::device::{choose, use_threads};
 use crate::digest::sha256;
 use crate::exit::{Exit, Failure};
 use crate::figures::grouped;
 use crate::processors::physical_cores;
 use crate::terminal;
+use crate::tokenizer;
 use crate::training::card::{DataFile, RECORD, Record, command_line, program};
 use crate::training::corpora::{keep_types, read_gold, refuse_weight};
 use crate::training::metrics::{METRICS, Metrics};
-use crate::training::monitor::{Development, Watch};
+use crate::training::monitor::{Development, TrainingMonitor};
 use crate::training::output::Draft;
 use crate::training::page::{REPORT, html};
-use crate::training::predict::{Tokenized, tokenizer};
+use crate::training::predict::Tokenized;
 use crate::training::training_set::{Reading, TrainingSet};
 
 /// Fine-tunes and prints the output directory.
@@ -29,11 +31,16 @@ use crate::training::training_set::{Reading, TrainingSet};
 /// # Errors
 /// Corpora or base cannot be used, the device cannot train, or the output cannot be written.
 pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure> {
+    if args.train.is_empty() {
+        return Err(missing("--train"));
+    }
+    let base = args.base.as_deref().ok_or_else(|| missing("--base"))?;
+    let output = args.output.as_deref().ok_or_else(|| missing("--output"))?;
     let threads = args.threads.unwrap_or_else(physical_cores);
     use_threads(threads)?;
     args.dev.iter().try_for_each(|corpus| refuse_weight(corpus, "--dev"))?;
-    let train = read_all(&args.train, args.from, args.labels)?;
-    let mut dev = read_all(&args.dev, args.from, args.labels)?;
+    let train = read_all(&args.train, args)?;
+    let mut dev = read_all(&args.dev, args)?;
     refuse_shared(&train, &dev)?;
     let names = types(&train)?;
     for gold in &mut dev {
@@ -41,15 +48,15 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     }
 
     let corpora = args.train.iter().chain(&args.dev).map(|corpus| corpus.path.as_path());
-    let read: Vec<_> = corpora.chain([args.base.as_path()]).collect();
-    let draft = Draft::begin(&args.output, args.overwrite, &read)?;
-    let base_weights = args.base.join("model.safetensors");
+    let read: Vec<_> = corpora.chain([base]).collect();
+    let draft = Draft::begin(output, args.overwrite, &read)?;
+    let base_weights = base.join("model.safetensors");
     let base_sha256 = sha256(&std::fs::read(&base_weights).map_err(|error| {
         let error = anyhow::Error::new(error).context(format!("cannot read {}", base_weights.display()));
         Failure::new(Exit::Configuration, error)
     })?);
-    let checkpoint = draft.base(&args.base, &names, args.tagging_context(), args.seed)?;
-    let tokenizer = tokenizer(&checkpoint)?;
+    let checkpoint = draft.base(base, &names, args.tagging_context(), args.seed)?;
+    let tokenizer = tokenizer::open(&checkpoint)?;
     let development = development(&dev, args, &checkpoint, &tokenizer)?;
     let windows = development.iter().flat_map(|corpus| &corpus.tokenized.windows);
     let scored: Vec<Example> = windows.flatten().map(Example::unlabelled).collect();
@@ -58,7 +65,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
         program: program(),
         command: command_line(),
         base_sha256,
-        base: std::fs::read(args.base.join(RECORD)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()),
+        base: std::fs::read(base.join(RECORD)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()),
         train: train.iter().map(DataFile::from).collect(),
         dev: dev.iter().map(DataFile::from).collect(),
         labels: names,
@@ -70,20 +77,20 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     let label = run_label(&record)?;
     let state = draft.state(&label);
     let metrics = open_metrics(&draft, state.as_ref())?;
-    let name = args.output.file_name().unwrap_or_default().to_string_lossy();
+    let name = output.file_name().unwrap_or_default().to_string_lossy();
     let report = |metrics: &Metrics| draft.write(REPORT, html(&record, metrics, &name).as_bytes());
-    let mut watch = Watch::new(development, metrics, (draft.state_path(), label), &report, quiet);
-    let weights = learn(args, &train, &checkpoint, &tokenizer, (&scored, state), &mut watch)?;
+    let mut monitor = TrainingMonitor::new(development, metrics, (draft.state_path(), label), &report, quiet);
+    let weights = learn(args, &train, &checkpoint, &tokenizer, (&scored, state), &mut monitor)?;
 
-    let metrics = watch.metrics;
+    let metrics = monitor.metrics;
     report(&metrics)?;
     let epochs = metrics.epochs();
     record.epochs = &epochs;
     draft.write("README.md", record.card(&name).as_bytes())?;
-    let json = serde_json::to_vec_pretty(&record).map_err(|error| Failure::new(Exit::Internal, error))?;
+    let json = serde_json::to_vec_pretty(&record)?;
     draft.write(RECORD, &json)?;
     draft.finish(&weights, args.dtype)?;
-    Ok(terminal::print(&format!("{}\n", args.output.display())))
+    Ok(terminal::print(&format!("{}\n", output.display())))
 }
 
 fn learn(
@@ -92,17 +99,20 @@ fn learn(
     checkpoint: &Checkpoint,
     tokenizer: &WindowTokenizer,
     (scored, state): (&[Example], Option<TrainState>),
-    watch: &mut Watch<'_>,
+    monitor: &mut TrainingMonitor<'_>,
 ) -> Result<Vec<u8>, Failure> {
     let labels = checkpoint.labels();
-    let reading =
-        Reading { context: args.context_words, label_tokens: args.label_tokens, replaced: args.replace_mentions };
+    let reading = Reading {
+        context: args.context_words,
+        label_tokens: args.label_tokens.into(),
+        replaced: args.replace_mentions,
+    };
     let set = TrainingSet::new(train, labels, reading);
     let examples = |epoch: usize| {
         let seed = args.seed.wrapping_mul(1_000_003).wrapping_add(epoch as u64);
         set.examples(tokenizer, seed)
     };
-    let first = examples(0).map_err(|error: TokenizeError| Failure::new(error.kind(), error))?;
+    let first = examples(0)?;
     let tokens: usize = first.iter().map(|example| example.ids.len()).sum();
     tracing::info!("{} windows with {} tokens, {} to score by", first.len(), grouped(tokens as u64), scored.len());
     let config = TrainConfig {
@@ -119,8 +129,8 @@ fn learn(
         seed: args.seed,
     };
     let mut of_epoch = |epoch| examples(epoch).map_err(Into::into);
-    let device = args.device.choose().map_err(of_model)?[0];
-    fine_tune(checkpoint, &mut of_epoch, scored, &config, state, device, watch).map_err(of_model)
+    let device = choose(&args.device)?[0];
+    Ok(fine_tune(checkpoint, &mut of_epoch, scored, &config, state, device, monitor)?)
 }
 
 /// The types of all corpora, sorted; each needs a mention to learn from.
@@ -146,9 +156,9 @@ fn balanced(examples: &[Example], labels: usize) -> Vec<f32> {
     counts.iter().map(|count| weight(count) as f32).collect()
 }
 
-fn read_all(corpora: &[CorpusSpec], from: Option<Format>, labels: Labels) -> Result<Vec<Gold>, Failure> {
+fn read_all(corpora: &[CorpusSpec], args: &TrainArgs) -> Result<Vec<Gold>, Failure> {
     let read = |corpus: &CorpusSpec| {
-        let gold = read_gold(corpus, from, labels)?;
+        let gold = read_gold(corpus, args.from.map(Into::into), args.labels.into())?;
         let (sentences, mentions, types) = (gold.sentences(), gold.mentions(), gold.types.join(", "));
         tracing::info!(
             "{} ({}): {sentences} sentences, {mentions} mentions of {types}",
@@ -180,7 +190,7 @@ fn development(
 ) -> Result<Vec<Development>, Failure> {
     let corpus = |(gold, name): (&Gold, String)| {
         let contexts = pack(&gold.documents, || args.tagging_context());
-        let tokenized = Tokenized::new(contexts, tokenizer).map_err(|error| Failure::new(error.kind(), error))?;
+        let tokenized = Tokenized::new(contexts, tokenizer)?;
         let decoder = Decoder::new(checkpoint.labels().clone(), Aggregation::First, Decoding::Viterbi);
         let (documents, types) = (gold.documents.clone(), gold.types.clone());
         Ok(Development { name, documents, types, tokenized, decoder })
@@ -200,14 +210,11 @@ fn short_names(corpora: &[Gold]) -> Vec<String> {
 fn run_label(record: &Record) -> Result<String, Failure> {
     let files: Vec<_> = record.train.iter().chain(&record.dev).map(|file| file.sha256.as_deref()).collect();
     let parts = (&record.base_sha256, files, &record.labels, record.settings, record.threads);
-    let json = serde_json::to_vec(&parts).map_err(|error| Failure::new(Exit::Internal, error))?;
+    let json = serde_json::to_vec(&parts)?;
     Ok(sha256(&json))
 }
 
 fn open_metrics(draft: &Draft, state: Option<&TrainState>) -> Result<Metrics, Failure> {
     let path = draft.path(METRICS);
-    Metrics::open(&path, state.map_or(0, |state| state.epochs)).map_err(|error| {
-        let error = anyhow::Error::new(error).context(format!("cannot write {}", path.display()));
-        Failure::new(Exit::Transient, error)
-    })
+    Metrics::open(&path, state.map_or(0, |state| state.epochs)).map_err(|error| Failure::write(&path, error))
 }

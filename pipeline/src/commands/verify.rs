@@ -51,7 +51,7 @@ pub fn execute(args: &VerifyArgs, quiet: bool) -> Result<u8, Failure> {
         Event::Found(defect) => progress.pause(|| drop(print(&format!("{}\n", line(&defect.to_string()))))),
     });
     progress.finish();
-    let verified = verified.map_err(|error| Failure::new(error.kind(), error))?;
+    let verified = verified?;
     if args.json {
         let findings = Findings {
             output: args.output.display().to_string(),
@@ -59,7 +59,7 @@ pub fn execute(args: &VerifyArgs, quiet: bool) -> Result<u8, Failure> {
             verified: &verified,
             found: &found,
         };
-        let json = serde_json::to_string_pretty(&findings).map_err(|error| Failure::new(Exit::Internal, error))?;
+        let json = serde_json::to_string_pretty(&findings)?;
         let _ = print(&format!("{json}\n"));
     }
     if !quiet {

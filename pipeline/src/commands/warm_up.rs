@@ -6,7 +6,7 @@ use pubtag_ner::{Checkpoint, Warmed, warm_up};
 
 use crate::bundled::named_or_bundled;
 use crate::cli::WarmUpArgs;
-use crate::device::{DeviceConfig, of_model, use_threads};
+use crate::device::{DeviceConfig, choose, use_threads};
 use crate::exit::Failure;
 use crate::terminal;
 
@@ -15,12 +15,12 @@ use crate::terminal;
 /// # Errors
 /// The model or a device cannot be used.
 pub fn execute(args: WarmUpArgs) -> Result<io::Result<()>, Failure> {
-    let checkpoint = Checkpoint::open(named_or_bundled(args.model)?).map_err(of_model)?;
+    let checkpoint = Checkpoint::open(named_or_bundled(args.model)?)?;
     let config = DeviceConfig::check(args.device);
     use_threads(config.threads)?;
     let mut out = terminal::stdout();
-    for device in config.choice.choose().map_err(of_model)? {
-        let warmed = warm_up(&checkpoint, device, &config.setup(device)).map_err(of_model)?;
+    for device in choose(&config.choice)? {
+        let warmed = warm_up(&checkpoint, device, &config.setup(device))?;
         if let Err(error) = writeln!(out, "{device}\n{}", table(&warmed)) {
             return Ok(Err(error));
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 use pubtag_corpus::WholeFile;
 
 use super::Report;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::tables::Tables;
 
 impl Report {
@@ -19,7 +19,7 @@ impl Report {
         if !Tables::are_in(output) {
             return Ok(());
         }
-        let json = serde_json::to_string_pretty(self).map_err(|error| Failure::new(Exit::Internal, error))?;
+        let json = serde_json::to_string_pretty(self)?;
         // The page first: who has seen the record of a run finds its page, too.
         let files = [("report.html", self.html()), ("report.json", json)];
         // Each is tried, whatever became of the other.
@@ -38,6 +38,6 @@ fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     }
     write().map_err(|error| {
         let _ = fs::remove_file(path);
-        Failure::new(Exit::Transient, anyhow::Error::new(error).context(format!("cannot write {}", path.display())))
+        Failure::write(path, error)
     })
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::metrics::EpochLine;
 use crate::cli::TrainArgs;
-use crate::run::PROGRAM;
+use crate::provenance::PROGRAM;
 
 /// The file beside the model.
 pub(crate) const RECORD: &str = "training.json";

@@ -2,6 +2,7 @@
 
 use pubtag_corpus::{CorpusSpec, Diagnostics, Format, Gold, Labels};
 
+use crate::diagnostics::log_diagnostics;
 use crate::exit::{Exit, Failure};
 
 /// Reads a corpus and logs its diagnostics.
@@ -36,14 +37,4 @@ pub(crate) fn refuse_weight(corpus: &CorpusSpec, option: &str) -> Result<(), Fai
         return Ok(());
     }
     Err(Failure::configuration(format!("{option} {corpus}: weight= is for --train only")))
-}
-
-/// Logs diagnostics: a warning per class, and each with its place at debug level.
-pub(crate) fn log_diagnostics(diagnostics: &Diagnostics) {
-    for (kind, count) in &diagnostics.counts {
-        tracing::warn!("{kind}: {} (use --verbose to see each with its place)", count.things);
-    }
-    for diagnostic in &diagnostics.kept {
-        tracing::debug!("{diagnostic}");
-    }
 }

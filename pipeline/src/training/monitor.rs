@@ -51,8 +51,8 @@ impl Development {
     }
 }
 
-/// The watcher.
-pub(crate) struct Watch<'a> {
+/// Monitors a training run.
+pub(crate) struct TrainingMonitor<'a> {
     development: Vec<Development>,
     pub(crate) metrics: Metrics,
     state: (PathBuf, String),
@@ -65,7 +65,7 @@ pub(crate) struct Watch<'a> {
     time: Duration,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> TrainingMonitor<'a> {
     /// A watcher that writes metrics to a file and the state, under a label, to another, and a report after each epoch.
     pub(crate) fn new(
         development: Vec<Development>,
@@ -106,7 +106,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-impl Monitor for Watch<'_> {
+impl Monitor for TrainingMonitor<'_> {
     fn step(&mut self, report: &StepReport) {
         let &StepReport { step, steps, loss, learning_rate, gradient_norm, tokens, time, .. } = report;
         self.losses.push(loss);

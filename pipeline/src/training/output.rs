@@ -7,9 +7,9 @@ use pubtag_ner::train::{TrainState, to_f16, with_head};
 use pubtag_ner::{Checkpoint, Iob2};
 use serde_json::{Value, json};
 
-use super::place::{self, CONFIG, FILES, STATE, WEIGHTS, write_failure};
+use super::place::{self, CONFIG, FILES, STATE, WEIGHTS};
 use crate::cli::SavedType;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 
 /// An output directory under construction.
 #[derive(Debug)]
@@ -66,17 +66,17 @@ impl Draft {
         if opened.is_some() {
             tracing::info!("{} has these labels already: its head is kept", base.display());
             for name in FILES.iter().chain([&WEIGHTS]).filter(|name| base.join(name).is_file()) {
-                fs::copy(base.join(name), self.path(name)).map_err(|error| write_failure(&self.path(name), error))?;
+                fs::copy(base.join(name), self.path(name)).map_err(|error| Failure::write(&self.path(name), error))?;
             }
         } else {
             let begin_inside = |category: &String| [format!("B-{category}"), format!("I-{category}")];
             let labels: Vec<String> =
                 std::iter::once("O".to_owned()).chain(categories.iter().flat_map(begin_inside)).collect();
             tracing::info!("{} gets a new head for {}", base.display(), labels.join(", "));
-            with_head(base, &labels, seed, &self.directory).map_err(|error| Failure::new(error.kind(), error))?;
+            with_head(base, &labels, seed, &self.directory)?;
         }
         self.configure("pubtag", json!({ "context_words": context_words }))?;
-        Checkpoint::open(&self.directory).map_err(|error| Failure::new(error.kind(), error))
+        Ok(Checkpoint::open(&self.directory)?)
     }
 
     /// Writes the weights and moves the directory to its place.
@@ -85,7 +85,7 @@ impl Draft {
             SavedType::F32 => None,
             SavedType::F16 => {
                 self.configure("torch_dtype", "float16".into())?;
-                Some(to_f16(weights).map_err(|error| Failure::new(error.kind(), error))?)
+                Some(to_f16(weights)?)
             }
         };
         self.write(WEIGHTS, rounded.as_deref().unwrap_or(weights))?;
@@ -95,16 +95,16 @@ impl Draft {
     /// Sets a key of `config.json`.
     fn configure(&self, key: &str, value: Value) -> Result<(), Failure> {
         let path = self.path(CONFIG);
-        let text = fs::read(&path).map_err(|error| write_failure(&path, error))?;
-        let mut config: Value = serde_json::from_slice(&text).map_err(|error| Failure::new(Exit::Internal, error))?;
+        let text = fs::read(&path).map_err(|error| Failure::write(&path, error))?;
+        let mut config: Value = serde_json::from_slice(&text)?;
         config[key] = value;
-        let text = serde_json::to_vec_pretty(&config).map_err(|error| Failure::new(Exit::Internal, error))?;
+        let text = serde_json::to_vec_pretty(&config)?;
         self.write(CONFIG, &text)
     }
 
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         let path = self.path(name);
-        fs::write(&path, bytes).map_err(|error| write_failure(&path, error))
+        fs::write(&path, bytes).map_err(|error| Failure::write(&path, error))
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::card::RECORD;
 use super::metrics::METRICS;
 use super::page::REPORT;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 
 /// The weights, in the Hugging Face layout.
 pub(super) const WEIGHTS: &str = "model.safetensors";
@@ -84,7 +84,7 @@ pub(super) fn may_replace(target: &Path, overwrite: bool) -> Result<(), Failure>
 pub(super) fn begin(draft: &Path) -> Result<(), Failure> {
     let mark = draft.join(MARK);
     let text = "a training run of pubtag that has not ended; run the same command again to resume it\n";
-    fs::create_dir_all(draft).and_then(|()| fs::write(&mark, text)).map_err(|error| write_failure(&mark, error))
+    fs::create_dir_all(draft).and_then(|()| fs::write(&mark, text)).map_err(|error| Failure::write(&mark, error))
 }
 
 /// Removes what an earlier run has left in a draft, except from what it goes on.
@@ -97,19 +97,19 @@ pub(super) fn finish(draft: &Path, target: &Path, overwrite: bool) -> Result<(),
     remove(draft, [STATE, STATE_DRAFT, MARK].into_iter())?;
     may_replace(target, overwrite)?;
     if !is_there(target) {
-        return fs::rename(draft, target).map_err(|error| write_failure(target, error));
+        return fs::rename(draft, target).map_err(|error| Failure::write(target, error));
     }
-    exchange(draft, target).map_err(|error| write_failure(target, error))?;
+    exchange(draft, target).map_err(|error| Failure::write(target, error))?;
     // The former model has the draft's name now.
     begin(draft)?;
     remove(draft, written())?;
-    fs::remove_dir(draft).map_err(|error| write_failure(draft, error))
+    fs::remove_dir(draft).map_err(|error| Failure::write(draft, error))
 }
 
 fn remove(directory: &Path, names: impl Iterator<Item = &'static str>) -> Result<(), Failure> {
     for path in names.map(|name| directory.join(name)) {
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != NotFound => return Err(write_failure(&path, error)),
+            Err(error) if error.kind() != NotFound => return Err(Failure::write(&path, error)),
             _ => {}
         }
     }
@@ -220,10 +220,6 @@ fn is_mount_point(_: &Path, _: &fs::Metadata) -> bool {
 
 fn refusal(path: &Path, reason: &str) -> Failure {
     Failure::configuration(format!("{}: {reason}", path.display()))
-}
-
-pub(super) fn write_failure(path: &Path, error: std::io::Error) -> Failure {
-    Failure::new(Exit::Transient, anyhow::Error::new(error).context(format!("cannot write {}", path.display())))
 }
 
 #[cfg(test)]

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use pubtag_corpus::PackedContext;
-use pubtag_ner::{Checkpoint, Decoder, Tag};
+use pubtag_ner::{Decoder, Tag};
 use pubtag_schemas::{
     AnnotatedDocument, Annotation, Citation, CitationText, Close, DocId, InputUnit, Location, Outcome, Packet, Place,
     PmidVersion, PubDate, Record, TaggedRecord, Tally, TokenWindow,
 };
-use pubtag_stream::{Fault, Flow, Meter, Operator};
+use pubtag_stream::{Flow, Meter, Operator};
 use pubtag_tokenize::{Tokenize, TokenizeError, WindowTokenizer};
 
-use crate::commands::run::runtime;
 use crate::exit::{Exit, Failure};
+use crate::runtime::runtime;
 
 /// Texts of a packet.
 const PACKET: usize = 64;
@@ -78,7 +78,7 @@ pub(crate) fn tagged(
         let mut packets = tag.apply(tokenized, Meter::new("tag"));
         let mut found = Vec::new();
         while let Some(packet) = packets.next().await {
-            let packet = packet.map_err(|fault: Fault| Failure::new(fault.kind(), fault))?;
+            let packet = packet?;
             let Packet::Items(records) = packet else { continue };
             found.extend(records.into_iter().filter_map(|record| match record {
                 TaggedRecord::Document(document) => Some(document.annotations),
@@ -115,17 +115,11 @@ fn packets(texts: impl Iterator<Item = CitationText>) -> impl Iterator<Item = Pa
     std::iter::once(Packet::Open(unit)).chain(items).chain(std::iter::once(close))
 }
 
-/// The tokenizer of a checkpoint.
-pub(crate) fn tokenizer(checkpoint: &Checkpoint) -> Result<WindowTokenizer, Failure> {
-    let size = pubtag_tokenize::WindowSize::of_model(checkpoint.max_tokens());
-    WindowTokenizer::open(checkpoint.files().clone(), size).map_err(|error| Failure::new(error.kind(), error))
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use pubtag_ner::{Aggregation, ClassifierSetup, Decoding, Device, TagConfig};
+    use pubtag_ner::{Aggregation, Checkpoint, ClassifierSetup, Decoding, Device, TagConfig};
 
     use super::*;
 
@@ -141,7 +135,7 @@ mod tests {
             let tag = Tag::start(&checkpoint, &config).expect("the model starts");
             let stats = tag.stats();
             let texts = (1..20).map(|count| CitationText::of_parts(&"ataxia of the heart ".repeat(count), []));
-            let tokenizer = tokenizer(&checkpoint).expect("the fixture has a tokenizer");
+            let tokenizer = crate::tokenizer::open(&checkpoint).expect("the fixture has a tokenizer");
             let found = tagged(texts.collect::<Vec<_>>().into_iter(), tokenizer, tag, NonZeroUsize::MIN);
             (stats.micro_batches(), found.expect("nothing fails"))
         };

@@ -3,7 +3,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use pubtag_schemas::Tokenized;
 use pubtag_schemas::testing::{close, deletion, unit};
-use pubtag_stream::{FaultKind, stage};
+use pubtag_stream::{FaultKind, Meters, stage};
 
 use super::*;
 use crate::testing::document;
@@ -124,7 +124,7 @@ async fn a_panicking_model_is_the_last_item_and_says_why() {
     }
     let input = flow(packets(0, vec![document(&[8]), bad, document(&[8])]));
     let capacity = NonZeroUsize::new(2).unwrap();
-    let output: Vec<_> = stage(tag, input, capacity, Meter::new(NAME)).collect().await;
+    let output: Vec<_> = stage(tag, input, capacity, &Meters::default()).collect().await;
     let fault = output.last().unwrap().as_ref().unwrap_err();
     assert_eq!((fault.stage(), fault.kind()), (NAME, FaultKind::Internal));
     let cause = std::error::Error::source(fault).unwrap().to_string();
@@ -149,7 +149,7 @@ async fn dropping_the_output_ends_the_models_thread() {
 async fn a_slow_reader_stops_the_model() {
     let (tag, sizes) = tag(8);
     let endless = futures::stream::repeat_with(|| Ok(Packet::Items(vec![document(&[8])])));
-    let output = stage(tag, Box::pin(endless), NonZeroUsize::MIN, Meter::new(NAME));
+    let output = stage(tag, Box::pin(endless), NonZeroUsize::MIN, &Meters::default());
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     drop(output);
     let sizes = Mutex::new(sizes);

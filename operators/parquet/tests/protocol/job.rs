@@ -8,7 +8,7 @@ use futures::StreamExt;
 use object_store::ObjectStore;
 use pubtag_parquet::{CommitLog, Conflict, Liveness, Output, Standing, Write, WriteConfig};
 use pubtag_schemas::{Ending, InputUnit};
-use pubtag_stream::{CancellationToken, FaultKind, Flow, Meter, stage};
+use pubtag_stream::{CancellationToken, FaultKind, Flow, Meters, stage};
 use uuid::Uuid;
 
 use crate::common::{self, Tagged};
@@ -91,7 +91,7 @@ async fn write(
 ) -> Exit {
     let write = Write::new(output, commit_log, config(job));
     let queue = NonZeroUsize::MIN;
-    let mut reports = stage(write, source(units, drain.clone()), queue, Meter::new("write"));
+    let mut reports = stage(write, source(units, drain.clone()), queue, &Meters::default());
     let mut exit = Exit::Done;
     loop {
         tokio::select! {

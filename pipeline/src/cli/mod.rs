@@ -1,0 +1,102 @@
+//! The command line as clap reads it: one file per subcommand, and the types of its values.
+//!
+//! Nothing here depends on the rest of the program. Values are plain types of the command line's own; `from_cli` converts
+//! them into those of the operators, and [`settings`](crate::settings) adds what a settings file says.
+
+mod amounts;
+mod config;
+mod convert;
+mod corpus;
+mod device;
+mod evaluate;
+mod inspect;
+mod reading;
+mod run;
+mod self_test;
+mod show;
+mod train;
+mod verify;
+mod warm_up;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+pub use amounts::{ByteSize, MaxRejects, duration, show_duration};
+pub use config::{ConfigCommand, Configurable, ShowConfigArgs, ShowFormat};
+pub use convert::ConvertArgs;
+pub use corpus::{CorpusCommand, CorpusFormat, DownloadArgs, ListArgs, Release, StatsArgs};
+pub use device::{DeviceArgs, DeviceChoice, Precision};
+pub use evaluate::EvaluateArgs;
+pub use inspect::InspectArgs;
+pub use reading::{Abbreviations, Aggregation, ContextLimit, Decode};
+pub use run::{InputFormat, RunArgs, Text};
+pub use self_test::SelfTestArgs;
+pub use show::{Color, ShowArgs};
+pub use train::{ClassWeights, LabelTokens, Labels, SavedType, TrainArgs};
+pub use verify::VerifyArgs;
+pub use warm_up::WarmUpArgs;
+
+/// Tag PubMed: read citations, find entities with a transformer model, write Parquet.
+#[derive(Debug, Parser)]
+#[command(name = "pubtag", version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    /// The subcommand.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Format of log lines on stderr.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+
+    /// Show errors only.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+
+    /// Show more log lines; repeat to show all of them.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Tag citations and write annotations, documents and rejects to Parquet.
+    #[command(override_usage = "pubtag run [OPTIONS] --output <DIR> <INPUT>...")]
+    Run(RunArgs),
+    /// Convert an annotated corpus to another format.
+    Convert(ConvertArgs),
+    /// Count, list or download annotated corpora.
+    #[command(subcommand)]
+    Corpus(CorpusCommand),
+    /// Fine-tune a pretrained encoder on annotated corpora.
+    #[command(override_usage = "pubtag train [OPTIONS] --train <FILE[:OPTION…]>... --base <DIR> --output <DIR>")]
+    Train(TrainArgs),
+    /// Evaluate a model on annotated corpora.
+    Evaluate(EvaluateArgs),
+    /// Describe a model or an output directory.
+    Inspect(InspectArgs),
+    /// Print a document with its mentions.
+    Show(ShowArgs),
+    /// Read an output back and report every defect.
+    Verify(VerifyArgs),
+    /// Show the settings of a command.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Compile, tune and check a model's CUDA kernels, and cache them for later runs.
+    #[command(name = "warmup")]
+    WarmUp(WarmUpArgs),
+    /// Compare a device's results with the CPU's in single precision, for every precision it supports.
+    #[command(name = "selftest")]
+    SelfTest(SelfTestArgs),
+    /// Print the documentation of the output tables as Markdown.
+    Schema,
+}
+
+/// Formats of log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}

@@ -1,0 +1,33 @@
+//! `pubtag show`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Arguments of `pubtag show`.
+#[derive(Args, Debug)]
+pub struct ShowArgs {
+    /// PMID of the document, or its ID in the input.
+    #[arg(value_name = "PMID")]
+    pub id: String,
+
+    /// Output directory to read.
+    #[arg(long, short, value_name = "DIR")]
+    pub output: PathBuf,
+
+    /// When to color mentions; otherwise they are in brackets.
+    #[arg(long, visible_alias = "colour", value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+}
+
+/// When to use colors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// If stdout is a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}

@@ -1,0 +1,189 @@
+//! `pubtag train`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use pubtag_corpus::CorpusSpec;
+use serde::Serialize;
+
+use super::corpus::CorpusFormat;
+use super::device::DeviceChoice;
+use crate::training::context::ContextWords;
+
+/// Arguments of `pubtag train`. Serialized into the model's record, and into what identifies a run: those that its result
+/// depends on, in this order.
+#[derive(Args, Clone, Debug, Serialize)]
+pub struct TrainArgs {
+    /// Read settings from a TOML or YAML file, named like these options, or as in `run_ner` or NeMo. Options on the command
+    /// line take precedence.
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+
+    /// Training corpora, in any format that `pubtag convert` reads. Options follow after colons: `types=Disease,Gene`
+    /// sets the types that the corpus annotates [default: those of its mentions], `map=Modifier=Disease` renames
+    /// categories, `weight=2` repeats the corpus twice per epoch.
+    ///
+    /// Mentions of other types are dropped. Types that only other corpora annotate are unknown there: a token outside
+    /// of all mentions may still belong to one of them.
+    #[arg(long, num_args = 1.., value_name = "FILE[:OPTION…]")]
+    pub train: Vec<CorpusSpec>,
+
+    /// Development corpora: the epoch with the highest mean F1 on them is kept. Options as for --train, except weight
+    /// [default: none; the last epoch is kept].
+    #[arg(long, num_args = 1.., value_name = "FILE[:OPTION…]")]
+    pub dev: Vec<CorpusSpec>,
+
+    /// Hugging Face directory of the model to fine-tune: an encoder, which gets a new head, or a token classifier with
+    /// the same labels, whose head is kept.
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip)]
+    pub base: Option<PathBuf>,
+
+    /// Directory to write the model to, in the Hugging Face layout.
+    #[arg(long, short, value_name = "DIR")]
+    #[serde(skip)]
+    pub output: Option<PathBuf>,
+
+    /// Format of the corpora [default: detected from content].
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    #[serde(skip)]
+    pub from: Option<CorpusFormat>,
+
+    /// How to treat the four categories of the NCBI Disease corpus.
+    #[arg(long, value_enum, default_value_t)]
+    pub labels: Labels,
+
+    /// Words of consecutive sentences per training passage: a number, or a range to draw each passage's length from. A
+    /// longer sentence is a passage of its own.
+    #[arg(long, default_value = "100", value_name = "N|MIN..MAX")]
+    pub context_words: ContextWords,
+
+    /// Words that the model reads at a time when it tags, written to config.json and used for development corpora
+    /// [default: --context-words, or the middle of its range].
+    #[arg(long, value_name = "N")]
+    pub context: Option<NonZeroUsize>,
+
+    /// Which sub-tokens of a word to train on.
+    #[arg(long, value_enum, default_value_t)]
+    pub label_tokens: LabelTokens,
+
+    /// Weights of the labels in the loss.
+    #[arg(long, value_enum, default_value_t)]
+    pub class_weights: ClassWeights,
+
+    /// Number of epochs.
+    #[arg(long, default_value = "4", value_name = "N")]
+    pub epochs: NonZeroUsize,
+
+    /// Windows per optimizer step.
+    #[arg(long, default_value = "16", value_name = "N")]
+    pub batch_size: NonZeroUsize,
+
+    /// Split each step into this many parts to save memory.
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub accumulation: NonZeroUsize,
+
+    /// Peak learning rate, reached at the end of the warm-up.
+    #[arg(long, default_value_t = 1.5e-4, value_name = "RATE")]
+    pub learning_rate: f64,
+
+    /// Share of all steps spent warming up; the learning rate then falls to 0.
+    #[arg(long, default_value_t = 0.1, value_name = "SHARE")]
+    pub warmup: f64,
+
+    /// Decoupled weight decay of matrices.
+    #[arg(long, default_value_t = 0.01, value_name = "DECAY")]
+    pub weight_decay: f32,
+
+    /// Clip gradients to this norm.
+    #[arg(long, default_value_t = 1.0, value_name = "NORM")]
+    pub clip_norm: f32,
+
+    /// Multiply the learning rate by this factor from each layer to the one below.
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    pub layer_decay: f64,
+
+    /// Share of mentions to replace with others of the same category, drawn anew in each epoch.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub replace_mentions: f64,
+
+    /// Stop after this many epochs without a better development score.
+    #[arg(long, value_name = "N")]
+    pub patience: Option<NonZeroUsize>,
+
+    /// Random seed.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+
+    /// Number format of the saved weights.
+    #[arg(long, value_enum, default_value_t)]
+    #[serde(skip)]
+    pub dtype: SavedType,
+
+    /// Replace the output directory if it holds a model made by `pubtag train`.
+    #[arg(long)]
+    #[serde(skip)]
+    pub overwrite: bool,
+
+    /// Device to train on: auto, cpu, cuda or cuda:N.
+    #[arg(long, default_value_t, value_name = "DEVICE")]
+    #[serde(skip)]
+    pub device: DeviceChoice,
+
+    /// Threads [default: number of available physical cores].
+    #[arg(long, value_name = "N")]
+    #[serde(skip)]
+    pub threads: Option<NonZeroUsize>,
+}
+
+impl TrainArgs {
+    /// How many words the model reads at a time when it tags.
+    pub(crate) fn tagging_context(&self) -> usize {
+        self.context.map_or_else(|| self.context_words.middle(), NonZeroUsize::get)
+    }
+}
+
+/// What becomes of the four categories of the NCBI Disease corpus.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Labels {
+    /// Merge them into one, `Disease`.
+    #[default]
+    Auto,
+    /// Keep them.
+    Category,
+}
+
+/// Which sub-tokens of a word have its label in training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LabelTokens {
+    /// The first, which is the only one that tagging with `--aggregation first` reads.
+    #[default]
+    First,
+    /// All; those after the first are inside if the first begins a mention.
+    All,
+}
+
+/// Weights of labels in the loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassWeights {
+    /// All equal.
+    #[default]
+    None,
+    /// Inverse to their frequency, as NeMo's `weighted_loss`.
+    Balanced,
+}
+
+/// Number formats of saved weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SavedType {
+    /// 32 bits, as trained.
+    #[default]
+    F32,
+    /// Rounded to 16 bits, at half the size.
+    F16,
+}

@@ -1,0 +1,30 @@
+//! `pubtag verify`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Arguments of `pubtag verify`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Prints one line per defect. Exit codes: 0 no defects · 65 defects · 75 output cannot be read, \
+                        retry · 78 not an output"
+)]
+pub struct VerifyArgs {
+    /// Output directory to verify.
+    #[arg(value_name = "OUTPUT")]
+    pub output: PathBuf,
+
+    /// Check markers, lengths and footers only; read neither rows nor checksums.
+    #[arg(long)]
+    pub quick: bool,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Inputs to verify at once [default: number of available physical cores, at most 8].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}

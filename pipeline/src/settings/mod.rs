@@ -1,0 +1,170 @@
+//! Settings: options of the command line, the environment and a settings file, merged by type.
+//!
+//! ```text
+//! command line > environment > settings file (--config) > default
+//! ```
+//!
+//! clap reads the first two and the defaults, and tells them apart. [`merge`] fills in, from the file, what only has a
+//! default, through the same parser of the same type, and returns where each value came from: `pubtag config show` prints
+//! that. A file may only set what it names correctly, once.
+
+mod file;
+mod foreign;
+mod names;
+mod source;
+mod value;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
+use crate::cli::{DeviceArgs, RunArgs, TrainArgs};
+use crate::exit::{Exit, Failure};
+use file::SettingsFile;
+pub(crate) use source::{Effective, Source};
+use value::Value;
+
+/// Arguments that a settings file may set.
+pub(crate) trait Configurable {
+    /// The file that the command line names.
+    fn file(&self) -> Option<PathBuf>;
+
+    /// Renames the settings of other tools to ours.
+    fn translate(entries: Vec<file::Entry>) -> anyhow::Result<Vec<file::Entry>> {
+        Ok(entries)
+    }
+
+    /// The names that are renamed, to be suggested.
+    fn translated_names() -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// Merges each setting.
+    fn merge(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()>;
+}
+
+/// Fills in what the settings file says and returns every setting with its source.
+///
+/// # Errors
+/// The file cannot be read, names an unknown setting or one twice, or a value is not valid.
+pub(crate) fn merge<A: Configurable>(args: &mut A, matches: &ArgMatches) -> Result<Vec<Effective>, Failure> {
+    let path = args.file();
+    let merged = merge_file(args, matches, path.as_deref());
+    let merged = match &path {
+        Some(path) => merged.with_context(|| format!("invalid settings in {}", path.display())),
+        None => merged,
+    };
+    merged.map_err(|error| Failure::new(Exit::Usage, error))
+}
+
+fn merge_file<A: Configurable>(
+    args: &mut A,
+    matches: &ArgMatches,
+    path: Option<&Path>,
+) -> anyhow::Result<Vec<Effective>> {
+    let mut file = path.map(SettingsFile::read).transpose()?.unwrap_or_default();
+    file.entries = A::translate(file.entries)?;
+    let mut layers = Layers { matches, file, effective: Vec::new() };
+    args.merge(&mut layers)?;
+    layers.refuse_unknown(&A::translated_names())?;
+    Ok(layers.effective)
+}
+
+/// The layers that a setting may come from.
+pub(crate) struct Layers<'a> {
+    matches: &'a ArgMatches,
+    file: SettingsFile,
+    effective: Vec<Effective>,
+}
+
+impl Layers<'_> {
+    /// Merges a setting: `value` is what the command line, the environment or the default says.
+    fn setting<T: Value>(&mut self, field: &str, value: &mut T) -> anyhow::Result<()> {
+        let name = field.replace('_', "-");
+        let from_file: Option<T> = self.file.take(&name)?;
+        let given = match self.matches.value_source(field) {
+            Some(ValueSource::CommandLine) => Some(Source::CommandLine),
+            Some(ValueSource::EnvVariable) => Some(Source::Environment),
+            _ => None,
+        };
+        let source = match (given, from_file) {
+            (Some(source), _) => source,
+            (None, Some(from_file)) => {
+                *value = from_file;
+                Source::File(self.file.path.clone())
+            }
+            (None, None) => Source::Default,
+        };
+        self.effective.push(Effective { name, value: value.to_json(), source });
+        Ok(())
+    }
+
+    /// Refuses what is left of the file: settings that the command does not have.
+    fn refuse_unknown(&self, other_names: &[&str]) -> anyhow::Result<()> {
+        let Some(unknown) = self.file.entries.first() else { return Ok(()) };
+        let known = self.effective.iter().map(|setting| setting.name.as_str());
+        match names::nearest(&unknown.name, known.clone().chain(other_names.iter().copied())) {
+            Some(nearest) => bail!("unknown setting `{}`; did you mean `{nearest}`?", unknown.name),
+            None => {
+                bail!("unknown setting `{}`; expected one of {}", unknown.name, known.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
+/// Implements [`Configurable::merge`] over fields; all of them must be named, so that no new option is forgotten.
+macro_rules! merge_fields {
+    ($layers:ident, $args:expr, { $($field:ident),* $(,)? } $(, nested $nested:ident)* $(, without $other:ident)*) => {{
+        let Self { $($field,)* $($nested,)* $($other: _),* } = $args;
+        $($layers.setting(stringify!($field), $field)?;)*
+        $($nested.merge_into($layers)?;)*
+        Ok(())
+    }};
+}
+
+impl Configurable for RunArgs {
+    fn file(&self) -> Option<PathBuf> {
+        self.config.clone()
+    }
+
+    fn merge(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
+        merge_fields!(layers, self, {
+            inputs, output, model, decode, aggregation, context, abbreviations, text, max_rejects, input_format, id_column,
+            text_column, title_column, limit, overwrite, accept_partial, grace,
+        }, nested device, without config)
+    }
+}
+
+impl DeviceArgs {
+    fn merge_into(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
+        merge_fields!(layers, self, { device, precision, token_budget, threads, cache_dir, device_memory },
+            without unchecked_device)
+    }
+}
+
+impl Configurable for TrainArgs {
+    fn file(&self) -> Option<PathBuf> {
+        self.config.clone()
+    }
+
+    fn translate(entries: Vec<file::Entry>) -> anyhow::Result<Vec<file::Entry>> {
+        foreign::translate(entries)
+    }
+
+    fn translated_names() -> Vec<&'static str> {
+        foreign::names().collect()
+    }
+
+    fn merge(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
+        merge_fields!(layers, self, {
+            train, dev, base, output, from, labels, context_words, context, label_tokens, class_weights, epochs, batch_size,
+            accumulation, learning_rate, warmup, weight_decay, clip_norm, layer_decay, replace_mentions, patience, seed,
+            dtype, overwrite, device, threads,
+        }, without config)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! Values of settings: parsed from a file as from the command line, and shown.
+
+use std::fmt::Display;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use pubtag_corpus::CorpusSpec;
+use serde_json::{Value as Json, json};
+
+use crate::cli::{
+    Abbreviations, Aggregation, ByteSize, ClassWeights, ContextLimit, CorpusFormat, Decode, DeviceChoice, InputFormat,
+    LabelTokens, Labels, MaxRejects, Precision, SavedType, Text, duration, show_duration,
+};
+use crate::training::context::ContextWords;
+
+/// The type of a setting's value.
+pub(crate) trait Value: Sized {
+    /// Parses what a file says.
+    ///
+    /// # Errors
+    /// Why it is not valid.
+    fn parse(texts: &[String]) -> Result<Self, String>;
+
+    /// The value as JSON; what is printed can be put into a settings file.
+    fn to_json(&self) -> Json;
+}
+
+/// Parses a single value.
+fn one<T, E: Display>(texts: &[String], parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T, String> {
+    match texts {
+        [text] => parse(text).map_err(|error| format!("invalid value `{text}`: {error}")),
+        _ => Err("expected a single value, not a list".to_owned()),
+    }
+}
+
+impl<T: Value> Value for Option<T> {
+    fn parse(texts: &[String]) -> Result<Self, String> {
+        T::parse(texts).map(Some)
+    }
+
+    fn to_json(&self) -> Json {
+        self.as_ref().map_or(Json::Null, T::to_json)
+    }
+}
+
+impl<T: Value> Value for Vec<T> {
+    fn parse(texts: &[String]) -> Result<Self, String> {
+        texts.iter().map(|text| T::parse(std::slice::from_ref(text))).collect()
+    }
+
+    fn to_json(&self) -> Json {
+        self.iter().map(T::to_json).collect()
+    }
+}
+
+impl Value for Duration {
+    fn parse(texts: &[String]) -> Result<Self, String> {
+        one(texts, duration)
+    }
+
+    fn to_json(&self) -> Json {
+        show_duration(*self).into()
+    }
+}
+
+/// Numbers, switches and texts, which are themselves in JSON.
+macro_rules! plain {
+    ($($type:ty),* $(,)?) => {$(
+        impl Value for $type {
+            fn parse(texts: &[String]) -> Result<Self, String> {
+                one(texts, str::parse)
+            }
+
+            fn to_json(&self) -> Json {
+                json!(self)
+            }
+        }
+    )*};
+}
+
+plain!(bool, u64, f32, f64, NonZeroUsize, String, PathBuf);
+
+/// Types that are parsed as they are printed.
+macro_rules! printed {
+    ($($type:ty),* $(,)?) => {$(
+        impl Value for $type {
+            fn parse(texts: &[String]) -> Result<Self, String> {
+                one(texts, str::parse)
+            }
+
+            fn to_json(&self) -> Json {
+                self.to_string().into()
+            }
+        }
+    )*};
+}
+
+printed!(ByteSize, ContextLimit, ContextWords, CorpusSpec, DeviceChoice, MaxRejects);
+
+/// One of several names.
+macro_rules! named {
+    ($($type:ty),* $(,)?) => {$(
+        impl Value for $type {
+            fn parse(texts: &[String]) -> Result<Self, String> {
+                one(texts, |text| Self::from_str(text, false).map_err(|_| format!("expected {}", names::<Self>())))
+            }
+
+            fn to_json(&self) -> Json {
+                self.to_possible_value().map_or(Json::Null, |value| value.get_name().into())
+            }
+        }
+    )*};
+}
+
+named!(
+    Abbreviations,
+    Aggregation,
+    ClassWeights,
+    CorpusFormat,
+    Decode,
+    InputFormat,
+    LabelTokens,
+    Labels,
+    Precision,
+    SavedType,
+    Text,
+);
+
+fn names<T: ValueEnum>() -> String {
+    let values = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    values.map(|value| value.get_name().to_owned()).collect::<Vec<_>>().join(", ")
+}
