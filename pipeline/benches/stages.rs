@@ -1,7 +1,7 @@
-//! How fast each stage is by itself: `cargo bench -p pubtag --bench stages`.
+//! Speed of each stage on its own: `cargo bench -p pubtag --bench stages`.
 //!
-//! Bytes are those of the XML, items are tokens or rows. All but the model run on one thread. The text is that of the
-//! bundled sample, many times over, or of the PubMed file that `PUBTAG_BENCH_INPUT` names.
+//! Bytes are those of the XML, items are tokens or rows. Everything except the model runs on one thread. The input is the
+//! bundled sample, repeated, or the PubMed file named by `PUBTAG_BENCH_INPUT`.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
@@ -27,7 +27,7 @@ use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-/// How often the sample is repeated where the length of the input counts.
+/// Repetitions of the sample.
 const COPIES: usize = 50;
 
 /// Tokens of a micro-batch.
@@ -98,7 +98,7 @@ fn write(bencher: Bencher<'_, '_>) {
     std::fs::read_dir(folder.path()).unwrap().for_each(|output| check_output(&output.unwrap().path()));
 }
 
-/// A time is worth nothing if the output is: every row is read back.
+/// Verifies the output; the time of a wrong output means nothing.
 fn check_output(output: &Path) {
     let config = VerifyConfig { depth: Depth::Full, threads: NonZeroUsize::MIN };
     let verified = verify_local(output, config, FIXTURE.runtime.handle(), |event| {
@@ -109,7 +109,7 @@ fn check_output(output: &Path) {
     verified.unwrap();
 }
 
-/// What all benchmarks share.
+/// Shared by all benchmarks.
 static FIXTURE: LazyLock<Fixture> = LazyLock::new(Fixture::new);
 
 struct Fixture {
@@ -134,7 +134,7 @@ impl Fixture {
         let window = WindowSize::of_model(checkpoint.max_tokens());
         let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), window).unwrap();
         let runtime = Runtime::new().unwrap();
-        // A few hundred citations are enough for the stages that read no bytes.
+        // A few hundred citations are enough for the stages after the source.
         let read = read_unit(unit.clone(), ReadOptions { limit: Some(200), ..options }, Meter::new("bench"));
         let tokenize = Tokenize::new(tokenizer.clone(), 1.try_into().unwrap());
         let packets: Vec<_> = runtime.block_on(tokenize.apply(read, Meter::new("bench")).collect());
@@ -152,7 +152,7 @@ fn deployed(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(path)
 }
 
-/// The citations of the sample many times over, gzipped as PubMed's files are.
+/// The citations of the sample, repeated and gzipped like PubMed's files.
 fn repeated_sample(folder: &Path) -> PathBuf {
     let sample = std::fs::read_to_string(deployed("sample/pubmed-sample.xml")).unwrap();
     let (before, rest) = sample.split_at(sample.find("<PubmedArticle>").unwrap());

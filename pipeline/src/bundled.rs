@@ -1,4 +1,4 @@
-//! The model inside the program, so that `pubtag run` needs no other.
+//! The bundled model, the default of `pubtag run`.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use pubtag_schemas::ModelFiles;
 
 use crate::exit::Failure;
 
-/// Where it lies in the source tree; its card beside it says what it is and how it was made.
+/// A file of the model in the source tree; its card next to it describes how it was made.
 #[cfg(feature = "bundled-model")]
 macro_rules! file {
     ($name:literal) => {
@@ -23,15 +23,14 @@ const BUNDLED: Option<ModelFiles> = Some(ModelFiles::BuiltIn {
 #[cfg(not(feature = "bundled-model"))]
 const BUNDLED: Option<ModelFiles> = None;
 
-/// The model that the user names, or the one inside.
+/// A model directory, or the bundled model.
 ///
 /// # Errors
-/// None is named and there is none inside.
+/// There is no directory, and the program was built without a model.
 pub(crate) fn named_or_bundled(directory: Option<PathBuf>) -> Result<ModelFiles, Failure> {
     directory.map(ModelFiles::from).or(BUNDLED).ok_or_else(|| {
         Failure::configuration(
-            "no model: this program was built without one; name a Hugging Face directory with --model DIR or the \
-             environment variable PUBTAG_MODEL",
+            "no model: this program was built without one; set --model or PUBTAG_MODEL to a Hugging Face directory",
         )
     })
 }

@@ -1,4 +1,4 @@
-//! `pubtag corpus download`: public corpora, fetched over HTTP, resumed where a try broke off, verified by checksum.
+//! `pubtag corpus download`: downloads public corpora over HTTP, resuming partial downloads, and verifies checksums.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -22,7 +22,7 @@ struct Part {
     archive: &'static str,
     file: &'static str,
     bytes: u64,
-    /// Of the file, not of the archive: a packer's date changes no text.
+    /// Of the file, since an archive changes with its dates.
     sha256: &'static str,
 }
 
@@ -48,7 +48,7 @@ const NCBI_DISEASE: [Part; 3] = [
 ];
 
 impl Release {
-    /// The folder of the web that its archives are in.
+    /// URL of the directory with its archives.
     pub fn base_url(self) -> &'static str {
         match self {
             Self::NcbiDisease => "https://www.ncbi.nlm.nih.gov/CBBresearch/Dogan/DISEASE",
@@ -62,28 +62,28 @@ impl Release {
     }
 }
 
-/// Why a corpus could not be fetched.
+/// Why a corpus could not be downloaded.
 #[derive(Debug, Error)]
 pub(crate) enum DownloadError {
-    #[error("cannot write {path}")]
+    #[error("failed to write {path}")]
     Write { path: PathBuf, source: io::Error },
-    #[error("cannot fetch {url}; what has come is kept, run the same command again to go on")]
+    #[error("failed to download {url}; the partial download was kept, rerun to resume")]
     Fetch { url: String, source: Box<dyn std::error::Error + Send + Sync> },
-    #[error("{url} answers {status}; name where the corpus is now with --base-url")]
+    #[error("{url}: the server responded {status}; if the corpus has moved, set --base-url")]
     Status { url: String, status: StatusCode },
-    #[error("{path}: exists and is not the file of the release; move it away, or choose another --output")]
+    #[error("{path}: already exists and is not the file of the release; move it away, or choose another --output")]
     Exists { path: PathBuf },
-    #[error("{url}: not a URL that can be fetched")]
+    #[error("{url}: not a valid URL")]
     Url { url: String },
-    #[error("{url} is larger than {limit} bytes, the most that it can be; the download is removed")]
+    #[error("{url}: download is larger than the expected {limit} bytes; it was removed")]
     TooLarge { url: String, limit: u64 },
-    #[error("{url} is no archive with {file} in it; the download is removed")]
+    #[error("{url}: not a zip archive with {file} in it; the download was removed")]
     Archive { url: String, file: &'static str, source: zip::result::ZipError },
-    #[error("{file} from {url} has more than the expected {expected} bytes; the download is removed")]
+    #[error("{file} from {url} has more than the expected {expected} bytes; the download was removed")]
     FileTooLarge { url: String, file: &'static str, expected: u64 },
     #[error(
-        "{file} from {url} has the SHA-256 {found}, expected {expected}: the release has changed or the download is \
-         damaged; it is removed"
+        "{file} from {url} has SHA-256 {found}, expected {expected}: the release has changed, or the download is damaged; \
+         it was removed"
     )]
     Checksum { url: String, file: &'static str, found: String, expected: &'static str },
 }
@@ -101,21 +101,21 @@ impl Classified for DownloadError {
     }
 }
 
-/// Tries in a row that bring nothing on before a transfer is given up.
+/// Consecutive attempts without progress before giving up.
 const TRIES: u32 = 4;
 
-/// Bytes that bring a transfer on: so many in two time limits, or the try counts as one that did not.
+/// Bytes that count as progress.
 const PROGRESS: u64 = 64 * 1024;
 
-/// Bytes that an archive may have beside its file.
+/// Bytes that an archive may have in addition to its file.
 const PACKING: u64 = 1 << 20;
 
-/// Fetches what is not yet there, and yields the files. `timeout` is how long a server may be silent; a try ends after
-/// twice that, and the next one goes on from where it was.
+/// Downloads the files that do not exist yet, and returns all of them. `timeout` limits the server's silence; an attempt
+/// ends after twice that, and the next one resumes.
 ///
 /// # Errors
-/// See [`DownloadError`]. A file is in the folder whole and verified, or not at all.
-pub(crate) fn fetch(
+/// See [`DownloadError`]. A file is complete and verified, or does not exist.
+pub(crate) fn download(
     release: Release,
     base_url: &str,
     folder: &Path,
@@ -139,7 +139,7 @@ pub(crate) fn fetch(
             if !part.is(&target) {
                 return Err(DownloadError::Exists { path: target });
             }
-            tracing::info!("{} is there already", target.display());
+            tracing::info!("{} already exists", target.display());
             return Ok(target);
         }
         let transfer = Transfer {
@@ -148,8 +148,8 @@ pub(crate) fn fetch(
             partial: folder.join(format!("{}.partial", part.archive)),
             limit: part.bytes + PACKING,
         };
-        let fetched = transfer.with_patience().and_then(|()| unpack(part, &transfer, &target));
-        // A download that is damaged must not be gone on from; one that broke off or found no room may.
+        let fetched = transfer.with_retries().and_then(|()| unpack(part, &transfer, &target));
+        // A damaged download must not be resumed; one that was interrupted, or ran out of disk space, may be.
         if fetched.as_ref().err().is_none_or(|error| error.exit() == Exit::Data) {
             let _ = fs::remove_file(&transfer.partial);
         }
@@ -159,25 +159,25 @@ pub(crate) fn fetch(
 }
 
 impl Part {
-    /// Whether a file is this one.
+    /// Whether a file has this content.
     fn is(&self, path: &Path) -> bool {
         let same_size = fs::metadata(path).is_ok_and(|found| found.len() == self.bytes);
         same_size && fs::read(path).is_ok_and(|bytes| sha256(&bytes) == self.sha256)
     }
 }
 
-/// The way of an archive to a file.
+/// The download of an archive.
 struct Transfer<'a> {
     agent: &'a Agent,
     url: String,
     partial: PathBuf,
-    /// The most bytes that it can have.
+    /// Maximum size in bytes.
     limit: u64,
 }
 
 impl Transfer<'_> {
-    /// Transfers, and takes a broken transfer up again after a pause that doubles.
-    fn with_patience(&self) -> Result<(), DownloadError> {
+    /// Downloads, with exponential backoff after failures; progress resets the number of attempts.
+    fn with_retries(&self) -> Result<(), DownloadError> {
         let so_far = || fs::metadata(&self.partial).map_or(0, |found| found.len());
         let mut tried = 0;
         loop {
@@ -189,7 +189,7 @@ impl Transfer<'_> {
                         return Err(error);
                     }
                     let pause = Duration::from_millis(250 << tried);
-                    tracing::warn!("{error}; again in {} ms", pause.as_millis());
+                    tracing::warn!("{error}; retrying in {} ms", pause.as_millis());
                     std::thread::sleep(pause);
                 }
                 ended => return ended,
@@ -197,7 +197,7 @@ impl Transfer<'_> {
         }
     }
 
-    /// Fetches the rest of a file that has come in part, or all of it where the server cannot give parts.
+    /// Downloads the rest of a partial file, or all of it if the server does not support ranges.
     fn attempt(&self) -> Result<(), DownloadError> {
         let Self { agent, url, partial, limit } = self;
         if fs::symlink_metadata(partial).is_ok_and(|found| !found.is_file()) {
@@ -208,18 +208,18 @@ impl Transfer<'_> {
         let mut have = file.seek(SeekFrom::End(0)).map_err(write_error)?;
         let request = agent.get(url).header(header::RANGE, format!("bytes={have}-"));
         let response = request.call().map_err(|error| match error {
-            // It would be named in full.
+            // These errors would show the full URL.
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => DownloadError::Url { url: shown(url) },
             error => self.broken(error),
         })?;
         match response.status() {
-            StatusCode::PARTIAL_CONTENT => tracing::info!("fetching {} from byte {have} on", shown(url)),
+            StatusCode::PARTIAL_CONTENT => tracing::info!("resuming {} at byte {have}", shown(url)),
             StatusCode::OK => {
-                tracing::info!("fetching {}", shown(url));
+                tracing::info!("downloading {}", shown(url));
                 file.set_len(0).map_err(write_error)?;
                 have = 0;
             }
-            // Nothing after what is there: it is whole, and its checksum will tell.
+            // The partial file is complete; its checksum is verified later.
             StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => return Ok(()),
             status => return Err(DownloadError::Status { url: shown(url), status }),
         }
@@ -241,7 +241,7 @@ impl Transfer<'_> {
     }
 }
 
-/// Takes the file out of its archive, verifies it and puts it in its place.
+/// Extracts the file from its archive, verifies it and moves it to its place.
 fn unpack(part: &Part, transfer: &Transfer<'_>, target: &Path) -> Result<(), DownloadError> {
     let Part { file, bytes: expected, .. } = *part;
     let url = || shown(&transfer.url);
@@ -251,7 +251,7 @@ fn unpack(part: &Part, transfer: &Transfer<'_>, target: &Path) -> Result<(), Dow
     let mut archive = ZipArchive::new(archive).map_err(archive_error)?;
     let mut bytes = Vec::new();
     let entry = archive.by_name(file).map_err(archive_error)?;
-    // A small archive may hold an endless file.
+    // A small archive can contain a huge file.
     entry.take(expected + 1).read_to_end(&mut bytes).map_err(|error| archive_error(error.into()))?;
     if bytes.len() as u64 > expected {
         return Err(DownloadError::FileTooLarge { url: url(), file, expected });
@@ -264,7 +264,7 @@ fn unpack(part: &Part, transfer: &Transfer<'_>, target: &Path) -> Result<(), Dow
     written.map_err(|source| DownloadError::Write { path: target.to_owned(), source })
 }
 
-/// A URL as others may see it: without user, password and query.
+/// A URL without user, password and query.
 fn shown(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
     let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
@@ -277,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_shown_without_its_secrets() {
+    fn a_url_is_shown_without_credentials() {
         for (url, seen) in [
             ("https://mirror.org/corpora/a.zip", "https://mirror.org/corpora/a.zip"),
             ("http://ann:secret@mirror.org:8080/a.zip", "http://mirror.org:8080/a.zip"),

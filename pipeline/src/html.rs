@@ -1,4 +1,4 @@
-//! Pages for people: one file each, that needs no other.
+//! HTML pages that need no other file.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -10,7 +10,7 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:66rem;mar
     .busy{background:#1f77b4}.starved{background:#c7c7c7}.blocked{background:#ff9f4a}.key i{display:inline-block;\
     width:.8rem;height:.8rem;margin:0 .3rem 0 1rem}";
 
-/// A whole page with a heading.
+/// A page with a heading.
 pub(crate) fn page(title: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
@@ -27,7 +27,7 @@ pub(crate) fn page(title: &str, body: &Markup) -> String {
     page.into_string()
 }
 
-/// A table of numbers under a heading of its own; nothing if it has no rows.
+/// A table of numbers with a heading; nothing if it has no rows.
 pub(crate) fn table<H: AsRef<str>, R: AsRef<[String]>>(title: &str, heads: &[H], rows: &[R]) -> Markup {
     html! {
         @if !rows.is_empty() {
@@ -40,7 +40,7 @@ pub(crate) fn table<H: AsRef<str>, R: AsRef<[String]>>(title: &str, heads: &[H],
     }
 }
 
-/// Names and what they stand for, a line each.
+/// A table of names and values.
 pub(crate) fn pairs<'a>(lines: impl IntoIterator<Item = (&'a str, &'a str)>) -> Markup {
     html! { table.text { @for (name, value) in lines { tr { th { (name) } td { (value) } } } } }
 }

@@ -1,11 +1,12 @@
-//! pubtag: reads PubMed citations, finds entities with a transformer model, writes Parquet.
+//! pubtag reads PubMed citations, finds entities with a transformer model and writes Parquet.
 //!
 //! ```text
-//! source ─► tokenize ─► tag ─► abbreviations ─► write          run::run() is this line, top to bottom
+//! source ─► tokenize ─► tag ─► abbreviations ─► write          run::run() wires this, top to bottom
 //! ```
 //!
-//! The command line is in [`cli`], its checked form in [`config`]; [`run`] wires the operators, [`device`] chooses where
-//! the model runs, [`report`] says what happened. Each subcommand is a file of [`commands`].
+//! [`cli`] is the command line, `settings` merges it with a settings file, and [`config`] is the checked result; [`run`]
+//! wires the operators, [`device`] chooses where the model runs, and [`report`] is what a run leaves behind. [`commands`]
+//! has one file per subcommand.
 
 mod allocator;
 mod bundled;

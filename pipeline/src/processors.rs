@@ -1,12 +1,12 @@
-//! How many threads the model's arithmetic gets: one for each physical core that the process may use.
+//! The default number of threads for inference: one per available physical core.
 //!
-//! Two hardware threads of a core share its multipliers, so a second one only takes cache from the first.
+//! The hardware threads of a core share its multipliers, so a second one would only compete for cache.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
-/// Physical cores in the process's affinity mask, and no more than its CPU quota allows. Where the system does not tell
-/// cores from hardware threads, those are counted.
+/// Physical cores in the process's affinity mask, limited by its CPU quota. Hardware threads if the system does not
+/// report cores.
 pub(crate) fn physical_cores() -> NonZeroUsize {
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -16,7 +16,7 @@ pub(crate) fn physical_cores() -> NonZeroUsize {
     cores(&status, siblings).map_or(threads, |cores| cores.min(threads))
 }
 
-/// Cores among the processors that `/proc/<pid>/status` allows, told apart by the processors that share each.
+/// Distinct cores of the processors that `/proc/<pid>/status` allows; `siblings` lists those that share a processor's core.
 fn cores(status: &str, siblings: impl Fn(usize) -> Option<String>) -> Option<NonZeroUsize> {
     let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
     let cores: Option<BTreeSet<usize>> =
@@ -24,7 +24,7 @@ fn cores(status: &str, siblings: impl Fn(usize) -> Option<String>) -> Option<Non
     NonZeroUsize::new(cores?.len())
 }
 
-/// Reads a list as the kernel writes them, such as `0-3,8`.
+/// Parses a list in the kernel's format, such as `0-3,8`.
 fn processors(list: &str) -> Option<BTreeSet<usize>> {
     let mut all = BTreeSet::new();
     for part in list.trim().split(',') {
@@ -38,7 +38,7 @@ fn processors(list: &str) -> Option<BTreeSet<usize>> {
 mod tests {
     use super::*;
 
-    /// Four cores of two threads each: 0 and 4, 1 and 5, 2 and 6, 3 and 7.
+    /// Four cores with two threads each: 0 and 4, 1 and 5, 2 and 6, 3 and 7.
     fn siblings(processor: usize) -> Option<String> {
         (processor < 8).then(|| format!("{},{}\n", processor % 4, processor % 4 + 4))
     }
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_does_not_tell_is_not_guessed() {
+    fn cores_that_the_system_does_not_report_are_not_guessed() {
         assert_eq!(counted("0-11"), None);
         assert_eq!(counted("many"), None);
         assert_eq!(cores("Name:\tpubtag\n", siblings), None);

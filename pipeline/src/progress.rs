@@ -1,4 +1,4 @@
-//! What a person sees while a run goes on: a bar on a terminal, a log line now and then elsewhere.
+//! Progress of a run: a bar on a terminal, otherwise a log line now and then.
 
 use std::time::{Duration, Instant};
 
@@ -7,13 +7,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::figures::{grouped, human_time};
 use crate::terminal;
 
-/// Where there is no terminal, at most one line in this time.
+/// Time between log lines.
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
-/// How far a run is.
+/// How far a run has got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Position {
-    /// Input bytes dealt with, as they lie on disk.
+    /// Input bytes processed, compressed as on disk.
     pub bytes: u64,
     /// Citations tagged.
     pub citations: u64,
@@ -32,7 +32,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Begins; `total_bytes` is the size of all inputs to read, 0 if it is not known.
+    /// Starts; `total_bytes` is the size of all inputs, 0 if unknown.
     pub(crate) fn start(total_bytes: u64, quiet: bool) -> Self {
         let on_terminal = terminal::stderr_is_terminal() && !quiet;
         let target = if on_terminal { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
@@ -48,13 +48,13 @@ impl Progress {
         Self { bar, total_bytes, started: now, logged: now, on_terminal }
     }
 
-    /// Shows where the run is now.
+    /// Shows the position.
     pub(crate) fn show(&mut self, at: Position) {
         let started = self.started;
         self.show_bytes(at.bytes, || rates(at, started));
     }
 
-    /// Shows how many bytes are dealt with, and what else is to be said.
+    /// Shows the number of bytes processed, and a message.
     pub(crate) fn show_bytes(&mut self, bytes: u64, message: impl FnOnce() -> String) {
         self.bar.set_position(bytes);
         if self.on_terminal {
@@ -66,12 +66,12 @@ impl Progress {
         }
     }
 
-    /// Prints something between two states of the bar.
+    /// Prints something while the bar is hidden.
     pub(crate) fn pause(&self, print: impl FnOnce()) {
         self.bar.suspend(print);
     }
 
-    /// The time left by bytes, as far as it can be told.
+    /// Estimated time left.
     fn eta(&self, bytes: u64) -> String {
         if bytes == 0 || self.total_bytes == 0 {
             return "unknown".to_owned();
@@ -81,7 +81,7 @@ impl Progress {
         human_time(left)
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn finish(self) {
         self.bar.finish_and_clear();
     }

@@ -1,4 +1,4 @@
-//! What a run notes of itself while it goes on: its report in the making.
+//! The record of a run in progress, which becomes its report.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,23 +16,24 @@ use crate::cli::MaxRejects;
 use crate::config::RunConfig;
 use crate::device::names;
 use crate::exit::{Exit, Failure};
+use crate::figures::counted;
 use crate::provenance::PROGRAM;
 use crate::report::{
     AbbreviationSummary, InputLine, InputStatus, ModelSummary, Packing, Reconciliation, Report, RunEnding, StageLine,
     Throughput, committed,
 };
 
-/// The notes of a run.
+/// The record of a run.
 #[derive(Debug)]
 pub(crate) struct RunRecord {
     started: Instant,
     report: Report,
-    /// The gravest thing that happened so far.
+    /// The worst outcome so far.
     exit: Exit,
 }
 
 impl RunRecord {
-    /// Begins the notes of a new run.
+    /// Starts the record of a run.
     pub(crate) fn new(config: &RunConfig) -> Self {
         let report = Report {
             run_id: Uuid::now_v7(),
@@ -59,24 +60,24 @@ impl RunRecord {
         Self { started: Instant::now(), report, exit: Exit::Done }
     }
 
-    /// The run.
+    /// ID of the run.
     pub(crate) fn run_id(&self) -> Uuid {
         self.report.run_id
     }
 
-    /// The report as far as it is known.
+    /// The report so far.
     pub(crate) fn report(&self) -> &Report {
         &self.report
     }
 
-    /// Says in an output directory that a run is going on. That it cannot be said keeps no run from its work.
+    /// Writes a report that says `running` to an output directory; logs a failure to do so.
     pub(crate) fn announce(&self, output: &Path) {
         if let Err(Failure { error, .. }) = self.report.leave(output) {
             tracing::warn!("{error:#}");
         }
     }
 
-    /// Notes the model, and the settings that decide the rows with it.
+    /// Records the model, and the settings that the rows depend on.
     pub(crate) fn tags_with(&mut self, checkpoint: &Checkpoint, spec: &RunSpec) {
         self.report.settings = spec.settings.clone();
         self.report.model = Some(ModelSummary {
@@ -86,12 +87,12 @@ impl RunRecord {
         });
     }
 
-    /// Notes the inputs that planning has settled already.
+    /// Records the inputs that need no tagging.
     pub(crate) fn settled(&mut self, inputs: Vec<InputLine>) {
         self.report.inputs = inputs;
     }
 
-    /// Notes what kept the run from starting.
+    /// Records why the run could not start.
     pub(crate) fn not_started(&mut self, failure: &Failure) {
         let interrupted = matches!(failure.exit, Exit::Signal(_));
         self.report.ending = if interrupted { RunEnding::Interrupted } else { RunEnding::Failed };
@@ -99,18 +100,18 @@ impl RunRecord {
         self.worsen(failure.exit);
     }
 
-    /// Notes the device that was chosen.
+    /// Records the device.
     pub(crate) fn runs_on(&mut self, config: &TagConfig) {
         self.report.device = Some(names(&config.devices));
         self.report.packing.token_budget = config.setup.token_budget.get() as u64;
     }
 
-    /// Notes the end of a unit.
+    /// Records the end of a unit.
     pub(crate) fn unit(&mut self, unit: &UnitReport) {
         let line = InputLine::of_unit(unit);
         if line.status == InputStatus::Quarantined {
             let reason = line.reason.as_deref().unwrap_or_default();
-            tracing::error!(input = %line.input, reason, "quarantined: nothing of this file is committed");
+            tracing::error!(input = %line.input, reason, "quarantined: nothing of this file was committed");
             self.worsen(Exit::Data);
         }
         if let Some(commit) = committed(unit) {
@@ -123,7 +124,7 @@ impl RunRecord {
         self.report.inputs.push(line);
     }
 
-    /// Notes which units were never reported on.
+    /// Records the units that were never reported on.
     pub(crate) fn unread(&mut self, units: &[Arc<InputUnit>]) {
         for unit in units {
             if !self.report.inputs.iter().any(|line| line.input == unit.uri()) {
@@ -132,7 +133,7 @@ impl RunRecord {
         }
     }
 
-    /// Notes how the stream came to its end.
+    /// Records how the stream ended.
     pub(crate) fn ended(&mut self, end: StreamEnd, signal: Option<i32>) {
         match (end, signal) {
             (StreamEnd::Fault(fault), _) => self.failed(fault.kind(), &fault),
@@ -144,15 +145,17 @@ impl RunRecord {
         }
     }
 
-    /// Notes how the output was left: what is committed but not there any more fails every run until it is tagged again.
+    /// Records committed parts that are missing or changed: they fail every run until their input is tagged again.
     pub(crate) fn finished(&mut self, finished: &Finished) {
         for broken in &finished.broken {
-            self.report.errors.push(format!("{broken}; restore the file, or run again with this input to tag it anew"));
+            self.report
+                .errors
+                .push(format!("{broken}; restore the file, or run again with this input to tag it again"));
             self.worsen(Exit::Data);
         }
     }
 
-    /// Notes an error that ended the run.
+    /// Records an error that ended the run.
     pub(crate) fn failed(&mut self, kind: FaultKind, error: &(dyn std::error::Error + 'static)) {
         self.report.ending = RunEnding::Failed;
         let causes = std::iter::successors(Some(error), |cause| cause.source()).map(ToString::to_string);
@@ -160,7 +163,7 @@ impl RunRecord {
         self.worsen(kind.into());
     }
 
-    /// Takes the readings of the stream's meters.
+    /// Records the meters of the stages.
     pub(crate) fn measured(&mut self, stats: &TagStats, abbreviations: Option<Changes>, stages: &[Snapshot]) {
         let first = stats.first_micro_batch().map(|first| first.duration_since(self.started).as_secs_f64());
         self.report.first_micro_batch_seconds = first;
@@ -177,18 +180,19 @@ impl RunRecord {
         self.report.stages = stages.iter().copied().map(StageLine::from).collect();
     }
 
-    /// Closes the notes: from here on the report says how the run ended.
+    /// Closes the record; returns how the run ended.
     pub(crate) fn close(&mut self, max_rejects: MaxRejects) -> Exit {
         if self.report.ending == RunEnding::Running {
             self.report.ending = RunEnding::Done;
         }
         let Reconciliation { rejects, .. } = self.report.reconciliation;
         if max_rejects.exceeded_by(rejects, self.report.reconciliation.records()) {
-            self.report.errors.push(format!("{rejects} rejects are more than --max-rejects {max_rejects} allows"));
+            let rejects = counted(rejects, "reject");
+            self.report.errors.push(format!("too many rejects: {rejects}; --max-rejects is {max_rejects}"));
             self.worsen(Exit::Data);
         }
         if !self.report.reconciliation.holds() {
-            self.report.errors.push(format!("the reconciliation does not hold: {}", self.report.reconciliation));
+            self.report.errors.push(format!("records do not reconcile: {}", self.report.reconciliation));
             self.worsen(Exit::Internal);
         }
         let seconds = self.started.elapsed().as_secs_f64();
@@ -202,7 +206,7 @@ impl RunRecord {
         self.exit
     }
 
-    /// The gravest exit wins: a signal above all, then the order in which [`Exit`] is declared.
+    /// The worst exit wins, in the order in which [`Exit`] declares them.
     fn worsen(&mut self, exit: Exit) {
         self.exit = self.exit.max(exit);
     }

@@ -1,4 +1,4 @@
-//! What a run says of itself: `report.json`, `report.html`, and the summary on the terminal.
+//! The report of a run: `report.json`, `report.html`, and the summary on the terminal.
 
 mod files;
 mod page;
@@ -15,63 +15,62 @@ use uuid::Uuid;
 
 use crate::figures::counted;
 
-/// Everything that is known of a run. Serialised as `report.json`; fields are only ever added.
+/// The report of a run. Serialized as `report.json`; fields are only ever added.
 ///
-/// A run leaves its report in the output directory twice: when it starts, with the ending [`RunEnding::Running`], and
-/// when it ends, whatever the ending is. So the report of an earlier run never passes for that of a run that failed to
-/// start or was killed. A directory that is not an output of pubtag gets no report. Of several runs on one output, the
-/// report of the last to end stays.
+/// A run writes its report to the output directory twice: when it starts, with the ending [`RunEnding::Running`], and
+/// when it ends, however it ends. So an earlier run's report is never mistaken for that of a run that failed to start or
+/// was killed. A directory that is not an output of pubtag gets no report. Of several runs on one output, the last to end
+/// leaves its report.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The run.
+    /// ID of the run.
     pub run_id: Uuid,
     /// Name and version of the program.
     pub program: String,
-    /// When the run began (RFC 3339, UTC).
+    /// Start of the run (RFC 3339, UTC).
     pub started_at: String,
-    /// How long it took, in seconds.
+    /// Duration in seconds.
     pub seconds: f64,
-    /// Seconds from the beginning to the first micro-batch; null if there was none.
+    /// Seconds from the start to the first micro-batch; null if there was none.
     pub first_micro_batch_seconds: Option<f64>,
     /// How it ended.
     pub ending: RunEnding,
-    /// The exit code that goes with it; null while the run is going on.
+    /// Its exit code; null while the run is in progress.
     pub exit_code: Option<u8>,
-    /// Why it did not end well; one cause a line, outermost first.
+    /// Why it failed; one cause per line, outermost first.
     pub errors: Vec<String>,
-    /// The model; null until it is opened.
+    /// The model; null before it is opened.
     pub model: Option<ModelSummary>,
-    /// Where the model ran; null if there was nothing to tag.
+    /// Device or devices; null if there was nothing to tag.
     pub device: Option<String>,
-    /// Threads of the model's arithmetic.
+    /// Threads for inference.
     pub threads: usize,
-    /// The settings that are part of every fingerprint.
+    /// Settings that are part of every fingerprint.
     pub settings: BTreeMap<String, String>,
-    /// What became of each input, in input order.
+    /// Status of each input, in input order.
     pub inputs: Vec<InputLine>,
-    /// Whether what was met equals what was written.
+    /// Records read against rows written.
     pub reconciliation: Reconciliation,
     /// Documents of this run by status.
     pub statuses: BTreeMap<String, u64>,
     /// Annotations written by this run.
     pub annotations: u64,
-    /// What definitions of abbreviations changed in all that was tagged; null if they were left alone or there was
-    /// nothing to tag.
+    /// Annotations changed by definitions of abbreviations; null if these were not tagged, or nothing was.
     pub abbreviations: Option<AbbreviationSummary>,
-    /// How fast it went.
+    /// Speed.
     pub throughput: Throughput,
-    /// How well micro-batches were filled.
+    /// Fill of the micro-batches.
     pub packing: Packing,
-    /// Where time went, in stream order.
+    /// Time per stage, in stream order.
     pub stages: Vec<StageLine>,
 }
 
-/// What definitions of abbreviations changed.
+/// Annotations changed by definitions of abbreviations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AbbreviationSummary {
-    /// Annotations that were added.
+    /// Annotations added.
     pub added: u64,
-    /// Annotations of the model's that were removed.
+    /// Annotations of the model removed.
     pub removed: u64,
 }
 
@@ -79,62 +78,62 @@ pub struct AbbreviationSummary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunEnding {
-    /// It has not ended, or it was killed: it is alive as long as `_pubtag/attempts/<run_id>.lock` is locked.
+    /// In progress, or killed: it is alive as long as `_pubtag/attempts/<run_id>.lock` is locked.
     Running,
-    /// All inputs were dealt with.
+    /// All inputs were processed.
     Done,
-    /// A signal ended the run early, before the first citation perhaps; what is committed is whole.
+    /// Ended early by a signal, perhaps before the first citation; only whole files are committed.
     Interrupted,
-    /// An error ended the run early or kept it from starting; what is committed is whole.
+    /// Ended early by an error, or could not start; only whole files are committed.
     Failed,
 }
 
 /// The model of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct ModelSummary {
-    /// What tables carry as `model_id`.
+    /// The `model_id` in the tables.
     pub id: String,
-    /// SHA-256 over configuration, weights and tokenizer.
+    /// SHA-256 of configuration, weights and tokenizer.
     pub sha256: String,
     /// Entity types.
     pub entity_types: Vec<String>,
 }
 
-/// What became of one input.
+/// The outcome of one input.
 #[derive(Clone, Debug, Serialize)]
 pub struct InputLine {
     /// Path or URI.
     pub input: String,
-    /// What became of it.
+    /// Status.
     pub status: InputStatus,
-    /// Why, where the status does not say it all.
+    /// Reason for the status, if there is more to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Citations read in this run.
     pub citations: u64,
     /// Deletions read in this run.
     pub deletions: u64,
-    /// Records of this run that could not be read.
+    /// Records of this run that could not be parsed.
     pub rejects: u64,
     /// Annotations committed in this run.
     pub annotations: u64,
 }
 
-/// What became of an input.
+/// Status of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InputStatus {
     /// Tagged and committed by this run.
     Committed,
-    /// Committed already, by an earlier run or a concurrent one; this run wrote nothing for it.
+    /// Committed by an earlier or concurrent run; this run wrote nothing for it.
     AlreadyCommitted,
     /// The same content as another input of this run.
     Duplicate,
-    /// In a folder that was named, but no input by its content.
+    /// In an input directory, but not an input by its content.
     Skipped,
-    /// Left out as a whole: damaged, or not what it should be.
+    /// Excluded as a whole because it is damaged or of another format.
     Quarantined,
-    /// Not finished when the run ended; nothing of it is committed.
+    /// Not finished when the run ended; nothing was committed.
     Unfinished,
 }
 
@@ -148,7 +147,9 @@ impl InputLine {
     pub fn of_unit(report: &UnitReport) -> Self {
         let (status, reason) = match &report.ending {
             Ending::Committed(_) => (InputStatus::Committed, None),
-            Ending::Identical(_) => (InputStatus::AlreadyCommitted, Some("committed by another run meanwhile".into())),
+            Ending::Identical(_) => {
+                (InputStatus::AlreadyCommitted, Some("committed by another run in the meantime".into()))
+            }
             Ending::Quarantined { reason } => (InputStatus::Quarantined, Some(reason.clone())),
             Ending::Abandoned => (InputStatus::Unfinished, None),
         };
@@ -158,7 +159,7 @@ impl InputLine {
     }
 }
 
-/// The commit that this run made for a unit, if it made one.
+/// The commit that this run made for a unit, if any.
 pub(crate) fn committed(report: &UnitReport) -> Option<&Commit> {
     match &report.ending {
         Ending::Committed(commit) => Some(commit),
@@ -166,14 +167,14 @@ pub(crate) fn committed(report: &UnitReport) -> Option<&Commit> {
     }
 }
 
-/// The reconciliation over all units that this run committed.
+/// Records read against rows written, over all units that this run committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Reconciliation {
-    /// Citations met.
+    /// Citations read.
     pub citations: u64,
-    /// Deletions met.
+    /// Deletions read.
     pub deletions: u64,
-    /// Records met that could not be read.
+    /// Records that could not be parsed.
     pub rejects: u64,
     /// Rows of `documents` written.
     pub document_rows: u64,
@@ -182,7 +183,7 @@ pub struct Reconciliation {
 }
 
 impl Reconciliation {
-    /// Adds a unit that was committed.
+    /// Adds a committed unit.
     pub fn add(&mut self, tally: Tally, commit: &Commit) {
         self.citations += tally.citations;
         self.deletions += tally.deletions;
@@ -191,12 +192,12 @@ impl Reconciliation {
         self.reject_rows += commit.rows("rejects");
     }
 
-    /// Whether everything met was written, and nothing else.
+    /// Whether everything read was written, and nothing else.
     pub fn holds(&self) -> bool {
         self.citations + self.deletions == self.document_rows && self.rejects == self.reject_rows
     }
 
-    /// All records met.
+    /// All records read.
     pub fn records(&self) -> u64 {
         self.citations + self.deletions + self.rejects
     }
@@ -214,11 +215,11 @@ impl fmt::Display for Reconciliation {
             counted(document_rows, "document row"),
             counted(reject_rows, "reject row"),
         )?;
-        f.write_str(if self.holds() { "" } else { "  DOES NOT HOLD" })
+        f.write_str(if self.holds() { "" } else { "  DOES NOT RECONCILE" })
     }
 }
 
-/// How fast a run went, start-up included.
+/// Speed of a run, start-up included.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Throughput {
     /// Citations tagged per second.
@@ -227,7 +228,7 @@ pub struct Throughput {
     pub tokens_per_second: f64,
 }
 
-/// How well micro-batches were filled.
+/// Fill of the micro-batches.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Packing {
     /// Micro-batches run.
@@ -238,41 +239,41 @@ pub struct Packing {
     pub tokens: u64,
     /// Tokens that a micro-batch may hold.
     pub token_budget: u64,
-    /// Rows that were computed beyond these tokens, because shapes are rounded up; 0 on the CPU.
+    /// Extra rows computed because shapes are rounded up; 0 on the CPU.
     pub rounding_tokens: u64,
-    /// Places in the rows of attention that were computed without a token in them; 0 on the CPU.
+    /// Padding in attention; 0 on the CPU.
     pub attention_padding: u64,
 }
 
 impl Packing {
-    /// The mean share of the budget that micro-batches filled, from 0 to 1.
+    /// Mean share of the token budget used, from 0 to 1.
     pub fn fill(&self) -> f64 {
         share(self.tokens as f64, (self.micro_batches * self.token_budget) as f64)
     }
 
-    /// The share of computed rows that hold no token, from 0 to 1.
+    /// Share of computed rows without a token, from 0 to 1.
     pub fn waste(&self) -> f64 {
         share(self.rounding_tokens as f64, (self.tokens + self.rounding_tokens) as f64)
     }
 
-    /// The share of attention's places that hold no token, from 0 to 1.
+    /// Share of attention without a token, from 0 to 1.
     pub fn attention_waste(&self) -> f64 {
         share(self.attention_padding as f64, (self.tokens + self.attention_padding) as f64)
     }
 }
 
-/// Where a stage's time went.
+/// Time of a stage.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct StageLine {
     /// The stage.
     pub stage: &'static str,
-    /// What it yielded, as it counts.
+    /// Items that it yielded, in its unit.
     pub items: u64,
-    /// Seconds at work, summed over its threads.
+    /// Busy seconds, summed over its threads.
     pub busy_seconds: f64,
     /// Seconds waiting for input.
     pub starved_seconds: f64,
-    /// Seconds waiting for the next stage to take its output.
+    /// Seconds blocked by the next stage.
     pub blocked_seconds: f64,
 }
 
@@ -297,11 +298,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reconciliation_notices_a_row_too_few() {
+    fn a_missing_row_does_not_reconcile() {
         let mut reconciliation =
             Reconciliation { citations: 5, deletions: 1, rejects: 2, document_rows: 6, reject_rows: 2 };
         assert!(reconciliation.holds());
         reconciliation.document_rows -= 1;
-        assert!(!reconciliation.holds() && reconciliation.to_string().ends_with("DOES NOT HOLD"));
+        assert!(!reconciliation.holds() && reconciliation.to_string().ends_with("DOES NOT RECONCILE"));
     }
 }

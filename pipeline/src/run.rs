@@ -1,4 +1,4 @@
-//! The main job: source → tokenize → tag → abbreviations → write, read from top to bottom.
+//! `pubtag run`: source → tokenize → tag → abbreviations → write. Read it from top to bottom.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -25,17 +25,17 @@ use crate::runtime::off_thread;
 use crate::signals::Shutdown;
 use crate::tokenizer;
 
-/// Packets that wait between two stages. A packet holds at most a few dozen citations.
+/// Packets between two stages. A packet has at most a few dozen citations.
 const QUEUE_CAPACITY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
 
-/// How often progress is shown.
+/// Time between progress updates.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Tags all inputs that are not committed yet, and notes what became of each.
+/// Tags all inputs that are not committed yet and records the outcome of each.
 ///
 /// # Errors
-/// What keeps a run from starting: unusable inputs, model, device or output folder, work that is already there with
-/// other settings, or a signal. Once the stream flows, a failure is in the notes: everything committed before it stands.
+/// The run cannot start: inputs, model, device or output directory cannot be used, inputs are committed with other
+/// settings, or a signal arrived. Later failures are recorded; what was committed before stays committed.
 pub(crate) async fn run(
     config: &RunConfig,
     record: &mut RunRecord,
@@ -73,7 +73,7 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// What there is to tag, and what to tag it with.
+/// What to tag, and what to tag it with.
 struct Work {
     units: Vec<Arc<InputUnit>>,
     commit_log: CommitLog,
@@ -83,7 +83,7 @@ struct Work {
     abbreviations: Option<Abbreviations>,
 }
 
-/// Everything before the first citation; no work if all inputs are settled.
+/// Everything before the first citation; no work if every input is done.
 async fn start_up(
     config: &RunConfig,
     record: &mut RunRecord,
@@ -134,13 +134,13 @@ fn write_config(config: &RunConfig, spec: RunSpec) -> WriteConfig {
     WriteConfig { text: config.text, overwrite: config.overwrite, ..WriteConfig::new(spec, PROGRAM) }
 }
 
-/// What is to be tagged, and what needs no tagging.
+/// The inputs to tag, and those that need no tagging.
 struct Plan {
     units: Vec<Arc<InputUnit>>,
     settled: Vec<InputLine>,
 }
 
-/// Compares all inputs with what is committed, once each is known by its SHA-256.
+/// Identifies all inputs by SHA-256 and compares them with the commits.
 async fn plan(
     inputs: Inputs,
     commit_log: &mut CommitLog,
@@ -171,7 +171,7 @@ async fn plan(
     Ok(plan)
 }
 
-/// The unit with its SHA-256, which only a file that has not been touched since its commit gets without being read.
+/// The unit with its SHA-256. A file that has not been modified since its commit is not read for that.
 async fn identified(
     unit: Arc<InputUnit>,
     commit_log: &CommitLog,
@@ -185,7 +185,7 @@ async fn identified(
     Ok(Arc::new(off_thread(move || Ok(pubtag_pubmed::hashed(&unit, &stop)?)).await?))
 }
 
-/// Draws unit reports until the stream ends, showing progress in between. Dropping the stream is what aborts it.
+/// Reads unit reports until the stream ends, showing progress in between. Dropping the stream aborts it.
 async fn drain(
     mut reports: Flow<UnitReport>,
     units: &[Arc<InputUnit>],

@@ -23,7 +23,7 @@ pub(crate) fn runtime(threads: NonZeroUsize) -> io::Result<Runtime> {
     Builder::new_multi_thread().enable_all().worker_threads(WORKERS).max_blocking_threads(blocking).build()
 }
 
-/// Runs blocking work on a thread where it holds up nothing else.
+/// Runs blocking work on a thread for blocking work.
 ///
 /// # Errors
 /// The work's own error, or its panic.

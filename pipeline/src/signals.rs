@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first asks, the second insists.
+//! Ctrl-C and SIGTERM: the first finishes the current file, the second stops at once.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,21 +8,21 @@ use tokio::sync::watch;
 
 use crate::exit::{Exit, Failure};
 
-/// What the signals so far ask of a run.
+/// What the signals so far request of a run.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
-    /// Cancelled by the first signal: the start-up ends, or the source opens no further file.
+    /// Cancelled by the first signal: start-up ends, or the source opens no more files.
     pub drain: CancellationToken,
-    /// Cancelled by the second signal, or when the grace period after the first is over: drop everything.
+    /// Cancelled by the second signal, or at the end of the grace period: everything is dropped.
     pub abort: CancellationToken,
     signal: watch::Receiver<Option<i32>>,
 }
 
 impl Shutdown {
-    /// Listens for SIGINT and SIGTERM from now on. Must be called within a tokio runtime.
+    /// Starts listening for SIGINT and SIGTERM. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// The operating system refuses the handlers.
+    /// The signal handlers cannot be installed.
     pub fn listen(grace: Duration) -> std::io::Result<Self> {
         let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
         let (sender, signal) = watch::channel(None);
@@ -30,31 +30,31 @@ impl Shutdown {
         let (to_drain, to_abort) = (drain.clone(), abort.clone());
         tokio::spawn(async move {
             let first = signals.next().await;
-            // Nobody may be left to read it; the tokens say the rest.
+            // There may be no receiver left; the tokens are enough.
             let _ = sender.send(Some(first));
             tracing::warn!(
                 grace_s = grace.as_secs(),
-                "interrupted: a file that is being tagged may finish; a second signal stops at once"
+                "interrupted: finishing the current file; send another signal to stop at once"
             );
             to_drain.cancel();
             tokio::select! {
                 _ = signals.next() => {}
-                () = tokio::time::sleep(grace) => tracing::warn!("the grace period is over: abandoning the file at hand"),
+                () = tokio::time::sleep(grace) => tracing::warn!("grace period over: abandoning the current file"),
             }
             to_abort.cancel();
         });
         Ok(Self { drain, abort, signal })
     }
 
-    /// The signal that came first, if any came.
+    /// The first signal, if any.
     pub fn signal(&self) -> Option<i32> {
         *self.signal.borrow()
     }
 
-    /// Does work that leaves nothing to finish: the first signal ends it at once.
+    /// Does work that can be dropped at any time: the first signal ends it.
     ///
     /// # Errors
-    /// The work's own, or that a signal came.
+    /// The work's own error, or the signal.
     pub(crate) async fn unless_signalled<T>(
         &self,
         work: impl Future<Output = Result<T, Failure>>,
@@ -101,7 +101,7 @@ impl Signals {
     }
 
     async fn next(&mut self) -> i32 {
-        // An error here means that no Ctrl-C can ever arrive.
+        // On an error, no Ctrl-C can ever arrive.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -1,11 +1,10 @@
-//! What is printed: texts and file names from outside must not command the terminal they are shown on.
+//! Output to stdout and stderr: text and file names from outside must not control the terminal.
 //!
-//! Everything that the program writes to stdout or stderr goes through here (`clippy.toml` holds that). Stdout is data:
-//! what is piped or redirected stays exact to the byte. On a terminal, control characters, and those that reorder or
-//! hide what stands around them, are shown as `\u001b`: what JSON writes for them too. Log lines are escaped wherever
-//! they go, and a line of the log is one line.
+//! Everything that the program prints goes through here (enforced by `clippy.toml`). Stdout is data: piped or redirected
+//! output is exact to the byte. On a terminal, control characters, and those that reorder or hide text, are escaped as
+//! `\u001b`, as in JSON. Log messages are always escaped, and each is a single line.
 
-#![expect(clippy::disallowed_methods, reason = "this is the place that they are allowed in")]
+#![expect(clippy::disallowed_methods, reason = "the only file that may use them")]
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -39,25 +38,25 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     stdout().write_all(text.as_bytes())
 }
 
-/// Prints a text that is safe already: it has colours, and what is not ours in it went through [`page`].
+/// Prints text with colors; everything from outside in it must have gone through [`page`].
 ///
 /// # Errors
 /// It cannot be written.
-pub(crate) fn print_coloured(text: &str) -> io::Result<()> {
+pub(crate) fn print_colored(text: &str) -> io::Result<()> {
     io::stdout().lock().write_all(text.as_bytes())
 }
 
-/// Prints to standard error. Nobody may be left to read it, which is no reason to fail.
+/// Prints to standard error; ignores errors, since nobody may be reading.
 pub(crate) fn eprint(text: &str) {
     let _ = io::stderr().write_all(page(text).as_bytes());
 }
 
-/// Where log lines go: their [`fields`] are escaped, and their colours are ours.
+/// The output of log lines; their [`fields`] are escaped, so that all colors are our own.
 pub(crate) fn log() -> io::Stderr {
     io::stderr()
 }
 
-/// How the fields of a log line are written.
+/// Formats the fields of a log line.
 pub(crate) fn fields() -> impl for<'writer> FormatFields<'writer> + Send + Sync + 'static {
     let write = |writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug| {
         if field.name() != "message" {
@@ -68,12 +67,12 @@ pub(crate) fn fields() -> impl for<'writer> FormatFields<'writer> + Send + Sync 
     debug_fn(write).delimited(" ")
 }
 
-/// A text of several lines that commands nothing.
+/// Escapes a text of several lines.
 pub(crate) fn page(text: &str) -> Cow<'_, str> {
     escaped(text, |c| is_unsafe(c) && c != '\n' && c != '\t')
 }
 
-/// A text that commands nothing and is one line.
+/// Escapes a text, line breaks included.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
     escaped(text, is_unsafe)
 }
@@ -94,7 +93,7 @@ fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Whether a character commands a terminal (C0, DEL, C1), or reorders, breaks or hides what stands around it.
+/// Whether a character controls a terminal (C0, DEL, C1), or reorders, breaks or hides text.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -103,7 +102,7 @@ fn is_unsafe(c: char) -> bool {
         )
 }
 
-/// Writes exact bytes, or what a terminal may be shown of them. Each write is of whole characters.
+/// Writes exact bytes, or escapes them for a terminal. Each write must be of whole characters.
 struct Shown<W> {
     exact: bool,
     out: W,
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_is_shown_commands_and_a_file_gets_them() {
+    fn control_characters_are_escaped_on_a_terminal_and_exact_in_a_file() {
         let hostile = "\x1b]0;owned\x07\u{9b}2J\x7f\r \u{202e}drow\u{2066}\u{2028}";
         assert_eq!(shown(true, hostile), hostile);
         let safe = "\\u001b]0;owned\\u0007\\u009b2J\\u007f\\u000d \\u202edrow\\u2066\\u2028";
@@ -142,14 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_is_shown_plain_text_as_it_is() {
+    fn plain_text_is_not_escaped() {
         let plain = "β-ataxia\tEhlers–Danlos\n𝛽 中文 עברית\n";
         assert_eq!(shown(false, plain), plain);
         assert!(matches!(page(plain), Cow::Borrowed(_)));
     }
 
     #[test]
-    fn what_a_terminal_is_shown_of_json_is_the_same_json() {
+    fn escaped_json_is_the_same_json() {
         let value = serde_json::json!({"text": "a\u{9b}b\u{202e}\x7f\x1b\n"});
         let text = serde_json::to_string(&value).expect("a value");
         let back: serde_json::Value = serde_json::from_str(&shown(false, &text)).expect("still JSON");
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_line_is_one_line_without_commands() {
+    fn a_log_line_is_one_line_without_control_characters() {
         use std::sync::{Arc, Mutex};
         #[derive(Clone, Default)]
         struct Memory(Arc<Mutex<Vec<u8>>>);

@@ -1,4 +1,4 @@
-//! Abbreviations are tagged by their definitions, as a user meets it.
+//! Tagging abbreviations by their definitions.
 
 use std::fs;
 use std::path::Path;
@@ -9,14 +9,14 @@ use tempfile::tempdir;
 
 use crate::PROGRAM;
 
-/// Three documents: a disease whose short form also stands where no model expects one; short forms of diseases that mean
+/// Three documents: a disease whose short form also occurs where no model expects it; short forms of diseases that mean
 /// something else here; and a short form without a definition.
 const TEXTS: &str = r#"{"id":"1","title":"ZK in mice.","abstract":"Patients with Zellweger-Koch disease (ZK) were seen. Families: 12 with ZK, 3 without. Group ZK slept; the ZK/XY index and ZKs rose."}
 {"id":"2","title":"Asthma.","abstract":"Home dialysis (HD) was offered. Children with HD had severe asthma. Those with arterial tension (AT) too, but AT fell."}
 {"id":"3","title":"ZK.","abstract":"Asthma and ZK."}
 "#;
 
-/// Runs the model inside the program.
+/// Runs the bundled model.
 fn tagged(folder: &Path, name: &str, abbreviations: &str) -> std::path::PathBuf {
     let (input, output) = (folder.join("texts.jsonl"), folder.join(name));
     fs::write(&input, TEXTS).unwrap();
@@ -34,7 +34,7 @@ fn column(rows: &Rows, doc_id: &str, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_short_form_of_a_disease_is_a_row_that_says_where_it_comes_from() {
+fn every_short_form_of_a_disease_is_a_row_with_its_source() {
     let dir = tempdir().unwrap();
     let (off, on) = (tagged(dir.path(), "off", "off"), tagged(dir.path(), "on", "on"));
     let (before, after) = (read_table(&off, "annotations"), read_table(&on, "annotations"));
@@ -45,7 +45,7 @@ fn every_short_form_of_a_disease_is_a_row_that_says_where_it_comes_from() {
     assert!(column(&before, "1", "mention").len() < of_first.len(), "the model found all by itself: {before:?}");
     assert!(column(&after, "1", "source").contains(&"abbreviation".to_owned()));
 
-    // What the model found is there as it was, but for the short forms of what is not a disease; nothing else is new.
+    // The model's mentions are unchanged, except for short forms of what is not a disease; nothing else is new.
     let is_other = |mention: &String| ["HD", "AT"].contains(&mention.as_str());
     assert!(column(&before, "2", "mention").iter().any(is_other), "the model needs no help here: {before:?}");
     assert!(!column(&after, "2", "mention").iter().any(is_other), "{after:?}");
@@ -68,7 +68,7 @@ fn every_short_form_of_a_disease_is_a_row_that_says_where_it_comes_from() {
 }
 
 #[test]
-fn the_switch_decides_what_a_run_writes_so_another_one_is_a_conflict() {
+fn another_abbreviations_setting_is_a_conflict() {
     let dir = tempdir().unwrap();
     let output = tagged(dir.path(), "out", "off");
     assert!(report(&output)["abbreviations"].is_null());
@@ -94,7 +94,7 @@ fn evaluate_finds_what_a_run_writes() {
     }
 }
 
-/// The texts as a corpus whose mentions are rows.
+/// The texts as a corpus with the rows as mentions.
 fn pubtator(rows: &Rows) -> String {
     let document = |line: &str| {
         let text: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -109,9 +109,9 @@ fn pubtator(rows: &Rows) -> String {
     TEXTS.lines().map(document).collect()
 }
 
-/// A model that `pubtag train` did not make is left as `transformers` has it.
+/// The output of a model that `pubtag train` did not make stays that of `transformers`.
 #[test]
-fn a_foreign_model_is_left_alone_unless_told_otherwise() {
+fn a_model_from_elsewhere_tags_no_abbreviations_by_default() {
     let dir = tempdir().unwrap();
     let input = dir.path().join("texts.jsonl");
     fs::write(&input, TEXTS).unwrap();
@@ -129,10 +129,10 @@ fn a_foreign_model_is_left_alone_unless_told_otherwise() {
     });
 }
 
-/// Rows of a folder that was begun before the column existed have a null there, and the views read both.
+/// Rows written before the column existed have a null there; the views read both.
 #[test]
-fn other_readers_find_the_source_beside_rows_that_have_none() {
-    let Some(python) = python("other_readers_find_the_source_beside_rows_that_have_none") else { return };
+fn other_readers_read_rows_with_and_without_a_source() {
+    let Some(python) = python("other_readers_read_rows_with_and_without_a_source") else { return };
     let dir = tempdir().unwrap();
     let output = tagged(dir.path(), "out", "on");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -64,18 +64,18 @@ fn check_column(corpus: &str, file: &Path, (head, options): (&str, &[&str]), pyt
 }
 
 #[test]
-fn a_run_finds_what_the_card_says() {
-    let Some(shared) = shared("a_run_finds_what_the_card_says") else { return };
-    let Some(python) = python("a_run_finds_what_the_card_says") else { return };
+fn a_run_reproduces_the_model_cards_scores() {
+    let Some(shared) = shared("a_run_reproduces_the_model_cards_scores") else { return };
+    let Some(python) = python("a_run_reproduces_the_model_cards_scores") else { return };
     for (corpus, file) in CORPORA {
         check_column(corpus, &shared.join(file), COLUMNS[0], &python);
     }
 }
 
 #[test]
-fn other_precisions_and_the_model_alone_find_what_the_card_says() {
-    let Some(shared) = shared("other_precisions_and_the_model_alone_find_what_the_card_says") else { return };
-    let Some(python) = python("other_precisions_and_the_model_alone_find_what_the_card_says") else { return };
+fn other_precisions_and_the_model_alone_reproduce_the_model_cards_scores() {
+    let Some(shared) = shared("other_precisions_and_the_model_alone_reproduce_the_model_cards_scores") else { return };
+    let Some(python) = python("other_precisions_and_the_model_alone_reproduce_the_model_cards_scores") else { return };
     let (corpus, file) = CORPORA[0];
     for column in &COLUMNS[1..] {
         check_column(corpus, &shared.join(file), *column, &python);
@@ -83,8 +83,8 @@ fn other_precisions_and_the_model_alone_find_what_the_card_says() {
 }
 
 #[test]
-fn an_evaluation_finds_what_the_card_says() {
-    const NAME: &str = "an_evaluation_finds_what_the_card_says";
+fn an_evaluation_reproduces_the_model_cards_scores() {
+    const NAME: &str = "an_evaluation_reproduces_the_model_cards_scores";
     let Some(shared) = shared(NAME) else { return };
     let dir = tempdir().unwrap();
     let columns = dir.path().join("columns.txt");

@@ -17,7 +17,7 @@ const PUBTATOR: &str = "990000001|t|Naïve 𝛽-thalassemia in mice\n990000001|a
                         990000002|t|Nothing here\n990000002|a|Nor there.\n\n";
 
 #[test]
-fn mentions_are_listed_with_their_places_and_concepts() {
+fn mentions_are_listed_with_offsets_and_concepts() {
     let dir = tempdir().unwrap();
     let corpus = dir.path().join("corpus.txt");
     fs::write(&corpus, PUBTATOR).unwrap();
@@ -29,7 +29,7 @@ fn mentions_are_listed_with_their_places_and_concepts() {
 }
 
 #[test]
-fn a_corpus_survives_the_way_there_and_back() {
+fn a_corpus_survives_a_round_trip() {
     let dir = tempdir().unwrap();
     let corpus = dir.path().join("corpus.txt");
     fs::write(&corpus, PUBTATOR).unwrap();

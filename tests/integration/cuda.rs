@@ -1,7 +1,7 @@
 //! `--device cuda` without a card: the real compiler of kernels, and a driver that computes nothing (`tests/cuda-stub`).
 //!
 //! `tests/run --cuda-stub` installs the one, builds the other and a program with CUDA; without it these tests are skipped.
-//! What a driver that computes nothing reads back is zeros, so the check against the CPU is left out but where it is tested.
+//! A driver that computes nothing returns zeros, so the comparison with the CPU is disabled except where it is tested.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,14 +25,14 @@ struct Rig {
     cache: TempDir,
 }
 
-/// Bytes of a card that has little memory: the allocator takes pages whose size goes with it.
+/// Memory of a small card, in bytes; the allocator's page size depends on it.
 const SMALL_CARD: &str = "2000000000";
 
-/// Citations of a run that nothing is said of.
+/// Default number of citations of a run.
 const CITATIONS: u32 = 300;
 
 impl Rig {
-    /// The one of this process, or `None` after saying so loudly.
+    /// The rig of this process, or `None` after reporting a skip.
     fn find(test: &str) -> Option<&'static Self> {
         static RIG: OnceLock<Option<Rig>> = OnceLock::new();
         let rig = RIG.get_or_init(Self::new).as_ref();
@@ -69,7 +69,7 @@ impl Rig {
         self.call(command).arg("--device").arg("cuda")
     }
 
-    /// A call of `pubtag run` whose kernels are compiled already: what it meets is not the compiler's doing.
+    /// A call of `pubtag run` with compiled kernels, so that the compiler plays no part.
     fn warm_run(&self, folder: &Path, device: &str) -> PubTag {
         self.warm_run_on(folder, device, CITATIONS)
     }
@@ -100,7 +100,7 @@ fn input(folder: &Path, citations: u32) -> PathBuf {
     path
 }
 
-/// Runs a call to its end; what the driver has seen meanwhile, a line for each event.
+/// Runs a call to its end; returns the driver's log, one line per event.
 fn logged(call: PubTag, folder: &Path) -> (Outcome, Vec<String>) {
     let log = folder.join("driver.log");
     let outcome = call.env("STUB_LOG", log.to_str().unwrap()).end();
@@ -112,7 +112,7 @@ fn count(events: &[String], kind: &str) -> usize {
     events.iter().filter(|event| event.split(' ').next() == Some(kind)).count()
 }
 
-/// Nothing that the driver would have refused.
+/// Asserts that the driver would have accepted everything.
 fn assert_proper(events: &[String], what: &str) {
     let bad: Vec<_> = events.iter().filter(|event| event.starts_with("bad ")).collect();
     assert!(bad.is_empty(), "{what}: {bad:?}");
@@ -165,7 +165,7 @@ fn every_kernel_compiles_for_every_card_and_precision() {
     }
 }
 
-/// The tiny model has one length of rows; the model inside the program has all of them.
+/// The tiny model has one length of rows; the bundled model has all of them.
 #[test]
 fn every_length_of_rows_runs_in_every_precision() {
     let Some(rig) = Rig::find("every_length_of_rows_runs_in_every_precision") else { return };
@@ -188,7 +188,7 @@ fn every_length_of_rows_runs_in_every_precision() {
     }
 }
 
-/// Has NVIDIA's assembler read every module of a folder, as many at a time as there are processors.
+/// Assembles every module of a directory with NVIDIA's assembler, in parallel.
 fn assemble(ptxas: &Path, modules: &Path) {
     let modules: Vec<PathBuf> = fs::read_dir(modules).unwrap().map(|entry| entry.unwrap().path()).collect();
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -212,14 +212,14 @@ fn a_warm_run_compiles_nothing_and_launches_and_copies_little() {
     let (start, few) = rig.watched(100, 0);
     let lock = include_str!("../../Cargo.lock");
     let burn = lock.split_once("name = \"burn-cuda\"\nversion = \"").unwrap().1.split('"').next().unwrap();
-    // The folder of this version, card, precision and model: other tests fill others meanwhile.
+    // The directory of this version, card, precision and model; other tests write to others.
     let kernels = rig.cache.path().join(format!("burn-{burn}/stub-sm-90-sm90/f32-2x32x4x64"));
     let before = contents(&kernels);
     let (whole, many) = rig.watched(1_000, 0);
     assert!(!before.is_empty() && contents(&kernels) == before, "the run has compiled or tuned something");
     assert_proper(&whole, "a warm run");
 
-    // Both runs warm up alike: what the longer one does besides, it does for its micro-batches.
+    // Both runs warm up alike, so the difference is due to micro-batches.
     assert!(many > few + 10, "{few} and {many} micro-batches");
     let each = |kind: &str| (count(&whole, kind) - count(&start, kind)).div_ceil(many - few);
     assert!(each("launch") <= MOST_LAUNCHES, "{} launches a micro-batch", each("launch"));
@@ -230,9 +230,9 @@ fn a_warm_run_compiles_nothing_and_launches_and_copies_little() {
 }
 
 #[test]
-fn while_a_card_is_at_work_the_next_micro_batch_is_copied_and_launched() {
-    let Some(rig) = Rig::find("while_a_card_is_at_work_the_next_micro_batch_is_copied_and_launched") else { return };
-    // At half a millisecond each, the launches of a micro-batch take far longer than the host takes for them.
+fn the_next_micro_batch_is_copied_and_launched_while_a_card_is_busy() {
+    let Some(rig) = Rig::find("the_next_micro_batch_is_copied_and_launched_while_a_card_is_busy") else { return };
+    // At half a millisecond each, the launches of a micro-batch take far longer than the host needs for them.
     let (events, batches) = rig.watched(400, 500);
     let (mut waiting, mut launches, mut overlapped) = (0, 0, 0);
     for event in &events {
@@ -262,8 +262,8 @@ fn two_cards_share_the_work() {
 }
 
 #[test]
-fn a_card_that_computes_wrongly_is_refused() {
-    let Some(rig) = Rig::find("a_card_that_computes_wrongly_is_refused") else { return };
+fn a_card_whose_logits_disagree_with_the_cpus_is_refused() {
+    let Some(rig) = Rig::find("a_card_whose_logits_disagree_with_the_cpus_is_refused") else { return };
     let folder = tempfile::tempdir().unwrap();
     drop(rig.warm_run(folder.path(), "cuda"));
     let checked = rig.bare("run").arg("--device").arg("cuda").arg("--model").arg(tiny_model());
@@ -274,12 +274,12 @@ fn a_card_that_computes_wrongly_is_refused() {
     let selftest = rig.on_cuda("selftest").arg("--token-budget").arg("1024").end();
     assert_eq!(selftest.code, Some(70), "{}", selftest.stderr);
     let lines = |words: &str| selftest.stdout.lines().filter(|line| line.contains(words)).count();
-    assert_eq!((lines("**differs**"), lines("**fails**")), (3 * 5, 0), "{}", selftest.stdout);
+    assert_eq!((lines("**differs**"), lines("**failed**")), (3 * 5, 0), "{}", selftest.stdout);
 }
 
 #[test]
-fn what_is_missing_is_named_before_anything_is_read() {
-    let Some(rig) = Rig::find("what_is_missing_is_named_before_anything_is_read") else { return };
+fn missing_parts_of_cuda_are_named_before_anything_is_read() {
+    let Some(rig) = Rig::find("missing_parts_of_cuda_are_named_before_anything_is_read") else { return };
     let folder = tempfile::tempdir().unwrap();
     let (driver, compiler) = (rig.libraries.path().display(), rig.toolkit.join("lib64"));
     let run = || rig.warm_run(folder.path(), "cuda");
@@ -295,8 +295,8 @@ fn what_is_missing_is_named_before_anything_is_read() {
 }
 
 #[test]
-fn a_launch_that_fails_ends_the_run_whenever_it_is() {
-    let Some(rig) = Rig::find("a_launch_that_fails_ends_the_run_whenever_it_is") else { return };
+fn a_failed_launch_ends_the_run_at_any_time() {
+    let Some(rig) = Rig::find("a_failed_launch_ends_the_run_at_any_time") else { return };
     let folder = tempfile::tempdir().unwrap();
     let (whole, events) = logged(rig.warm_run(folder.path(), "cuda"), folder.path());
     assert_eq!((whole.code, commits(folder.path())), (Some(0), 1), "{}", whole.stderr);
@@ -312,8 +312,8 @@ fn a_launch_that_fails_ends_the_run_whenever_it_is() {
 }
 
 #[test]
-fn numbers_that_are_none_end_the_run() {
-    let Some(rig) = Rig::find("numbers_that_are_none_end_the_run") else { return };
+fn nan_logits_end_the_run() {
+    let Some(rig) = Rig::find("nan_logits_end_the_run") else { return };
     let folder = tempfile::tempdir().unwrap();
     rig.warm_run(folder.path(), "cuda").env("STUB_NAN", "1").end().assert_fails(70, &["not a finite number"]);
     assert_eq!(commits(folder.path()), 0);
@@ -334,8 +334,8 @@ fn a_card_without_memory_for_two_micro_batches_does_one_at_a_time() {
 }
 
 #[test]
-fn out_of_memory_means_fewer_tokens_at_a_time_and_then_the_end() {
-    let Some(rig) = Rig::find("out_of_memory_means_fewer_tokens_at_a_time_and_then_the_end") else { return };
+fn out_of_memory_halves_the_token_budget_and_then_ends_the_run() {
+    let Some(rig) = Rig::find("out_of_memory_halves_the_token_budget_and_then_ends_the_run") else { return };
     let card = |free: &str| {
         let folder = tempfile::tempdir().unwrap();
         let run = rig.warm_run(folder.path(), "cuda").env("STUB_MEMORY", SMALL_CARD).env("STUB_FREE", free);

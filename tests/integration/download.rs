@@ -1,4 +1,4 @@
-//! `pubtag corpus download` against a server of our own that can break off and go on.
+//! `pubtag corpus download` from a test server that can interrupt transfers.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,18 +20,18 @@ const SETS: [&str; 3] = ["NCBItrainset_corpus", "NCBIdevelopset_corpus", "NCBIte
 /// How a server answers.
 #[derive(Clone, Default)]
 struct Manners {
-    /// The first answer breaks off half way.
+    /// Interrupts the first response halfway.
     breaks_off: Arc<AtomicBool>,
-    /// Answers go on without a word after the head, or with so many bytes a second.
+    /// Falls silent after the headers, or sends this many bytes per second.
     dawdles: Option<u64>,
-    /// All requests are sent on to here.
+    /// Redirects all requests to this URL.
     redirects_to: Option<String>,
 }
 
-/// A server of archives; says what it was asked for.
+/// A server of archives that records its requests.
 struct Server {
     url: String,
-    /// The heads of all requests.
+    /// Headers of all requests.
     requests: Arc<Mutex<Vec<Vec<String>>>>,
 }
 
@@ -46,21 +46,21 @@ impl Server {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (archives, seen, manners) = (archives.clone(), seen.clone(), manners.clone());
-                // A client that goes away in the middle is the client's affair.
+                // Ignores clients that disconnect.
                 std::thread::spawn(move || answer(&stream, &archives, &seen, &manners));
             }
         });
         Self { url, requests }
     }
 
-    /// A header of every request, empty where there was none.
+    /// A header of every request; empty if missing.
     fn headers(&self, name: &str) -> Vec<String> {
         let value = |line: &String| line.to_lowercase().strip_prefix(&format!("{name}: ")).map(str::to_owned);
         let requests = self.requests.lock().unwrap();
         requests.iter().map(|lines| lines.iter().find_map(value).unwrap_or_default()).collect()
     }
 
-    /// The byte that every request began with.
+    /// First byte of every request.
     fn ranges(&self) -> Vec<String> {
         self.headers("range").iter().map(|range| range.trim_start_matches("bytes=").to_owned()).collect()
     }
@@ -125,8 +125,8 @@ fn download(server: &Server, folder: &std::path::Path) -> PubTag {
 }
 
 #[test]
-fn a_broken_download_is_taken_up_where_it_broke_off() {
-    let Some(shared) = shared("a_broken_download_is_taken_up_where_it_broke_off") else { return };
+fn a_broken_download_is_resumed() {
+    let Some(shared) = shared("a_broken_download_is_resumed") else { return };
     let source = |set: &str| fs::read(shared.join(format!("data/ncbi_disease/pubtator/{set}.txt"))).unwrap();
     let manners = Manners { breaks_off: Arc::new(AtomicBool::new(true)), ..Manners::default() };
     let server = Server::start(archives(source), manners);
@@ -154,24 +154,21 @@ fn a_file_with_another_checksum_is_refused_and_removed() {
 }
 
 #[test]
-fn what_is_no_archive_or_not_there_is_refused_by_its_address() {
+fn missing_or_broken_archives_are_refused_with_their_url() {
     let dir = tempdir().unwrap();
     let page = BTreeMap::from([(format!("{}.zip", SETS[0]), b"<html>moved</html>".to_vec())]);
     let server = Server::start(page, Manners::default());
-    download(&server, dir.path()).end().assert_fails(65, &["no archive", &server.url]);
+    download(&server, dir.path()).end().assert_fails(65, &["not a zip archive", &server.url]);
     let server = Server::start(BTreeMap::new(), Manners::default());
     download(&server, dir.path()).end().assert_fails(78, &["404", "--base-url"]);
 }
 
-/// Downloads with a limit of a second from a server that is as slow as this, which is given up and gone on from.
+/// Downloads from a slow server with a timeout of one second: gives up, and resumes later.
 fn assert_given_up(dawdles: u64) {
     let server =
         Server::start(archives(|_| vec![b'x'; 4096]), Manners { dawdles: Some(dawdles), ..Manners::default() });
     let dir = tempdir().unwrap();
-    download(&server, dir.path())
-        .arg("--timeout=1")
-        .end()
-        .assert_fails(75, &[&server.url, "run the same command again"]);
+    download(&server, dir.path()).arg("--timeout=1").end().assert_fails(75, &[&server.url, "rerun to resume"]);
     let ranges = server.ranges();
     assert_eq!(ranges.len(), 4, "{ranges:?}");
     assert_eq!(ranges.iter().all(|range| range == "0-"), dawdles == 0, "{ranges:?}");
@@ -179,17 +176,17 @@ fn assert_given_up(dawdles: u64) {
 }
 
 #[test]
-fn a_server_that_falls_silent_is_given_up() {
+fn a_silent_server_is_given_up() {
     assert_given_up(0);
 }
 
 #[test]
-fn a_server_that_sends_a_byte_now_and_then_is_given_up() {
+fn a_server_that_trickles_bytes_is_given_up() {
     assert_given_up(4);
 }
 
 #[test]
-fn a_file_that_unpacks_to_more_than_it_should_is_not_unpacked_to_its_end() {
+fn a_file_that_unpacks_to_more_than_expected_is_not_unpacked_completely() {
     let server = Server::start(archives(|_| vec![0; 64 << 20]), Manners::default());
     let dir = tempdir().unwrap();
     download(&server, dir.path())
@@ -199,7 +196,7 @@ fn a_file_that_unpacks_to_more_than_it_should_is_not_unpacked_to_its_end() {
 }
 
 #[test]
-fn an_archive_that_does_not_end_is_not_fetched_to_its_end() {
+fn an_endless_archive_is_not_downloaded_forever() {
     let endless = BTreeMap::from([(format!("{}.zip", SETS[0]), vec![7; 8 << 20])]);
     let server = Server::start(endless, Manners::default());
     let dir = tempdir().unwrap();
@@ -229,7 +226,7 @@ fn credentials_are_used_and_never_shown() {
 }
 
 #[test]
-fn credentials_do_not_follow_a_redirection_to_another_host() {
+fn credentials_are_not_sent_to_another_host_on_redirects() {
     let other = Server::start(archives(|_| b"something else".to_vec()), Manners::default());
     let manners = Manners { redirects_to: Some(other.url.clone()), ..Manners::default() };
     let server = Server::start(BTreeMap::new(), manners);
@@ -242,7 +239,7 @@ fn credentials_do_not_follow_a_redirection_to_another_host() {
 }
 
 #[test]
-fn a_file_of_the_same_name_that_is_not_the_release_is_left_alone() {
+fn an_existing_file_that_is_not_the_release_is_kept() {
     let server = Server::start(BTreeMap::new(), Manners::default());
     let dir = tempdir().unwrap();
     let mine = dir.path().join(format!("{}.txt", SETS[0]));

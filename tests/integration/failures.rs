@@ -1,4 +1,4 @@
-//! Bad input and bad setup: a message with the path, the cause and the way out, the right exit code, nothing half-written.
+//! Bad input and bad setup: an error with path, cause and hint, the right exit code, and nothing half-written.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn a_missing_input_is_named() {
 }
 
 #[test]
-fn a_folder_with_nothing_readable_is_refused() {
+fn a_directory_without_inputs_is_refused() {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join("notes.md"), "# not an input").unwrap();
     PubTag::run(PROGRAM, &[dir.path()], &dir.path().join("out"))
@@ -26,7 +26,7 @@ fn a_folder_with_nothing_readable_is_refused() {
         .assert_fails(65, &[&dir.path().to_string_lossy()]);
 }
 
-/// Runs over one damaged file and one sound one: the damaged one is quarantined, the sound one committed.
+/// Runs on a damaged file and an intact one: the damaged one is quarantined, the other committed.
 fn assert_quarantined(damaged: &[u8], words: &[&str]) {
     let dir = tempdir().unwrap();
     let (bad, good) = (dir.path().join("bad.xml.gz"), dir.path().join("good.xml"));
@@ -38,11 +38,11 @@ fn assert_quarantined(damaged: &[u8], words: &[&str]) {
     assert_eq!(read_table(&output, "documents").len(), 1);
     assert_eq!(report(&output)["inputs"][0]["status"], "quarantined");
     let page = fs::read_to_string(output.join("report.html")).unwrap();
-    assert!(page.contains("Inputs that want attention"), "{page}");
+    assert!(page.contains("Inputs that need attention"), "{page}");
 }
 
 #[test]
-fn damaged_files_are_quarantined_whole_and_the_rest_goes_on() {
+fn damaged_files_are_quarantined_and_the_rest_is_committed() {
     let articles: Vec<String> = (0..200).map(sample_article).collect();
     let xml = article_set(&articles);
     let zipped = gzip(xml.as_bytes());
@@ -59,7 +59,7 @@ fn damaged_files_are_quarantined_whole_and_the_rest_goes_on() {
 }
 
 #[test]
-fn what_could_be_read_of_a_truncated_file_is_committed_when_asked_for() {
+fn accept_partial_commits_the_readable_part_of_a_truncated_file() {
     let dir = tempdir().unwrap();
     let xml = article_set(&(0..50).map(sample_article).collect::<Vec<_>>());
     let input = dir.path().join("cut.xml");
@@ -96,7 +96,7 @@ fn edit_config(model: &Path, edit: impl FnOnce(&mut Value)) {
 }
 
 #[test]
-fn models_that_cannot_be_used_are_refused_by_name_and_cause() {
+fn unusable_models_are_refused_with_name_and_cause() {
     assert_model_refused(&["config.json"], |model| fs::remove_file(model.join("config.json")).unwrap());
     assert_model_refused(&["model.safetensors"], |model| fs::remove_file(model.join("model.safetensors")).unwrap());
     assert_model_refused(&["tokenizer"], |model| fs::remove_file(model.join("tokenizer.json")).unwrap());
@@ -121,7 +121,7 @@ fn models_that_cannot_be_used_are_refused_by_name_and_cause() {
 }
 
 #[test]
-fn without_a_model_the_one_inside_the_program_is_used() {
+fn the_bundled_model_is_the_default() {
     let dir = tempdir().unwrap();
     let input = &write_corpus(dir.path(), 1, 1)[0];
     let output = dir.path().join("out");
@@ -130,7 +130,7 @@ fn without_a_model_the_one_inside_the_program_is_used() {
 }
 
 #[test]
-fn an_output_folder_that_holds_something_else_is_left_alone() {
+fn a_directory_with_other_files_does_not_become_an_output() {
     let dir = tempdir().unwrap();
     let input = &write_corpus(dir.path(), 1, 1)[0];
     let output = dir.path().join("photos");
@@ -144,14 +144,14 @@ fn an_output_folder_that_holds_something_else_is_left_alone() {
 fn an_output_that_cannot_be_written_is_named() {
     let dir = tempdir().unwrap();
     let input = &write_corpus(dir.path(), 1, 1)[0];
-    // A file in the way stops everybody, root included.
+    // A file in the way stops everyone, including root.
     let blocker = dir.path().join("file");
     fs::write(&blocker, "in the way").unwrap();
     PubTag::run(PROGRAM, &[input], &blocker.join("out")).end().assert_fails(78, &[&*blocker.to_string_lossy()]);
 }
 
 #[test]
-fn cuda_that_is_not_there_is_a_clear_error_and_auto_falls_back_in_one_line() {
+fn missing_cuda_is_a_clear_error_and_auto_falls_back_with_one_log_line() {
     let dir = tempdir().unwrap();
     let input = &write_corpus(dir.path(), 1, 2)[0];
     let output = dir.path().join("out");

@@ -1,5 +1,5 @@
-//! Faults of the machine: a full disk, a disk that may not be written, signals at any moment. Each leaves whole commits
-//! only, and the next run completes them.
+//! Machine faults: a full disk, a read-only disk, signals at any moment. Each leaves only whole commits, and the next run
+//! completes them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,8 +11,8 @@ use tempfile::tempdir;
 use crate::PROGRAM;
 use crate::kill::{TABLES, commits, run, send, tables};
 
-/// Runs a script in a mount namespace of its own, where `mount` is allowed; `None`, said loudly, where the system does
-/// not let us.
+/// Runs a script in a new mount namespace, where `mount` is allowed; `None` after reporting a skip if the system does not
+/// permit that.
 fn with_mounts(test: &str, script: &str) -> Option<Outcome> {
     let in_namespace = |script: &str| {
         let mut command = Command::new("unshare");
@@ -35,13 +35,13 @@ fn command_line(inputs: &[PathBuf], output: &Path) -> String {
 }
 
 #[test]
-fn a_full_disk_ends_the_run_and_room_lets_it_go_on() {
+fn a_full_disk_ends_the_run_and_more_space_lets_it_continue() {
     let dir = tempdir().unwrap();
     let inputs = write_corpus(dir.path(), 12, 60);
     let (small, rescued, whole) = (dir.path().join("small"), dir.path().join("rescued"), dir.path().join("whole"));
     run(&inputs, &whole).succeed();
     let bytes: u64 = TABLES.iter().map(|table| size_of(&whole.join(table))).sum();
-    // Room for about half of the tables.
+    // Space for about half of the tables.
     let script = format!(
         "mkdir {small} && mount -t tmpfs -o size={} none {small} && {run}; code=$?; cp -r {small} {rescued}; exit $code",
         bytes / 2,
@@ -49,7 +49,9 @@ fn a_full_disk_ends_the_run_and_room_lets_it_go_on() {
         rescued = rescued.display(),
         run = command_line(&inputs, &small),
     );
-    let Some(outcome) = with_mounts("a_full_disk_ends_the_run_and_room_lets_it_go_on", &script) else { return };
+    let Some(outcome) = with_mounts("a_full_disk_ends_the_run_and_more_space_lets_it_continue", &script) else {
+        return;
+    };
     outcome.assert_fails(75, &["No space left"]);
     let committed = commits(&rescued);
     assert!(committed < inputs.len(), "everything found room");
@@ -62,7 +64,7 @@ fn size_of(folder: &Path) -> u64 {
 }
 
 #[test]
-fn an_output_on_a_read_only_disk_is_named_and_left_as_it_is() {
+fn an_output_on_a_read_only_disk_is_named_and_not_changed() {
     let dir = tempdir().unwrap();
     let inputs = write_corpus(dir.path(), 2, 10);
     let output = dir.path().join("out");
@@ -73,7 +75,7 @@ fn an_output_on_a_read_only_disk_is_named_and_left_as_it_is() {
         out = output.display(),
         run = command_line(&inputs, &output),
     );
-    let test = "an_output_on_a_read_only_disk_is_named_and_left_as_it_is";
+    let test = "an_output_on_a_read_only_disk_is_named_and_not_changed";
     let Some(outcome) = with_mounts(test, &script) else { return };
     assert!(matches!(outcome.code, Some(75 | 78)), "{:?}: {}", outcome.code, outcome.stderr);
     assert!(outcome.stderr.contains("Read-only file system"), "{}", outcome.stderr);
@@ -96,7 +98,7 @@ fn signals_at_any_moment_leave_whole_commits_and_the_next_run_completes_them() {
             std::thread::sleep(whole.mul_f64(f64::from(moment) / 10.0));
             send(&child, signal);
             let outcome = Outcome::of(&child.wait_with_output().unwrap());
-            // Before the program has set up its handlers the signal's own action ends it.
+            // Before the program installs its handlers, the signal's default action ends it.
             assert!(matches!(outcome.code, Some(0) | None) || outcome.code == Some(code), "{}", outcome.stderr);
             interrupted += usize::from(outcome.code == Some(code));
             assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
@@ -108,7 +110,7 @@ fn signals_at_any_moment_leave_whole_commits_and_the_next_run_completes_them() {
 }
 
 #[test]
-fn an_input_that_goes_or_changes_while_others_are_read_is_quarantined_and_the_rest_is_committed() {
+fn an_input_that_disappears_or_changes_during_the_run_is_quarantined_and_the_rest_is_committed() {
     let dir = tempdir().unwrap();
     let inputs = write_corpus(dir.path(), 30, 60);
     let output = dir.path().join("out");
@@ -127,7 +129,7 @@ fn an_input_that_goes_or_changes_while_others_are_read_is_quarantined_and_the_re
 }
 
 #[test]
-fn a_run_whose_reader_of_stdin_is_slow_neither_loses_nor_waits_for_ever() {
+fn a_slow_writer_to_stdin_loses_no_rows_and_does_not_hang_the_run() {
     let dir = tempdir().unwrap();
     let output = dir.path().join("out");
     let mut child = Command::new(PROGRAM)

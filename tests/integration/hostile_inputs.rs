@@ -1,4 +1,4 @@
-//! Inputs that must not stop a run, nor lose it a row.
+//! Inputs that must neither stop a run nor lose rows.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ fn assert_skipped(output: &Path, input: &Path, why: &str) {
 }
 
 #[test]
-fn a_record_that_no_column_holds_is_a_reject_and_later_files_are_reached() {
+fn a_record_that_does_not_fit_a_column_is_a_reject_and_later_files_are_read() {
     let dir = tempdir().unwrap();
     let poison = |number| article(number, "Gout", "x").replace("Version=\"1\"", "Version=\"2147483648\"");
     let deletion = "<DeleteCitation><PMID Version=\"4294967295\">7</PMID></DeleteCitation>".to_owned();
@@ -74,12 +74,12 @@ fn an_output_below_the_inputs_is_not_read_again() {
         assert_eq!(read_table(&output, "documents").len(), 5, "night {night}");
     }
     assert_skipped(&output, &output, "output");
-    // Nor is it by another run, into another folder.
+    // Nor by another run with another output.
     let other = dir.path().join("other");
     PubTag::run(PROGRAM, &[&folder], &other).succeed();
     assert_eq!(read_table(&other, "documents").len(), 5);
     assert_skipped(&other, &output, "written by pubtag");
-    // Its tables are input where they are named.
+    // Its tables are inputs if they are named.
     let again = dir.path().join("again");
     PubTag::run(PROGRAM, &[&output.join("documents")], &again).arg("--id-column").arg("doc_id").succeed();
     assert_eq!(read_table(&again, "documents").len(), 5);
@@ -101,7 +101,7 @@ fn the_output_of_a_run_cannot_be_its_input() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_that_leads_nowhere_is_skipped_with_its_reason() {
+fn a_dangling_link_is_skipped_with_its_reason() {
     let dir = tempdir().unwrap();
     let folder = dir.path().join("in");
     fs::create_dir(&folder).unwrap();
@@ -117,7 +117,7 @@ fn a_link_that_leads_nowhere_is_skipped_with_its_reason() {
     PubTag::run(PROGRAM, &[&dangling], &output).end().assert_fails(65, &["gone.xml", "nowhere.xml"]);
 }
 
-/// `pubtag run` as somebody who is not allowed everything; `None` where the program cannot be started like that.
+/// `pubtag run` as an unprivileged user; `None` if the program cannot be started like that.
 #[cfg(unix)]
 fn unprivileged(inputs: &[&Path], output: &Path) -> Option<PubTag> {
     const NOBODY: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
@@ -131,7 +131,7 @@ fn unprivileged(inputs: &[&Path], output: &Path) -> Option<PubTag> {
 
 #[cfg(unix)]
 #[test]
-fn what_may_not_be_read_is_skipped_in_a_folder_and_refused_where_it_is_named() {
+fn unreadable_files_are_skipped_in_directories_and_refused_when_named() {
     use std::os::unix::fs::PermissionsExt;
 
     let dir = tempdir().unwrap();

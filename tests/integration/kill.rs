@@ -1,4 +1,4 @@
-//! What survives: kills at any moment, signals, and two runs at once.
+//! Kills at any moment, signals, and concurrent runs.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -19,7 +19,7 @@ pub(crate) fn run(inputs: &[PathBuf], output: &Path) -> PubTag {
     PubTag::run(PROGRAM, &inputs.iter().map(PathBuf::as_path).collect::<Vec<_>>(), output)
 }
 
-/// Commit markers so far. A marker that a kill cut short lies beside them under another ending and counts for nothing.
+/// Commit markers so far. A marker that was interrupted by a kill has another extension and does not count.
 pub(crate) fn commits(output: &Path) -> usize {
     let is_marker = |path: PathBuf| path.extension().is_some_and(|extension| extension == "json");
     let entries = std::fs::read_dir(output.join("_pubtag/commits"));
@@ -27,7 +27,7 @@ pub(crate) fn commits(output: &Path) -> usize {
 }
 
 #[test]
-fn killed_again_and_again_the_rows_are_those_of_an_unbroken_run() {
+fn repeated_kills_do_not_change_the_rows() {
     let dir = tempdir().unwrap();
     let inputs = write_corpus(dir.path(), 12, 60);
     let unbroken = dir.path().join("unbroken");
@@ -40,7 +40,7 @@ fn killed_again_and_again_the_rows_are_those_of_an_unbroken_run() {
     let mut interrupted = 0;
     for attempt in 0..kills {
         let mut child = run(&inputs, &broken).start();
-        // Moments spread over a whole run, start-up and sweep included, each a little later than the last.
+        // Moments spread over a whole run, including start-up and sweep, each a little later than the last.
         std::thread::sleep(whole.mul_f64(f64::from(attempt % 10 + 1) / 10.0));
         interrupted += usize::from(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
@@ -68,7 +68,7 @@ fn two_runs_at_once_on_one_output_write_each_row_once() {
 }
 
 #[test]
-fn a_first_signal_lets_the_file_at_hand_finish_and_commits_whole_files_only() {
+fn a_first_signal_finishes_the_current_file_and_commits_whole_files_only() {
     for (signal, code) in [("TERM", 143), ("INT", 130)] {
         let dir = tempdir().unwrap();
         let inputs = write_corpus(dir.path(), 40, 60);
@@ -91,7 +91,7 @@ fn a_first_signal_lets_the_file_at_hand_finish_and_commits_whole_files_only() {
 }
 
 #[test]
-fn without_grace_the_file_at_hand_is_abandoned_and_leaves_nothing() {
+fn without_grace_the_current_file_is_abandoned_and_leaves_nothing() {
     let dir = tempdir().unwrap();
     let inputs = write_corpus(dir.path(), 1, 20_000);
     let output = dir.path().join("out");

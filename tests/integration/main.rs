@@ -20,6 +20,7 @@ mod real_input;
 mod real_size;
 mod replacing;
 mod reports;
+mod settings;
 mod terminal;
 mod training;
 mod verify;

@@ -1,4 +1,4 @@
-//! The main job: what a run writes and says.
+//! `pubtag run`: what it writes and prints.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::PROGRAM;
 const TABLES: [&str; 3] = ["annotations", "documents", "rejects"];
 
 #[test]
-fn a_run_writes_three_tables_and_a_report_and_the_reconciliation_holds() {
+fn a_run_writes_three_tables_and_a_report_that_reconcile() {
     let dir = tempdir().unwrap();
     let inputs = write_corpus(dir.path(), 2, 40);
     let output = dir.path().join("out");
@@ -36,7 +36,7 @@ fn a_run_writes_three_tables_and_a_report_and_the_reconciliation_holds() {
     }
 }
 
-/// `tests/bench/memory.py` measures more than a test can; this one notices what grows with the input.
+/// `tests/bench/memory.py` measures more than a test can; this test catches memory that grows with the input.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_longer_input_takes_no_more_memory() {
@@ -44,7 +44,7 @@ fn a_longer_input_takes_no_more_memory() {
     assert!(long < 1.4 * short, "{short} MiB at 3,000 citations, {long} at 40,000");
 }
 
-/// The largest resident set, in MiB, of a run on so many files of a thousand citations.
+/// Peak resident set, in MiB, of a run on this many files of a thousand citations.
 #[cfg(target_os = "linux")]
 fn peak_of_a_run(files: u32) -> f64 {
     let (inputs, output) = (tempdir().unwrap(), tempdir().unwrap());
@@ -78,13 +78,13 @@ fn the_same_content_under_another_name_is_not_tagged_twice() {
     PubTag::run(PROGRAM, &[&inputs[0], &copy], &output).succeed();
     assert_eq!(read_table(&output, "documents").len(), 10);
     assert_eq!(report(&output)["inputs"].as_array().map(Vec::len), Some(2));
-    // And neither on a later run that knows the copy only.
+    // Nor in a later run on the copy only.
     PubTag::run(PROGRAM, &[&copy], &output).succeed();
     assert_eq!(read_table(&output, "documents").len(), 10);
 }
 
 #[test]
-fn a_file_that_was_there_with_other_content_is_refused_until_told_to_overwrite() {
+fn a_changed_file_is_refused_without_overwrite() {
     let dir = tempdir().unwrap();
     let input = dir.path().join("pubmed26n0001.xml");
     let output = dir.path().join("out");
@@ -98,7 +98,7 @@ fn a_file_that_was_there_with_other_content_is_refused_until_told_to_overwrite()
 }
 
 #[test]
-fn other_settings_are_a_conflict_and_replace_the_rows_when_told_to() {
+fn other_settings_are_a_conflict_and_replace_rows_only_with_overwrite() {
     let dir = tempdir().unwrap();
     let inputs = write_corpus(dir.path(), 1, 10);
     let output = dir.path().join("out");
@@ -112,7 +112,7 @@ fn other_settings_are_a_conflict_and_replace_the_rows_when_told_to() {
 }
 
 #[test]
-fn input_is_told_by_content_and_comes_from_files_folders_globs_and_stdin() {
+fn input_formats_are_detected_in_files_directories_globs_and_stdin() {
     let dir = tempdir().unwrap();
     let folder = dir.path().join("in");
     fs::create_dir(&folder).unwrap();
@@ -152,12 +152,12 @@ fn a_bad_record_is_kept_as_a_reject_and_the_others_are_tagged() {
     assert_eq!(read_table(&output, "documents").len(), 2);
     let rejects = read_table(&output, "rejects");
     assert!(rejects.len() == 1 && rejects[0].contains("pmid=990000500"), "{rejects:?}");
-    // What is committed stands, and a tolerant run over another folder is content.
+    // The rest is committed, and a tolerant run with another output succeeds.
     PubTag::run(PROGRAM, &[&input], &dir.path().join("tolerant")).arg("--max-rejects").arg("1").succeed();
 }
 
 #[test]
-fn a_limit_cuts_the_run_short() {
+fn a_limit_ends_the_run_early() {
     let dir = tempdir().unwrap();
     let inputs = write_corpus(dir.path(), 2, 30);
     let output = dir.path().join("out");

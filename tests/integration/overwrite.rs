@@ -1,4 +1,4 @@
-//! What may be replaced, and what is left alone whatever one says.
+//! What --overwrite replaces, and what is never replaced.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use tempfile::tempdir;
 use crate::PROGRAM;
 use crate::training::{corpora, train, weights};
 
-/// Names and contents of all files in a folder.
+/// Names and contents of all files in a directory.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let read = |entry: fs::DirEntry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap());
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| read(entry.unwrap())).collect();
@@ -45,7 +45,7 @@ fn the_working_directory_is_never_replaced() {
         let call = PubTag::new(PROGRAM, ["train", "--device", "cpu", "--overwrite", "--train"]).within(&home);
         call.arg(dir.path().join("train.tsv")).arg("--base").arg(tiny_model()).arg("--output").arg(output)
     };
-    let nameless = "has no name of its own";
+    let nameless = "has no name";
     for (output, reason) in
         [(".", nameless), ("..", nameless), ("./.", nameless), ("../home", "is the working directory")]
     {
@@ -63,7 +63,7 @@ fn a_directory_that_is_not_a_trained_model_is_never_replaced() {
     assert_refused(dir.path(), "photos", "holds holiday.jpg");
     assert_eq!(fs::read(photos.join("holiday.jpg")).unwrap(), b"a picture");
 
-    // A model of somebody else is nobody's to replace either.
+    // Nor is a model from elsewhere replaced.
     let foreign = dir.path().join("foreign");
     fs::create_dir(&foreign).unwrap();
     for name in ["config.json", "model.safetensors", "tokenizer.json"] {
@@ -78,7 +78,7 @@ fn a_directory_that_is_not_a_trained_model_is_never_replaced() {
 }
 
 #[test]
-fn a_model_with_something_else_in_it_is_never_replaced() {
+fn a_model_with_other_files_in_it_is_never_replaced() {
     let dir = corpora();
     train(dir.path(), "model").succeed();
     let model = dir.path().join("model");
@@ -95,19 +95,19 @@ fn a_model_with_something_else_in_it_is_never_replaced() {
 }
 
 #[test]
-fn what_a_run_reads_is_never_replaced() {
+fn inputs_of_a_run_are_never_replaced() {
     let dir = corpora();
     train(dir.path(), "model").succeed();
     let model = dir.path().join("model");
     let before = files(&model);
     let call = PubTag::new(PROGRAM, ["train", "--device", "cpu", "--overwrite", "--train"]);
     let call = call.arg(dir.path().join("train.tsv")).arg("--base").arg(&model).arg("--output").arg(&model);
-    call.end().assert_fails(78, &["would be replaced", "is read"]);
+    call.end().assert_fails(78, &["would be replaced", "contains the input"]);
     assert!(files(&model) == before);
 }
 
 #[test]
-fn a_directory_under_the_drafts_name_is_left_alone() {
+fn an_unrelated_directory_with_the_drafts_name_is_kept() {
     let dir = corpora();
     let draft = dir.path().join("model.partial");
     fs::create_dir(&draft).unwrap();
@@ -117,7 +117,7 @@ fn a_directory_under_the_drafts_name_is_left_alone() {
 }
 
 #[test]
-fn convert_replaces_files_only_when_told_and_never_its_input() {
+fn convert_replaces_files_only_with_overwrite_and_never_its_input() {
     let dir = tempdir().unwrap();
     let (input, output) = (dir.path().join("in.jsonl"), dir.path().join("out"));
     fs::write(&input, "{\"id\":\"a\",\"text\":\"Gout.\"}\n").unwrap();
@@ -133,7 +133,7 @@ fn convert_replaces_files_only_when_told_and_never_its_input() {
     convert(&input, "jsonl").arg("--overwrite").end().assert_fails(78, &["would overwrite the input"]);
     assert_eq!(fs::read(&input).unwrap(), before);
 
-    // Files whose names the caller did not choose are as safe.
+    // The same for files whose names the caller did not choose.
     let brat = dir.path().join("brat");
     fs::create_dir(&brat).unwrap();
     fs::write(brat.join("a.ann"), "by hand").unwrap();
@@ -144,7 +144,7 @@ fn convert_replaces_files_only_when_told_and_never_its_input() {
 }
 
 #[test]
-fn predictions_replace_a_file_only_when_told_and_never_the_corpus() {
+fn predictions_replace_a_file_only_with_overwrite_and_never_the_corpus() {
     let dir = corpora();
     let (gold, kept) = (dir.path().join("dev.tsv"), dir.path().join("kept.txt"));
     fs::write(&kept, "mine").unwrap();
@@ -155,7 +155,7 @@ fn predictions_replace_a_file_only_when_told_and_never_the_corpus() {
     evaluate(&kept).end().assert_fails(78, &["kept.txt: already exists"]);
     assert_eq!(fs::read_to_string(&kept).unwrap(), "mine");
     let before = fs::read(&gold).unwrap();
-    evaluate(&gold).arg("--overwrite").end().assert_fails(78, &["is read by this command"]);
+    evaluate(&gold).arg("--overwrite").end().assert_fails(78, &["is an input of this command"]);
     assert_eq!(fs::read(&gold).unwrap(), before);
     evaluate(&kept).arg("--overwrite").succeed();
     assert_ne!(fs::read_to_string(&kept).unwrap(), "mine");

@@ -1,4 +1,4 @@
-//! Inputs that can be read only once: pipes with a name, process substitution.
+//! Inputs that can be read only once: named pipes, process substitution.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tempfile::tempdir;
 
 use crate::PROGRAM;
 
-/// A named pipe, and a process that writes a file into it as soon as somebody reads.
+/// A named pipe, and a process that writes a file to it once it is read.
 struct Pipe {
     path: PathBuf,
     writer: Child,
@@ -26,13 +26,13 @@ impl Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        // It has ended already, unless nobody has read.
+        // It has already ended unless nobody has read.
         let _ = self.writer.kill();
         let _ = self.writer.wait();
     }
 }
 
-/// Runs to the end; a program that opens a pipe twice waits for ever.
+/// Runs to the end; a program that opens a pipe twice would hang.
 fn end(call: PubTag) -> Outcome {
     let mut child = call.start();
     let deadline = Instant::now() + Duration::from_secs(120);
@@ -54,19 +54,19 @@ fn texts(rows: &Rows) -> Vec<&str> {
 }
 
 #[test]
-fn a_named_pipe_is_read_once_and_gives_what_the_file_gives() {
+fn a_named_pipe_is_read_once_and_gives_the_files_rows() {
     let dir = tempdir().unwrap();
     let file = dir.path().join("in.xml");
     fs::write(&file, gzip(article_set(&(0..700).map(sample_article).collect::<Vec<_>>()).as_bytes())).unwrap();
     let (of_file, of_pipe) = (dir.path().join("file"), dir.path().join("pipe"));
     PubTag::run(PROGRAM, &[&file], &of_file).succeed();
-    // What lies beside a pipe by chance is not its checksum.
+    // A file next to a pipe is not its checksum.
     fs::write(dir.path().join("fifo.md5"), "00000000000000000000000000000000").unwrap();
     let pipe = Pipe::new(dir.path().join("fifo"), &file);
     let outcome = end(PubTag::run(PROGRAM, &[&pipe.path], &of_pipe));
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     assert_eq!(texts(&read_table(&of_file, "documents")), texts(&read_table(&of_pipe, "documents")));
-    // The commit is that of the content: the file is the same work.
+    // Commits are identified by content: the file is the same work.
     PubTag::run(PROGRAM, &[&file], &of_pipe).succeed();
     assert_eq!(report(&of_pipe)["inputs"][0]["status"], "already_committed");
 }
@@ -86,7 +86,7 @@ fn two_pipes_are_read_one_after_the_other() {
 }
 
 #[test]
-fn a_pipe_in_a_folder_is_skipped_with_its_reason() {
+fn a_pipe_in_a_directory_is_skipped_with_its_reason() {
     let dir = tempdir().unwrap();
     let folder = dir.path().join("in");
     fs::create_dir(&folder).unwrap();
@@ -103,9 +103,9 @@ fn a_pipe_in_a_folder_is_skipped_with_its_reason() {
     assert_eq!(read_table(&output, "documents").len(), 1);
 }
 
-/// `/dev/fd/63` names another content each time: it is never the same input that has changed.
+/// `/dev/fd/63` has other content each time, and is never treated as a changed input.
 #[test]
-fn process_substitution_is_read_night_after_night() {
+fn process_substitution_can_be_read_in_every_run() {
     let dir = tempdir().unwrap();
     let output = dir.path().join("out");
     for night in 0..2 {

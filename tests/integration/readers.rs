@@ -1,4 +1,4 @@
-//! Other programs read what a run wrote: pyarrow, DuckDB, Polars.
+//! pyarrow, DuckDB and Polars read the output of a run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,8 +44,8 @@ fn pyarrow_duckdb_and_polars_read_the_same_rows_with_right_offsets() {
 }
 
 #[test]
-fn the_bundled_sample_runs_without_a_reject_and_is_read_by_all() {
-    let Some(python) = python("the_bundled_sample_runs_without_a_reject_and_is_read_by_all") else { return };
+fn the_bundled_sample_has_no_rejects_and_all_readers_read_it() {
+    let Some(python) = python("the_bundled_sample_has_no_rejects_and_all_readers_read_it") else { return };
     let dir = tempdir().unwrap();
     let sample = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/sample/pubmed-sample.xml.gz");
     let output = dir.path().join("out");

@@ -1,4 +1,4 @@
-//! How much of a text the model reads at a time: in a run, in an evaluation, and however long the text is.
+//! How much of a text the model reads at a time: in runs, in evaluations, and for long texts.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,7 +10,7 @@ use tempfile::tempdir;
 
 use crate::PROGRAM;
 
-/// Titles and abstracts of several sentences each; the numbers of words differ, so that contexts do.
+/// Titles and abstracts of several sentences, with different numbers of words, so that contexts differ.
 fn texts() -> Vec<(String, String)> {
     const SENTENCES: [&str; 6] = [
         "Hereditary ataxia was seen in 12 patients (of St. Mary; ref. 3) with colon cancer.",
@@ -42,13 +42,13 @@ fn field<'a>(row: &'a str, name: &str) -> &'a str {
 /// Document, first and last character, and type of each annotation.
 fn places(rows: &Rows) -> Vec<[&str; 4]> {
     let place = |row| ["doc_id", "start_char", "end_char", "label"].map(|name| field(row, name));
-    // Rows are sorted by their ids, which differ from model to model.
+    // Rows are sorted by their IDs, which depend on the model.
     let mut places: Vec<_> = rows.iter().map(|row| place(row)).collect();
     places.sort_unstable();
     places
 }
 
-/// The tiny model, whose directory says with how many words it was trained.
+/// The tiny model, with the number of words that it was trained with in its directory.
 fn trained_with(words: usize, folder: &Path) -> PathBuf {
     for file in ["tokenizer.json", "model.safetensors"] {
         fs::copy(tiny_model().join(file), folder.join(file)).unwrap();
@@ -66,7 +66,7 @@ fn run(model: &Path, input: &Path, output: &Path, options: &[&str]) -> Rows {
 }
 
 #[test]
-fn a_run_reads_as_much_at_a_time_as_the_models_directory_or_the_user_says() {
+fn the_context_of_a_run_is_the_models_or_the_users() {
     let dir = tempdir().unwrap();
     let (input, trained) = (dir.path().join("in.jsonl"), tempdir().unwrap());
     write_jsonl(&input);
@@ -101,7 +101,7 @@ fn evaluate_finds_in_documents_what_a_run_writes() {
         let rows = run(&tiny_model(), &input, &dir.path().join(context), &["--context", context]);
         let windows: u64 = report(&dir.path().join(context))["packing"]["windows"].as_u64().unwrap();
         assert!(context == "document" || windows > 24, "several contexts per document, {windows} in all");
-        // A corpus whose mentions are what the run found.
+        // A corpus with the run's annotations as mentions.
         let mut text = String::new();
         for (id, (title, of_abstract)) in (1..).zip(texts()) {
             let _ = writeln!(text, "{id}|t|{title}\n{id}|a|{of_abstract}");
@@ -132,8 +132,8 @@ fn evaluate_finds_in_documents_what_a_run_writes() {
     }
 }
 
-/// The largest resident set, in MiB, of a run on one document of so many bytes. One-letter words have the most tokens
-/// that a text of its length can have; in these the tiny model finds nothing, so that no rows are measured.
+/// Peak resident set, in MiB, of a run on one document of this many bytes. One-letter words give the most tokens for the
+/// length of a text; the tiny model finds nothing in them, so that no rows are measured.
 #[cfg(target_os = "linux")]
 fn peak_of_one_document(bytes: usize, options: &[&str]) -> f64 {
     let dir = tempdir().unwrap();
@@ -147,7 +147,7 @@ fn peak_of_one_document(bytes: usize, options: &[&str]) -> f64 {
     peak
 }
 
-/// At once, the tokens of 2 MiB took 446 MiB.
+/// All tokens of 2 MiB at once took 446 MiB.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_long_document_takes_a_small_multiple_of_its_text() {
@@ -155,7 +155,7 @@ fn a_long_document_takes_a_small_multiple_of_its_text() {
     for options in [&[][..], &["--context", "100"]] {
         let [short, two, eight] = [2_000, 2 * MIB, 8 * MIB].map(|bytes| peak_of_one_document(bytes, options));
         let said = format!("{short:.0} MiB for a short text, {two:.0} for 2 MiB, {eight:.0} for 8 MiB {options:?}");
-        // Pieces in flight take the same whatever the length; the text itself is held a few times.
+        // Pieces in flight take constant memory; the text itself is held a few times.
         assert!(two - short < 96.0 && eight - two < 16.0 * 6.0, "{said}");
     }
 }

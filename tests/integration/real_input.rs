@@ -1,4 +1,4 @@
-//! Real PubMed files: every one accounted for, every text as an independent reader sees it.
+//! Real PubMed files: each is accounted for, and each text equals an independent reader's.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ fn texts_equal_an_independent_extraction() {
     assert_eq!(ours.len(), theirs.len());
 }
 
-/// File name and PMID → the texts that it has there.
+/// Texts by file name and PMID.
 type Texts = BTreeMap<(String, String), Vec<(String, String)>>;
 
 fn texts(documents: &[String]) -> Texts {
@@ -87,7 +87,7 @@ fn texts(documents: &[String]) -> Texts {
     texts
 }
 
-/// What lxml makes of the same files under the same rules.
+/// What lxml reads in the same files by the same rules.
 fn oracle(python: &Path, files: &[PathBuf]) -> Texts {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracles/pubmed_text.py");
     let mut texts = Texts::new();

@@ -1,4 +1,4 @@
-//! A PubMed file as large as NLM's: what is written is read back, all of it, and compared with the file.
+//! A PubMed file as large as NLM's: all of the output is read back and compared with the file.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use tempfile::tempdir;
 
 use crate::PROGRAM;
 
-/// Records of one of NLM's files.
+/// Records in one of NLM's files.
 const RECORDS: u32 = 30_000;
-/// So many of them are broken that the rejects, too, take several row groups.
+/// Enough of them are broken for several row groups of rejects.
 const BROKEN_EVERY: u32 = 50;
 
 fn row_groups(output: &Path, table: &str) -> usize {
@@ -24,7 +24,7 @@ fn row_groups(output: &Path, table: &str) -> usize {
 }
 
 #[test]
-fn a_file_of_nlms_size_is_read_back_whole() {
+fn a_file_of_nlms_size_is_written_completely() {
     let dir = tempdir().unwrap();
     let (input, output) = (dir.path().join("pubmed26n0001.xml.gz"), dir.path().join("out"));
     let made = write_pubmed_file(&input, RECORDS, BROKEN_EVERY);
@@ -42,7 +42,7 @@ fn a_file_of_nlms_size_is_read_back_whole() {
     let verified = PubTag::new(PROGRAM, ["verify"]).arg(&output).succeed();
     assert_eq!(verified.stdout, "");
 
-    let Some(python) = python("a_file_of_nlms_size_is_read_back_whole") else { return };
+    let Some(python) = python("a_file_of_nlms_size_is_written_completely") else { return };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("readers/large.py");
     let read = Outcome::of(&Command::new(python).arg(script).arg(&output).arg(&input).output().unwrap());
     assert_eq!(read.code, Some(0), "{}", read.stderr);

@@ -1,4 +1,4 @@
-//! Files that are renamed, swapped, edited and damaged between two nights.
+//! Files that are renamed, swapped, edited and damaged between runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use tempfile::{TempDir, tempdir};
 
 use crate::kill::{commits, run, tables};
 
-/// A folder of inputs, and the output beside it.
+/// A directory of inputs, and the output next to it.
 struct Night {
     dir: TempDir,
 }
@@ -44,7 +44,7 @@ impl Night {
         run(&[self.input("")], &self.output())
     }
 
-    /// The documents that the tables hold.
+    /// The documents in the tables.
     fn documents(&self) -> Vec<String> {
         documents(&self.output())
     }
@@ -58,7 +58,7 @@ fn documents(output: &Path) -> Vec<String> {
 }
 
 #[test]
-fn an_archived_file_and_its_successor_are_both_there_after_other_settings_overwrote_them() {
+fn an_archived_file_and_its_successor_keep_their_rows_when_overwritten_with_other_settings() {
     let night = Night::new(&[("current.jsonl", "old")]);
     night.run().succeed();
     night.rename("current.jsonl", "archive.jsonl");
@@ -93,7 +93,7 @@ fn files_that_swap_their_names_keep_their_rows() {
 }
 
 #[test]
-fn an_edited_file_is_refused_and_replaced_only_on_demand() {
+fn an_edited_file_is_refused_and_replaced_only_with_overwrite() {
     let night = Night::new(&[("a.jsonl", "A"), ("b.jsonl", "B")]);
     night.run().succeed();
     night.write("a.jsonl", "C");
@@ -104,7 +104,7 @@ fn an_edited_file_is_refused_and_replaced_only_on_demand() {
 }
 
 #[test]
-fn text_files_of_the_same_content_are_documents_of_their_own() {
+fn text_files_with_the_same_content_are_separate_documents() {
     let dir = tempdir().unwrap();
     let (input, output) = (dir.path().join("in"), dir.path().join("out"));
     fs::create_dir(&input).unwrap();
@@ -122,7 +122,7 @@ fn text_files_of_the_same_content_are_documents_of_their_own() {
 }
 
 #[test]
-fn what_is_committed_but_gone_is_tagged_again_or_fails_the_run() {
+fn missing_committed_parts_are_tagged_again_or_fail_the_run() {
     for damage in [remove as fn(&Path), truncate] {
         let night = Night::new(&[("a.jsonl", "A"), ("b.jsonl", "B")]);
         night.run().succeed();

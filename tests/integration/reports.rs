@@ -1,4 +1,4 @@
-//! `report.json` and `report.html`: each tells of the run that it names, however that run ended.
+//! `report.json` and `report.html` describe the run that they name, however it ended.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use tempfile::{TempDir, tempdir};
 use crate::PROGRAM;
 use crate::kill::{run, send, wait_until};
 
-/// A folder with an output that a good run has left, and that run's input.
+/// A directory with the output of a successful run, and that run's input.
 fn tagged() -> (TempDir, PathBuf, PathBuf) {
     let dir = tempdir().unwrap();
     let input = write_corpus(dir.path(), 1, 2).remove(0);
@@ -21,7 +21,7 @@ fn tagged() -> (TempDir, PathBuf, PathBuf) {
     (dir, input, output)
 }
 
-/// An input that takes minutes to hash and no room on disk.
+/// An input that takes minutes to hash and no disk space.
 fn endless(folder: &Path) -> PathBuf {
     let path = folder.join("endless.xml");
     File::create(&path).unwrap().set_len(1 << 40).unwrap();
@@ -32,7 +32,7 @@ fn page(output: &Path) -> String {
     fs::read_to_string(output.join("report.html")).unwrap()
 }
 
-/// Starts a run that stays in its start-up, and waits until it has said so.
+/// Starts a run that stays in its start-up, and waits until its report says `running`.
 fn hang(input: &Path, output: &Path) -> Child {
     let child = PubTag::run(PROGRAM, &[input], output).start();
     wait_until("the run to say that it is running", || {
@@ -45,7 +45,7 @@ fn wait(child: Child) -> Outcome {
     Outcome::of(&child.wait_with_output().unwrap())
 }
 
-/// The call fails with a code and a word, and the report is its own.
+/// Asserts that the call fails with a code and a word, and writes its own report.
 fn assert_own_report(call: PubTag, output: &Path, code: i32, word: &str) -> Value {
     let before = report(output);
     call.end().assert_fails(code, &[word]);
@@ -60,7 +60,7 @@ fn assert_own_report(call: PubTag, output: &Path, code: i32, word: &str) -> Valu
 }
 
 #[test]
-fn a_run_that_fails_to_start_leaves_its_own_report() {
+fn a_run_that_fails_to_start_writes_its_own_report() {
     let (dir, input, output) = tagged();
     let nowhere = dir.path().join("nowhere.xml");
     assert_own_report(PubTag::run(PROGRAM, &[&nowhere], &output), &output, 65, "nowhere.xml");
@@ -79,7 +79,7 @@ fn a_run_that_fails_to_start_leaves_its_own_report() {
     let on_cuda = on_cuda.arg("--model").arg(tiny_model()).env("CUDA_VISIBLE_DEVICES", "-1");
     assert_own_report(on_cuda, &output, 78, "cuda");
 
-    // A file in the way of the locks stops everybody, root included.
+    // A file in place of the locks stops everyone, including root.
     fs::remove_dir_all(output.join("_pubtag/attempts")).unwrap();
     fs::write(output.join("_pubtag/attempts"), "in the way").unwrap();
     let before = report(&output);
@@ -107,7 +107,7 @@ fn a_folder_that_is_not_an_output_gets_no_report() {
 }
 
 #[test]
-fn a_run_that_is_killed_leaves_a_report_that_says_running() {
+fn the_report_of_a_killed_run_says_running() {
     let (dir, _, output) = tagged();
     let before = report(&output);
     let mut child = hang(&endless(dir.path()), &output);
@@ -120,7 +120,7 @@ fn a_run_that_is_killed_leaves_a_report_that_says_running() {
 }
 
 #[test]
-fn a_run_that_is_killed_in_a_new_output_leaves_a_report_that_says_running() {
+fn the_report_of_a_run_killed_in_a_new_output_says_running() {
     let dir = tempdir().unwrap();
     let output = dir.path().join("out");
     let mut child = hang(&endless(dir.path()), &output);
@@ -130,7 +130,7 @@ fn a_run_that_is_killed_in_a_new_output_leaves_a_report_that_says_running() {
 }
 
 #[test]
-fn of_two_runs_the_report_of_the_last_to_end_stays() {
+fn the_last_of_two_runs_to_end_leaves_its_report() {
     let (dir, _, output) = tagged();
     let first = hang(&endless(dir.path()), &output);
     let of_first = report(&output)["run_id"].clone();
@@ -146,7 +146,7 @@ fn of_two_runs_the_report_of_the_last_to_end_stays() {
 }
 
 #[test]
-fn a_signal_during_the_start_up_ends_the_run_at_once_and_the_report_says_so() {
+fn a_signal_during_start_up_ends_the_run_at_once_and_is_reported() {
     for (signal, code) in [("TERM", 143), ("INT", 130)] {
         let (dir, _, output) = tagged();
         let child = hang(&endless(dir.path()), &output);

@@ -1,4 +1,4 @@
-//! Texts and file names from outside command no terminal, and reach a file or a pipe exactly.
+//! Text and file names from outside do not control the terminal, and reach files and pipes exactly.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,12 +8,12 @@ use tempfile::{TempDir, tempdir};
 
 use crate::PROGRAM;
 
-/// Sets a title, and turns what follows around.
+/// Sets the terminal's title, and reverses the text after it.
 const HOSTILE: &str = "\x1b]0;owned\x07\u{9b}2J\u{202e}";
-/// What is shown of it.
+/// The same, escaped.
 const SHOWN: &str = "\\u001b]0;owned\\u0007\\u009b2J\\u202e";
 
-/// A folder with an output whose file name, id and text are hostile.
+/// A directory with an output that has hostile file names, IDs and texts.
 fn tagged() -> (TempDir, PathBuf, PathBuf) {
     let dir = tempdir().unwrap();
     let input = dir.path().join(format!("in{HOSTILE}.jsonl"));
@@ -32,8 +32,8 @@ fn assert_harmless(seen: &str) {
 }
 
 #[test]
-fn what_is_shown_on_a_terminal_commands_nothing() {
-    let Some(python) = python("what_is_shown_on_a_terminal_commands_nothing") else { return };
+fn terminal_output_has_no_control_characters() {
+    let Some(python) = python("terminal_output_has_no_control_characters") else { return };
     let (dir, _, output) = tagged();
     let id = format!("7{HOSTILE}");
     let shown = PubTag::new(PROGRAM, ["show", &id, "--output"]).arg(&output).on_a_terminal(&python);
@@ -68,8 +68,8 @@ fn what_is_shown_on_a_terminal_commands_nothing() {
 }
 
 #[test]
-fn what_goes_wrong_is_told_without_commands_and_in_one_line() {
-    let Some(python) = python("what_goes_wrong_is_told_without_commands_and_in_one_line") else { return };
+fn errors_are_one_line_without_control_characters() {
+    let Some(python) = python("errors_are_one_line_without_control_characters") else { return };
     let dir = tempdir().unwrap();
     let name = format!("cut{HOSTILE}\nforged.xml");
     let input = dir.path().join(&name);
@@ -79,7 +79,7 @@ fn what_goes_wrong_is_told_without_commands_and_in_one_line() {
     assert_harmless(&shown);
     assert!(shown.contains(&format!("cut{SHOWN}\\u000aforged.xml")), "{shown:?}");
 
-    // The log of a night is read by `cat` in the morning: it is as safe in a file.
+    // Log files are escaped, too, since they are read with `cat`.
     let logged = PubTag::run(PROGRAM, &[&input], &output).end().stderr;
     assert_harmless(&logged);
     let missing = dir.path().join(format!("{HOSTILE}\nERROR forged"));
@@ -95,17 +95,17 @@ fn what_goes_wrong_is_told_without_commands_and_in_one_line() {
     let usage = PubTag::new(PROGRAM, [format!("--{HOSTILE}")]).end();
     assert_eq!(usage.code, Some(2));
     assert_harmless(&usage.stderr);
-    // Of an unknown option, clap leaves terminal sequences out.
+    // clap omits escape sequences in unknown options.
     assert!(usage.stderr.contains("\\u009b2J\\u202e"), "{usage:?}");
 }
 
 #[test]
-fn what_is_piped_is_exact() {
+fn piped_output_is_exact() {
     let (_dir, input, output) = tagged();
     let id = format!("7{HOSTILE}");
     let page = PubTag::new(PROGRAM, ["show", &id, "--output"]).arg(&output).succeed().stdout;
     assert!(page.starts_with(&format!("{id} · {} · ", input.file_name().unwrap().to_string_lossy())), "{page:?}");
-    // The text itself is shown with marks between its words.
+    // The text is shown with marks between its words.
     assert!(page.matches(HOSTILE).count() >= 2 && page.contains("\u{1b}]0;"), "{page:?}");
     let coloured = PubTag::new(PROGRAM, ["show", &id, "--color=always", "--output"]).arg(&output).succeed().stdout;
     assert_harmless(&coloured);

@@ -1,4 +1,4 @@
-//! `pubtag train` and `pubtag evaluate` as a researcher meets them, on a small corpus and the tiny model.
+//! `pubtag train` and `pubtag evaluate` on a small corpus and the tiny model.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,7 +14,7 @@ use tempfile::{TempDir, tempdir};
 
 use crate::PROGRAM;
 
-/// Sentences in two columns; what is tagged can be told by the words, so that there is something to learn.
+/// Sentences in two columns; the words determine the tags, so that there is something to learn.
 fn corpus(sentences: usize, salt: usize) -> String {
     const DISEASES: [&str; 5] = ["colon cancer", "gout", "ataxia", "breast cancer", "myopia"];
     const FRAMES: [[&str; 2]; 4] =
@@ -37,7 +37,7 @@ fn corpus(sentences: usize, salt: usize) -> String {
     text
 }
 
-/// A folder with `train.tsv` and `dev.tsv`.
+/// A directory with `train.tsv` and `dev.tsv`.
 pub(crate) fn corpora() -> TempDir {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join("train.tsv"), corpus(600, 1)).unwrap();
@@ -63,7 +63,7 @@ pub(crate) fn weights(model: &Path) -> Vec<u8> {
     fs::read(model.join("model.safetensors")).unwrap()
 }
 
-/// The lines of `metrics.jsonl` without what a clock says.
+/// The lines of `metrics.jsonl` without times.
 fn metrics(model: &Path) -> Vec<Value> {
     let text = fs::read_to_string(model.join("metrics.jsonl")).unwrap();
     let line = |line: &str| {
@@ -79,7 +79,7 @@ fn evaluate(model: &Path, gold: &Path) -> PubTag {
 }
 
 #[test]
-fn a_model_learns_and_says_how_it_came_to_be() {
+fn a_model_learns_and_records_how_it_was_made() {
     let dir = corpora();
     let outcome = train(dir.path(), "model").succeed();
     let model = dir.path().join("model");
@@ -100,7 +100,7 @@ fn a_model_learns_and_says_how_it_came_to_be() {
 }
 
 #[test]
-fn a_seed_gives_the_same_bytes_and_another_seed_others() {
+fn a_seed_determines_the_bytes_of_the_model() {
     let dir = corpora();
     for (name, seed) in [("one", "5"), ("again", "5"), ("other", "6")] {
         train(dir.path(), name).arg("--seed").arg(seed).arg("--replace-mentions=0.3").succeed();
@@ -111,7 +111,7 @@ fn a_seed_gives_the_same_bytes_and_another_seed_others() {
 }
 
 #[test]
-fn a_killed_run_goes_on_to_the_bytes_of_an_unbroken_one() {
+fn a_killed_run_resumes_and_ends_with_the_same_bytes() {
     let dir = corpora();
     train(dir.path(), "unbroken").succeed();
     let mut child = train(dir.path(), "broken").start();
@@ -125,14 +125,14 @@ fn a_killed_run_goes_on_to_the_bytes_of_an_unbroken_one() {
     child.wait().unwrap();
     assert!(!dir.path().join("broken").exists(), "the run was over before the kill");
     let outcome = train(dir.path(), "broken").succeed();
-    assert!(outcome.stderr.contains("going on after epoch"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("resuming after epoch"), "{}", outcome.stderr);
     let of = |name: &str| dir.path().join(name);
     assert_eq!(weights(&of("broken")), weights(&of("unbroken")));
     assert_eq!(metrics(&of("broken")), metrics(&of("unbroken")));
 }
 
 #[test]
-fn settings_come_from_a_file_too_and_the_command_line_wins() {
+fn settings_can_come_from_a_file_and_the_command_line_wins() {
     let dir = corpora();
     train(dir.path(), "by-hand").arg("--weight-decay=0.05").arg("--seed=3").succeed();
     let at = |name: &str| dir.path().join(name).display().to_string();
@@ -151,11 +151,14 @@ fn settings_come_from_a_file_too_and_the_command_line_wins() {
     assert_eq!(weights(&dir.path().join("by-file")), weights(&dir.path().join("by-hand")));
 
     fs::write(&file, "epoch: 3\n").unwrap();
-    PubTag::new(PROGRAM, ["train", "--config"]).arg(&file).end().assert_fails(2, &["settings.yaml", "epoch", "epochs"]);
+    PubTag::new(PROGRAM, ["train", "--config"])
+        .arg(&file)
+        .end()
+        .assert_fails(2, &["settings.yaml", "unknown setting `epoch`", "did you mean `epochs`?"]);
 }
 
 #[test]
-fn a_model_is_not_measured_by_what_it_learnt_unless_one_insists() {
+fn a_model_is_not_evaluated_on_its_training_data_by_default() {
     let dir = corpora();
     train(dir.path(), "model").arg("--dtype=f16").succeed();
     let (model, learnt) = (dir.path().join("model"), dir.path().join("train.tsv"));
@@ -164,7 +167,7 @@ fn a_model_is_not_measured_by_what_it_learnt_unless_one_insists() {
 }
 
 #[test]
-fn what_cannot_be_trained_is_refused_by_name() {
+fn unusable_training_data_is_refused_by_name() {
     let dir = corpora();
     let path = |name: &str| dir.path().join(name);
     let call = |train: &Path, base: &Path| {
@@ -198,7 +201,7 @@ fn without_a_tensor(dir: &Path) -> PathBuf {
     for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"] {
         fs::copy(tiny_model().join(name), base.join(name)).unwrap();
     }
-    // The name is in the header, once: under another of the same length the tensor is not found.
+    // The name occurs once, in the header: with another name of the same length, the tensor is not found.
     let mut bytes = weights(&tiny_model());
     let name = b"bert.encoder.layer.0.output.dense.weight";
     let at = bytes.windows(name.len()).position(|window| window == name).unwrap();
@@ -212,7 +215,7 @@ fn two_types(sentences: usize, salt: usize, annotated: &[&str]) -> String {
     const GENES: [&str; 4] = ["BRCA1", "p53", "insulin", "MLH1"];
     let mut text = corpus(sentences, salt);
     for gene in GENES {
-        // Each frame with a gene of its own: "the gene of" names it.
+        // Each sentence has a gene: "the gene of" precedes it.
         text = text.replacen("new\tO", &format!("{gene}\tB-Gene"), text.matches("new\tO").count().div_ceil(2));
     }
     let unannotated = ["Disease", "Gene"].into_iter().filter(|name| !annotated.contains(name));
@@ -312,7 +315,7 @@ fn a_weight_repeats_a_corpus_and_a_fraction_takes_its_share() {
 }
 
 #[test]
-fn options_of_a_corpus_that_make_no_sense_are_refused_by_name() {
+fn invalid_corpus_options_are_refused_by_name() {
     let dir = corpora();
     let fails = |train: &str, dev: Option<&str>, code: i32, words: &[&str]| {
         let program = train_on(dir.path(), &[train], "out").arg("--epochs=1");
@@ -351,7 +354,7 @@ fn types_that_the_model_does_not_know_are_named_and_not_scored() {
 }
 
 #[test]
-fn a_gzipped_corpus_is_trained_and_scored_as_the_plain_one() {
+fn a_gzipped_corpus_is_trained_on_and_scored_like_a_plain_one() {
     let dir = corpora();
     for name in ["train.tsv", "dev.tsv"] {
         let packed = gzip(&fs::read(dir.path().join(name)).unwrap());
@@ -371,7 +374,7 @@ fn a_gzipped_corpus_is_trained_and_scored_as_the_plain_one() {
 }
 
 #[test]
-fn several_corpora_are_measured_in_one_table_with_the_figures_of_each() {
+fn several_corpora_are_evaluated_in_one_table() {
     let dir = corpora();
     train(dir.path(), "model").succeed();
     let model = dir.path().join("model");
@@ -399,7 +402,7 @@ fn several_corpora_are_measured_in_one_table_with_the_figures_of_each() {
 fn four_categories_are_trained_and_scored_both_ways() {
     let dir = corpora();
     for (name, sentences, salt) in [("train.tsv", 600, 1), ("dev.tsv", 60, 2)] {
-        // Cancers are specific diseases; what is left of the diseases are modifiers.
+        // Cancers are specific diseases; the other diseases are modifiers.
         let text = corpus(sentences, salt).replace("cancer\tI-Disease", "cancer\tI-SpecificDisease");
         let text = text
             .replace("colon\tB-Disease", "colon\tB-SpecificDisease")
@@ -420,8 +423,8 @@ fn four_categories_are_trained_and_scored_both_ways() {
 }
 
 #[test]
-fn the_bundled_model_scores_on_the_test_split_what_its_card_says() {
-    let Some(shared) = shared("the_bundled_model_scores_on_the_test_split_what_its_card_says") else { return };
+fn the_bundled_model_reproduces_its_cards_scores_on_the_test_split() {
+    let Some(shared) = shared("the_bundled_model_reproduces_its_cards_scores_on_the_test_split") else { return };
     let dir = tempdir().unwrap();
     let columns = dir.path().join("columns.txt");
     let outcome = PubTag::new(PROGRAM, ["evaluate", "--device", "cpu", "--json", "--gold"])
@@ -434,11 +437,11 @@ fn the_bundled_model_scores_on_the_test_split_what_its_card_says() {
     let f1 = found["entities"]["micro"]["f1"].as_f64().unwrap();
     let card =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/models/pubtag-disease/README.md"));
-    // Figures of the card are of one machine: others round sums otherwise.
+    // The card's scores are from one machine; others round sums differently.
     let said: f64 = card.unwrap().split("strict entity F1 of ").nth(1).unwrap()[..6].parse().unwrap();
     assert!((f1 - said).abs() < 0.002, "{f1} here, {said} on the card");
 
-    let Some(python) = peers_python("the_bundled_model_scores_on_the_test_split_what_its_card_says") else { return };
+    let Some(python) = peers_python("the_bundled_model_reproduces_its_cards_scores_on_the_test_split") else { return };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/seqeval_score.py");
     let output = Command::new(python).arg(script).arg(&columns).output().unwrap();
     let theirs: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));

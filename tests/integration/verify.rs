@@ -1,4 +1,4 @@
-//! `pubtag verify` as a user meets it.
+//! `pubtag verify`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ fn part(output: &Path, table: &str) -> PathBuf {
 }
 
 #[test]
-fn what_a_run_wrote_has_no_defect() {
+fn the_output_of_a_run_has_no_defects() {
     let (_dir, output) = output(&[]);
     for outcome in [verify(&output).succeed(), verify(&output).arg("--quick").succeed()] {
         assert_eq!(outcome.stdout, "");
@@ -43,7 +43,7 @@ fn what_a_run_wrote_has_no_defect() {
 }
 
 #[test]
-fn texts_that_were_not_kept_are_said_to_be_unchecked() {
+fn texts_that_were_not_kept_are_reported_as_not_checked() {
     let (_dir, output) = output(&["--text", "hash"]);
     let outcome = verify(&output).succeed();
     assert!(
@@ -54,7 +54,7 @@ fn texts_that_were_not_kept_are_said_to_be_unchecked() {
 }
 
 #[test]
-fn each_defect_is_a_line_and_the_exit_code_says_so() {
+fn each_defect_is_printed_on_a_line_and_fails_the_command() {
     let (_dir, output) = output(&[]);
     let damaged = part(&output, "annotations");
     let mut bytes = fs::read(&damaged).unwrap();
@@ -85,14 +85,14 @@ fn each_defect_is_a_line_and_the_exit_code_says_so() {
 }
 
 #[test]
-fn a_directory_that_is_not_an_output_is_a_matter_of_setup() {
+fn a_directory_that_is_not_an_output_is_a_configuration_error() {
     let dir = tempdir().unwrap();
     verify(dir.path()).end().assert_fails(78, &["not an output of pubtag"]);
     verify(&dir.path().join("nowhere")).end().assert_fails(78, &["not an output of pubtag"]);
 }
 
 #[test]
-fn a_file_name_with_a_terminal_escape_is_shown_and_not_obeyed() {
+fn terminal_escapes_in_a_file_name_are_escaped() {
     let (_dir, output) = output(&[]);
     fs::write(output.join("documents/\u{1b}[2Jnotes"), "x").unwrap();
     let outcome = verify(&output).end();

@@ -1,4 +1,4 @@
-//! Input that tests make for themselves.
+//! Generated inputs.
 
 use std::fs;
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// One `PubmedArticle` with a title and an abstract; both are taken as XML.
+/// One `PubmedArticle` with a title and an abstract, both XML.
 pub fn article(pmid: u32, title: &str, abstract_text: &str) -> String {
     format!(
         "<PubmedArticle><MedlineCitation Status=\"MEDLINE\" Owner=\"NLM\"><PMID Version=\"1\">{pmid}</PMID>\
@@ -20,7 +20,7 @@ pub fn article(pmid: u32, title: &str, abstract_text: &str) -> String {
     )
 }
 
-/// A whole file.
+/// A file.
 pub fn article_set(articles: &[String]) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<PubmedArticleSet>\n{}</PubmedArticleSet>\n",

@@ -1,4 +1,4 @@
-//! What the integration tests share: the program, its inputs, and readers for its output.
+//! Shared by the integration tests: the program, its inputs, and readers for its output.
 
 mod citations;
 mod outputs;

@@ -1,4 +1,4 @@
-//! Reading what the program wrote.
+//! Readers for the program's output.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ const VOLATILE: [&str; 2] = ["run_id", "processed_at"];
 /// The rows of a table, each as `column=value` fields in column order, sorted.
 pub type Rows = Vec<String>;
 
-/// Reads every row that the glob `OUTPUT/TABLE/**/*.parquet` holds, without the columns that differ from run to run.
+/// Reads every row of `OUTPUT/TABLE/**/*.parquet`, without the columns that differ from run to run.
 pub fn read_table(output: &Path, table: &str) -> Rows {
     let mut rows = Vec::new();
     for path in parquet_files(&output.join(table)) {

@@ -1,4 +1,4 @@
-//! Running the program, and finding what tests need.
+//! Running the program, and finding test data.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub struct Outcome {
 }
 
 impl PubTag {
-    /// A call with arguments; `program` is `env!("CARGO_BIN_EXE_pubtag-under-test")`, which only a test knows.
+    /// A call with arguments; `program` is `env!("CARGO_BIN_EXE_pubtag-under-test")`, which is only set for tests.
     pub fn new<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> Self {
         let mut command = Command::new(program);
         command.args(arguments).env_remove("PUBTAG_MODEL").env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
@@ -44,28 +44,28 @@ impl PubTag {
         self
     }
 
-    /// One more argument.
+    /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.command.arg(argument);
         self
     }
 
-    /// An environment variable.
+    /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// The directory that the program works in.
+    /// Sets the working directory.
     #[must_use]
     pub fn within(mut self, directory: &Path) -> Self {
         self.command.current_dir(directory);
         self
     }
 
-    /// What the program finds on its standard input.
+    /// Sets standard input.
     #[must_use]
     pub fn stdin(mut self, file: &Path) -> Self {
         let file = std::fs::File::open(file).expect("the file for standard input is there");
@@ -84,7 +84,7 @@ impl PubTag {
         Outcome::of(&output)
     }
 
-    /// Runs the program to its end, which must be exit code 0; its largest resident set in MiB.
+    /// Runs the program, which must exit with 0; returns its peak resident set in MiB.
     #[cfg(target_os = "linux")]
     pub fn peak_mebibytes(mut self) -> f64 {
         self.command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -92,7 +92,7 @@ impl PubTag {
         let status_file = format!("/proc/{}/status", child.id());
         let mut peak = 0.0;
         loop {
-            // A process that has just ended has no memory any more.
+            // A process that has just ended has no memory.
             let text = std::fs::read_to_string(&status_file).unwrap_or_default();
             let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
             let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
@@ -105,8 +105,7 @@ impl PubTag {
         }
     }
 
-    /// Runs the program to its end on a terminal of its own, which `python` makes: what it showed there, on stdout and
-    /// stderr.
+    /// Runs the program on a terminal created by `python`; returns its output on stdout and stderr.
     pub fn on_a_terminal(self, python: &Path) -> String {
         const PTY: &str = "import pty, sys; pty.spawn(sys.argv[1:])";
         let mut call = Command::new(python);
@@ -121,7 +120,7 @@ impl PubTag {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Runs the program to its end, which must be exit code 0.
+    /// Runs the program, which must exit with 0.
     pub fn succeed(self) -> Outcome {
         let outcome = self.end();
         assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
@@ -130,17 +129,17 @@ impl PubTag {
 }
 
 impl Outcome {
-    /// Reads what a finished process left.
+    /// The outcome of a finished process.
     pub fn of(output: &std::process::Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 
-    /// The program must have ended with a code and said all of these words on stderr, and must not have panicked.
+    /// Asserts that the program ended with a code, printed these words to stderr, and did not panic.
     pub fn assert_fails(&self, code: i32, words: &[&str]) {
         assert_eq!(self.code, Some(code), "{}", self.stderr);
         for word in words {
-            assert!(self.stderr.contains(word), "stderr does not say {word:?}:\n{}", self.stderr);
+            assert!(self.stderr.contains(word), "{word:?} is not in stderr:\n{}", self.stderr);
         }
         assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
     }
@@ -156,20 +155,20 @@ pub fn tiny_model() -> PathBuf {
     fixture("tiny-bert")
 }
 
-/// The folder of reference data, or `None` after saying so loudly: the test is to end there.
+/// The directory of reference data, or `None` after reporting a skip.
 pub fn shared(test: &str) -> Option<PathBuf> {
     let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
     let folder = std::env::var_os("PUBTAG_SHARED").map_or_else(default, PathBuf::from);
     found(test, folder.is_dir(), "reference data (PUBTAG_SHARED)").then_some(folder)
 }
 
-/// The Python that has pyarrow, DuckDB, Polars and lxml, or `None` after saying so loudly.
+/// A Python with pyarrow, DuckDB, Polars and lxml, or `None` after reporting a skip.
 pub fn python(test: &str) -> Option<PathBuf> {
     let python = std::env::var_os("PUBTAG_PYTHON").map(PathBuf::from);
     found(test, python.is_some(), "Python environment (PUBTAG_PYTHON; tests/run sets it up)").then_some(python?)
 }
 
-/// The Python that has torch, transformers and seqeval, or `None` after saying so loudly.
+/// A Python with torch, transformers and seqeval, or `None` after reporting a skip.
 pub fn peers_python(test: &str) -> Option<PathBuf> {
     let python = std::env::var_os("PUBTAG_PEERS_PYTHON").map(PathBuf::from);
     found(test, python.is_some(), "Python environment with peers (PUBTAG_PEERS_PYTHON; tests/run --peers sets it up)")
@@ -183,9 +182,9 @@ fn found(test: &str, is_there: bool, what: &str) -> bool {
     is_there
 }
 
-/// Says loudly that a test is skipped for want of something.
+/// Reports that a test is skipped because something is missing.
 pub fn skipped(test: &str, what: &str) {
-    // `cargo test` captures print macros of passing tests; a skip must be seen all the same.
+    // `cargo test` captures print macros of passing tests; a skip must be visible anyway.
     #[expect(clippy::disallowed_methods, reason = "the rule is the program's")]
     let mut stderr = std::io::stderr();
     let _ = std::io::Write::write_all(&mut stderr, format!("SKIPPED {test}: no {what}\n").as_bytes());

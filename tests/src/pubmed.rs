@@ -1,4 +1,4 @@
-//! PubMed files as large as NLM's, made up: each byte follows from the number of its record.
+//! Generated PubMed files as large as NLM's; each byte is determined by the number of its record.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -8,31 +8,30 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Every so many records one deletes three others.
+/// Every this many records, one deletes three others.
 const DELETION_EVERY: u32 = 200;
-/// PMIDs begin here: far above those that NLM has given.
+/// First PMID, far above NLM's.
 const FIRST_PMID: u32 = 990_000_000;
-/// Broken records are as long as those of a consortium: more of them than a reject keeps (64 KiB).
+/// Broken records are longer than a reject keeps (64 KiB), like those of a consortium.
 const BROKEN_AUTHORS: u32 = 220;
 
-/// What a file holds.
+/// Content of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PubMedFile {
     /// Readable citations.
     pub citations: u64,
-    /// PMIDs deleted.
+    /// Deleted PMIDs.
     pub deletions: u64,
-    /// Records that cannot be read.
+    /// Broken records.
     pub broken: u64,
     /// Bytes of XML, before compression.
     pub xml_bytes: u64,
 }
 
-/// Writes a gzipped file of so many records, every `broken_every`-th of them broken, in one of four ways by turns.
+/// Writes a gzipped file of this many records, every `broken_every`-th of them broken in one of four ways.
 ///
-/// Records have what NLM's have beside title and abstract (authors with affiliations, MeSH headings, references), so
-/// that a citation is about as long as theirs. Now and then a title has markup, an abstract sections or MathML; letters
-/// come from several alphabets, some of them outside of the first plane.
+/// Records have authors with affiliations, MeSH headings and references like NLM's, and about their length. Some titles
+/// have markup, some abstracts sections or MathML; letters come from several alphabets, some outside of the basic plane.
 pub fn write_pubmed_file(path: &Path, records: u32, broken_every: u32) -> PubMedFile {
     let file = File::create(path).expect("the folder can be written");
     let mut out = GzEncoder::new(BufWriter::new(file), Compression::fast());
@@ -63,7 +62,7 @@ pub fn write_pubmed_file(path: &Path, records: u32, broken_every: u32) -> PubMed
     made
 }
 
-/// SplitMix64: small, and the same everywhere and for ever.
+/// SplitMix64: small and reproducible.
 struct Draw(u64);
 
 impl Draw {
@@ -206,7 +205,7 @@ fn deletion(number: u32) -> String {
     format!("<DeleteCitation>\n{pmids}</DeleteCitation>\n")
 }
 
-/// A record on lines of its own; `broken` says how it is, if it is.
+/// A record on separate lines; `broken` selects how it is broken, if at all.
 fn article(number: u32, broken: Option<u32>, draw: &mut Draw) -> String {
     let pmid = FIRST_PMID + number;
     let version = 1 + u32::from(number % 97 == 96);
@@ -265,7 +264,7 @@ fn journal(draw: &mut Draw) -> String {
     )
 }
 
-/// One citation in ten has none, four have sections, the others one text.
+/// One citation in ten has no abstract, four have sections, the others a single text.
 fn abstract_of(number: u32, draw: &mut Draw) -> String {
     let mut text = String::from("<Abstract>\n");
     match number % 10 {
@@ -321,7 +320,7 @@ fn mesh_headings(draw: &mut Draw) -> String {
     text
 }
 
-/// References with PMIDs of their own, which are not the record's.
+/// References with PMIDs that are not the record's.
 fn references(number: u32, draw: &mut Draw) -> String {
     let mut text = format!(
         "<PubmedData>\n<PublicationStatus>ppublish</PublicationStatus>\n<ArticleIdList>\n\

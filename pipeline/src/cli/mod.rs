@@ -35,6 +35,9 @@ pub use train::{ClassWeights, LabelTokens, Labels, SavedType, TrainArgs};
 pub use verify::VerifyArgs;
 pub use warm_up::WarmUpArgs;
 
+/// Heading of the options that every subcommand has.
+const GLOBAL: &str = "Global options";
+
 /// Tag PubMed: read citations, find entities with a transformer model, write Parquet.
 #[derive(Debug, Parser)]
 #[command(name = "pubtag", version, propagate_version = true, max_term_width = 110)]
@@ -44,15 +47,15 @@ pub struct Cli {
     pub command: Command,
 
     /// Format of log lines on stderr.
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT", help_heading = GLOBAL)]
     pub log_format: LogFormat,
 
     /// Show errors only.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
 
     /// Show more log lines; repeat to show all of them.
-    #[arg(long, short, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet", help_heading = GLOBAL)]
     pub verbose: u8,
 }
 

@@ -23,7 +23,7 @@ pub struct TrainArgs {
 
     /// Training corpora, in any format that `pubtag convert` reads. Options follow after colons: `types=Disease,Gene`
     /// sets the types that the corpus annotates [default: those of its mentions], `map=Modifier=Disease` renames
-    /// categories, `weight=2` repeats the corpus twice per epoch.
+    /// categories, `weight=2` uses the corpus twice per epoch.
     ///
     /// Mentions of other types are dropped. Types that only other corpora annotate are unknown there: a token outside
     /// of all mentions may still belong to one of them.
@@ -55,8 +55,8 @@ pub struct TrainArgs {
     #[arg(long, value_enum, default_value_t)]
     pub labels: Labels,
 
-    /// Words of consecutive sentences per training passage: a number, or a range to draw each passage's length from. A
-    /// longer sentence is a passage of its own.
+    /// Words of consecutive sentences per training context: a number, or a range to draw the length of each context from.
+    /// A longer sentence is a context of its own.
     #[arg(long, default_value = "100", value_name = "N|MIN..MAX")]
     pub context_words: ContextWords,
 
@@ -105,7 +105,7 @@ pub struct TrainArgs {
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
     pub layer_decay: f64,
 
-    /// Share of mentions to replace with others of the same category, drawn anew in each epoch.
+    /// Share of mentions to replace with others of the same category, drawn again in each epoch.
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     pub replace_mentions: f64,
 
@@ -122,7 +122,7 @@ pub struct TrainArgs {
     #[serde(skip)]
     pub dtype: SavedType,
 
-    /// Replace the output directory if it holds a model made by `pubtag train`.
+    /// Replace the output directory if it contains a model made by `pubtag train`.
     #[arg(long)]
     #[serde(skip)]
     pub overwrite: bool,

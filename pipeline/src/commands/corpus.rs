@@ -12,7 +12,7 @@ use pubtag_corpus::{
 
 use crate::cli::{CorpusCommand, DownloadArgs, ListArgs, StatsArgs};
 use crate::diagnostics::log_diagnostics;
-use crate::download::fetch;
+use crate::download;
 use crate::exit::Failure;
 use crate::terminal;
 
@@ -37,7 +37,7 @@ fn download(args: &DownloadArgs) -> Result<io::Result<()>, Failure> {
     let folder = args.output.clone().unwrap_or_else(|| name.into());
     let base_url = args.base_url.as_deref().unwrap_or_else(|| args.release.base_url());
     let timeout = Duration::from_secs(args.timeout.get().into());
-    let files = fetch(args.release, base_url, &folder, timeout)?;
+    let files = download::download(args.release, base_url, &folder, timeout)?;
     let mut out = terminal::stdout();
     Ok(files.iter().try_for_each(|file| writeln!(out, "{}", file.display())))
 }
@@ -85,7 +85,7 @@ fn for_each(path: &Path, format: Option<pubtag_corpus::Format>, mut f: impl FnMu
     Ok(())
 }
 
-/// The statistics for a person.
+/// The statistics as text.
 fn page(stats: &CorpusStats) -> String {
     let mut text = String::new();
     for file in &stats.files {

@@ -1,4 +1,4 @@
-//! `pubtag evaluate`: one corpus in detail, or several in one table.
+//! `pubtag evaluate`: one corpus in detail, or several in a table.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
@@ -29,11 +29,11 @@ use crate::training::card::Seen;
 use crate::training::corpora::{keep_types, read_gold, refuse_weight};
 use crate::training::predict::{returned, tagged};
 
-/// All figures of one model on one corpus.
+/// The scores of a model on a corpus.
 #[derive(Debug, Serialize)]
 struct Evaluation {
     model: String,
-    /// SHA-256 over the model's files.
+    /// SHA-256 of the model's files.
     model_fingerprint: String,
     gold: String,
     gold_sha256: Option<String>,
@@ -41,7 +41,7 @@ struct Evaluation {
     sentences: usize,
     tokens: usize,
     mentions: usize,
-    /// Types of the corpus that the model does not know. Their mentions are not counted anywhere.
+    /// Types of the corpus that the model does not know; their mentions are ignored.
     not_scored: Vec<String>,
     decode: String,
     aggregation: String,
@@ -52,32 +52,32 @@ struct Evaluation {
     abbreviations: bool,
     /// Whole entities on the corpus's tokens, as conlleval and seqeval's default count them.
     entities: Scores,
-    /// The 95% interval of its micro F1, from 1000 samples of sentences.
+    /// 95% confidence interval of their micro F1, from 1000 samples of sentences.
     entities_interval: Interval,
-    /// The same as seqeval's `mode="strict", scheme=IOB2`.
+    /// The same with seqeval's `mode="strict", scheme=IOB2`.
     entities_strict_iob2: Scores,
-    /// The same with the four categories of the NCBI Disease corpus as one; absent where the corpus has none of them.
+    /// The same with the four categories of the NCBI Disease corpus merged; absent if the corpus has none of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     entities_as_one_category: Option<Scores>,
-    /// Places in the text; absent where the corpus has only tokens.
+    /// Spans of text; absent if the corpus has only tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     spans_strict: Option<Scores>,
-    /// The same, where one common character is enough.
+    /// The same, where overlap is enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     spans_overlapping: Option<Scores>,
-    /// Single tokens, as NeMo's report counts them. Not comparable with any figure above.
+    /// Single tokens, as in NeMo's report. Not comparable with entity scores.
     single_tokens: TokenTable,
-    /// What the model got wrong.
+    /// The model's errors.
     errors: ErrorList,
 }
 
-/// Measures and prints.
+/// Evaluates and prints.
 ///
 /// # Errors
-/// The model or a corpus cannot be used, the model was trained on a corpus, or knows none of its types.
+/// The model or a corpus cannot be used, or the model was trained on a corpus or knows none of its types.
 pub fn execute(args: &EvaluateArgs) -> Result<io::Result<()>, Failure> {
     if args.predictions.is_some() && args.gold.len() > 1 {
-        return Err(Failure::configuration("--predictions is for a single --gold corpus"));
+        return Err(Failure::configuration("--predictions requires a single --gold corpus"));
     }
     use_threads(DeviceConfig::check(args.device.clone()).threads)?;
     let checkpoint = Checkpoint::open(named_or_bundled(args.model.clone())?)?;
@@ -121,8 +121,7 @@ fn read(corpus: &CorpusSpec, args: &EvaluateArgs, checkpoint: &Checkpoint) -> Re
     let mut gold = read_gold(corpus, args.from.map(Into::into), args.labels.into())?;
     if !args.allow_training_data && Seen::by(checkpoint.origin()).contains(&gold) {
         return Err(Failure::configuration(format!(
-            "{} was trained on {}: its score there says nothing; measure on another file, or insist with \
-             --allow-training-data",
+            "{} was trained on {}; evaluate on another file, or use --allow-training-data",
             checkpoint.name(),
             gold.corpus.path.display()
         )));
@@ -133,7 +132,7 @@ fn read(corpus: &CorpusSpec, args: &EvaluateArgs, checkpoint: &Checkpoint) -> Re
     Ok(Target { gold, not_scored })
 }
 
-/// A file for the predictions, in place of nothing that it was not told to replace, and never of what is read.
+/// Opens the predictions file. Never replaces the corpora or the model, and other files only with --overwrite.
 fn begin_predictions(path: &Path, args: &EvaluateArgs) -> Result<WholeFile, Failure> {
     let within = |read: &Path| match (path.canonicalize(), read.canonicalize()) {
         (Ok(path), Ok(read)) => path.starts_with(read),
@@ -141,22 +140,21 @@ fn begin_predictions(path: &Path, args: &EvaluateArgs) -> Result<WholeFile, Fail
     };
     if args.gold.iter().any(|corpus| within(&corpus.path)) || args.model.as_deref().is_some_and(within) {
         return Err(Failure::configuration(format!(
-            "{}: is read by this command; choose another file",
+            "{}: is an input of this command; choose another file",
             path.display()
         )));
     }
     let file = if args.overwrite { WholeFile::replacing(path) } else { WholeFile::new(path) };
     file.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::configuration(format!(
-            "{}: already exists; choose another file, or replace it with --overwrite",
+            "{}: already exists; choose another file, or use --overwrite",
             path.display()
         )),
         _ => Failure::write(path, error),
     })
 }
 
-/// The documents with what the model finds in them of the types that the corpus annotates: read and tagged by the stages
-/// of a run.
+/// The documents with the model's mentions of the types that the corpus annotates, found by the stages of a run.
 fn predict(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Result<Vec<AnnotatedDocument>, Failure> {
     let device = DeviceConfig::check(args.device.clone());
     let (_, tag) = device::start(&device, checkpoint, args.aggregation.into(), args.decode.into())?;
@@ -183,7 +181,7 @@ fn predict(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Result<
         }
     };
     for document in &mut found {
-        // A model of four categories can be measured on one.
+        // A model with four categories can be scored on their union.
         Labels::from(args.labels).apply(document);
         document.mentions.retain(|mention| gold.types.contains(&mention.category));
     }
@@ -200,11 +198,11 @@ fn with_found(document: &AnnotatedDocument, found: Vec<Annotation>) -> Annotated
 enum Reading {
     /// As `pubtag run` reads the same texts.
     Run(Context),
-    /// So many words of consecutive sentences, of a corpus that has only tokens.
+    /// Consecutive sentences of up to this many words, of a corpus that has only tokens.
     Tokens(NonZeroUsize),
 }
 
-/// What is read together of tokens without text where neither the user nor the model says.
+/// Words per context of a corpus without text, if neither the user nor the model sets it.
 const DEFAULT_WORDS: NonZeroUsize = NonZeroUsize::new(100).expect("100 is not 0");
 
 fn reading(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> Reading {
@@ -228,12 +226,12 @@ impl fmt::Display for Reading {
     }
 }
 
-/// Whether the corpus has the text of its documents, not only tokens.
+/// Whether the corpus has the documents' text, not only tokens.
 fn has_own_text(gold: &Gold) -> bool {
     gold.documents.iter().all(|document| document.layout == Layout::Source)
 }
 
-/// Whether abbreviations are tagged by their definitions; tokens without a text have lost what defines them.
+/// Whether abbreviations are tagged by their definitions, which need the documents' text.
 fn completes_abbreviations(args: &EvaluateArgs, gold: &Gold, checkpoint: &Checkpoint) -> bool {
     tags_abbreviations(args.abbreviations, checkpoint) && has_own_text(gold)
 }
@@ -281,7 +279,7 @@ fn evaluate(
     })
 }
 
-/// Every token with its expected and its found tag, a blank line after each sentence: what conlleval reads.
+/// Every token with its expected and its predicted tag, and a blank line after each sentence, in conlleval's format.
 fn columns(gold: &[AnnotatedDocument], found: &[AnnotatedDocument]) -> String {
     let mut text = String::new();
     for (gold, found) in gold.iter().zip(found) {
@@ -301,12 +299,12 @@ fn page(evaluation: &Evaluation, shown: usize) -> String {
     let Evaluation { model, gold, documents, sentences, tokens, mentions, .. } = evaluation;
     let mut text = format!(
         "{model} on {gold}: {documents} documents, {sentences} sentences, {tokens} tokens, {mentions} mentions\n\
-         read as {}; decoded {}, sub-tokens {}, arithmetic {}, abbreviations {}\n\n",
+         context: {}\ndecoding {}, aggregation {}, precision {}, abbreviations {}\n\n",
         evaluation.reading,
         evaluation.decode,
         evaluation.aggregation,
         evaluation.precision,
-        if evaluation.abbreviations { "by their definitions" } else { "as the model has them" },
+        if evaluation.abbreviations { "on" } else { "off" },
     );
     if !evaluation.not_scored.is_empty() {
         let types = evaluation.not_scored.join(", ");
@@ -314,12 +312,12 @@ fn page(evaluation: &Evaluation, shown: usize) -> String {
     }
     table(&mut text, "entities, strict (conlleval, seqeval's default)", &evaluation.entities);
     let Interval { low, high, .. } = evaluation.entities_interval;
-    let _ = writeln!(text, "  95% interval of micro F1 (bootstrap over sentences): {low:.4} to {high:.4}\n");
+    let _ = writeln!(text, "  95% confidence interval of micro F1 (bootstrap over sentences): {low:.4} to {high:.4}\n");
     table(&mut text, "entities, strict (seqeval mode=\"strict\", scheme=IOB2)", &evaluation.entities_strict_iob2);
     for (title, scores) in [
-        ("entities, strict (conlleval), the four categories as one", &evaluation.entities_as_one_category),
-        ("places in the text, strict", &evaluation.spans_strict),
-        ("places in the text, overlapping", &evaluation.spans_overlapping),
+        ("entities, strict (conlleval), four categories merged", &evaluation.entities_as_one_category),
+        ("text spans, strict", &evaluation.spans_strict),
+        ("text spans, overlapping", &evaluation.spans_overlapping),
     ] {
         if let Some(scores) = scores {
             let _ = writeln!(text);
@@ -327,7 +325,7 @@ fn page(evaluation: &Evaluation, shown: usize) -> String {
         }
     }
     let table = &evaluation.single_tokens;
-    let _ = writeln!(text, "\nsingle tokens (as NeMo's report; not comparable with entity scores)\n{table}\n");
+    let _ = writeln!(text, "\nsingle tokens (as in NeMo's report; not comparable with entity scores)\n{table}\n");
     errors_page(&mut text, &evaluation.errors, shown);
     text
 }
@@ -335,9 +333,9 @@ fn page(evaluation: &Evaluation, shown: usize) -> String {
 /// One table over several corpora.
 fn comparison(evaluations: &[Evaluation]) -> String {
     let mut text = format!(
-        "{}: strict F1 of entities (conlleval, seqeval's default), and of places in the text where a corpus has its own\n\n\
+        "{}: strict F1 of entities (conlleval, seqeval's default), and of text spans if the corpus has text\n\n\
          {:30} {:16} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
-        evaluations[0].model, "corpus", "type", "precision", "recall", "F1", "places F1", "mentions"
+        evaluations[0].model, "corpus", "type", "precision", "recall", "F1", "span F1", "mentions"
     );
     for Evaluation { gold, entities, spans_strict, .. } in evaluations {
         let name = Path::new(gold).file_name().unwrap_or_default().to_string_lossy();
@@ -352,7 +350,7 @@ fn comparison(evaluations: &[Evaluation]) -> String {
         }
     }
     let mean = evaluations.iter().map(|one| one.entities.micro.f1).sum::<f64>() / evaluations.len() as f64;
-    let _ = writeln!(text, "\nmean of the corpora's micro F1: {mean:.4}");
+    let _ = writeln!(text, "\nmean micro F1: {mean:.4}");
     text
 }
 
@@ -367,7 +365,7 @@ fn table(text: &mut String, title: &str, scores: &Scores) {
 
 fn errors_page(text: &mut String, errors: &ErrorList, shown: usize) {
     let counts: Vec<String> = errors.counts.iter().map(|(kind, count)| format!("{kind:?} {count}")).collect();
-    let _ = writeln!(text, "mentions right: {}; errors: {}", errors.correct, counts.join(", "));
+    let _ = writeln!(text, "correct mentions: {}; errors: {}", errors.correct, counts.join(", "));
     for (expected, row) in &errors.confusion {
         let row: Vec<String> = row.iter().map(|(found, count)| format!("{found} {count}")).collect();
         let _ = writeln!(text, "  expected {expected}: found {}", row.join(", "));

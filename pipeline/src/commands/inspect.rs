@@ -1,4 +1,4 @@
-//! `pubtag inspect`: what a model or an output folder is.
+//! `pubtag inspect`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -22,10 +22,10 @@ use crate::figures::grouped;
 use crate::tables::{Tables, failure};
 use crate::terminal;
 
-/// Prints what a path holds; the model inside the program without one.
+/// Describes a model or an output directory.
 ///
 /// # Errors
-/// It is neither a model nor an output, or cannot be read.
+/// The path is neither, or cannot be read.
 pub fn execute(args: &InspectArgs) -> Result<io::Result<()>, Failure> {
     let output = args.path.as_deref().filter(|path| Tables::are_in(path));
     let text = match output {
@@ -34,7 +34,7 @@ pub fn execute(args: &InspectArgs) -> Result<io::Result<()>, Failure> {
             let files = named_or_bundled(args.path.clone())?;
             if !files.has("config.json") {
                 return Err(Failure::configuration(format!(
-                    "{} is neither a model (it has no config.json) nor an output of pubtag (it has no _pubtag)",
+                    "{}: neither a model (no config.json) nor an output of pubtag (no _pubtag)",
                     files.place().display()
                 )));
             }
@@ -55,7 +55,7 @@ fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
     let _ = writeln!(text, "  {name:<14} {value}");
 }
 
-/// What a model is.
+/// Description of a model.
 #[derive(Debug, Serialize)]
 struct ModelPage {
     name: String,
@@ -69,11 +69,11 @@ struct ModelPage {
     intermediate_size: usize,
     vocab_size: usize,
     max_tokens: usize,
-    /// Words of consecutive sentences that it reads at a time; absent for a model that reads whole documents.
+    /// Words of consecutive sentences that it reads at a time; null if it reads whole documents.
     context_words: Option<usize>,
-    /// SHA-256 over every file that changes what the model says.
+    /// SHA-256 of every file that the model's output depends on.
     fingerprint: String,
-    /// What `training.json` says, where `pubtag train` made the model.
+    /// The content of `training.json`, if `pubtag train` made the model.
     training: Option<serde_json::Value>,
 }
 
@@ -102,45 +102,45 @@ impl ModelPage {
     }
 
     fn page(&self) -> String {
-        let mut text = format!("{} — a token classifier, {}\n", self.name, self.place);
+        let mut text = format!("{}: token classifier in {}\n", self.name, self.place);
         let Self { layers, hidden_size, heads, intermediate_size, .. } = self;
-        let shape = format!("{layers} layers × {hidden_size}, {heads} heads, {intermediate_size} between");
+        let shape = format!("{layers} layers × {hidden_size}, {heads} heads, {intermediate_size} intermediate");
         line(&mut text, "architecture", format_args!("{}, {shape}", self.architecture));
         line(&mut text, "parameters", grouped(self.parameters as u64));
         line(&mut text, "vocabulary", grouped(self.vocab_size as u64));
         let context =
-            self.context_words.map_or_else(String::new, |words| format!(", sentences of up to {words} words"));
+            self.context_words.map_or_else(String::new, |words| format!(", in sentences of up to {words} words"));
         line(&mut text, "reads", format_args!("{} tokens at a time{context}", self.max_tokens));
         line(&mut text, "labels", self.labels.join(", "));
         line(&mut text, "fingerprint", &self.fingerprint);
         if let Some(command) = self.training.as_ref().and_then(|training| training["command"].as_str()) {
-            line(&mut text, "made by", command);
+            line(&mut text, "command", command);
         }
         text
     }
 }
 
-/// What an output folder holds.
+/// Description of an output directory.
 #[derive(Debug, Default, Serialize)]
 struct OutputSummary {
     folder: String,
-    /// Inputs committed.
+    /// Committed inputs.
     inputs: usize,
-    /// Of those, the ones that were not read to their end.
+    /// Those that were not read to the end.
     cut_short: Vec<String>,
-    /// When the first and the last were.
+    /// Times of the first and the last commit.
     committed: Option<[String; 2]>,
     runs: usize,
-    /// Inputs by the model that tagged them.
+    /// Number of inputs by model.
     models: BTreeMap<String, usize>,
     tables: BTreeMap<String, TableSummary>,
     /// Rows of `documents` by status.
     statuses: BTreeMap<String, u64>,
-    /// The most frequent mentions, case ignored.
+    /// The most frequent mentions, ignoring case.
     top_mentions: Vec<(String, u64)>,
 }
 
-/// What a table holds.
+/// Size of a table.
 #[derive(Debug, Default, Serialize)]
 struct TableSummary {
     rows: u64,
@@ -190,7 +190,7 @@ impl OutputSummary {
     }
 
     fn page(&self) -> String {
-        let mut text = format!("{} — an output of pubtag\n", self.folder);
+        let mut text = format!("{}: output of pubtag\n", self.folder);
         line(&mut text, "inputs", format_args!("{} committed in {} runs", grouped(self.inputs as u64), self.runs));
         if let Some([first, last]) = &self.committed {
             line(&mut text, "committed", format_args!("from {first} to {last}"));

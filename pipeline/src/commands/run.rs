@@ -12,13 +12,13 @@ use crate::runtime::runtime;
 use crate::signals::Shutdown;
 use crate::terminal;
 
-/// How long blocking threads (a read of standard input, say) may take to end once the work is done.
+/// Time for blocking threads (such as a read of standard input) to end once the work is done.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Tags, prints the summary and leaves `report.json` and `report.html`, however the run ended.
+/// Tags, prints the summary and writes `report.json` and `report.html`, however the run ends.
 ///
 /// # Errors
-/// What kept the run from starting; everything later is in the report and in the exit code.
+/// The run cannot start; later errors are in the report and in the exit code.
 pub fn execute(args: RunArgs, quiet: bool) -> Result<u8, Failure> {
     let config = RunConfig::check(args)?;
     let mut record = RunRecord::new(&config);
@@ -44,14 +44,14 @@ fn tag(config: &RunConfig, record: &mut RunRecord, quiet: bool) -> Result<(), Fa
         run::run(config, record, &shutdown, quiet).await
     });
     match &ran {
-        // A model that is being loaded cannot be told to stop.
+        // Loading a model cannot be interrupted.
         Err(Failure { exit: Exit::Signal(_), .. }) => runtime.shutdown_background(),
         _ => runtime.shutdown_timeout(FAREWELL),
     }
     ran
 }
 
-/// Prints what a person reads at the end of a run.
+/// Prints errors and the summary.
 fn show(report: &Report, quiet: bool) {
     for error in &report.errors {
         tracing::error!("{error}");

@@ -16,7 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::provenance::PROGRAM;
 use crate::terminal;
 
-/// Micro-batches to compare: a name, and the lengths of the sequences.
+/// Micro-batches to compare: name, and lengths of the sequences.
 const CASES: [(&str, &[usize]); 4] = [
     ("one token", &[1]),
     ("one abstract", &[350]),
@@ -24,23 +24,23 @@ const CASES: [(&str, &[usize]); 4] = [
     ("mixed", &[512, 3, 64, 65, 17, 300, 128, 2]),
 ];
 
-/// The head of the table.
+/// Header of the table.
 const HEADER: &str = "| precision | micro-batch | tokens | largest difference | allowed | same label | tokens/s | |\n\
                       |---|---|---|---|---|---|---|---|\n";
 
-/// Compares, prints one table, and says by its exit code whether everything agrees.
+/// Compares, prints a table, and returns whether everything agrees as an exit code.
 ///
-/// Each precision has a process of its own: a card that has failed once fails everything after it in the same process,
-/// and a process keeps the kernels of one precision.
+/// Each precision is tested in a process of its own: once a CUDA device has failed, everything after it fails in the same
+/// process, and a process keeps the kernels of one precision.
 ///
 /// # Errors
-/// The model or the device cannot be used, or the program cannot start itself.
+/// The model or the device cannot be used, or a process cannot be started.
 pub fn execute(args: SelfTestArgs) -> Result<u8, Failure> {
     let checkpoint = Checkpoint::open(named_or_bundled(args.model)?)?;
     let config = DeviceConfig::check(args.device);
     use_threads(config.threads)?;
     let (device, mut setup) = config.first()?;
-    // The comparison is the point: a device that fails it is to be shown, not refused.
+    // A device that fails the comparison must be reported here, not rejected.
     setup.cuda.unchecked = true;
     let holds = match args.only_precision {
         Some(precision) => {
@@ -61,34 +61,34 @@ pub fn execute(args: SelfTestArgs) -> Result<u8, Failure> {
     Ok(if holds { Exit::Done } else { Exit::Internal }.code())
 }
 
-/// A reader that has gone has seen enough; the verdict is in the exit code.
+/// Prints; ignores a closed pipe, since the exit code has the result.
 fn print(text: &str) {
     let _ = terminal::print(text);
 }
 
-/// Has this program test a precision and print its lines; whether all of them agree.
+/// Tests a precision in a new process, which prints its lines; returns whether all agree.
 fn in_a_process(precision: Precision) -> io::Result<bool> {
     let name = precision.to_string();
     let mut command = Command::new(std::env::current_exe()?);
     let status = command.args(std::env::args_os().skip(1)).args(["--only-precision", &name]).status()?;
-    // What a process says by its code, it has also printed; what a signal ended has not.
+    // A process that was killed by a signal has not printed its result.
     if status.code().is_none() {
-        print(&format!("| {name} | {status} | | | | | | **fails** |\n"));
+        print(&format!("| {name} | {status} | | | | | | **failed** |\n"));
     }
     Ok(status.success())
 }
 
-/// Adds a precision's lines to the table; false if a device that has the precision fails or disagrees.
+/// Adds a precision's lines to the table; false if the device fails or disagrees.
 fn test(checkpoint: &Checkpoint, device: Device, setup: ClassifierSetup, text: &mut String) -> bool {
     let precision = setup.precision;
     let lines = match compare_all(checkpoint, device, setup) {
         Ok(lines) => lines,
         Err(error @ NerError::Precision { .. }) => {
-            let _ = writeln!(text, "| {precision} | not to be had: {} | | | | | | |", reason(&error));
+            let _ = writeln!(text, "| {precision} | not supported: {} | | | | | | |", reason(&error));
             return true;
         }
         Err(error) => {
-            let _ = writeln!(text, "| {precision} | {} | | | | | | **fails** |", reason(&error));
+            let _ = writeln!(text, "| {precision} | {} | | | | | | **failed** |", reason(&error));
             return false;
         }
     };
@@ -124,7 +124,7 @@ fn compare_all(checkpoint: &Checkpoint, device: Device, setup: ClassifierSetup) 
     CASES.into_iter().chain([("full budget", full.as_slice())]).map(&mut compare).collect()
 }
 
-/// An error and its causes in one line of a table.
+/// An error in one cell of a table.
 fn reason(error: &NerError) -> String {
     error.to_string().replace(['\n', '|'], " ")
 }

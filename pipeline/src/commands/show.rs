@@ -1,4 +1,4 @@
-//! `pubtag show`: an abstract with its mentions.
+//! `pubtag show`.
 
 use std::io;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::terminal;
 /// A row of `documents`.
 #[derive(Debug)]
 struct Document {
-    /// What decides which row of a document is current: the highest.
+    /// The row with the highest rank is current.
     rank: [i32; 4],
     source_file: String,
     title: Option<String>,
@@ -26,7 +26,7 @@ struct Document {
     model_id: String,
 }
 
-/// A row of `annotations`, in characters.
+/// A row of `annotations`; offsets in characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Mention {
     start: usize,
@@ -34,25 +34,25 @@ struct Mention {
     label: String,
 }
 
-/// Prints the current row of a document.
+/// Prints the current version of a document.
 ///
 /// # Errors
-/// There is no such output or document, or its text was not kept.
+/// The output or document does not exist, or its text was not kept.
 pub fn execute(args: &ShowArgs) -> Result<io::Result<()>, Failure> {
     if !Tables::are_in(&args.output) {
-        return Err(Failure::configuration(format!("{} is no output of pubtag", args.output.display())));
+        return Err(Failure::configuration(format!("{}: not an output of pubtag", args.output.display())));
     }
     let commit_log = CommitLog::read(&args.output)?;
     let tables = Tables::of(&args.output, &commit_log);
     let document = current(&tables, &args.id)?.ok_or_else(|| not_there(&args.id, &args.output))?;
     let mentions = mentions(&tables, &args.id, &document)?;
-    let coloured = match args.color {
+    let colored = match args.color {
         Color::Auto => terminal::stdout_is_terminal(),
         Color::Always => true,
         Color::Never => false,
     };
-    let page = page(&args.id, &document, &mentions, coloured)?;
-    Ok(if coloured { terminal::print_coloured(&page) } else { terminal::print(&page) })
+    let page = page(&args.id, &document, &mentions, colored)?;
+    Ok(if colored { terminal::print_colored(&page) } else { terminal::print(&page) })
 }
 
 fn not_there(id: &str, output: &Path) -> Failure {
@@ -60,7 +60,7 @@ fn not_there(id: &str, output: &Path) -> Failure {
     Failure::message(Exit::Data, message)
 }
 
-/// The row of a document that is current.
+/// The current row of a document.
 fn current(tables: &Tables, id: &str) -> Result<Option<Document>, Failure> {
     let columns = [
         "doc_id",
@@ -96,7 +96,7 @@ fn current(tables: &Tables, id: &str) -> Result<Option<Document>, Failure> {
     Ok(found)
 }
 
-/// The mentions of that row, in text order.
+/// The mentions of a row, in text order.
 fn mentions(tables: &Tables, id: &str, document: &Document) -> Result<Vec<Mention>, Failure> {
     let columns = ["doc_id", "start_char", "end_char", "label", "ordinal", "source_file"];
     let mut found = Vec::new();
@@ -131,9 +131,9 @@ fn number(batch: &RecordBatch, name: &str, row: usize) -> Option<i32> {
     (!column.is_null(row)).then(|| column.value(row))
 }
 
-/// The page; what is coloured is for eyes, and nothing in it but our colours commands a terminal.
-fn page(id: &str, document: &Document, mentions: &[Mention], coloured: bool) -> Result<String, Failure> {
-    let shown = |text: &str| if coloured { terminal::page(text).into_owned() } else { text.to_owned() };
+/// The page. With colors, everything else is escaped for the terminal.
+fn page(id: &str, document: &Document, mentions: &[Mention], colored: bool) -> Result<String, Failure> {
+    let shown = |text: &str| if colored { terminal::page(text).into_owned() } else { text.to_owned() };
     let Document { source_file, model_id, .. } = document;
     let head = shown(&format!("{id} · {source_file} · {model_id} · {} mentions", mentions.len()));
     if document.status == "deleted" {
@@ -141,7 +141,7 @@ fn page(id: &str, document: &Document, mentions: &[Mention], coloured: bool) -> 
     }
     let (Some(title), Some(abstract_text)) = (&document.title, &document.abstract_text) else {
         return Err(Failure::configuration(format!(
-            "the output has no text of {id}: it was written with --text hash; tag it again with --text keep"
+            "no text of {id} in this output, which was written with --text hash; tag again with --text keep"
         )));
     };
     let text: Vec<char> = title.chars().chain([' ']).chain(abstract_text.chars()).collect();
@@ -152,8 +152,8 @@ fn page(id: &str, document: &Document, mentions: &[Mention], coloured: bool) -> 
         let (start, end) = ((*start).clamp(at, text.len()), (*end).clamp(at, text.len()));
         page.push_str(&shown(&part(&text, at..start, title_end)));
         let (mention, name) = (shown(&part(&text, start..end, title_end)), shown(label));
-        page.push_str(&if coloured {
-            format!("\x1b[1;{}m{mention}\x1b[0m\x1b[2m {name}\x1b[0m", colour(label))
+        page.push_str(&if colored {
+            format!("\x1b[1;{}m{mention}\x1b[0m\x1b[2m {name}\x1b[0m", color(label))
         } else {
             format!("[{mention}|{name}]")
         });
@@ -164,13 +164,13 @@ fn page(id: &str, document: &Document, mentions: &[Mention], coloured: bool) -> 
     Ok(page)
 }
 
-/// A part of the text; the space behind the title becomes an empty line.
+/// A part of the text; the space after the title becomes an empty line.
 fn part(text: &[char], range: std::ops::Range<usize>, title_end: usize) -> String {
     range.map(|at| if at == title_end { "\n\n".to_owned() } else { text[at].to_string() }).collect()
 }
 
-/// One of the terminal's colours, the same for the same label.
-fn colour(label: &str) -> u32 {
+/// A terminal color for a label.
+fn color(label: &str) -> u32 {
     31 + label.bytes().map(u32::from).sum::<u32>() % 6
 }
 
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mentions_are_marked_by_characters_not_bytes() {
+    fn mentions_are_marked_by_character_not_byte_offsets() {
         let document = Document {
             rank: [0; 4],
             source_file: "a.xml".into(),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_terminal_a_text_has_no_colours_but_ours() {
+    fn on_a_terminal_a_text_has_only_our_colors() {
         let document = Document {
             rank: [0; 4],
             source_file: "a\x1b[2J.xml".into(),

@@ -29,7 +29,7 @@ use crate::training::training_set::{Reading, TrainingSet};
 /// Fine-tunes and prints the output directory.
 ///
 /// # Errors
-/// Corpora or base cannot be used, the device cannot train, or the output cannot be written.
+/// The corpora or the base model cannot be used, the device cannot train, or the output cannot be written.
 pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure> {
     if args.train.is_empty() {
         return Err(missing("--train"));
@@ -52,7 +52,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     let draft = Draft::begin(output, args.overwrite, &read)?;
     let base_weights = base.join("model.safetensors");
     let base_sha256 = sha256(&std::fs::read(&base_weights).map_err(|error| {
-        let error = anyhow::Error::new(error).context(format!("cannot read {}", base_weights.display()));
+        let error = anyhow::Error::new(error).context(format!("failed to read {}", base_weights.display()));
         Failure::new(Exit::Configuration, error)
     })?);
     let checkpoint = draft.base(base, &names, args.tagging_context(), args.seed)?;
@@ -114,7 +114,12 @@ fn learn(
     };
     let first = examples(0)?;
     let tokens: usize = first.iter().map(|example| example.ids.len()).sum();
-    tracing::info!("{} windows with {} tokens, {} to score by", first.len(), grouped(tokens as u64), scored.len());
+    tracing::info!(
+        "{} training windows with {} tokens, {} development windows",
+        first.len(),
+        grouped(tokens as u64),
+        scored.len()
+    );
     let config = TrainConfig {
         epochs: args.epochs,
         batch_size: args.batch_size,
@@ -133,19 +138,22 @@ fn learn(
     Ok(fine_tune(checkpoint, &mut of_epoch, scored, &config, state, device, monitor)?)
 }
 
-/// The types of all corpora, sorted; each needs a mention to learn from.
+/// The types of all corpora, sorted.
+///
+/// # Errors
+/// A type has no mention to learn from.
 fn types(train: &[Gold]) -> Result<Vec<String>, Failure> {
     let annotated: BTreeSet<&String> = train.iter().flat_map(|gold| &gold.types).collect();
     let met = categories(train.iter().flat_map(|gold| &gold.documents));
     match annotated.iter().find(|name| !met.contains(name)) {
         Some(name) => Err(Failure::configuration(format!(
-            "no --train corpus has a mention of {name}; remove it from types=, or map= a category to it"
+            "no --train corpus has a mention of {name}; remove it from types=, or rename a category to it with map="
         ))),
         None => Ok(annotated.into_iter().cloned().collect()),
     }
 }
 
-/// `all / (labels · occurrences)` for each label, as NeMo weighs them; 1 for a label that never occurs.
+/// `all / (labels · occurrences)` for each label, as in NeMo; 1 for a label that does not occur.
 fn balanced(examples: &[Example], labels: usize) -> Vec<f32> {
     let mut counts = vec![0_u32; labels];
     for label in examples.iter().flat_map(|example| example.targets.iter().flatten()) {
@@ -170,12 +178,12 @@ fn read_all(corpora: &[CorpusSpec], args: &TrainArgs) -> Result<Vec<Gold>, Failu
     corpora.iter().map(read).collect()
 }
 
-/// A model must not be chosen by what it learnt.
+/// Refuses corpora that are used for both training and development.
 fn refuse_shared(train: &[Gold], dev: &[Gold]) -> Result<(), Failure> {
-    let learnt: BTreeSet<&String> = train.iter().filter_map(|gold| gold.sha256.as_ref()).collect();
-    match dev.iter().find(|gold| gold.sha256.as_ref().is_some_and(|sha256| learnt.contains(sha256))) {
+    let trained: BTreeSet<&String> = train.iter().filter_map(|gold| gold.sha256.as_ref()).collect();
+    match dev.iter().find(|gold| gold.sha256.as_ref().is_some_and(|sha256| trained.contains(sha256))) {
         Some(gold) => Err(Failure::configuration(format!(
-            "{} is named as --train and as --dev: the best epoch would be chosen by what it learnt",
+            "{} is both a --train and a --dev corpus; the best epoch must be chosen on other data",
             gold.corpus.path.display()
         ))),
         None => Ok(()),
@@ -198,7 +206,7 @@ fn development(
     dev.iter().zip(short_names(dev)).map(corpus).collect()
 }
 
-/// What corpora are called in tables: their files' names without extension, or more of their paths where those are alike.
+/// Names of corpora in tables: file names without extension, or more of the path if they are not unique.
 fn short_names(corpora: &[Gold]) -> Vec<String> {
     let stem = |gold: &Gold| gold.corpus.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let stems: Vec<String> = corpora.iter().map(stem).collect();
@@ -206,7 +214,7 @@ fn short_names(corpora: &[Gold]) -> Vec<String> {
     if different { stems } else { corpora.iter().map(|gold| DataFile::from(gold).name).collect() }
 }
 
-/// What tells a run from every other: data, base, settings and threads, by their hash.
+/// Identifies a run: a hash of data, base model, settings and threads.
 fn run_label(record: &Record) -> Result<String, Failure> {
     let files: Vec<_> = record.train.iter().chain(&record.dev).map(|file| file.sha256.as_deref()).collect();
     let parts = (&record.base_sha256, files, &record.labels, record.settings, record.threads);

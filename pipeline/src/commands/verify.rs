@@ -1,4 +1,4 @@
-//! `pubtag verify`: reads an output back and says what is wrong with it.
+//! `pubtag verify`.
 
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
@@ -14,10 +14,10 @@ use crate::processors::physical_cores;
 use crate::progress::Progress;
 use crate::terminal::{eprint, line, print};
 
-/// More threads would wait for the disk.
+/// More threads would only wait for the disk.
 const MOST_THREADS: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Debug, Serialize)]
 struct Findings<'a> {
     output: String,
@@ -47,7 +47,7 @@ pub fn execute(args: &VerifyArgs, quiet: bool) -> Result<u8, Failure> {
             progress.show_bytes(read, String::new);
         }
         Event::Found(defect) if args.json => found.push(defect),
-        // A reader that has seen enough (`| head`) does not change what is found.
+        // A closed pipe (`| head`) does not change what is found.
         Event::Found(defect) => progress.pause(|| drop(print(&format!("{}\n", line(&defect.to_string()))))),
     });
     progress.finish();
@@ -68,7 +68,7 @@ pub fn execute(args: &VerifyArgs, quiet: bool) -> Result<u8, Failure> {
     Ok(if verified.defects == 0 { Exit::Done } else { Exit::Data }.code())
 }
 
-/// What was read, what could not be checked, and what was found.
+/// What was read, what was not checked, and how many defects were found.
 fn summary(args: &VerifyArgs, verified: &Verified) -> String {
     let Verified { inputs, parts, bytes, rows, documents_without_text, live_files, defects } = verified;
     let rows: Vec<String> = rows.iter().map(|(table, rows)| format!("{} {table}", grouped(*rows))).collect();
@@ -88,7 +88,7 @@ fn summary(args: &VerifyArgs, verified: &Verified) -> String {
         let _ = writeln!(text, "not checked: offsets in {documents} written with --text hash");
     }
     if *live_files > 0 {
-        let _ = writeln!(text, "not checked: {} of runs still at work", counted(*live_files, "file"));
+        let _ = writeln!(text, "not checked: {} of runs still in progress", counted(*live_files, "file"));
     }
     text.push_str(&match defects {
         0 => "no defects\n".to_owned(),

@@ -10,7 +10,7 @@ use crate::device::{DeviceConfig, choose, use_threads};
 use crate::exit::Failure;
 use crate::terminal;
 
-/// Warms every device up and prints how long each shape took.
+/// Warms up every device and prints the time for each shape.
 ///
 /// # Errors
 /// The model or a device cannot be used.
@@ -30,7 +30,7 @@ pub fn execute(args: WarmUpArgs) -> Result<io::Result<()>, Failure> {
 
 fn table(warmed: &[Warmed]) -> String {
     if warmed.is_empty() {
-        return "nothing to warm up: kernels for the CPU are inside the program".to_owned();
+        return "nothing to warm up: CPU kernels are part of the program".to_owned();
     }
     let header = "sequences   length   tokens    first s    again s".to_owned();
     let line = |shape: &Warmed| {

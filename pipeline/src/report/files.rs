@@ -11,18 +11,18 @@ use crate::exit::Failure;
 use crate::tables::Tables;
 
 impl Report {
-    /// Leaves the report in an output directory, in place of any other; in a directory that is not an output, nothing.
+    /// Writes the report to an output directory, replacing any other; does nothing if it is not an output.
     ///
     /// # Errors
-    /// If it cannot be written. The former report is gone all the same: it tells of another run.
+    /// The report cannot be written. The previous report is removed anyway, since it describes another run.
     pub(crate) fn leave(&self, output: &Path) -> Result<(), Failure> {
         if !Tables::are_in(output) {
             return Ok(());
         }
         let json = serde_json::to_string_pretty(self)?;
-        // The page first: who has seen the record of a run finds its page, too.
+        // The page first: whoever sees the JSON of a run also finds its page.
         let files = [("report.html", self.html()), ("report.json", json)];
-        // Each is tried, whatever became of the other.
+        // Each is written even if the other fails.
         files.map(|(name, text)| replace(&output.join(name), &text)).into_iter().collect()
     }
 }

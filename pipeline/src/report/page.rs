@@ -8,22 +8,22 @@ use crate::figures::grouped;
 use crate::html::{page, pairs};
 
 impl Report {
-    /// The page that a person opens in the morning: what went wrong comes first.
+    /// The page; problems come first.
     pub fn html(&self) -> String {
-        let (troubled, well): (Vec<_>, Vec<_>) = self.inputs.iter().partition(|input| is_trouble(input));
+        let (troubled, fine): (Vec<_>, Vec<_>) = self.inputs.iter().partition(|input| is_trouble(input));
         let body = html! {
             @if !self.errors.is_empty() {
                 h2.bad { "Errors" }
                 pre.bad { @for error in &self.errors { (error) "\n" } }
             }
-            (inputs("Inputs that want attention", &troubled))
+            (inputs("Inputs that need attention", &troubled))
             @if !self.lines().is_empty() {
-                h2 { "What was done" }
+                h2 { "Summary" }
                 (pairs(self.lines().iter().map(|(name, value)| (*name, value.as_str()))))
             }
             (self.stage_bars())
-            (inputs("Inputs", &well))
-            h2 { "Made by" }
+            (inputs("Inputs", &fine))
+            h2 { "Provenance" }
             (pairs(self.provenance().iter().map(|(name, value)| (name.as_str(), value.as_str()))))
         };
         let exit_code = self.exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
@@ -33,12 +33,12 @@ impl Report {
     fn stage_bars(&self) -> Markup {
         html! {
             @if !self.stages.is_empty() {
-                h2 { "Where time went" }
+                h2 { "Time by stage" }
                 p.key {
-                    i.busy {} "at work" i.starved {} "waiting for input" i.blocked {} "waiting for room in the next stage"
+                    i.busy {} "busy" i.starved {} "waiting for input" i.blocked {} "blocked by the next stage"
                 }
                 table {
-                    tr { th { "stage" } th { "items" } th { "seconds at work" } th {} }
+                    tr { th { "stage" } th { "items" } th { "busy seconds" } th {} }
                     @for stage in &self.stages {
                         tr {
                             td { (stage.stage) }
@@ -57,7 +57,7 @@ impl Report {
             ("program", self.program.clone()),
             ("run", self.run_id.to_string()),
             ("started", self.started_at.clone()),
-            ("device", self.device.clone().unwrap_or_else(|| "none: nothing was tagged".to_owned())),
+            ("device", self.device.clone().unwrap_or_else(|| "none (nothing to tag)".to_owned())),
             ("threads", self.threads.to_string()),
         ];
         let settings = self.settings.iter().map(|(name, value)| (name.clone(), value.clone()));
@@ -69,7 +69,7 @@ impl Report {
     }
 }
 
-/// Whether somebody should look at an input.
+/// Whether an input needs attention.
 fn is_trouble(input: &InputLine) -> bool {
     input.rejects > 0 || matches!(input.status, InputStatus::Quarantined | InputStatus::Unfinished)
 }
@@ -81,7 +81,7 @@ fn inputs(title: &str, lines: &[&InputLine]) -> Markup {
             table {
                 tr {
                     th { "input" } th { "citations" } th { "deletions" } th { "rejects" } th { "annotations" }
-                    th.text { "what became of it" }
+                    th.text { "status" }
                 }
                 @for line in lines {
                     tr {
@@ -97,7 +97,7 @@ fn inputs(title: &str, lines: &[&InputLine]) -> Markup {
     }
 }
 
-/// A stage's time as parts of the run's, or of its own where it had several threads at work.
+/// A stage's time as parts of the run's, or of its total if several threads were busy.
 fn bar(stage: &StageLine, seconds: f64) -> Markup {
     let parts = [("busy", stage.busy_seconds), ("starved", stage.starved_seconds), ("blocked", stage.blocked_seconds)];
     let whole = parts.iter().map(|(_, seconds)| seconds).sum::<f64>().max(seconds);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_comes_before_what_went_well_and_nothing_from_outside_is_markup() {
+    fn problems_come_first_and_nothing_from_outside_is_markup() {
         let line =
             |input: &str, status, reason: Option<&str>| InputLine::unread(input, status, reason.map(str::to_owned));
         let page = report(vec![

@@ -1,4 +1,4 @@
-//! The lines that sum up a run, and the summary on the terminal.
+//! The summary of a run.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use super::{AbbreviationSummary, InputStatus, Report, RunEnding, StageLine, Thro
 use crate::figures::{counted, grouped, human_time, plural};
 
 impl Report {
-    /// The summary that a person reads at the end of a run.
+    /// The summary printed at the end of a run.
     pub fn summary(&self) -> String {
         let mut text = format!("\n{}, run {}\n", self.ended(), self.run_id);
         let stages = self.stages.iter().map(|stage| ("stage", self.stage_line(stage)));
@@ -18,7 +18,7 @@ impl Report {
         text
     }
 
-    /// How it ended, and after how long.
+    /// How the run ended, and after how long.
     pub(super) fn ended(&self) -> String {
         let ending = match self.ending {
             RunEnding::Running => return format!("running since {}", self.started_at),
@@ -29,7 +29,7 @@ impl Report {
         format!("{ending} in {}", human_time(self.seconds))
     }
 
-    /// What came of it, a name and a line each.
+    /// The results, as names and lines.
     pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = Vec::new();
         if !self.inputs.is_empty() {
@@ -37,7 +37,7 @@ impl Report {
         }
         if self.reconciliation.records() > 0 {
             lines.extend([
-                ("reconciliation", self.reconciliation.to_string()),
+                ("reconciled", self.reconciliation.to_string()),
                 ("found", self.found_line()),
                 ("speed", self.speed_line()),
                 ("packing", self.packing_line()),
@@ -72,7 +72,7 @@ impl Report {
         let Throughput { citations_per_second, tokens_per_second } = self.throughput;
         let start = self.first_micro_batch_seconds.map(|seconds| format!(" · first micro-batch after {seconds:.2} s"));
         format!(
-            "{citations_per_second:.1} citations/s · {} tokens/s, start-up included{}",
+            "{citations_per_second:.1} citations/s · {} tokens/s, including start-up{}",
             grouped(tokens_per_second as u64),
             start.unwrap_or_default()
         )
@@ -81,7 +81,7 @@ impl Report {
     fn packing_line(&self) -> String {
         let packing = &self.packing;
         format!(
-            "{} tokens in {} of at most {} · {:.1}% full · waste {:.1}%, in attention {:.1}%",
+            "{} tokens in {} of at most {} · {:.1}% full · {:.1}% padding, {:.1}% in attention",
             grouped(packing.tokens),
             plural(packing.micro_batches, "micro-batch", "micro-batches"),
             grouped(packing.token_budget),
@@ -94,7 +94,7 @@ impl Report {
     fn stage_line(&self, stage: &StageLine) -> String {
         let percent = |seconds: f64| 100.0 * share(seconds, self.seconds);
         format!(
-            "{:<8} busy {:>5.1}% · waits for input {:>5.1}% · waits for room {:>5.1}%",
+            "{:<8} busy {:>5.1}% · waiting for input {:>5.1}% · blocked by the next stage {:>5.1}%",
             stage.stage,
             percent(stage.busy_seconds),
             percent(stage.starved_seconds),
@@ -103,13 +103,13 @@ impl Report {
     }
 }
 
-/// What became of an input, in words that follow "1 file".
+/// A status in words that follow "1 file".
 pub(super) fn said(status: InputStatus) -> &'static str {
     match status {
         InputStatus::Committed => "tagged and committed",
-        InputStatus::AlreadyCommitted => "already committed: nothing to do",
-        InputStatus::Duplicate => "with the content of another",
-        InputStatus::Skipped => "skipped: no input by content",
+        InputStatus::AlreadyCommitted => "already committed",
+        InputStatus::Duplicate => "with the same content as another",
+        InputStatus::Skipped => "skipped (not an input by content)",
         InputStatus::Quarantined => "quarantined",
         InputStatus::Unfinished => "unfinished",
     }

@@ -101,7 +101,7 @@ impl Layers<'_> {
         Ok(())
     }
 
-    /// Refuses what is left of the file: settings that the command does not have.
+    /// Refuses the settings that are left in the file: the command does not have them.
     fn refuse_unknown(&self, other_names: &[&str]) -> anyhow::Result<()> {
         let Some(unknown) = self.file.entries.first() else { return Ok(()) };
         let known = self.effective.iter().map(|setting| setting.name.as_str());

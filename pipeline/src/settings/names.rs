@@ -15,7 +15,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_suggested_and_none_that_is_far() {
+    fn the_nearest_name_is_suggested_unless_it_is_too_different() {
         let names = ["epochs", "batch-size", "max-rejects", "output"];
         for (name, expected) in [
             ("epoch", Some("epochs")),

@@ -50,7 +50,7 @@ fn a_run_has_settings_of_every_type() {
 }
 
 #[test]
-fn what_is_shown_can_be_put_into_a_file() {
+fn shown_settings_are_a_valid_settings_file() {
     let text = "train = ['a.tsv']\nepochs = 3\n";
     let (_, settings) = merged::<TrainArgs>("own.toml", text, "--seed 5").expect("valid");
     let shown: serde_json::Map<_, _> = settings.iter().map(|one| (one.name.clone(), one.value.clone())).collect();

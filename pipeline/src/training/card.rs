@@ -1,4 +1,4 @@
-//! What a trained model says of itself: `README.md` for people, `training.json` for programs.
+//! The record of a trained model: `README.md` for people, `training.json` for programs.
 
 use pubtag_corpus::Gold;
 use pubtag_schemas::ModelFiles;
@@ -8,10 +8,10 @@ use super::metrics::EpochLine;
 use crate::cli::TrainArgs;
 use crate::provenance::PROGRAM;
 
-/// The file beside the model.
+/// The file in the model's directory.
 pub(crate) const RECORD: &str = "training.json";
 
-/// A corpus that the model learnt from or was chosen by.
+/// A training or development corpus.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct DataFile {
     pub(crate) name: String,
@@ -25,7 +25,7 @@ pub(crate) struct DataFile {
 
 impl From<&Gold> for DataFile {
     fn from(gold: &Gold) -> Self {
-        // Corpora call their files `train.tsv`: the folder tells them apart.
+        // Many corpora have a `train.tsv`: the directory distinguishes them.
         let parts: Vec<_> = gold.corpus.path.components().rev().take(3).collect();
         let name: Vec<_> = parts.iter().rev().map(|part| part.as_os_str().to_string_lossy()).collect();
         Self {
@@ -38,43 +38,43 @@ impl From<&Gold> for DataFile {
     }
 }
 
-/// How a model came to be.
+/// How a model was made.
 #[derive(Debug, Serialize)]
 pub(crate) struct Record<'a> {
     pub(crate) program: &'static str,
     pub(crate) command: String,
-    /// SHA-256 of the base's weights.
+    /// SHA-256 of the base model's weights.
     pub(crate) base_sha256: String,
-    /// The base's own record, where it was trained by this program.
+    /// The base model's own record, if `pubtag train` made it.
     pub(crate) base: Option<serde_json::Value>,
     pub(crate) train: Vec<DataFile>,
     pub(crate) dev: Vec<DataFile>,
     pub(crate) labels: Vec<String>,
-    /// Words of consecutive sentences that the model reads at a time when it tags.
+    /// Words of consecutive sentences that the model reads at a time.
     pub(crate) context_words: usize,
     pub(crate) settings: &'a TrainArgs,
     pub(crate) threads: usize,
     pub(crate) epochs: &'a [EpochLine],
 }
 
-/// The part of a record that tells what a model has seen.
+/// The part of a record that lists training data.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Seen {
     #[serde(default)]
     train: Vec<DataFile>,
-    /// What its base has seen.
+    /// That of its base model.
     #[serde(default)]
     base: Option<Box<Seen>>,
 }
 
 impl Seen {
-    /// By a model; nothing where there is no record.
+    /// The training data of a model; empty without a record.
     pub(crate) fn by(model: &ModelFiles) -> Self {
         let text = model.read(RECORD).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Whether the model, or what it was fine-tuned from, learnt from a file.
+    /// Whether the model, or one it was fine-tuned from, was trained on a file.
     pub(crate) fn contains(&self, gold: &Gold) -> bool {
         let here = || self.train.iter().any(|file| file.sha256 == gold.sha256);
         gold.sha256.is_some() && (here() || self.base.as_ref().is_some_and(|base| base.contains(gold)))
@@ -93,9 +93,9 @@ impl Record<'_> {
             files.iter().map(row).collect()
         };
         let dev = if self.dev.is_empty() {
-            "No development set: the last epoch is kept.\n".to_owned()
+            "No development corpus: the last epoch was kept.\n".to_owned()
         } else {
-            format!("Chosen by (development):\n\n{HEADER}{}\n", table(&self.dev))
+            format!("Development:\n\n{HEADER}{}\n", table(&self.dev))
         };
         let heads = self.epochs.first().map(EpochLine::heads).unwrap_or_default();
         let epochs: String = self.epochs.iter().map(|line| format!("| {} |\n", line.cells().join(" | "))).collect();
@@ -104,13 +104,13 @@ impl Record<'_> {
              # {name}\n\n\
              A token classifier ({labels}) fine-tuned by {program}. It reads consecutive sentences of up to {context} words at a \
              time.\n\n\
-             ## Data\n\nLearnt from:\n\n{HEADER}{train}\n{dev}\n\
-             ## Made by\n\n```sh\n{command}\n```\n\n\
-             on {threads} threads, from a base whose weights have the SHA-256 `{base}`. All settings are in `{RECORD}`. On one \
-             machine and number of threads the command gives the same bits again.\n\n\
+             ## Data\n\nTraining:\n\n{HEADER}{train}\n{dev}\n\
+             ## Training\n\n```sh\n{command}\n```\n\n\
+             on {threads} threads, from a base model with weights of SHA-256 `{base}`. All settings are in `{RECORD}`. On the \
+             same machine with the same number of threads, the command gives the same bits.\n\n\
              ## Epochs\n\n\
-             F1 is that of strict entities, micro-averaged over types, as conlleval and seqeval compute it. The epoch with the \
-             highest mean is kept.\n\n\
+             F1 of strict entities, micro-averaged over types, as in conlleval and seqeval. The epoch with the highest mean was \
+             kept.\n\n\
              | {heads} |\n{rule}|\n{epochs}",
             heads = heads.join(" | "),
             rule = "|---".repeat(heads.len()),
@@ -125,10 +125,10 @@ impl Record<'_> {
     }
 }
 
-/// Of a table of data files.
+/// Header of a table of data files.
 const HEADER: &str = "| file | types | sentences | mentions | SHA-256 |\n|---|---|---|---|---|\n";
 
-/// The command line as it was given, for a shell.
+/// The command line, quoted for a shell.
 pub(crate) fn command_line() -> String {
     let quoted = |argument: std::ffi::OsString| {
         let argument = argument.to_string_lossy().into_owned();

@@ -1,4 +1,4 @@
-//! How much text the model reads at a time while it learns.
+//! Lengths of training contexts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_always_that_and_a_range_draws_all_of_it() {
+    fn a_number_is_fixed_and_a_range_is_drawn_from_completely() {
         let mut random = StdRng::seed_from_u64(1);
         let fixed: ContextWords = "100".parse().unwrap();
         assert_eq!((fixed.draw(&mut random), fixed.middle(), fixed.to_string()), (100, 100, "100".to_owned()));
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_length_is_refused() {
+    fn invalid_lengths_are_refused() {
         for text in ["", "0", "0..5", "9..3", "a", "3..", "-1"] {
             assert!(text.parse::<ContextWords>().unwrap_err().contains(text), "{text}");
         }

@@ -1,4 +1,4 @@
-//! The learning curve as SVG: loss by step, and the score on each development corpus by epoch beside it.
+//! The learning curve as SVG: loss by step, and score on each development corpus by epoch.
 
 use plotters::prelude::*;
 
@@ -6,10 +6,10 @@ use super::metrics::{EpochLine, StepLine};
 
 /// Width and height, in pixels.
 const SIZE: (u32, u32) = (960, 340);
-/// Points of the loss curve, at most; each is the mean of the steps it stands for.
+/// Maximum number of points of the loss curve; each is the mean of several steps.
 const POINTS: usize = 240;
 
-/// Of the lines, in turn.
+/// Colors of the lines.
 const COLORS: [RGBColor; 6] = [
     RGBColor(31, 119, 180),
     RGBColor(214, 39, 40),
@@ -24,10 +24,10 @@ type Drawn<T> = Result<T, Box<dyn std::error::Error>>;
 /// A line of a chart: its name and its points.
 type Series = (String, Vec<(f64, f64)>);
 
-/// Draws what a run has noted.
+/// Draws the metrics of a run.
 ///
 /// # Errors
-/// If the numbers leave nothing to draw.
+/// The metrics cannot be drawn.
 pub(crate) fn learning_curve(steps: &[StepLine], epochs: &[EpochLine]) -> Drawn<String> {
     let mut svg = String::new();
     {
@@ -40,7 +40,7 @@ pub(crate) fn learning_curve(steps: &[StepLine], epochs: &[EpochLine]) -> Drawn<
     Ok(svg)
 }
 
-/// A line for each development corpus: epoch and micro F1.
+/// One line per development corpus: epoch and micro F1.
 fn scores(epochs: &[EpochLine]) -> Vec<Series> {
     let corpora = epochs.first().map_or(&[][..], |line| &line.development);
     let points =
@@ -105,7 +105,7 @@ mod tests {
     use pubtag_corpus::score::Score;
 
     #[test]
-    fn a_run_becomes_one_picture_and_an_empty_one_does_not_fail() {
+    fn a_run_is_drawn_and_an_empty_one_does_not_fail() {
         let step = |step| StepLine {
             step,
             loss: 1.0 / step as f32,

@@ -1,4 +1,4 @@
-//! The record of a run as it goes: one JSON object a line, of each step and of each epoch.
+//! Metrics of a training run: one JSON object per line, for each step and each epoch.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,10 +8,10 @@ use std::path::Path;
 use pubtag_corpus::score::Score;
 use serde::{Deserialize, Serialize};
 
-/// The file beside the model.
+/// The file in the model's directory.
 pub(crate) const METRICS: &str = "metrics.jsonl";
 
-/// What a step came to.
+/// Metrics of a step.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct StepLine {
     /// From 1.
@@ -24,18 +24,18 @@ pub(crate) struct StepLine {
     pub(crate) seconds: f64,
 }
 
-/// What an epoch came to.
+/// Metrics of an epoch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct EpochLine {
     /// From 1.
     pub(crate) epoch: usize,
-    /// Mean loss of its steps.
+    /// Mean loss over its steps.
     pub(crate) loss: f64,
-    /// On each development corpus.
+    /// Scores on the development corpora.
     pub(crate) development: Vec<CorpusScore>,
-    /// Tokens learnt from, special tokens included.
+    /// Training tokens, special tokens included.
     pub(crate) tokens: usize,
-    /// Spent on its steps.
+    /// Time of its steps.
     pub(crate) seconds: f64,
 }
 
@@ -43,21 +43,21 @@ pub(crate) struct EpochLine {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CorpusScore {
     pub(crate) corpus: String,
-    /// Over all types that the corpus annotates.
+    /// Micro average over the types that the corpus annotates.
     pub(crate) micro: Score,
-    /// Of each type.
+    /// Scores per type.
     pub(crate) types: BTreeMap<String, Score>,
 }
 
 impl EpochLine {
-    /// What epochs are compared by: the mean of the corpora's micro-averaged F1, so that a large corpus does not outvote
-    /// the others. `None` without a development corpus.
+    /// The score of an epoch: the mean of the corpora's micro-averaged F1, so that a large corpus does not outweigh the
+    /// others. `None` without a development corpus.
     pub(crate) fn mean_f1(&self) -> Option<f64> {
         let sum: f64 = self.development.iter().map(|score| score.micro.f1).sum();
         (!self.development.is_empty()).then(|| sum / self.development.len() as f64)
     }
 
-    /// What [`cells`](Self::cells) are.
+    /// Headers of [`cells`](Self::cells).
     pub(crate) fn heads(&self) -> Vec<String> {
         let corpora = self.development.iter().map(|score| format!("{} F1", score.corpus));
         let mean = (self.development.len() > 1).then(|| "mean F1".to_owned());
@@ -69,7 +69,7 @@ impl EpochLine {
             .collect()
     }
 
-    /// The line of a table.
+    /// A row of a table.
     pub(crate) fn cells(&self) -> Vec<String> {
         let f1 = |f1: f64| format!("{f1:.4}");
         let corpora = self.development.iter().map(|score| f1(score.micro.f1));
@@ -92,7 +92,7 @@ pub(crate) enum Line {
     Epoch(EpochLine),
 }
 
-/// The file, and what is in it.
+/// The file and its content.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     file: File,
@@ -100,7 +100,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the file of a run that has so many epochs behind it; what an interrupted epoch left after them is dropped.
+    /// Opens the file of a run with this many finished epochs; drops the lines of an interrupted epoch.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -124,7 +124,7 @@ impl Metrics {
         writeln!(self.file, "{json}")
     }
 
-    /// Every epoch so far.
+    /// All epochs so far.
     pub(crate) fn epochs(&self) -> Vec<EpochLine> {
         self.lines
             .iter()
@@ -132,7 +132,7 @@ impl Metrics {
             .collect()
     }
 
-    /// Every step so far.
+    /// All steps so far.
     pub(crate) fn steps(&self) -> Vec<StepLine> {
         self.lines.iter().filter_map(|line| if let Line::Step(line) = line { Some(*line) } else { None }).collect()
     }

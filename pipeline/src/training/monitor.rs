@@ -1,4 +1,4 @@
-//! Watches a training run: says how it goes, scores each epoch, writes metrics, keeps the state.
+//! Monitors a training run: shows progress, scores epochs, writes metrics, saves the state.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -17,23 +17,23 @@ use crate::exit::Failure;
 use crate::figures::{grouped, human_time};
 use crate::terminal;
 
-/// Where there is no terminal, at most one line in this time.
+/// Time between log lines.
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
-/// A development corpus: what the epochs of a run are scored by.
+/// A development corpus, on which epochs are scored.
 pub(crate) struct Development {
-    /// What it is called in tables.
+    /// Its name in tables.
     pub(crate) name: String,
-    /// With the mentions of these types only.
+    /// Its documents, with mentions of these types only.
     pub(crate) documents: Vec<AnnotatedDocument>,
-    /// The types that it annotates and the model knows; others that are found in it are not counted.
+    /// The types that both the corpus and the model have; others are not scored.
     pub(crate) types: Vec<String>,
     pub(crate) tokenized: Tokenized,
     pub(crate) decoder: Decoder,
 }
 
 impl Development {
-    /// Scores what the model says of its windows.
+    /// Scores the model's logits on its windows.
     fn score(&self, logits: &[Logits]) -> CorpusScore {
         let mut found =
             self.tokenized.decode(&self.documents, &self.decoder, &mut logits.iter().flat_map(Logits::rows));
@@ -45,7 +45,7 @@ impl Development {
         CorpusScore { corpus: self.name.clone(), micro, types: categories }
     }
 
-    /// How many windows it has.
+    /// Number of windows.
     fn windows(&self) -> usize {
         self.tokenized.windows.iter().map(Vec::len).sum()
     }
@@ -66,7 +66,7 @@ pub(crate) struct TrainingMonitor<'a> {
 }
 
 impl<'a> TrainingMonitor<'a> {
-    /// A watcher that writes metrics to a file and the state, under a label, to another, and a report after each epoch.
+    /// A monitor that writes metrics, the state (under a label) and, after each epoch, a report.
     pub(crate) fn new(
         development: Vec<Development>,
         metrics: Metrics,
@@ -98,10 +98,10 @@ impl<'a> TrainingMonitor<'a> {
         (self.tokens as f64 / self.time.as_secs_f64().max(1e-9)) as u64
     }
 
-    /// Metrics are there to be looked at: a full disk shows when the model is written.
+    /// Writes a line; ignores errors, since a full disk will also fail the model.
     fn write(&mut self, line: Line) {
         if let Err(error) = self.metrics.write(line) {
-            tracing::debug!("a line of metrics is lost: {error}");
+            tracing::debug!("failed to write metrics: {error}");
         }
     }
 }
@@ -151,7 +151,7 @@ impl Monitor for TrainingMonitor<'_> {
         self.bar.suspend(|| tracing::info!("{}", said.join(" · ")));
         self.write(Line::Epoch(line));
         if let Err(error) = (self.report)(&self.metrics) {
-            tracing::debug!("the report of this epoch is lost: {:#}", error.error);
+            tracing::debug!("failed to write the report of this epoch: {:#}", error.error);
         }
         (self.losses, self.tokens, self.time) = (Vec::new(), 0, Duration::ZERO);
         Verdict { score }

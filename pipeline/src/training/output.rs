@@ -1,4 +1,4 @@
-//! The directory that a training run writes: built beside its place, and moved there when it is whole.
+//! The output directory of a training run: a draft next to it, renamed when complete.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,10 +20,10 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Begins, or goes on with what an interrupted run left; `sources` are what the run reads.
+    /// Creates the draft, or opens that of an interrupted run; `sources` are the inputs of the run.
     ///
     /// # Errors
-    /// The target is there and may not be replaced, or nothing can be written beside it.
+    /// The target exists and must not be replaced, or the draft cannot be written.
     pub(crate) fn begin(target: &Path, overwrite: bool, sources: &[&Path]) -> Result<Self, Failure> {
         let (target, directory) = place::check(target, overwrite, sources)?;
         place::begin(&directory)?;
@@ -38,22 +38,22 @@ impl Draft {
         self.path(STATE)
     }
 
-    /// What an interrupted run with the same label left.
+    /// The state of an interrupted run with the same label.
     pub(crate) fn state(&self, label: &str) -> Option<TrainState> {
         let bytes = fs::read(self.state_path()).ok()?;
         let state = TrainState::from_bytes(&bytes, label);
         match &state {
-            Some(state) => tracing::info!("going on after epoch {}, which an earlier run finished", state.epochs),
+            Some(state) => tracing::info!("resuming after epoch {}", state.epochs),
             None => tracing::warn!(
-                "{} is of a run with other data or settings and is begun anew",
+                "{} is from a run with other data or settings; starting over",
                 self.state_path().display()
             ),
         }
         state
     }
 
-    /// Puts the base model here, with a new head for these categories unless it has one, and records how many words it
-    /// is to read at a time.
+    /// Copies the base model, with a new head unless it has one for these categories, and records how many words it reads
+    /// at a time.
     pub(crate) fn base(
         &self,
         base: &Path,
@@ -64,7 +64,7 @@ impl Draft {
         place::clear(&self.directory)?;
         let opened = Checkpoint::open(base).ok().filter(|checkpoint| has_labels(checkpoint, categories));
         if opened.is_some() {
-            tracing::info!("{} has these labels already: its head is kept", base.display());
+            tracing::info!("{} already has these labels; keeping its head", base.display());
             for name in FILES.iter().chain([&WEIGHTS]).filter(|name| base.join(name).is_file()) {
                 fs::copy(base.join(name), self.path(name)).map_err(|error| Failure::write(&self.path(name), error))?;
             }
@@ -72,14 +72,14 @@ impl Draft {
             let begin_inside = |category: &String| [format!("B-{category}"), format!("I-{category}")];
             let labels: Vec<String> =
                 std::iter::once("O".to_owned()).chain(categories.iter().flat_map(begin_inside)).collect();
-            tracing::info!("{} gets a new head for {}", base.display(), labels.join(", "));
+            tracing::info!("{}: new head for {}", base.display(), labels.join(", "));
             with_head(base, &labels, seed, &self.directory)?;
         }
         self.configure("pubtag", json!({ "context_words": context_words }))?;
         Ok(Checkpoint::open(&self.directory)?)
     }
 
-    /// Writes the weights and moves the directory to its place.
+    /// Writes the weights and moves the draft to the target.
     pub(crate) fn finish(self, weights: &[u8], dtype: SavedType) -> Result<(), Failure> {
         let rounded = match dtype {
             SavedType::F32 => None,
@@ -108,7 +108,7 @@ impl Draft {
     }
 }
 
-/// Whether a checkpoint has these categories, in the order in which training lays labels out.
+/// Whether a checkpoint has the labels of these categories, in training's order.
 fn has_labels(checkpoint: &Checkpoint, categories: &[String]) -> bool {
     let labels = checkpoint.labels();
     let kinds = (0..categories.len()).flat_map(|kind| [Iob2::Begin(kind), Iob2::Inside(kind)]);

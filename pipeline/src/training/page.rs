@@ -8,14 +8,14 @@ use super::curve::learning_curve;
 use super::metrics::{CorpusScore, EpochLine, Metrics};
 use crate::html::{page, table};
 
-/// The file beside the model.
+/// The file in the model's directory.
 pub(crate) const REPORT: &str = "report.html";
 
-/// The page; while a run goes on, of the epochs so far.
+/// The page, for the epochs so far.
 pub(crate) fn html(record: &Record<'_>, metrics: &Metrics, name: &str) -> String {
     let epochs = metrics.epochs();
     let curve = learning_curve(&metrics.steps(), &epochs).unwrap_or_else(|error| {
-        tracing::warn!("there is no learning curve in {REPORT}: {error}");
+        tracing::warn!("no learning curve in {REPORT}: {error}");
         String::new()
     });
     let files = |files: &[DataFile]| files.iter().map(data_row).collect::<Vec<_>>();
@@ -28,16 +28,16 @@ pub(crate) fn html(record: &Record<'_>, metrics: &Metrics, name: &str) -> String
         (PreEscaped(curve))
         (table("Epochs", &heads, &epochs.iter().map(EpochLine::cells).collect::<Vec<_>>()))
         p {
-            "F1 is that of strict entities, micro-averaged over types, as conlleval and seqeval compute it. The epoch with "
-            "the highest mean is kept."
+            "F1 of strict entities, micro-averaged over types, as in conlleval and seqeval. The epoch with the highest mean "
+            "is kept."
         }
         @if let Some(last) = epochs.last() {
             @let rows: Vec<_> = last.development.iter().flat_map(type_rows).collect();
             (table(&format!("Types after epoch {}", last.epoch), &TYPE_HEADS, &rows))
         }
-        (table("Learnt from", &FILE_HEADS, &files(&record.train)))
-        (table("Chosen by", &FILE_HEADS, &files(&record.dev)))
-        h2 { "Made by" }
+        (table("Training corpora", &FILE_HEADS, &files(&record.train)))
+        (table("Development corpora", &FILE_HEADS, &files(&record.dev)))
+        h2 { "Command and settings" }
         pre { (record.command) }
         pre { (serde_json::to_string_pretty(record.settings).unwrap_or_default()) }
     };

@@ -1,7 +1,6 @@
-//! Where a training run writes its model, and what it may replace there.
+//! Where a training run writes its model, and what it may replace.
 //!
-//! Only two kinds of directories are ever replaced: a model that `pubtag train` made, and the draft of one. Both hold
-//! nothing but files that it writes. Everything else is left as it is.
+//! Only models made by `pubtag train` and their drafts are ever replaced, and only if they contain no other files.
 
 use std::fs;
 use std::io::ErrorKind::NotFound;
@@ -16,13 +15,13 @@ use crate::exit::Failure;
 
 /// The weights, in the Hugging Face layout.
 pub(super) const WEIGHTS: &str = "model.safetensors";
-/// What a run that was interrupted goes on from.
+/// The state from which an interrupted run resumes.
 pub(super) const STATE: &str = "state.safetensors";
-/// The same while it is written.
+/// The state while it is being written.
 const STATE_DRAFT: &str = "state.draft";
-/// What the model looks like.
+/// The model's configuration.
 pub(super) const CONFIG: &str = "config.json";
-/// The files of a model beside its weights.
+/// The files of a model, except its weights.
 pub(super) const FILES: [&str; 5] =
     [CONFIG, "tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"];
 /// The model card.
@@ -30,69 +29,70 @@ pub(super) const CARD: &str = "README.md";
 /// Marks a directory as a draft.
 const MARK: &str = ".pubtag-train";
 
-/// Everything that a training run writes, the record last: what has none is no longer a model of ours.
+/// Everything that a training run writes. The record is last, since a model without it is not ours.
 fn written() -> impl Iterator<Item = &'static str> {
     FILES.into_iter().chain([WEIGHTS, STATE, STATE_DRAFT, CARD, REPORT, METRICS, RECORD, MARK])
 }
 
-/// Checks that a directory may become the output of a run, and names the draft beside it. `sources` are what the run
-/// reads: they must lie in neither.
+/// Checks that a directory can be the output of a run, and returns its path and that of its draft. `sources` are the
+/// inputs of the run, which must be in neither.
 ///
 /// # Errors
-/// The output is there and may not be replaced, or something else is in the way.
+/// The output exists and must not be replaced, or something else is in the way.
 pub(super) fn check(target: &Path, overwrite: bool, sources: &[&Path]) -> Result<(PathBuf, PathBuf), Failure> {
-    // Without a slash or a dot at its end.
+    // Removes a trailing slash or dot.
     let target: PathBuf = target.components().collect();
     let Some(name) = target.file_name() else {
-        return Err(refusal(&target, "has no name of its own; choose a new directory as --output"));
+        return Err(refusal(&target, "has no name; choose a new directory as --output"));
     };
     let mut draft = name.to_owned();
     draft.push(".partial");
     let draft = target.with_file_name(draft);
     may_replace(&target, overwrite)?;
     if is_there(&draft) && !has_mark(&draft) && belongs_to_us(&draft).is_err() {
-        return Err(refusal(&draft, "is in the way and not a draft of `pubtag train`; move it away"));
+        return Err(refusal(&draft, "already exists and is not a draft of `pubtag train`; move it away"));
     }
     if let Some(stranger) = stranger(&draft) {
-        return Err(refusal(&draft, &format!("holds {stranger}, which `pubtag train` did not write; move it away")));
+        return Err(refusal(&draft, &format!("contains {stranger}, which `pubtag train` did not write; move it away")));
     }
     for place in [&target, &draft] {
         if let Some(source) = sources.iter().find(|source| lies_in(source, place)) {
             let source = source.display();
             return Err(refusal(
                 place,
-                &format!("would be replaced, but {source} in it is read; choose another --output"),
+                &format!("would be replaced, but contains the input {source}; choose another --output"),
             ));
         }
     }
     Ok((target, draft))
 }
 
-/// Checks that a path is free, or a directory that may be replaced.
+/// Checks that a path does not exist, or may be replaced.
 pub(super) fn may_replace(target: &Path, overwrite: bool) -> Result<(), Failure> {
     if !is_there(target) {
         return Ok(());
     }
     if !overwrite {
-        return Err(refusal(target, "already exists; choose another --output, or replace it with --overwrite"));
+        return Err(refusal(target, "already exists; choose another --output, or use --overwrite"));
     }
-    belongs_to_us(target)
-        .map_err(|reason| refusal(target, &format!("{reason}; --overwrite replaces only a model of `pubtag train`")))
+    belongs_to_us(target).map_err(|reason| {
+        refusal(target, &format!("{reason}; --overwrite only replaces models made by `pubtag train`"))
+    })
 }
 
-/// Makes the draft directory and marks it as one.
+/// Creates the draft directory and marks it as one.
 pub(super) fn begin(draft: &Path) -> Result<(), Failure> {
     let mark = draft.join(MARK);
-    let text = "a training run of pubtag that has not ended; run the same command again to resume it\n";
+    let text = "unfinished run of `pubtag train`; run the same command again to resume it\n";
     fs::create_dir_all(draft).and_then(|()| fs::write(&mark, text)).map_err(|error| Failure::write(&mark, error))
 }
 
-/// Removes what an earlier run has left in a draft, except from what it goes on.
+/// Removes what an earlier run left in a draft, except what is needed to resume it.
 pub(super) fn clear(draft: &Path) -> Result<(), Failure> {
     remove(draft, written().filter(|name| ![STATE, METRICS, MARK].contains(name)))
 }
 
-/// Puts a finished draft in its place. What it replaces is there until then, and is removed after it.
+/// Moves a finished draft to the target, and only then removes what it replaces.
 pub(super) fn finish(draft: &Path, target: &Path, overwrite: bool) -> Result<(), Failure> {
     remove(draft, [STATE, STATE_DRAFT, MARK].into_iter())?;
     may_replace(target, overwrite)?;
@@ -100,7 +100,7 @@ pub(super) fn finish(draft: &Path, target: &Path, overwrite: bool) -> Result<(),
         return fs::rename(draft, target).map_err(|error| Failure::write(target, error));
     }
     exchange(draft, target).map_err(|error| Failure::write(target, error))?;
-    // The former model has the draft's name now.
+    // The previous model now has the draft's name.
     begin(draft)?;
     remove(draft, written())?;
     fs::remove_dir(draft).map_err(|error| Failure::write(draft, error))
@@ -116,7 +116,7 @@ fn remove(directory: &Path, names: impl Iterator<Item = &'static str>) -> Result
     Ok(())
 }
 
-/// Lets two directories change places: at once where the file system can, else by way of a third name.
+/// Swaps two directories: atomically if the file system can, otherwise through a third name.
 fn exchange(draft: &Path, target: &Path) -> std::io::Result<()> {
     #[cfg(any(target_os = "linux", target_vendor = "apple"))]
     {
@@ -140,7 +140,7 @@ fn exchange_by_a_third_name(draft: &Path, target: &Path) -> std::io::Result<()> 
     fs::rename(aside, draft)
 }
 
-/// Whether a directory is an empty one or a model that a training run made; the reason if it is not.
+/// Checks that a directory is empty or a model made by `pubtag train`; otherwise returns the reason.
 fn belongs_to_us(directory: &Path) -> Result<(), String> {
     let metadata = fs::symlink_metadata(directory).map_err(|error| error.to_string())?;
     if metadata.is_symlink() {
@@ -153,17 +153,17 @@ fn belongs_to_us(directory: &Path) -> Result<(), String> {
         return Err("is a mount point".to_owned());
     }
     if std::env::current_dir().is_ok_and(|current| lies_in(&current, directory)) {
-        return Err("is the working directory or holds it".to_owned());
+        return Err("is the working directory or contains it".to_owned());
     }
     if let Some(name) = stranger(directory) {
-        return Err(format!("holds {name}"));
+        return Err(format!("contains {name}"));
     }
     let is_empty = fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none());
     let is_model = [CONFIG, WEIGHTS].iter().all(|name| directory.join(name).is_file()) && has_record(directory);
-    if is_empty || is_model { Ok(()) } else { Err(format!("has no {RECORD} of `pubtag train`")) }
+    if is_empty || is_model { Ok(()) } else { Err(format!("has no {RECORD} written by `pubtag train`")) }
 }
 
-/// The first thing in a directory that no training run has put there.
+/// The first entry of a directory that no training run wrote.
 fn stranger(directory: &Path) -> Option<String> {
     let entries = fs::read_dir(directory).ok()?;
     let mut strangers: Vec<String> = entries
@@ -194,12 +194,12 @@ fn has_mark(draft: &Path) -> bool {
     fs::symlink_metadata(draft).is_ok_and(|metadata| metadata.is_dir()) && draft.join(MARK).is_file()
 }
 
-/// Whether something has a name, be it a link to nowhere.
+/// Whether a path exists, even as a dangling link.
 fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-/// Whether a path is a directory, or leads to something in it.
+/// Whether a path is a directory or resolves to something in it.
 fn lies_in(path: &Path, directory: &Path) -> bool {
     match (path.canonicalize(), directory.canonicalize()) {
         (Ok(path), Ok(directory)) => path.starts_with(directory),
@@ -230,7 +230,7 @@ mod tests {
         result.expect_err("refused").error.to_string()
     }
 
-    /// A directory that looks like a model of ours.
+    /// A directory that looks like a model made by `pubtag train`.
     fn model(folder: &Path, name: &str) -> PathBuf {
         let path = folder.join(name);
         fs::create_dir(&path).expect("a temporary directory");
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_path_without_a_name_is_refused() {
         for path in ["/", ".", "..", "x/..", ""] {
-            assert!(reason(check(Path::new(path), true, &[])).contains("has no name of its own"), "{path:?}");
+            assert!(reason(check(Path::new(path), true, &[])).contains("has no name"), "{path:?}");
         }
     }
 
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finished_draft_takes_the_place_of_the_former_model() {
+    fn a_finished_draft_replaces_the_previous_model() {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let (target, draft) = (model(folder.path(), "model"), model(folder.path(), "model.partial"));
         begin(&draft).expect("a temporary directory");
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_has_changed_meanwhile_is_left_alone_and_the_draft_is_kept() {
+    fn a_target_that_has_changed_is_not_replaced_and_the_draft_is_kept() {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let (target, draft) = (model(folder.path(), "model"), model(folder.path(), "model.partial"));
         fs::write(target.join("notes.txt"), "mine").expect("a temporary directory");
@@ -281,17 +281,17 @@ mod tests {
     }
 
     #[test]
-    fn a_former_model_that_a_kill_left_as_draft_is_cleared_away() {
+    fn a_previous_model_left_under_the_drafts_name_is_removed() {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let draft = model(folder.path(), "model.partial");
         let (_, named) = check(&folder.path().join("model"), false, &[]).expect("it is ours");
         assert_eq!(named, draft);
         begin(&draft).and_then(|()| clear(&draft)).expect("it is ours");
-        assert_eq!(fs::read_dir(&draft).expect("it is there").count(), 1, "the mark alone is left");
+        assert_eq!(fs::read_dir(&draft).expect("it is there").count(), 1, "only the mark is left");
     }
 
     #[test]
-    fn directories_change_places_by_way_of_a_third_name_too() {
+    fn directories_can_be_swapped_through_a_third_name() {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let (one, other) = (model(folder.path(), "one"), model(folder.path(), "other"));
         exchange_by_a_third_name(&one, &other).expect("a temporary directory");

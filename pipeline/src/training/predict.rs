@@ -1,4 +1,4 @@
-//! What a model says of contexts: while it is trained, and as `pubtag run` would find it.
+//! Predictions on corpora: during training, and as `pubtag run` makes them.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use pubtag_tokenize::{Tokenize, TokenizeError, WindowTokenizer};
 use crate::exit::{Exit, Failure};
 use crate::runtime::runtime;
 
-/// Texts of a packet.
+/// Texts per packet.
 const PACKET: usize = 64;
 
 /// Contexts and their windows.
 #[derive(Debug)]
 pub(crate) struct Tokenized {
     contexts: Vec<PackedContext>,
-    /// Of each context.
+    /// Windows of each context.
     pub(crate) windows: Vec<Vec<TokenWindow>>,
 }
 
@@ -34,8 +34,8 @@ impl Tokenized {
         Ok(Self { windows: windows.collect::<Result<_, TokenizeError>>()?, contexts })
     }
 
-    /// The documents with what the model found in place of their own mentions; `rows` yields the logits of every token
-    /// of every window, in order.
+    /// The documents with the model's mentions instead of their own; `rows` yields the logits of every token of every
+    /// window, in order.
     pub(crate) fn decode<'a>(
         &self,
         documents: &[AnnotatedDocument],
@@ -47,7 +47,7 @@ impl Tokenized {
     }
 }
 
-/// The documents with what was found in their contexts in place of their own mentions.
+/// The documents with what was found in their contexts instead of their own mentions.
 pub(crate) fn returned(
     contexts: &[PackedContext],
     annotations: Vec<Vec<Annotation>>,
@@ -61,10 +61,10 @@ pub(crate) fn returned(
     found
 }
 
-/// What `pubtag run` finds in texts: by the operators that it tags with.
+/// What `pubtag run` finds in texts, by the same operators.
 ///
 /// # Errors
-/// If the tokenizer or the model fails.
+/// The tokenizer or the model fails.
 pub(crate) fn tagged(
     texts: impl Iterator<Item = CitationText> + Send + 'static,
     tokenizer: WindowTokenizer,
@@ -89,7 +89,7 @@ pub(crate) fn tagged(
     })
 }
 
-/// Texts as a source would read them from one file.
+/// Texts as a source would yield them from one file.
 fn packets(texts: impl Iterator<Item = CitationText>) -> impl Iterator<Item = Packet<Record>> {
     let unit = Arc::new(InputUnit { read_once: true, ..InputUnit::new(0, Location::File("corpus".to_owned())) });
     let place = Place { unit: unit.clone(), ordinal: 0, byte_offset: 0 };

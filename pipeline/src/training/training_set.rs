@@ -13,7 +13,7 @@ use rand::seq::SliceRandom;
 
 use super::context::ContextWords;
 
-/// How contexts are packed and what is learnt from them.
+/// How contexts are packed and labelled.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     /// The length of contexts.
@@ -65,7 +65,7 @@ impl<'a> TrainingSet<'a> {
     }
 }
 
-/// The contexts of a corpus in an epoch: all of them once per unit of its weight, packed anew each time; a fraction takes
+/// The contexts of a corpus in an epoch: all of them once per unit of its weight, packed again each time; a fraction takes
 /// that share.
 fn contexts(gold: &Gold, words: ContextWords, random: &mut StdRng) -> Vec<PackedContext> {
     let mut all = Vec::new();
