@@ -19,10 +19,10 @@ use futures::StreamExt;
 use pubtag_ner::{
     Checkpoint, ClassifierSetup, Decoder, Device, Logits, MicroBatch, Precision, Tag, TagConfig, TokenClassifier,
 };
-use pubtag_parquet::{Depth, Event, Output, RunSpec, VerifyConfig, Write, WriteConfig, verify_local};
+use pubtag_parquet::{Depth, Event, Output, ParquetSink, RunSpec, VerifyConfig, WriteConfig, verify_local};
 use pubtag_pubmed::{ReadOptions, discover, read_unit};
 use pubtag_schemas::{InputUnit, Packet, Record, TaggedRecord, Tokenized, TokenizedDocument, TokenizedRecord};
-use pubtag_stream::{Flow, Meter, Operator};
+use pubtag_stream::{Flow, Meter, Operator, Write};
 use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -218,7 +218,7 @@ async fn write_all(folder: &Path, packets: Vec<Packet<TaggedRecord>>) {
         named_after_file: false,
     };
     let flow = Box::pin(futures::stream::iter(packets.into_iter().map(Ok)));
-    let write = Write::new(&output, &commit_log, WriteConfig::new(spec, "bench"));
+    let write = Write::new(ParquetSink::new(&output, &commit_log, WriteConfig::new(spec, "bench")));
     let reports: Vec<_> = write.apply(flow, Meter::new("bench")).collect().await;
     reports.into_iter().for_each(|report| drop(report.unwrap()));
     output.finish().await.unwrap();

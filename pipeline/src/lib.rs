@@ -31,7 +31,6 @@ pub mod run;
 mod runtime;
 mod settings;
 pub mod signals;
-mod tables;
 pub mod telemetry;
 mod terminal;
 mod tokenizer;

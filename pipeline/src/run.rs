@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures::StreamExt;
 use pubtag_abbreviations::Abbreviations;
 use pubtag_ner::{Checkpoint, Tag, TagStats};
-use pubtag_parquet::{CommitLog, Output, RunSpec, Standing, Write, WriteConfig};
+use pubtag_parquet::{CommitLog, Output, ParquetSink, RunSpec, Standing, WriteConfig};
 use pubtag_pubmed::{InputFormat, Inputs, Source};
 use pubtag_schemas::{InputUnit, UnitReport};
-use pubtag_stream::{CancellationToken, Flow, Meters, Operator, stage, stage_from};
+use pubtag_stream::{CancellationToken, Flow, Meters, Operator, Write, stage, stage_from};
 use pubtag_tokenize::{Tokenize, WindowTokenizer};
 
 use crate::bundled::named_or_bundled;
@@ -57,7 +57,7 @@ pub(crate) async fn run(
             Some(abbreviations) => stage(abbreviations, flow, QUEUE_CAPACITY, &meters),
             None => flow,
         };
-        let write = Write::new(&output, &commit_log, write_config(config, spec));
+        let write = Write::new(ParquetSink::new(&output, &commit_log, write_config(config, spec)));
         let reports = stage(write, flow, QUEUE_CAPACITY, &meters);
 
         let progress = Progress::start(units.iter().filter_map(|unit| unit.size).sum(), quiet);

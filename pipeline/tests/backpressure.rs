@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use async_stream::stream;
 use futures::StreamExt;
 use pubtag_ner::{Checkpoint, Device, Tag, TagConfig};
-use pubtag_parquet::{Output, RunSpec, Write, WriteConfig};
+use pubtag_parquet::{Output, ParquetSink, RunSpec, WriteConfig};
 use pubtag_pubmed::{ReadOptions, Source, discover};
-use pubtag_stream::{CancellationToken, Flow, Meter, Meters, Operator, stage, stage_from};
+use pubtag_stream::{CancellationToken, Flow, Meter, Meters, Operator, Write, stage, stage_from};
 use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
 use uuid::Uuid;
 
@@ -84,7 +84,7 @@ async fn most_under_way(slow: &str, input: &Path, output: &Path, watch: Duration
         settings,
         named_after_file: false,
     };
-    let write = Write::new(&output, &commit_log, WriteConfig::new(spec, "backpressure"));
+    let write = Write::new(ParquetSink::new(&output, &commit_log, WriteConfig::new(spec, "backpressure")));
 
     let source = Source::new(units, ReadOptions::default(), CancellationToken::new());
     let paced = |meter: Meter| {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use crate::{CitationText, CivilDate, Place, PubDate};
+use crate::{CitationText, Date, Place, PubDate};
 
 /// A PubMed identifier: a positive integer, at most 10 digits in practice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,7 +115,7 @@ pub struct Citation {
     /// Publication date as the journal gives it.
     pub pub_date: PubDate,
     /// Day of the last revision of the record.
-    pub date_revised: Option<CivilDate>,
+    pub date_revised: Option<Date>,
     /// ISO abbreviation of the journal, or its title where there is no abbreviation.
     pub journal: Option<String>,
     /// Languages as MARC codes, joined by a comma (`eng`, `eng,fre`).

@@ -33,7 +33,7 @@ pub use citation::{Citation, Deletion, DocId, Pmid, PmidError, PmidVersion, Pmid
 pub use commit::{COMMIT_VERSION, Commit, CommitOutcome, Input, Part, split_superseded};
 pub use context::{Packing, context_after};
 pub use corpus::{AnnotatedDocument, ConceptIds, Layout, Mention, Passage, Token};
-pub use date::{CivilDate, PubDate};
+pub use date::{Date, PubDate, civil_date, days_since_epoch};
 pub use hex::hex;
 pub use model_files::ModelFiles;
 pub use packet::{Close, Outcome, Packet, Tally};

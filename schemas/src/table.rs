@@ -14,7 +14,7 @@ use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 
-use crate::CivilDate;
+use crate::date::{Date, days_since_epoch};
 
 /// Metadata key under which Parquet writers look for a column's id.
 pub const FIELD_ID: &str = "PARQUET:field_id";
@@ -139,8 +139,8 @@ scalar!(i64, DataType::Int64, |values| Int64Array::from_iter(Iterator::map(value
 scalar!(f32, DataType::Float32, |values| Float32Array::from_iter(Iterator::map(values, Option::<&f32>::copied)));
 scalar!(String, DataType::Utf8, StringArray::from_iter, |text| text.len());
 scalar!(Vec<u8>, DataType::Binary, BinaryArray::from_iter, |bytes| bytes.len());
-scalar!(CivilDate, DataType::Date32, |values| {
-    Date32Array::from_iter(Iterator::map(values, |date: Option<&CivilDate>| date.map(|d| d.days_since_epoch())))
+scalar!(Date, DataType::Date32, |values| {
+    Date32Array::from_iter(Iterator::map(values, |day: Option<&Date>| day.copied().map(days_since_epoch)))
 });
 scalar!(Micros, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), |values| {
     TimestampMicrosecondArray::from_iter(Iterator::map(values, |at: Option<&Micros>| at.map(|m| m.0)))

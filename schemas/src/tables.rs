@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StructArray};
 use arrow::datatypes::{DataType, Fields};
 
-use crate::CivilDate;
+use crate::Date;
 use crate::table::{Cell, Item, Micros, member, nested_id, table};
 
 table! {
@@ -48,8 +48,8 @@ table! {
         7 => sections: Vec<SectionRow>, "Where title and abstract segments stand in the text, in characters.";
         8 => pub_date_raw: Option<String>, "Publication date in the journal's own words (`2003 Spring`).";
         9 => pub_year: Option<i32>, "Year of publication.";
-        10 => pub_date: Option<CivilDate>, "Day of publication; null where the journal gives less than a day.";
-        11 => date_revised: Option<CivilDate>, "Day of the record's last revision.";
+        10 => pub_date: Option<Date>, "Day of publication; null where the journal gives less than a day.";
+        11 => date_revised: Option<Date>, "Day of the record's last revision.";
         12 => journal: Option<String>, "ISO abbreviation of the journal, or its title.";
         13 => language: Option<String>, "MARC codes of the article's languages, joined by commas.";
         14 => has_abstract: bool, "Whether the citation has an abstract; without one it is tagged on its title.";

@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 
-use pubtag_schemas::{Commit, InputUnit, split_superseded};
+use pubtag_schemas::{Commit, InputUnit};
 
-use crate::output::parse_commit;
 use crate::survey::{Broken, Survey};
-use crate::{Error, RunSpec, layout};
+use crate::{Conflict, RunSpec};
 
 /// The commits of an output as they were when it was opened, and the inputs of this run.
 #[derive(Clone, Debug, Default)]
@@ -44,35 +42,6 @@ pub enum Standing {
     Conflict(Conflict),
 }
 
-/// Why an input cannot simply be added to an output.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum Conflict {
-    /// The same content is committed with another model or other settings.
-    #[error(
-        "{uri} is committed already with another run spec ({difference}): use the same, choose another output folder, or \
-         replace the earlier result with --overwrite"
-    )]
-    OtherRecipe {
-        /// The input.
-        uri: String,
-        /// What differs, old and new.
-        difference: String,
-    },
-    /// The same URI is committed with another content.
-    #[error(
-        "{uri} has changed since it was committed (SHA-256 {committed}, now {found}): give the new file another name, \
-         choose another output folder, or replace the earlier result with --overwrite"
-    )]
-    OtherContent {
-        /// The input.
-        uri: String,
-        /// First digits of the SHA-256 of the committed content.
-        committed: String,
-        /// First digits of the SHA-256 of the content now.
-        found: String,
-    },
-}
-
 impl CommitLog {
     pub(crate) fn new(survey: Survey) -> Self {
         let Survey { whole, broken, superseded } = survey;
@@ -91,27 +60,6 @@ impl CommitLog {
 
     fn index(&mut self, commit: &Arc<Commit>) {
         self.by_uri.entry(commit.input.uri.clone()).or_default().push(commit.clone());
-    }
-
-    /// Reads what is committed in a folder on local disk, and leaves everything as it is: runs may be at work there.
-    /// Markers are believed without a look at their parts.
-    ///
-    /// # Errors
-    /// If the folder is no output or cannot be read, or a marker is damaged or of a newer program.
-    pub fn read(folder: &Path) -> Result<Self, Error> {
-        let commits = folder.join(layout::COMMITS);
-        let fail = |path: &Path, source| Error::Folder { path: path.display().to_string(), source };
-        let entries = std::fs::read_dir(&commits).map_err(|source| fail(&commits, source))?;
-        let mut found = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(|source| fail(&commits, source))?.path();
-            if path.extension().is_some_and(|extension| extension == "json") {
-                let bytes = std::fs::read(&path).map_err(|source| fail(&path, source))?;
-                found.push(parse_commit(&bytes, || path.display().to_string())?);
-            }
-        }
-        let (whole, _superseded) = split_superseded(found);
-        Ok(Self::new(Survey { whole, ..Survey::default() }))
     }
 
     /// All whole commits, in no order.
@@ -195,34 +143,4 @@ impl CommitLog {
         let inherited = replaced.supersedes.iter().filter(|attempt| !known || self.superseded.contains(*attempt));
         std::iter::once(&replaced.attempt_id).chain(inherited).cloned().collect()
     }
-}
-
-impl Conflict {
-    pub(crate) fn other_spec(uri: &str, commit: &Commit, spec: &RunSpec) -> Self {
-        Self::OtherRecipe { uri: uri.to_owned(), difference: difference(commit, spec) }
-    }
-
-    /// The conflict with an earlier commit of the same URI under another key: its content was another, or only what
-    /// names its documents was.
-    pub(crate) fn other_content(unit: &InputUnit, earlier: &Commit, spec: &RunSpec) -> Self {
-        let found = unit.sha256.as_deref().unwrap_or_default();
-        if earlier.input.sha256 == found {
-            return Self::other_spec(unit.uri(), earlier, spec);
-        }
-        let short = |hash: &str| hash.chars().take(12).collect();
-        Self::OtherContent { uri: unit.uri().to_owned(), committed: short(&earlier.input.sha256), found: short(found) }
-    }
-}
-
-/// What differs between a commit's run spec and another, for a person.
-fn difference(commit: &Commit, spec: &RunSpec) -> String {
-    let model = (commit.model_sha256 != spec.model_sha256)
-        .then(|| format!("model was {}, now {}", commit.model_id, spec.model_id));
-    let names = commit.settings.keys().chain(spec.settings.keys().filter(|name| !commit.settings.contains_key(*name)));
-    let settings = names.filter(|name| commit.settings.get(*name) != spec.settings.get(*name)).map(|name| {
-        let value = |value: Option<&String>| value.map_or("not set".to_owned(), String::clone);
-        format!("{name} was {}, now {}", value(commit.settings.get(name)), value(spec.settings.get(name)))
-    });
-    let all: Vec<String> = model.into_iter().chain(settings).collect();
-    if all.is_empty() { "another version of the output".to_owned() } else { all.join("; ") }
 }

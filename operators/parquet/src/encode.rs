@@ -149,15 +149,14 @@ mod tests {
     use proptest::collection::vec;
     use proptest::option;
     use proptest::prelude::*;
-    use pubtag_schemas::CivilDate;
     use pubtag_schemas::table::Micros;
     use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow, SectionRow};
+    use pubtag_schemas::{Date, civil_date};
 
     use super::*;
 
-    fn day() -> impl Strategy<Value = CivilDate> {
-        (1..=9999, 1..=12u8, 1..=28u8)
-            .prop_map(|(y, m, d)| CivilDate::new(y, m, d).expect("a day up to the 28th is one"))
+    fn day() -> impl Strategy<Value = Date> {
+        (1..=9999, 1..=12u8, 1..=28u8).prop_map(|(y, m, d)| civil_date(y, m, d).expect("a day up to the 28th is one"))
     }
 
     prop_compose! {

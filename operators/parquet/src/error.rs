@@ -15,7 +15,7 @@ pub(crate) const STAGE: &str = "write";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The output folder cannot be made or entered.
-    #[error("cannot use {path} as the output folder: {source}")]
+    #[error("cannot use {path} as the output directory")]
     Folder {
         /// The folder.
         path: String,
@@ -57,7 +57,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A lock file cannot be made or locked.
-    #[error("cannot lock {path}: {source} (the output folder must be on a file system with working file locks)")]
+    #[error("cannot lock {path}; the output directory must be on a file system that supports file locks")]
     Lock {
         /// The lock file.
         path: String,
@@ -151,11 +151,13 @@ pub enum Error {
         /// The rule.
         why: String,
     },
-    /// The frames of the stream are out of order.
-    #[error("{what}; this is a defect of pubtag, please report it")]
-    Frames {
-        /// What came where it must not.
-        what: String,
+    /// A committed part cannot be read back.
+    #[error("cannot read {path}: check it with `pubtag verify`")]
+    Unreadable {
+        /// The part.
+        path: String,
+        /// What the reader says.
+        source: ParquetError,
     },
 }
 
@@ -172,10 +174,12 @@ impl Error {
             | Self::Lock { .. }
             | Self::Denied { .. }
             | Self::Conflict(_) => FaultKind::Configuration,
-            Self::NoRoom { .. } | Self::Store { .. } | Self::Busy { .. } | Self::Altered { .. } => FaultKind::Transient,
-            Self::Encode { .. } | Self::Reconciliation { .. } | Self::Record { .. } | Self::Frames { .. } => {
-                FaultKind::Internal
-            }
+            Self::NoRoom { .. }
+            | Self::Store { .. }
+            | Self::Busy { .. }
+            | Self::Altered { .. }
+            | Self::Unreadable { .. } => FaultKind::Transient,
+            Self::Encode { .. } | Self::Reconciliation { .. } | Self::Record { .. } => FaultKind::Internal,
         }
     }
 

@@ -1,48 +1,59 @@
-//! The sink: tagged records in, Parquet tables out, committed per input by one small marker.
+//! The Parquet sink: tagged records in, three tables out, committed per input by one small marker.
 //!
 //! ```text
 //! Packet<TaggedRecord> ─► rows ─► encoder ─► part files ═╗
 //!                                                        ╠═► marker (create if absent) ─► UnitReport
-//! Ledger (what is committed) ────────────────────────────╝
+//! CommitLog (what is committed) ─────────────────────────╝
 //! ```
 //!
 //! The unit of commit is one input. Its parts are written under names that no other attempt uses, and count for nothing
-//! until the marker that names them stands: creating it is the commit point. Whatever dies before it leaves parts that
-//! no marker names; the next run sweeps them, and never touches those of a run that lives ([`Liveness`]). So a run can be
-//! killed at any moment and run again, and the tables hold the same rows.
+//! until a marker names them: creating it is the commit point. Parts that no marker names are what dead attempts left;
+//! the next run removes them, and never touches those of a live run ([`Liveness`]). So a run can be killed at any moment
+//! and run again, and the tables hold the same rows.
 //!
 //! ```text
-//! OUT/annotations/<stem>-<run id>-<attempt>-<number>.parquet     documents/ and rejects/ likewise
-//! OUT/_pubtag/output.json                                      says that the folder is ours
+//! OUT/annotations/<stem>-<run id>-<attempt>-<number>.parquet   documents/ and rejects/ likewise
+//! OUT/_pubtag/output.json                                      marks the folder as an output
 //! OUT/_pubtag/commits/<32 hex of the input's key>.json         the markers: Commit
 //! OUT/_pubtag/attempts/<run id>.lock                           locked while the run lives
 //! ```
 
-mod attempt;
-mod commit_log;
+mod conflict;
 mod digest;
-mod encode;
 mod error;
 mod layout;
-mod liveness;
-mod output;
-mod properties;
-mod publish;
-mod rows;
 mod run_spec;
+
+mod config;
+mod encode;
+mod encoding;
+mod properties;
+mod rows;
+
+mod claim;
+mod commit_log;
+mod liveness;
+mod objects;
+mod output;
 mod survey;
 mod sweep;
-mod upload;
-mod verify;
-mod write;
 
-pub use commit_log::{CommitLog, Conflict, Standing};
+mod publish;
+mod sink;
+mod upload;
+
+mod tables;
+mod verify;
+
+pub use commit_log::{CommitLog, Standing};
+pub use config::{TextPolicy, TextPolicyError, WriteConfig};
+pub use conflict::Conflict;
 pub use error::Error;
 pub use liveness::{FileLocks, Hold, Liveness};
 pub use output::{Finished, Output};
-pub use rows::{TextPolicy, TextPolicyError};
 pub use run_spec::RunSpec;
+pub use sink::{ParquetAttempt, ParquetSink};
 pub use survey::Broken;
 pub use sweep::Swept;
+pub use tables::Tables;
 pub use verify::{Defect, Depth, Event, Verified, VerifyConfig, verify, verify_local};
-pub use write::{Write, WriteConfig};

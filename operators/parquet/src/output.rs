@@ -1,29 +1,23 @@
 //! The output folder, and a run's hold on it.
 
-use std::fs::{self, File};
 use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, UpdateVersion};
-use pubtag_schemas::{COMMIT_VERSION, Commit, SCHEMA_VERSION};
 use pubtag_stream::{Fault, FaultKind, join_fault};
-use serde::{Deserialize, Serialize};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::claim::{claim, create_durably};
 use crate::error::STAGE;
 use crate::layout::AttemptId;
-use crate::{Broken, CommitLog, Error, FileLocks, Hold, Liveness, Swept, layout, sweep};
-
-/// How many small requests are under way at once.
-pub(crate) const CONCURRENT_REQUESTS: usize = 16;
+use crate::objects::Objects;
+use crate::sweep::sweep;
+use crate::{Broken, CommitLog, Error, FileLocks, Hold, Liveness, Swept};
 
 /// How long the step at hand of a run that was dropped may take to end before its leftovers are left to the next run.
 const LAST_STEP: Duration = Duration::from_secs(10);
@@ -38,9 +32,7 @@ pub struct Output {
 
 #[derive(Debug)]
 struct Shared {
-    /// How messages name the folder.
-    name: String,
-    store: Arc<dyn ObjectStore>,
+    objects: Objects,
     liveness: Arc<dyn Liveness>,
     run_id: Uuid,
     hold: Mutex<Option<Box<dyn Hold>>>,
@@ -61,21 +53,6 @@ pub struct Finished {
     pub swept: Swept,
     /// Commits whose parts are missing or changed.
     pub broken: Vec<Broken>,
-}
-
-/// A marker as it stands in the store.
-#[derive(Debug)]
-pub(crate) struct Marker {
-    pub(crate) commit: Commit,
-    /// Which version of the object it was read from.
-    pub(crate) version: UpdateVersion,
-}
-
-/// The content of `output.json`.
-#[derive(Debug, Serialize, Deserialize)]
-struct OutputMark {
-    schema_version: u32,
-    created: String,
 }
 
 impl Output {
@@ -103,8 +80,7 @@ impl Output {
         run_id: Uuid,
     ) -> Result<(Self, CommitLog), Error> {
         let shared = Shared {
-            name,
-            store,
+            objects: Objects::new(name, store),
             liveness,
             run_id,
             hold: Mutex::new(None),
@@ -113,11 +89,11 @@ impl Output {
             closed: Mutex::new(false),
             in_doubt: AtomicBool::new(false),
         };
-        shared.claim().await?;
+        claim(&shared.objects).await?;
         let hold = shared.liveness.hold(run_id).await?;
         *shared.hold.lock().unwrap_or_else(PoisonError::into_inner) = Some(hold);
         let output = Self { shared: Arc::new(shared) };
-        let (swept, survey) = sweep::sweep(&output, None).await?;
+        let (swept, survey) = sweep(output.objects(), output.liveness(), run_id, None).await?;
         if swept.parts > 0 {
             tracing::info!(parts = swept.parts, bytes = swept.bytes, "removed the parts of dead attempts");
         }
@@ -143,7 +119,7 @@ impl Output {
             return Ok(Finished::default());
         }
         let done = (!self.shared.in_doubt.load(Ordering::Acquire)).then_some(self.run_id());
-        let (swept, survey) = sweep::sweep(&self, done).await?;
+        let (swept, survey) = sweep(self.objects(), self.liveness(), self.run_id(), done).await?;
         let hold = self.shared.hold.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(hold) = hold {
             hold.release().await?;
@@ -192,161 +168,11 @@ impl Output {
         AttemptId { run_id: self.run_id(), number: self.shared.attempts.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// Reads all markers.
-    pub(crate) async fn commits(&self) -> Result<Vec<Commit>, Error> {
-        let folder = Path::from(layout::COMMITS);
-        let markers: Vec<_> =
-            self.store().list(Some(&folder)).try_collect().await.map_err(self.failed("list", &folder))?;
-        futures::stream::iter(markers)
-            .map(|marker| async move { self.read_marker(&marker.location).await })
-            .buffered(CONCURRENT_REQUESTS)
-            .try_filter_map(async |found| Ok(found.map(|marker| marker.commit)))
-            .try_collect()
-            .await
-    }
-
-    /// Reads a marker, if it is there.
-    pub(crate) async fn read_marker(&self, path: &Path) -> Result<Option<Marker>, Error> {
-        let Some((bytes, version)) = self.shared.read(path).await? else { return Ok(None) };
-        let commit = parse_commit(&bytes, || self.full_name(path))?;
-        Ok(Some(Marker { commit, version }))
-    }
-
-    /// Removes the marker of a commit, unless another commit has taken its place. Only for who holds the lock on
-    /// replacing.
-    pub(crate) async fn remove_marker(&self, commit: &Commit) -> Result<(), Error> {
-        let path = layout::marker(commit.input.key());
-        match self.read_marker(&path).await? {
-            Some(found) if found.commit.attempt_id == commit.attempt_id => self.delete(vec![path]).await,
-            _ => Ok(()),
-        }
-    }
-
-    /// Deletes objects; those that are gone already count as deleted.
-    pub(crate) async fn delete(&self, paths: Vec<Path>) -> Result<(), Error> {
-        for path in paths {
-            match self.store().delete(&path).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(self.failed("delete", &path)(error)),
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn store(&self) -> &Arc<dyn ObjectStore> {
-        &self.shared.store
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.shared.objects
     }
 
     pub(crate) fn liveness(&self) -> &dyn Liveness {
         self.shared.liveness.as_ref()
     }
-
-    /// How messages name an object.
-    pub(crate) fn full_name(&self, path: &Path) -> String {
-        format!("{}/{path}", self.shared.name)
-    }
-
-    /// Turns a failure of the store into an error.
-    pub(crate) fn failed<'a>(
-        &'a self,
-        action: &'static str,
-        path: &'a Path,
-    ) -> impl Fn(object_store::Error) -> Error + 'a {
-        move |error| Error::store(action, &self.shared.name, path, error)
-    }
-}
-
-impl Shared {
-    /// Makes an empty output ours, or checks that it is.
-    async fn claim(&self) -> Result<(), Error> {
-        let path = Path::from(layout::OUTPUT);
-        if let Some((bytes, _)) = self.read(&path).await? {
-            return self.check_mark(&bytes);
-        }
-        if let Err(foreign) = self.check_empty().await {
-            // Another run may have begun between the two looks.
-            return self.read(&path).await?.map_or(Err(foreign), |(bytes, _)| self.check_mark(&bytes));
-        }
-        let mark = OutputMark { schema_version: SCHEMA_VERSION, created: jiff::Timestamp::now().to_string() };
-        let json = serde_json::to_vec_pretty(&mark).expect("a struct of a number and a string is valid JSON");
-        let Err(error) = self.store.put_opts(&path, json.into(), PutMode::Create.into()).await else { return Ok(()) };
-        // Another run began at the same moment: the mark is there, or its sweep has taken our half-written one away.
-        match (self.read(&path).await?, error) {
-            (Some((bytes, _)), _) => self.check_mark(&bytes),
-            (None, object_store::Error::AlreadyExists { .. }) => Ok(()),
-            (None, error) => Err(Error::store("write", &self.name, &path, error)),
-        }
-    }
-
-    fn check_mark(&self, bytes: &[u8]) -> Result<(), Error> {
-        let name = || format!("{}/{}", self.name, layout::OUTPUT);
-        parse::<OutputMark>(bytes, "schema_version", SCHEMA_VERSION, name).map(drop)
-    }
-
-    /// Refuses a folder with anything in it but our own folder (another run is just beginning) and what a fresh disk has.
-    async fn check_empty(&self) -> Result<(), Error> {
-        const SHOWN: usize = 5;
-        let root = Path::default();
-        let list = self.store.list_with_delimiter(None).await;
-        let list = list.map_err(|error| Error::store("list", &self.name, &root, error))?;
-        let folders = list.common_prefixes.iter().map(|prefix| format!("{prefix}/"));
-        let files = list.objects.iter().map(|object| object.location.to_string());
-        let ours = [format!("{}/", layout::OWN), "lost+found/".to_owned()];
-        let found: Vec<String> = folders.chain(files).filter(|name| !ours.contains(name)).collect();
-        if found.is_empty() {
-            return Ok(());
-        }
-        let more = if found.len() > SHOWN { format!(", and {} more", found.len() - SHOWN) } else { String::new() };
-        let shown = found.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-        Err(Error::Foreign { output: self.name.clone(), found: shown + &more })
-    }
-
-    /// Reads an object, if it is there.
-    async fn read(&self, path: &Path) -> Result<Option<(Bytes, UpdateVersion)>, Error> {
-        let fail = |error| Error::store("read", &self.name, path, error);
-        match self.store.get(path).await {
-            Ok(found) => {
-                let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
-                Ok(Some((found.bytes().await.map_err(fail)?, version)))
-            }
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(fail(error)),
-        }
-    }
-}
-
-/// Parses a marker.
-pub(crate) fn parse_commit(bytes: &[u8], name: impl Fn() -> String) -> Result<Commit, Error> {
-    parse(bytes, "version", COMMIT_VERSION, name)
-}
-
-/// Parses one of our own JSON files, looking at its version before anything else.
-fn parse<T: for<'a> Deserialize<'a>>(
-    bytes: &[u8],
-    version_key: &str,
-    known: u32,
-    name: impl Fn() -> String,
-) -> Result<T, Error> {
-    let damaged = |source| Error::Damaged { path: name(), source };
-    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(damaged)?;
-    match value.get(version_key).and_then(serde_json::Value::as_u64) {
-        Some(found) if found > u64::from(known) => Err(Error::Newer { path: name(), found, known }),
-        _ => serde_json::from_value(value).map_err(damaged),
-    }
-}
-
-/// Makes a folder that outlives a power cut: each new folder's entry is flushed with its parent.
-fn create_durably(folder: &std::path::Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent {
-        create_durably(parent)?;
-    }
-    match fs::create_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !folder.is_dir() => return Err(error),
-        _ => {}
-    }
-    if cfg!(unix) { File::open(parent.unwrap_or(std::path::Path::new(".")))?.sync_all() } else { Ok(()) }
 }

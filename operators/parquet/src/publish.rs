@@ -1,107 +1,154 @@
-//! The commit point: one marker, created if absent.
+//! The commit, in stages. Each is a type that the next one consumes, so that none can be skipped or repeated.
+//!
+//! ```text
+//!          ParquetAttempt ─prepare─► Prepared ─publish─► Published ─clean_up─► Ending
+//! parts    being sent                durable, read back  durable               durable
+//! marker   none                      none                ours, or identical    the same
+//! if killed   parts are swept        parts are swept     the next run cleans up
+//! ```
+//!
+//! `publish` holds the commit point: one marker, created if absent.
 
+use std::error::Error as StdError;
 use std::sync::Arc;
 
 use object_store::path::Path;
-use object_store::{PutMode, UpdateVersion};
-use pubtag_schemas::{Commit, InputUnit};
+use object_store::{ObjectStore, PutMode, UpdateVersion};
+use pubtag_schemas::{Commit, Ending, InputUnit, Part};
 
-use crate::output::Marker;
-use crate::{CommitLog, Conflict, Error, Output, RunSpec, layout};
+use crate::objects::{Marker, Objects};
+use crate::{CommitLog, Conflict, Error, Hold, Output, RunSpec, layout};
 
 /// How often a marker is put before the store's failure is taken for one.
 const ATTEMPTS: usize = 3;
-
-/// What became of an attempt to commit.
-#[derive(Debug)]
-pub(crate) enum Published {
-    /// The marker is ours.
-    Ours(Arc<Commit>),
-    /// Somebody else committed identical work first.
-    Identical(Arc<Commit>),
-}
 
 /// What a commit may replace.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms<'a> {
     pub(crate) commit_log: &'a CommitLog,
     pub(crate) spec: &'a RunSpec,
-    /// Whether it may replace what another run spec made of the same input, and what an earlier content of its URI became.
+    /// Whether it may replace what another run spec made of the same input, and the commit of an earlier content of its
+    /// URI.
     pub(crate) overwrite: bool,
 }
 
-/// Commits: creates the marker, or finds out who did.
-///
-/// A commit that replaces others does so under a lock that one run has at a time. Its marker names what it supersedes, so
-/// that these count for nothing from the commit point on; their markers and parts are removed behind it.
-///
-/// # Errors
-/// A [`Conflict`], or the store's failure. After the latter the marker may or may not exist, and the output is told to
-/// leave the parts to the next run.
-pub(crate) async fn publish(
-    output: &Output,
-    unit: &InputUnit,
-    commit: Commit,
-    terms: Terms<'_>,
-) -> Result<Published, Error> {
-    let earlier = terms.commit_log.earlier_contents(unit, commit.input.key());
-    if let Some(earlier) = earlier.first().filter(|_| !terms.overwrite) {
-        return Err(Conflict::other_content(unit, earlier, terms.spec).into());
-    }
-    if earlier.is_empty() {
-        match put(output, &commit, PutMode::Create).await? {
-            Put::Done => return Ok(Published::Ours(Arc::new(commit))),
-            Put::Found(found) => {
-                if let Some(identical) = judge(&found.commit, &commit, terms)? {
-                    return Ok(identical);
-                }
-            }
-            Put::Changed => (),
-        }
-    }
-    let replacing = output.liveness().exclusive().await?;
-    let published = replace(output, commit, earlier, terms).await?;
-    replacing.release().await?;
-    Ok(published)
+/// A unit whose parts are durable and were read back. Nothing of it counts yet.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) output: Output,
+    pub(crate) unit: Arc<InputUnit>,
+    pub(crate) commit: Commit,
 }
 
-/// Whether a commit of the same key is the same work, or `None` if it is to be replaced.
-fn judge(found: &Commit, ours: &Commit, terms: Terms<'_>) -> Result<Option<Published>, Error> {
+/// A unit that counts: its marker is in force, ours or that of identical work.
+#[derive(Debug)]
+pub(crate) struct Published {
+    output: Output,
+    ending: Ending,
+    /// Markers that count for nothing any more.
+    markers: Vec<Arc<Commit>>,
+    /// Parts that no marker in force names.
+    parts: Vec<Part>,
+    /// The lock on replacing, while something is replaced.
+    replacing: Option<Box<dyn Hold>>,
+}
+
+impl Prepared {
+    /// Commits: creates the marker, or finds out who did.
+    ///
+    /// A commit that replaces others does so under a lock that one run has at a time. Its marker names what it
+    /// supersedes, so that these count for nothing from the commit point on.
+    ///
+    /// # Errors
+    /// A [`Conflict`], or the store's failure. After the latter the marker may or may not exist, and the parts are left
+    /// to the next run.
+    pub(crate) async fn publish(self, terms: Terms<'_>) -> Result<Published, Error> {
+        let earlier = terms.commit_log.earlier_contents(&self.unit, self.commit.input.key());
+        if let Some(earlier) = earlier.first().filter(|_| !terms.overwrite) {
+            return Err(Conflict::other_content(&self.unit, earlier, terms.spec).into());
+        }
+        if earlier.is_empty() {
+            match put(&self.output, &self.commit, PutMode::Create).await? {
+                Put::Done => return Ok(self.ours(Vec::new())),
+                Put::Found(found) if is_identical(&found.commit, &self.commit, terms)? => {
+                    return Ok(self.identical(found.commit));
+                }
+                Put::Found(_) | Put::Changed => (),
+            }
+        }
+        let replacing = self.output.liveness().exclusive().await?;
+        let published = self.replace(earlier, terms).await?;
+        Ok(Published { replacing: Some(replacing), ..published })
+    }
+
+    /// Commits in place of others: of the marker of the same key, if there is one, and of `replaced`.
+    async fn replace(mut self, mut replaced: Vec<Arc<Commit>>, terms: Terms<'_>) -> Result<Published, Error> {
+        let path = layout::marker(self.commit.input.key());
+        let others = replaced.len();
+        loop {
+            let found = self.output.objects().read_marker(&path).await?;
+            replaced.truncate(others);
+            let mode = match found {
+                None => PutMode::Create,
+                Some(Marker { commit: found, .. }) if is_identical(&found, &self.commit, terms)? => {
+                    return Ok(self.identical(found));
+                }
+                Some(Marker { commit: found, version }) => {
+                    replaced.push(Arc::new(found));
+                    PutMode::Update(version)
+                }
+            };
+            self.commit.supersedes = replaced.iter().flat_map(|old| terms.commit_log.superseded_with(old)).collect();
+            if let Put::Done = put(&self.output, &self.commit, mode).await? {
+                return Ok(self.ours(replaced));
+            }
+        }
+    }
+
+    fn ours(self, replaced: Vec<Arc<Commit>>) -> Published {
+        let parts = replaced.iter().flat_map(|old| old.parts.clone()).collect();
+        let ours = layout::marker(self.commit.input.key());
+        let markers = replaced.into_iter().filter(|old| layout::marker(old.input.key()) != ours).collect();
+        let ending = Ending::Committed(Arc::new(self.commit));
+        Published { output: self.output, ending, markers, parts, replacing: None }
+    }
+
+    fn identical(self, found: Commit) -> Published {
+        let ending = Ending::Identical(Arc::new(found));
+        Published { output: self.output, ending, markers: Vec::new(), parts: self.commit.parts, replacing: None }
+    }
+}
+
+impl Published {
+    /// Removes what counts for nothing any more: markers, then parts. A failure to remove is left to the next sweep.
+    ///
+    /// # Errors
+    /// If the lock on replacing cannot be released.
+    pub(crate) async fn clean_up(self) -> Result<Ending, Error> {
+        let objects = self.output.objects();
+        for old in &self.markers {
+            if let Err(error) = objects.remove_marker(old).await {
+                tracing::warn!(error = &error as &dyn StdError, "a superseded commit was not removed");
+            }
+        }
+        let parts = self.parts.iter().map(|part| Path::from(part.path.as_str()));
+        if let Err(error) = objects.delete(parts.collect()).await {
+            tracing::warn!(error = &error as &dyn StdError, "a superseded part was not removed");
+        }
+        if let Some(replacing) = self.replacing {
+            replacing.release().await?;
+        }
+        Ok(self.ending)
+    }
+}
+
+/// Whether a commit of the same key is the same work; false if it is to be replaced.
+fn is_identical(found: &Commit, ours: &Commit, terms: Terms<'_>) -> Result<bool, Error> {
     let same = found.fingerprint == ours.fingerprint;
     match () {
-        () if same && !terms.commit_log.is_broken(found) => Ok(Some(Published::Identical(Arc::new(found.clone())))),
-        () if same || terms.overwrite => Ok(None),
+        () if same && !terms.commit_log.is_broken(found) => Ok(true),
+        () if same || terms.overwrite => Ok(false),
         () => Err(Conflict::other_spec(&ours.input.uri, found, terms.spec).into()),
-    }
-}
-
-/// Commits in place of others: of the marker of the same key, if there is one, and of `replaced`.
-async fn replace(
-    output: &Output,
-    mut commit: Commit,
-    mut replaced: Vec<Arc<Commit>>,
-    terms: Terms<'_>,
-) -> Result<Published, Error> {
-    let path = layout::marker(commit.input.key());
-    let others = replaced.len();
-    loop {
-        let found = output.read_marker(&path).await?;
-        replaced.truncate(others);
-        let mode = match found {
-            None => PutMode::Create,
-            Some(Marker { commit: found, version }) => {
-                if let Some(identical) = judge(&found, &commit, terms)? {
-                    return Ok(identical);
-                }
-                replaced.push(Arc::new(found));
-                PutMode::Update(version)
-            }
-        };
-        commit.supersedes = replaced.iter().flat_map(|old| terms.commit_log.superseded_with(old)).collect();
-        if let Put::Done = put(output, &commit, mode).await? {
-            remove(output, &path, &replaced).await;
-            return Ok(Published::Ours(Arc::new(commit)));
-        }
     }
 }
 
@@ -119,19 +166,19 @@ enum Put {
 /// that it cannot come into force behind our back.
 async fn put(output: &Output, commit: &Commit, mode: PutMode) -> Result<Put, Error> {
     let path = layout::marker(commit.input.key());
-    let put = put_until_known(output, &path, commit, mode).await;
+    let put = put_until_known(output.objects(), &path, commit, mode).await;
     if let Err(Error::Store { .. } | Error::NoRoom { .. } | Error::Denied { .. }) = &put {
         output.doubt();
     }
     put
 }
 
-async fn put_until_known(output: &Output, path: &Path, commit: &Commit, mut mode: PutMode) -> Result<Put, Error> {
+async fn put_until_known(objects: &Objects, path: &Path, commit: &Commit, mut mode: PutMode) -> Result<Put, Error> {
     use object_store::Error::{NotImplemented, Precondition};
     let json = serde_json::to_vec_pretty(commit).expect("a struct of strings, numbers and string maps is valid JSON");
     let mut attempt = 1;
     loop {
-        let put = output.store().put_opts(path, json.clone().into(), mode.clone().into()).await;
+        let put = objects.store().put_opts(path, json.clone().into(), mode.clone().into()).await;
         let failure = match put {
             Ok(_) => return Ok(Put::Done),
             // The lock on replacing stands in for a store that cannot compare.
@@ -141,13 +188,13 @@ async fn put_until_known(output: &Output, path: &Path, commit: &Commit, mut mode
             }
             Err(failure) => failure,
         };
-        match output.read_marker(path).await? {
+        match objects.read_marker(path).await? {
             Some(found) if found.commit.attempt_id == commit.attempt_id => return Ok(Put::Done),
             Some(found) if mode == PutMode::Create => return Ok(Put::Found(found.into())),
             found if is_changed(&mode, found.as_ref()) || matches!(failure, Precondition { .. }) => {
                 return Ok(Put::Changed);
             }
-            _ if attempt == ATTEMPTS => return Err(output.failed("commit", path)(failure)),
+            _ if attempt == ATTEMPTS => return Err(objects.failed("commit", path)(failure)),
             _ => attempt += 1,
         }
     }
@@ -161,18 +208,5 @@ fn is_changed(mode: &PutMode, found: Option<&Marker>) -> bool {
         }
         (PutMode::Update(_), None) => true,
         _ => false,
-    }
-}
-
-/// Removes superseded markers, then their parts. A failure is left to the sweep that ends the run.
-async fn remove(output: &Output, marker: &Path, replaced: &[Arc<Commit>]) {
-    for old in replaced.iter().filter(|old| layout::marker(old.input.key()) != *marker) {
-        if let Err(error) = output.remove_marker(old).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a superseded commit stays for now");
-        }
-    }
-    let parts = replaced.iter().flat_map(|old| &old.parts).map(|part| Path::from(part.path.as_str()));
-    if let Err(error) = output.delete(parts.collect()).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "a superseded part stays for now");
     }
 }

@@ -1,8 +1,6 @@
 //! From tagged records to rows of the three tables; every rule that a reader relies on is checked here.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use pubtag_schemas::table::Micros;
@@ -12,45 +10,10 @@ use pubtag_schemas::{
     SectionKind, TaggedDocument, TaggedRecord,
 };
 
-use crate::{Error, RunSpec, digest};
+use crate::{Error, RunSpec, TextPolicy, digest};
 
 /// An annotation's id is this many hex digits of a SHA-256: 128 bits.
 const ID_DIGITS: usize = 32;
-
-/// Whether the tables carry the citations' text. Publishers may own abstracts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TextPolicy {
-    /// Titles and abstracts are written.
-    Keep,
-    /// Only the text's SHA-256 is written.
-    Hash,
-}
-
-/// Says why a text names no [`TextPolicy`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no text policy: use keep or hash")]
-pub struct TextPolicyError(String);
-
-impl FromStr for TextPolicy {
-    type Err = TextPolicyError;
-
-    fn from_str(text: &str) -> Result<Self, TextPolicyError> {
-        match text {
-            "keep" => Ok(Self::Keep),
-            "hash" => Ok(Self::Hash),
-            other => Err(TextPolicyError(other.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for TextPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Keep => "keep",
-            Self::Hash => "hash",
-        })
-    }
-}
 
 /// What every row of a unit carries besides its record.
 #[derive(Clone, Debug)]

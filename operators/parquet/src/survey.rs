@@ -8,7 +8,8 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 use pubtag_schemas::{Commit, split_superseded};
 
-use crate::{Error, Output, layout};
+use crate::objects::Objects;
+use crate::{Error, layout};
 
 /// The commits of an output, sorted by whether they can be believed.
 #[derive(Clone, Debug, Default)]
@@ -39,8 +40,8 @@ impl fmt::Display for Broken {
 /// Reads all markers and holds them against the parts that were listed before.
 ///
 /// Returns the superseded commits, too.
-pub(crate) async fn survey(output: &Output, parts: &[ObjectMeta]) -> Result<(Survey, Vec<Commit>), Error> {
-    let (standing, superseded) = split_superseded(output.commits().await?);
+pub(crate) async fn survey(objects: &Objects, parts: &[ObjectMeta]) -> Result<(Survey, Vec<Commit>), Error> {
+    let (standing, superseded) = split_superseded(objects.commits().await?);
     let listed: HashMap<&str, u64> = parts.iter().map(|part| (part.location.as_ref(), part.size)).collect();
     let attempts = superseded.iter().map(|commit| commit.attempt_id.clone()).collect();
     let mut survey = Survey { superseded: attempts, ..Survey::default() };
@@ -50,7 +51,7 @@ pub(crate) async fn survey(output: &Output, parts: &[ObjectMeta]) -> Result<(Sur
             continue;
         }
         // The listing is older than the marker, whose parts may be newer.
-        match look_again(output, commit).await? {
+        match look_again(objects, commit).await? {
             Some(Ok(commit)) => survey.whole.push(commit),
             Some(Err(broken)) => survey.broken.push(broken),
             None => (),
@@ -61,10 +62,10 @@ pub(crate) async fn survey(output: &Output, parts: &[ObjectMeta]) -> Result<(Sur
 
 /// Asks the store for each part. A commit that has been replaced meanwhile gives way to the one that is there now, or to
 /// none.
-async fn look_again(output: &Output, mut commit: Commit) -> Result<Option<Result<Commit, Broken>>, Error> {
+async fn look_again(objects: &Objects, mut commit: Commit) -> Result<Option<Result<Commit, Broken>>, Error> {
     loop {
-        let Some(defect) = defect(output, &commit).await? else { return Ok(Some(Ok(commit))) };
-        match output.read_marker(&layout::marker(commit.input.key())).await? {
+        let Some(defect) = defect(objects, &commit).await? else { return Ok(Some(Ok(commit))) };
+        match objects.read_marker(&layout::marker(commit.input.key())).await? {
             None => return Ok(None),
             Some(now) if now.commit.attempt_id == commit.attempt_id => {
                 return Ok(Some(Err(Broken { commit: commit.into(), defect })));
@@ -75,16 +76,16 @@ async fn look_again(output: &Output, mut commit: Commit) -> Result<Option<Result
 }
 
 /// What is wrong with the first part that is not as its marker says.
-async fn defect(output: &Output, commit: &Commit) -> Result<Option<String>, Error> {
+async fn defect(objects: &Objects, commit: &Commit) -> Result<Option<String>, Error> {
     for part in &commit.parts {
         let path = Path::from(part.path.as_str());
-        match output.store().head(&path).await {
+        match objects.store().head(&path).await {
             Ok(found) if found.size == part.bytes => (),
             Ok(found) => {
                 return Ok(Some(format!("its part {} has {} bytes instead of {}", part.path, found.size, part.bytes)));
             }
             Err(object_store::Error::NotFound { .. }) => return Ok(Some(format!("its part {} is missing", part.path))),
-            Err(error) => return Err(output.failed("look at", &path)(error)),
+            Err(error) => return Err(objects.failed("look at", &path)(error)),
         }
     }
     Ok(None)

@@ -9,8 +9,9 @@ use object_store::path::Path;
 use pubtag_schemas::Commit;
 use uuid::Uuid;
 
+use crate::objects::Objects;
 use crate::survey::{Survey, survey};
-use crate::{Error, Output, layout};
+use crate::{Error, Liveness, layout};
 
 /// What a sweep removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,17 +27,22 @@ pub struct Swept {
 /// The order is what makes it safe beside runs that live. Parts are listed first: whatever is written later is not
 /// touched. Then each part's run is asked for. Markers are read last, so that a run which committed and ended between
 /// the first two steps has its marker seen.
-pub(crate) async fn sweep(output: &Output, done: Option<Uuid>) -> Result<(Swept, Survey), Error> {
-    let parts = list_parts(output).await?;
-    let dead = dead_runs(output, &parts, done).await?;
-    let (survey, superseded) = survey(output, &parts).await?;
+pub(crate) async fn sweep(
+    objects: &Objects,
+    liveness: &dyn Liveness,
+    run_id: Uuid,
+    done: Option<Uuid>,
+) -> Result<(Swept, Survey), Error> {
+    let parts = list_parts(objects).await?;
+    let dead = dead_runs(liveness, &parts, run_id, done).await?;
+    let (survey, superseded) = survey(objects, &parts).await?;
     let standing = || survey.whole.iter().chain(survey.broken.iter().map(|broken| &*broken.commit));
 
     let orphans: Vec<&Commit> = superseded.iter().filter(|old| replacer_is_dead(old, standing(), &dead)).collect();
     if !orphans.is_empty() {
-        let replacing = output.liveness().exclusive().await?;
+        let replacing = liveness.exclusive().await?;
         for old in orphans {
-            output.remove_marker(old).await?;
+            objects.remove_marker(old).await?;
         }
         replacing.release().await?;
     }
@@ -45,20 +51,20 @@ pub(crate) async fn sweep(output: &Output, done: Option<Uuid>) -> Result<(Swept,
     let left = parts.iter().filter(|part| run_of(part).is_some_and(|run_id| dead.contains(&run_id)));
     let left: Vec<_> = left.filter(|part| !named.contains(part.location.as_ref())).collect();
     let swept = Swept { parts: left.len() as u64, bytes: left.iter().map(|part| part.size).sum() };
-    output.delete(left.iter().map(|part| part.location.clone()).collect()).await?;
-    output.liveness().tidy().await?;
+    objects.delete(left.iter().map(|part| part.location.clone()).collect()).await?;
+    liveness.tidy().await?;
     Ok((swept, survey))
 }
 
-async fn list_parts(output: &Output) -> Result<Vec<ObjectMeta>, Error> {
+async fn list_parts(objects: &Objects) -> Result<Vec<ObjectMeta>, Error> {
     let mut parts = Vec::new();
     for table in layout::TABLES {
         let folder = Path::from(table);
-        let listed = output.store().list(Some(&folder)).filter_map(|found| ready(nameable(found)));
-        parts.extend(listed.try_collect::<Vec<_>>().await.map_err(output.failed("list", &folder))?);
+        let listed = objects.store().list(Some(&folder)).filter_map(|found| ready(nameable(found)));
+        parts.extend(listed.try_collect::<Vec<_>>().await.map_err(objects.failed("list", &folder))?);
     }
     if let Some(stranger) = parts.iter().find(|part| run_of(part).is_none()) {
-        tracing::warn!(file = output.full_name(&stranger.location), "a file among the tables is not of pubtag");
+        tracing::warn!(file = objects.full_name(&stranger.location), "a file among the tables is not of pubtag");
     }
     Ok(parts)
 }
@@ -80,11 +86,16 @@ fn run_of(part: &ObjectMeta) -> Option<Uuid> {
 }
 
 /// The runs among the parts that are dead; this run counts as dead once it is `done`.
-async fn dead_runs(output: &Output, parts: &[ObjectMeta], done: Option<Uuid>) -> Result<HashSet<Uuid>, Error> {
+async fn dead_runs(
+    liveness: &dyn Liveness,
+    parts: &[ObjectMeta],
+    own: Uuid,
+    done: Option<Uuid>,
+) -> Result<HashSet<Uuid>, Error> {
     let mut dead = HashSet::from_iter(done);
     let runs: HashSet<Uuid> = parts.iter().filter_map(run_of).collect();
     for run_id in runs {
-        if run_id != output.run_id() && !output.liveness().is_alive(run_id).await? {
+        if run_id != own && !liveness.is_alive(run_id).await? {
             dead.insert(run_id);
         }
     }

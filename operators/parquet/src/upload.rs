@@ -10,7 +10,8 @@ use pubtag_schemas::Part;
 use pubtag_stream::{Fault, Meter, spawn_blocking};
 use sha2::{Digest, Sha256};
 
-use crate::{Error, Output, digest};
+use crate::objects::Objects;
+use crate::{Error, digest};
 
 /// Pieces of a multipart upload; stores want at least 5 MiB, and all of one size.
 pub(crate) const PIECE_BYTES: NonZeroUsize = NonZeroUsize::new(8 * 1024 * 1024).expect("8 MiB is not 0");
@@ -83,11 +84,11 @@ impl Upload {
 ///
 /// # Memory
 /// One piece.
-pub(crate) async fn check(output: &Output, part: &Part, meter: &Meter) -> Result<(), Fault> {
+pub(crate) async fn check(objects: &Objects, part: &Part, meter: &Meter) -> Result<(), Fault> {
     let path = Path::from(part.path.as_str());
-    let found = output.store().head(&path).await.map_err(output.failed("look at", &path))?;
+    let found = objects.store().head(&path).await.map_err(objects.failed("look at", &path))?;
     let altered = |found: String| Error::Altered {
-        path: output.full_name(&path),
+        path: objects.full_name(&path),
         expected: format!("{} bytes with SHA-256 {}", part.bytes, part.sha256),
         found,
     };
@@ -97,7 +98,7 @@ pub(crate) async fn check(output: &Output, part: &Part, meter: &Meter) -> Result
     let (mut hasher, mut start) = (Sha256::new(), 0);
     while start < part.bytes {
         let end = part.bytes.min(start + PIECE_BYTES.get() as u64);
-        let piece = output.store().get_range(&path, start..end).await.map_err(output.failed("read back", &path))?;
+        let piece = objects.store().get_range(&path, start..end).await.map_err(objects.failed("read back", &path))?;
         hasher = spawn_blocking(meter, move || hasher.chain_update(&piece)).await?;
         start = end;
     }

@@ -1,6 +1,6 @@
 //! Dates of PubMed: `PubDate`, with seasons and ranges, and plain dates such as `DateRevised`.
 
-use pubtag_schemas::{CivilDate, PubDate};
+use pubtag_schemas::{Date, PubDate, civil_date};
 
 /// The parts of a date element, unparsed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,9 +25,9 @@ impl DateParts {
     }
 
     /// The day, if year, month and day are given and valid.
-    pub(crate) fn day(&self) -> Option<CivilDate> {
+    pub(crate) fn day(&self) -> Option<Date> {
         let year = self.year.as_deref()?.parse().ok()?;
-        CivilDate::new(year, month_number(self.month.as_deref()?)?, self.day.as_deref()?.parse().ok()?)
+        civil_date(year, month_number(self.month.as_deref()?)?, self.day.as_deref()?.parse().ok()?)
     }
 }
 
@@ -70,9 +70,9 @@ mod tests {
     fn a_day_needs_year_month_and_day() {
         let whole = parts("2016", "Mar", "4").pub_date();
         assert_eq!(whole.raw.as_deref(), Some("2016 Mar 4"));
-        assert_eq!((whole.year, whole.date), (Some(2016), CivilDate::new(2016, 3, 4)));
-        assert_eq!(parts("2016", "03", "04").day(), CivilDate::new(2016, 3, 4));
-        assert_eq!(parts("2016", "September", "30").day(), CivilDate::new(2016, 9, 30));
+        assert_eq!((whole.year, whole.date), (Some(2016), civil_date(2016, 3, 4)));
+        assert_eq!(parts("2016", "03", "04").day(), civil_date(2016, 3, 4));
+        assert_eq!(parts("2016", "September", "30").day(), civil_date(2016, 9, 30));
         for (month, day) in [("Mar", ""), ("", "4"), ("Feb", "30"), ("Foo", "1"), ("13", "1")] {
             assert_eq!(parts("2016", month, day).day(), None, "{month} {day}");
         }

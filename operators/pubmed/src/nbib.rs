@@ -5,7 +5,7 @@
 //! not known. Lines are joined by one space: the texts differ where the XML has more than one.
 
 use pubtag_schemas::{
-    AbstractSegment, Citation, CitationText, CivilDate, Place, Pmid, PmidVersion, Record, RejectReason,
+    AbstractSegment, Citation, CitationText, Date, Place, Pmid, PmidVersion, Record, RejectReason, civil_date,
 };
 
 use crate::collector::RecordError;
@@ -174,9 +174,9 @@ fn date_parts(words: &str) -> DateParts {
 }
 
 /// `20200427`
-fn day_of(digits: &str) -> Option<CivilDate> {
+fn day_of(digits: &str) -> Option<Date> {
     let number = |range: std::ops::Range<usize>| digits.get(range)?.parse::<u8>().ok();
-    CivilDate::new(digits.get(..4)?.parse().ok()?, number(4..6)?, number(6..8)?)
+    civil_date(digits.get(..4)?.parse().ok()?, number(4..6)?, number(6..8)?)
 }
 
 #[cfg(test)]
@@ -205,10 +205,10 @@ mod tests {
 
     #[test]
     fn dates_equal_those_of_the_xml() {
-        assert_eq!(date_parts("2020 Apr 27").pub_date().date, CivilDate::new(2020, 4, 27));
+        assert_eq!(date_parts("2020 Apr 27").pub_date().date, civil_date(2020, 4, 27));
         assert_eq!(date_parts("2003 Spring").pub_date().raw.as_deref(), Some("2003 Spring"));
         assert_eq!(date_parts("1998 Dec-1999 Jan").pub_date().year, Some(1998));
-        assert_eq!(day_of("20041117"), CivilDate::new(2004, 11, 17));
+        assert_eq!(day_of("20041117"), civil_date(2004, 11, 17));
         assert_eq!(day_of("2004"), None);
     }
 }

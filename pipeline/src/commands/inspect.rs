@@ -7,19 +7,20 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use arrow::array::AsArray;
+use futures::StreamExt;
 use pubtag_ner::{Checkpoint, ModelConfig};
-use pubtag_parquet::CommitLog;
+use pubtag_parquet::Tables;
 use pubtag_schemas::CommitOutcome;
 use pubtag_schemas::ModelFiles;
 use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::AnnotationRow;
 use serde::Serialize;
 
+use super::run::runtime;
 use crate::bundled::named_or_bundled;
 use crate::cli::InspectArgs;
 use crate::exit::Failure;
 use crate::figures::grouped;
-use crate::tables::{Tables, failure};
 use crate::terminal;
 
 /// Describes a model or an output directory.
@@ -27,7 +28,7 @@ use crate::terminal;
 /// # Errors
 /// The path is neither, or cannot be read.
 pub fn execute(args: &InspectArgs) -> Result<io::Result<()>, Failure> {
-    let output = args.path.as_deref().filter(|path| Tables::are_in(path));
+    let output = args.path.as_deref().filter(|path| Tables::exist_in(path));
     let text = match output {
         Some(folder) => printed(&OutputSummary::of(folder, args.top)?, args.json, OutputSummary::page)?,
         None => {
@@ -150,10 +151,11 @@ struct TableSummary {
 
 impl OutputSummary {
     fn of(folder: &Path, top: usize) -> Result<Self, Failure> {
-        let commit_log = CommitLog::read(folder)?;
+        let runtime = runtime(NonZeroUsize::MIN).map_err(|error| Failure::new(Exit::Internal, error))?;
+        let tables = runtime.block_on(Tables::open_local(folder))?;
         let mut summary = Self { folder: folder.display().to_string(), ..Self::default() };
         let mut runs = std::collections::BTreeSet::new();
-        for commit in commit_log.commits() {
+        for commit in tables.commits() {
             summary.inputs += 1;
             runs.insert(commit.run_id);
             *summary.models.entry(commit.model_id.clone()).or_default() += 1;
@@ -184,7 +186,7 @@ impl OutputSummary {
         }
         summary.runs = runs.len();
         if top > 0 {
-            summary.top_mentions = top_mentions(&Tables::of(folder, &commit_log), top)?;
+            summary.top_mentions = runtime.block_on(top_mentions(&tables, top))?;
         }
         Ok(summary)
     }
@@ -215,10 +217,11 @@ impl OutputSummary {
     }
 }
 
-fn top_mentions(tables: &Tables, top: usize) -> Result<Vec<(String, u64)>, Failure> {
+async fn top_mentions(tables: &Tables, top: usize) -> Result<Vec<(String, u64)>, Failure> {
     let mut counts: HashMap<String, u64> = HashMap::new();
-    for batch in tables.batches(AnnotationRow::NAME, &["mention"]) {
-        let batch = batch.map_err(failure)?;
+    let mut batches = tables.batches(AnnotationRow::NAME, &["mention"]);
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
         for mention in batch.column(0).as_string::<i32>().iter().flatten() {
             *counts.entry(mention.to_lowercase()).or_default() += 1;
         }

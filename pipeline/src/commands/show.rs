@@ -1,17 +1,19 @@
 //! `pubtag show`.
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
-use pubtag_parquet::CommitLog;
+use futures::StreamExt;
+use pubtag_parquet::Tables;
 use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow};
 
+use super::run::runtime;
 use crate::cli::{Color, ShowArgs};
 use crate::exit::{Exit, Failure};
-use crate::tables::{Tables, failure};
 use crate::terminal;
 
 /// A row of `documents`.
@@ -39,13 +41,16 @@ struct Mention {
 /// # Errors
 /// The output or document does not exist, or its text was not kept.
 pub fn execute(args: &ShowArgs) -> Result<io::Result<()>, Failure> {
-    if !Tables::are_in(&args.output) {
+    if !Tables::exist_in(&args.output) {
         return Err(Failure::configuration(format!("{}: not an output of pubtag", args.output.display())));
     }
-    let commit_log = CommitLog::read(&args.output)?;
-    let tables = Tables::of(&args.output, &commit_log);
-    let document = current(&tables, &args.id)?.ok_or_else(|| not_there(&args.id, &args.output))?;
-    let mentions = mentions(&tables, &args.id, &document)?;
+    let runtime = runtime(NonZeroUsize::MIN).map_err(|error| Failure::new(Exit::Internal, error))?;
+    let (document, mentions) = runtime.block_on(async {
+        let tables = Tables::open_local(&args.output).await?;
+        let document = current(&tables, &args.id).await?.ok_or_else(|| not_there(&args.id, &args.output))?;
+        let mentions = mentions(&tables, &args.id, &document).await?;
+        Ok::<_, Failure>((document, mentions))
+    })?;
     let colored = match args.color {
         Color::Auto => terminal::stdout_is_terminal(),
         Color::Always => true,
@@ -61,7 +66,7 @@ fn not_there(id: &str, output: &Path) -> Failure {
 }
 
 /// The current row of a document.
-fn current(tables: &Tables, id: &str) -> Result<Option<Document>, Failure> {
+async fn current(tables: &Tables, id: &str) -> Result<Option<Document>, Failure> {
     let columns = [
         "doc_id",
         "pmid_version",
@@ -75,8 +80,9 @@ fn current(tables: &Tables, id: &str) -> Result<Option<Document>, Failure> {
         "source_file",
     ];
     let mut found: Option<Document> = None;
-    for batch in tables.batches(DocumentRow::NAME, &columns) {
-        let batch = batch.map_err(failure)?;
+    let mut batches = tables.batches(DocumentRow::NAME, &columns);
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
         for row in rows_of(&batch, id) {
             let number = |name: &str| number(&batch, name, row).unwrap_or(-1);
             let text = |name: &str| text(&batch, name, row);
@@ -97,11 +103,12 @@ fn current(tables: &Tables, id: &str) -> Result<Option<Document>, Failure> {
 }
 
 /// The mentions of a row, in text order.
-fn mentions(tables: &Tables, id: &str, document: &Document) -> Result<Vec<Mention>, Failure> {
+async fn mentions(tables: &Tables, id: &str, document: &Document) -> Result<Vec<Mention>, Failure> {
     let columns = ["doc_id", "start_char", "end_char", "label", "ordinal", "source_file"];
     let mut found = Vec::new();
-    for batch in tables.batches(AnnotationRow::NAME, &columns) {
-        let batch = batch.map_err(failure)?;
+    let mut batches = tables.batches(AnnotationRow::NAME, &columns);
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
         for row in rows_of(&batch, id) {
             let same_row = number(&batch, "ordinal", row) == Some(document.rank[3])
                 && text(&batch, "source_file", row).as_deref() == Some(&document.source_file);

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use pubtag_corpus::WholeFile;
+use pubtag_parquet::Tables;
 
 use super::Report;
 use crate::exit::Failure;
-use crate::tables::Tables;
 
 impl Report {
     /// Writes the report to an output directory, replacing any other; does nothing if it is not an output.
@@ -16,7 +16,7 @@ impl Report {
     /// # Errors
     /// The report cannot be written. The previous report is removed anyway, since it describes another run.
     pub(crate) fn leave(&self, output: &Path) -> Result<(), Failure> {
-        if !Tables::are_in(output) {
+        if !Tables::exist_in(output) {
             return Ok(());
         }
         let json = serde_json::to_string_pretty(self)?;

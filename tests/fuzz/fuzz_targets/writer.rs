@@ -1,7 +1,7 @@
 //! The writer: any records through the sink into a store, read back by another reader: the same rows, and no defect.
 #![no_main]
 
-#[path = "../../../operators/parquet/tests/round_trip/mod.rs"]
+#[path = "../../../operators/parquet/tests/it/round_trip/mod.rs"]
 mod round_trip;
 
 use std::sync::LazyLock;

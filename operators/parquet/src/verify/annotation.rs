@@ -1,5 +1,6 @@
 //! A row of `annotations` against its document.
 
+use std::collections::HashSet;
 use std::ops::{Range, RangeInclusive};
 
 use arrow::array::{Array, Int32Array, Int64Array};
@@ -12,16 +13,35 @@ use super::document::Document;
 /// A score is a mean of probabilities; in f32 it can pass 1 by a rounding error.
 const SCORES: RangeInclusive<f32> = 0.0..=1.0001;
 
+/// Checks the annotations that belong to a document; `report` is called for each that is wrong.
+///
+/// # Errors
+/// If their number is not the one that the document gives.
+pub(super) fn check_all(
+    annotations: &[Row<Annotations>],
+    document: &Document,
+    mut report: impl FnMut(Defect),
+) -> Result<(), Defect> {
+    let mut ids = HashSet::new();
+    let mut offsets = document.text.as_deref().map(CharOffsets::new);
+    for row in annotations {
+        let id = row.columns.annotation_id.value(row.at);
+        if !ids.insert(id) {
+            report(row.defect("annotation_id is there twice").found(id));
+        } else if let Err(defect) = check(row, document, offsets.as_mut()) {
+            report(defect);
+        }
+    }
+    let rows = i32::try_from(ids.len()).unwrap_or(i32::MAX);
+    document.row.equal("annotation_count is not that of the rows", rows, document.annotation_count())
+}
+
 /// Checks that an annotation names its document and stands where it says; `offsets` are those of the document's text,
 /// where that is kept.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub(super) fn check(
-    row: &Row<Annotations>,
-    document: &Document,
-    offsets: Option<&mut CharOffsets<'_>>,
-) -> Result<(), Defect> {
+fn check(row: &Row<Annotations>, document: &Document, offsets: Option<&mut CharOffsets<'_>>) -> Result<(), Defect> {
     check_document(row, document)?;
     check_lengths(row)?;
     if let (Some(text), Some(offsets)) = (&document.text, offsets) {

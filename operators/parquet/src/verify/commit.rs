@@ -4,26 +4,27 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow};
 use pubtag_schemas::{Commit, Part};
 use tokio::runtime::Handle;
 
 use super::columns::Batch;
+use super::config::Depth;
 use super::defect::{Defect, Defects};
 use super::object::Object;
 use super::part::{Footer, PartRows};
-use super::survey::{Marked, read_marker};
-use super::{Depth, unit};
+use super::survey::Marked;
+use super::unit;
+use crate::objects::Objects;
 
 /// What verifying a commit takes.
 #[derive(Clone, Copy)]
 pub(super) struct Verifier<'a> {
-    pub(super) store: &'a dyn ObjectStore,
+    pub(super) objects: &'a Objects,
     pub(super) runtime: &'a Handle,
-    pub(super) name: &'a str,
     pub(super) depth: Depth,
     /// Lengths of the files that were there when the output was looked at.
     pub(super) files: &'a HashMap<String, u64>,
@@ -86,8 +87,8 @@ impl Verifier<'_> {
 
     /// Whether a run at work has replaced the commit meanwhile.
     fn is_gone(&self, Marked { path, commit, .. }: &Marked) -> bool {
-        let now = self.runtime.block_on(read_marker(self.store, self.name, path));
-        matches!(now, Ok(now) if now.as_ref().is_none_or(|now| now.attempt_id != commit.attempt_id))
+        let now = self.runtime.block_on(self.objects.read_marker(path));
+        matches!(now, Ok(now) if now.as_ref().is_none_or(|now| now.commit.attempt_id != commit.attempt_id))
     }
 
     fn check_file<'a>(&self, part: &'a Part, commit: &Commit) -> Result<SoundPart<'a>, Defect> {
@@ -97,7 +98,7 @@ impl Verifier<'_> {
             let defect = Defect::new(&part.path, "length differs from the marker's");
             return Err(defect.expected(format_args!("{} bytes", part.bytes), len));
         }
-        let object = Object { store: self.store, runtime: self.runtime, path: &path, len };
+        let object = Object { store: self.objects.store().as_ref(), runtime: self.runtime, path: &path, len };
         if self.depth == Depth::Full {
             let unreadable = |error| Defect::new(&part.path, "cannot be read").found(error);
             let sha256 = object.sha256().map_err(unreadable)?;
@@ -114,7 +115,7 @@ impl Verifier<'_> {
             return Ok(*len);
         }
         // Committed after the files were listed, or missing.
-        let found = self.runtime.block_on(self.store.head(path));
+        let found = self.runtime.block_on(self.objects.store().head(path));
         let missing = || Defect::new(&part.path, "missing").expected(format_args!("{} bytes", part.bytes), "no file");
         found.map(|found| found.size).map_err(|_| missing())
     }
@@ -140,7 +141,7 @@ impl Verifier<'_> {
     ) -> impl Iterator<Item = Batch> + 'a {
         let parts = parts.iter().filter(move |sound| sound.part.table == table);
         parts.flat_map(move |SoundPart { part, path, footer }| {
-            let object = Object { store: self.store, runtime: self.runtime, path, len: part.bytes };
+            let object = Object { store: self.objects.store().as_ref(), runtime: self.runtime, path, len: part.bytes };
             let name: Arc<str> = part.path.as_str().into();
             PartRows::new(object, part, footer, read).map(move |batch| Ok((name.clone(), batch?)))
         })

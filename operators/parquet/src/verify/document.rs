@@ -1,13 +1,9 @@
-//! A row of `documents` against itself, and its annotations against it.
-
-use std::collections::HashSet;
+//! A row of `documents` against itself.
 
 use arrow::array::{Array, Int32Array};
-use pubtag_schemas::CharOffsets;
 use pubtag_schemas::tables::Status;
 
-use super::annotation;
-use super::columns::{Annotations, Documents, Row, Section, optional};
+use super::columns::{Documents, Row, Section, optional};
 use super::defect::Defect;
 use crate::{TextPolicy, digest};
 
@@ -47,34 +43,11 @@ impl Document {
         self.row.equal("status does not fit the counts", status.as_str(), self.status())
     }
 
-    /// Checks the annotations that belong to the row; `report` hears of each that is wrong.
-    ///
-    /// # Errors
-    /// If there are not as many as the row says.
-    pub(super) fn check_annotations(
-        &self,
-        annotations: &[Row<Annotations>],
-        mut report: impl FnMut(Defect),
-    ) -> Result<(), Defect> {
-        let mut ids = HashSet::new();
-        let mut offsets = self.text.as_deref().map(CharOffsets::new);
-        for row in annotations {
-            let id = row.columns.annotation_id.value(row.at);
-            if !ids.insert(id) {
-                report(row.defect("annotation_id is there twice").found(id));
-            } else if let Err(defect) = annotation::check(row, self, offsets.as_mut()) {
-                report(defect);
-            }
-        }
-        let rows = i32::try_from(ids.len()).unwrap_or(i32::MAX);
-        self.row.equal("annotation_count is not that of the rows", rows, self.annotation_count())
-    }
-
     pub(super) fn status(&self) -> &str {
         self.row.columns.status.value(self.row.at)
     }
 
-    fn annotation_count(&self) -> i32 {
+    pub(super) fn annotation_count(&self) -> i32 {
         self.int(|d| &d.annotation_count)
     }
 

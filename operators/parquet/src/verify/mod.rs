@@ -10,6 +10,7 @@
 mod annotation;
 mod columns;
 mod commit;
+mod config;
 mod defect;
 mod document;
 mod object;
@@ -18,42 +19,24 @@ mod survey;
 mod unit;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::mpsc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as StorePath;
-use object_store::{ObjectStore, ObjectStoreExt};
 use pubtag_schemas::SCHEMA_VERSION;
 use pubtag_stream::without_panic;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
 use self::commit::Verifier;
+pub use self::config::{Depth, VerifyConfig};
 pub use self::defect::Defect;
 use self::survey::survey;
+use crate::objects::Objects;
 use crate::{Error, FileLocks, Liveness, layout};
-
-/// How much of an output is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Depth {
-    /// Markers, lengths and footers.
-    Quick,
-    /// Every byte and every row, too.
-    #[default]
-    Full,
-}
-
-/// How an output is verified.
-#[derive(Clone, Copy, Debug)]
-pub struct VerifyConfig {
-    /// How much is read.
-    pub depth: Depth,
-    /// Inputs that are verified at once.
-    pub threads: NonZeroUsize,
-}
 
 /// What happens while an output is verified.
 #[derive(Clone, Debug)]
@@ -101,7 +84,7 @@ pub fn verify_local(
     }
     let store = LocalFileSystem::new_with_prefix(folder)
         .map_err(|error| Error::Folder { path: name.clone(), source: error.into() })?;
-    verify(&store, &FileLocks::new(folder), &name, config, runtime, on)
+    verify(name, Arc::new(store), &FileLocks::new(folder), config, runtime, on)
 }
 
 /// Verifies an output: every file, every row. `name` is how messages name it; `on` hears of defects as they are found.
@@ -115,16 +98,17 @@ pub fn verify_local(
 /// # Errors
 /// If it is not an output, is one of a newer program, or the store fails to list it.
 pub fn verify(
-    store: &dyn ObjectStore,
+    name: String,
+    store: Arc<dyn ObjectStore>,
     liveness: &dyn Liveness,
-    name: &str,
     config: VerifyConfig,
     runtime: &Handle,
     mut on: impl FnMut(Event),
 ) -> Result<Verified, Error> {
+    let objects = Objects::new(name, store);
     let (mark, survey) = runtime.block_on(async {
-        let mark = check_mark(store, name).await?;
-        survey(store, liveness, name).await.map(|survey| (mark, survey))
+        let mark = check_mark(&objects).await?;
+        survey(&objects, liveness).await.map(|survey| (mark, survey))
     })?;
     let mut verified = Verified { live_files: survey.live_files, ..Verified::default() };
     for commit in survey.standing.iter().map(|marked| &marked.commit) {
@@ -147,7 +131,7 @@ pub fn verify(
     std::thread::scope(|scope| {
         for _ in 0..config.threads.get().min(survey.standing.len()) {
             let sender = sender.clone();
-            let verifier = Verifier { store, runtime, name, depth: config.depth, files: &survey.files };
+            let verifier = Verifier { objects: &objects, runtime, depth: config.depth, files: &survey.files };
             scope.spawn(move || {
                 while let Some(marked) = next() {
                     // Nobody is left to hear only if the caller's own thread has panicked.
@@ -182,18 +166,16 @@ enum Found {
 }
 
 /// Checks that a directory says that it is ours.
-async fn check_mark(store: &dyn ObjectStore, name: &str) -> Result<Option<Defect>, Error> {
+async fn check_mark(objects: &Objects) -> Result<Option<Defect>, Error> {
     let path = StorePath::from(layout::OUTPUT);
-    let fail = |error| Error::store("read", name, &path, error);
-    let bytes = match store.get(&path).await {
-        Err(object_store::Error::NotFound { .. }) => return Err(Error::NotAnOutput { path: name.to_owned() }),
-        found => found.map_err(fail)?.bytes().await.map_err(fail)?,
+    let Some((bytes, _)) = objects.read(&path).await? else {
+        return Err(Error::NotAnOutput { path: objects.name().to_owned() });
     };
     let mark: serde_json::Result<serde_json::Value> = serde_json::from_slice(&bytes);
     let version = mark.as_ref().ok().and_then(|mark| mark.get("schema_version")?.as_u64());
     match (version, mark) {
         (Some(found), _) if found > u64::from(SCHEMA_VERSION) => {
-            Err(Error::Newer { path: format!("{name}/{path}"), found, known: SCHEMA_VERSION })
+            Err(Error::Newer { path: objects.full_name(&path), found, known: SCHEMA_VERSION })
         }
         (Some(_), _) => Ok(None),
         (None, Ok(_)) => Ok(Some(Defect::new(path.as_ref(), "has no schema_version"))),

@@ -9,7 +9,7 @@ use pubtag_schemas::Commit;
 use uuid::Uuid;
 
 use super::defect::Defect;
-use crate::output::{CONCURRENT_REQUESTS, parse_commit};
+use crate::objects::{CONCURRENT_REQUESTS, Marker, Objects};
 use crate::{Error, Liveness, layout};
 
 /// A commit and the path of its marker.
@@ -40,19 +40,19 @@ pub(super) struct Survey {
 ///
 /// # Errors
 /// If the store fails, or a marker is of a newer program.
-pub(super) async fn survey(store: &dyn ObjectStore, liveness: &dyn Liveness, name: &str) -> Result<Survey, Error> {
+pub(super) async fn survey(objects: &Objects, liveness: &dyn Liveness) -> Result<Survey, Error> {
     let mut survey = Survey::default();
     for table in layout::TABLES {
-        let listed = list(store, name, &Path::from(table), &mut survey.defects).await?;
+        let listed = list(objects, &Path::from(table), &mut survey.defects).await?;
         survey.files.extend(listed);
     }
     let alive = alive(liveness, survey.files.keys().filter_map(|path| run_of(path))).await?;
-    let markers = read_markers(store, name, &mut survey.defects).await?;
+    let markers = read_markers(objects, &mut survey.defects).await?;
     let replacers = markers.iter().map(|marked| marked.commit.run_id);
     let alive: HashSet<Uuid> = alive.into_iter().chain(self::alive(liveness, replacers).await?).collect();
     for suspect in survey.sort(markers, &alive) {
         // What a run took away since it was seen is nobody's.
-        if exists(store, name, &Path::from(suspect.path.as_str())).await? {
+        if exists(objects, &Path::from(suspect.path.as_str())).await? {
             survey.defects.push(suspect);
         }
     }
@@ -108,11 +108,11 @@ fn replaced_by(Marked { commit, .. }: &Marked) -> impl Iterator<Item = (String, 
     commit.supersedes.iter().map(|old| (old.clone(), (commit.attempt_id.clone(), commit.run_id)))
 }
 
-async fn exists(store: &dyn ObjectStore, name: &str, path: &Path) -> Result<bool, Error> {
-    match store.head(path).await {
+async fn exists(objects: &Objects, path: &Path) -> Result<bool, Error> {
+    match objects.store().head(path).await {
         Ok(_) => Ok(true),
         Err(object_store::Error::NotFound { .. }) => Ok(false),
-        Err(error) => Err(Error::store("look at", name, path, error)),
+        Err(error) => Err(objects.failed("look at", path)(error)),
     }
 }
 
@@ -133,13 +133,8 @@ async fn alive(liveness: &dyn Liveness, runs: impl Iterator<Item = Uuid>) -> Res
 }
 
 /// Lists a folder: paths and lengths. A name that no store takes ends the listing, and is a defect.
-async fn list(
-    store: &dyn ObjectStore,
-    name: &str,
-    folder: &Path,
-    defects: &mut Vec<Defect>,
-) -> Result<Vec<(String, u64)>, Error> {
-    let (mut listed, mut found) = (Vec::new(), store.list(Some(folder)));
+async fn list(objects: &Objects, folder: &Path, defects: &mut Vec<Defect>) -> Result<Vec<(String, u64)>, Error> {
+    let (mut listed, mut found) = (Vec::new(), objects.store().list(Some(folder)));
     while let Some(object) = found.next().await {
         match object {
             Ok(object) => listed.push((object.location.to_string(), object.size)),
@@ -147,19 +142,19 @@ async fn list(
                 defects.push(Defect::new(folder.as_ref(), "not every file can be listed").found(error));
                 break;
             }
-            Err(error) => return Err(Error::store("list", name, folder, error)),
+            Err(error) => return Err(objects.failed("list", folder)(error)),
         }
     }
     Ok(listed)
 }
 
-async fn read_markers(store: &dyn ObjectStore, name: &str, defects: &mut Vec<Defect>) -> Result<Vec<Marked>, Error> {
-    let listed = list(store, name, &Path::from(layout::COMMITS), defects).await?;
+async fn read_markers(objects: &Objects, defects: &mut Vec<Defect>) -> Result<Vec<Marked>, Error> {
+    let listed = list(objects, &Path::from(layout::COMMITS), defects).await?;
     let mut paths: Vec<_> = listed.into_iter().map(|(path, _)| path).collect();
     paths.sort();
     let read = futures::stream::iter(paths).map(|path| async move {
         let path = Path::from(path);
-        let marker = read_marker(store, name, &path).await;
+        let marker = objects.read_marker(&path).await;
         (path, marker)
     });
     let mut read = read.buffered(CONCURRENT_REQUESTS);
@@ -168,7 +163,7 @@ async fn read_markers(store: &dyn ObjectStore, name: &str, defects: &mut Vec<Def
         match marker {
             // A run that replaced it took it away meanwhile.
             Ok(None) => {}
-            Ok(Some(commit)) => {
+            Ok(Some(Marker { commit, .. })) => {
                 let defect = check_marker(&path, &commit).err();
                 markers.push(Marked { path, commit, sound: defect.is_none() });
                 defects.extend(defect);
@@ -180,16 +175,6 @@ async fn read_markers(store: &dyn ObjectStore, name: &str, defects: &mut Vec<Def
         }
     }
     Ok(markers)
-}
-
-/// Reads a marker, if it is there.
-pub(super) async fn read_marker(store: &dyn ObjectStore, name: &str, path: &Path) -> Result<Option<Commit>, Error> {
-    let fail = |error| Error::store("read", name, path, error);
-    let bytes = match store.get(path).await {
-        Err(object_store::Error::NotFound { .. }) => return Ok(None),
-        found => found.map_err(fail)?.bytes().await.map_err(fail)?,
-    };
-    parse_commit(&bytes, || format!("{name}/{path}")).map(Some)
 }
 
 /// What can be said of a marker by itself.

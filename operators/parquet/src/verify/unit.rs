@@ -6,6 +6,7 @@ use arrow::array::{Array, Int32Array, StringArray};
 use pubtag_schemas::tables::Status;
 use pubtag_schemas::{Commit, Tally};
 
+use super::annotation;
 use super::columns::{Annotations, Batch, Columns, Cursor, Documents, Rejects, Row};
 use super::defect::{Defect, Defects};
 use super::document::Document;
@@ -80,7 +81,7 @@ pub(super) fn check(
         let document = Document::new(row);
         sums.without_text += u64::from(document.text.is_none() && document.status() != Status::Deleted.as_str());
         let checked = document.check(policy);
-        let checked = checked.and(document.check_annotations(&annotations, |defect| defects.add(defect)));
+        let checked = checked.and(annotation::check_all(&annotations, &document, |defect| defects.add(defect)));
         if let Err(defect) = checked {
             defects.add(defect);
         }

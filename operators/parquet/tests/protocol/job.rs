@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_stream::stream;
 use futures::StreamExt;
 use object_store::ObjectStore;
-use pubtag_parquet::{CommitLog, Conflict, Liveness, Output, Standing, Write, WriteConfig};
+use pubtag_parquet::{CommitLog, Conflict, Liveness, Output, ParquetSink, Standing, WriteConfig};
 use pubtag_schemas::{Ending, InputUnit};
-use pubtag_stream::{CancellationToken, FaultKind, Flow, Meters, stage};
+use pubtag_stream::{CancellationToken, FaultKind, Flow, Meters, Write, stage};
 use uuid::Uuid;
 
 use crate::common::{self, Tagged};
@@ -89,7 +89,7 @@ async fn write(
     units: Vec<(Arc<InputUnit>, Content)>,
     Signals { drain, abort }: Signals,
 ) -> Exit {
-    let write = Write::new(output, commit_log, config(job));
+    let write = Write::new(ParquetSink::new(output, commit_log, config(job)));
     let queue = NonZeroUsize::MIN;
     let mut reports = stage(write, source(units, drain.clone()), queue, &Meters::default());
     let mut exit = Exit::Done;

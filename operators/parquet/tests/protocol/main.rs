@@ -9,7 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 #![expect(clippy::disallowed_methods, reason = "the rule is the program's")]
 
-#[path = "../common/mod.rs"]
+#[path = "../it/common.rs"]
 mod common;
 
 mod crash_points;

@@ -1,8 +1,7 @@
 //! Parses the bytes of a record into a citation or deletion.
 
 use pubtag_schemas::{
-    AbstractSegment, Citation, CitationText, CivilDate, Deletion, Place, Pmid, PmidVersion, PubDate, Record,
-    RejectReason,
+    AbstractSegment, Citation, CitationText, Date, Deletion, Place, Pmid, PmidVersion, PubDate, Record, RejectReason,
 };
 
 use super::elements::Elements;
@@ -63,7 +62,7 @@ struct Fields {
     book_title: Option<String>,
     segments: Vec<AbstractSegment>,
     pub_date: PubDate,
-    date_revised: Option<CivilDate>,
+    date_revised: Option<Date>,
     iso_abbreviation: Option<String>,
     journal_title: Option<String>,
     languages: Vec<String>,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pubtag_pubmed::{ReadOptions, discover};
-use pubtag_schemas::{Citation, Outcome, Record, RejectReason, SectionKind};
+use pubtag_schemas::{Citation, Outcome, Record, RejectReason, SectionKind, days_since_epoch};
 use serde_json::{Value, json};
 
 use crate::common::{Reading, read, read_all, shared};
@@ -143,6 +143,6 @@ fn citation_row(uri: &str, citation: &Citation) -> Value {
         "journal": citation.journal,
         "languages": citation.language,
         "year": citation.pub_date.year,
-        "revised": citation.date_revised.map(|day| day.days_since_epoch()),
+        "revised": citation.date_revised.map(days_since_epoch),
     })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use pubtag_pubmed::{InputFormat, ReadOptions, TextColumns};
-use pubtag_schemas::{CivilDate, Outcome, RejectReason};
+use pubtag_schemas::{Outcome, RejectReason, civil_date};
 
 use crate::common::{Files, gz, plain, read, read_all, read_partial, read_with, set};
 
@@ -24,7 +24,7 @@ fn nbib_gives_the_text_of_the_same_citation_in_xml() {
         assert_eq!(first.language.as_deref(), Some("eng,fre"));
         assert_eq!(first.journal.as_deref(), Some("J Tests"));
         assert_eq!(first.pub_date.raw.as_deref(), Some("2003 Spring"));
-        assert_eq!(first.date_revised, CivilDate::new(2020, 4, 27));
+        assert_eq!(first.date_revised, civil_date(2020, 4, 27));
         let xml = "<PubmedArticle><MedlineCitation><PMID>990000001</PMID><Article><ArticleTitle>Ataxia in <i>mice</i>: a \
                    study of two strains.</ArticleTitle><Abstract><AbstractText Label=\"AIM\">To see.</AbstractText>\
                    <AbstractText Label=\"RESULTS\">5 &lt; 6, and β-thalassemia was seen.</AbstractText></Abstract>\

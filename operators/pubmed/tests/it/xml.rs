@@ -1,6 +1,6 @@
 //! The forms of PubMed XML, and the fields of a citation.
 
-use pubtag_schemas::{CivilDate, Outcome};
+use pubtag_schemas::{Outcome, civil_date};
 
 use crate::common::{article_of, gz, plain, read, set};
 
@@ -137,8 +137,8 @@ fn the_fields_of_an_article_are_read() {
     assert_eq!(citation.journal.as_deref(), Some("J Tests"));
     assert_eq!(citation.language.as_deref(), Some("eng,fre"));
     assert_eq!(citation.pub_date.raw.as_deref(), Some("2016 Mar 04"));
-    assert_eq!(citation.pub_date.date, CivilDate::new(2016, 3, 4));
-    assert_eq!(citation.date_revised, CivilDate::new(2020, 2, 29));
+    assert_eq!(citation.pub_date.date, civil_date(2016, 3, 4));
+    assert_eq!(citation.date_revised, civil_date(2020, 2, 29));
     let untitled = record.replace("<ISOAbbreviation>J Tests</ISOAbbreviation>", "");
     assert_eq!(read(set(&untitled)).citations()[0].journal.as_deref(), Some("Journal of Tests"));
 }

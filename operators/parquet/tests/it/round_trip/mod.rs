@@ -16,11 +16,11 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pubtag_parquet::{
-    Depth, Error, Event, Hold, Liveness, Output, RunSpec, TextPolicy, VerifyConfig, Write, WriteConfig, verify,
+    Depth, Error, Event, Hold, Liveness, Output, ParquetSink, RunSpec, TextPolicy, VerifyConfig, WriteConfig, verify,
 };
 use pubtag_schemas::table::Table;
 use pubtag_schemas::{Close, Commit, Ending, Outcome, Packet, TaggedRecord};
-use pubtag_stream::{Flow, Meter, Operator};
+use pubtag_stream::{Flow, Meter, Operator, Write};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
@@ -61,7 +61,7 @@ pub(crate) fn check(bytes: &[u8], runtime: &Runtime) -> Borders {
     compare(&expected.annotations, &commit, &*store, runtime, &mut borders);
     compare(&expected.documents, &commit, &*store, runtime, &mut borders);
     compare(&expected.rejects, &commit, &*store, runtime, &mut borders);
-    check_verified(&*store, runtime);
+    check_verified(store, runtime);
     borders
 }
 
@@ -75,7 +75,7 @@ async fn written(made: &Made, spec: RunSpec, store: Arc<dyn ObjectStore>) -> Arc
         part_bytes: made.part_bytes,
         ..WriteConfig::new(spec, "round trip")
     };
-    let write = Write::new(&output, &commit_log, config);
+    let write = Write::new(ParquetSink::new(&output, &commit_log, config));
     let reports: Vec<_> = write.apply(packets(made), Meter::new("write")).collect().await;
     output.finish().await.expect("the store takes everything");
     match reports.into_iter().next() {
@@ -138,10 +138,10 @@ fn without_time(rows: RecordBatch) -> RecordBatch {
     RecordBatch::try_new(rows.schema(), columns).expect("a column of the same type")
 }
 
-fn check_verified(store: &dyn ObjectStore, runtime: &Runtime) {
+fn check_verified(store: Arc<dyn ObjectStore>, runtime: &Runtime) {
     let config = VerifyConfig { depth: Depth::Full, threads: std::num::NonZeroUsize::MIN };
     let mut lines = Vec::new();
-    let verified = verify(store, &Alone, "memory", config, runtime.handle(), |event| {
+    let verified = verify("memory".into(), store, &Alone, config, runtime.handle(), |event| {
         if let Event::Found(defect) = event {
             lines.push(defect.to_string());
         }

@@ -12,14 +12,14 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use futures::StreamExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pubtag_parquet::{CommitLog, Error, Output, RunSpec, Standing, Write, WriteConfig};
+use pubtag_parquet::{CommitLog, Error, Output, ParquetSink, RunSpec, Standing, WriteConfig};
 use pubtag_schemas::table::Table;
 use pubtag_schemas::{
-    AbstractSegment, Annotation, AnnotationSource, Citation, CitationText, CivilDate, Close, Commit, Deletion, Ending,
-    InputUnit, Location, Outcome, Packet, Place, PmidVersion, PubDate, Reject, RejectReason, TaggedDocument,
-    TaggedRecord, Tally, UnitReport,
+    AbstractSegment, Annotation, AnnotationSource, Citation, CitationText, Close, Commit, Deletion, Ending, InputUnit,
+    Location, Outcome, Packet, Place, PmidVersion, PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally,
+    UnitReport, civil_date,
 };
-use pubtag_stream::{Fault, Flow, Meter, Operator};
+use pubtag_stream::{Fault, Flow, Meter, Operator, Write};
 use uuid::Uuid;
 
 pub(crate) type Tagged = Packet<TaggedRecord>;
@@ -86,7 +86,7 @@ pub(crate) fn document(unit: &Arc<InputUnit>, ordinal: u32, title: &str, mention
         version: PmidVersion::FIRST,
         text,
         pub_date: PubDate { raw: Some("2003 Spring".into()), year: Some(2003), date: None },
-        date_revised: CivilDate::new(2020, 2, 29),
+        date_revised: civil_date(2020, 2, 29),
         journal: Some("J Test".into()),
         language: Some("eng".into()),
         place: place(unit, ordinal),
@@ -144,7 +144,7 @@ pub(crate) async fn write(
     config: WriteConfig,
     packets: Vec<Tagged>,
 ) -> Vec<Result<UnitReport, Fault>> {
-    Write::new(output, commit_log, config).apply(flow(packets), Meter::new("write")).collect().await
+    Write::new(ParquetSink::new(output, commit_log, config)).apply(flow(packets), Meter::new("write")).collect().await
 }
 
 /// Writes one unit and returns how it ended.

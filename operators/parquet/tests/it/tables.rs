@@ -1,21 +1,18 @@
 //! The files themselves: their schema is pinned, old ones are still read, and they say where they come from.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
-
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Float32Type, Int64Type};
-use common::*;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::printer::print_schema;
 use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow};
+
+use crate::common::*;
 
 /// Set to write the golden files anew instead of comparing with them.
 const BLESS: &str = "PUBTAG_BLESS";

@@ -1,12 +1,10 @@
 //! Whatever the records, and wherever row groups and parts end: what is read back is what was written.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
-
-mod round_trip;
-
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::runtime::{Builder, Runtime};
+
+use crate::round_trip;
 
 fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap()

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use pubtag_schemas::{
-    AbstractSegment, Annotation, AnnotationSource, Citation, CitationText, CivilDate, Deletion, DocId, InputUnit,
-    Location, Place, Pmid, PmidVersion, PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally,
+    AbstractSegment, Annotation, AnnotationSource, Citation, CitationText, Date, Deletion, DocId, InputUnit, Location,
+    Place, Pmid, PmidVersion, PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally, civil_date,
 };
 
 /// Letters, spaces, marks and signs of one to four bytes, and some that readers trip over.
@@ -151,7 +151,7 @@ fn annotations(text: &str, draw: &mut Draw<'_>) -> Vec<Annotation> {
         label: LABELS[draw.below(4) as usize].to_owned(),
         score: f32::from(draw.byte()) / 255.0,
         source: [AnnotationSource::Model, AnnotationSource::Abbreviation][draw.below(2) as usize],
-        concept_ids: Vec::new(),
+        concept_ids: (0..draw.below(3)).map(|_| LABELS[draw.below(4) as usize].to_owned()).collect(),
     };
     spans.into_iter().map(annotation).collect()
 }
@@ -165,9 +165,9 @@ fn version(draw: &mut Draw<'_>) -> PmidVersion {
     number.to_string().parse().expect("from 1 to what the column holds")
 }
 
-fn date(draw: &mut Draw<'_>) -> Option<CivilDate> {
+fn date(draw: &mut Draw<'_>) -> Option<Date> {
     let (month, day) = (draw.below(14) as u8, draw.below(33) as u8);
-    CivilDate::new(draw.below(10_001) as i32, month, day)
+    civil_date(draw.below(10_001) as i32, month, day)
 }
 
 fn text(draw: &mut Draw<'_>) -> String {

@@ -1,9 +1,5 @@
 //! A store that fails, lies, fills up or is closed.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
-
-mod common;
-
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
@@ -13,7 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::*;
 use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
@@ -27,6 +22,8 @@ use pubtag_schemas::Ending;
 use pubtag_schemas::tables::DocumentRow;
 use pubtag_stream::FaultKind;
 use uuid::Uuid;
+
+use crate::common::*;
 
 /// What goes wrong with a put.
 #[derive(Clone, Copy, Debug)]

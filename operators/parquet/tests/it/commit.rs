@@ -1,18 +1,15 @@
 //! The commit protocol on local disk: what is committed, skipped, refused and replaced.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
-
-mod common;
-
 use std::fs;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int32Type;
-use common::*;
 use pubtag_parquet::{Conflict, Standing, TextPolicy, WriteConfig};
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow};
 use pubtag_schemas::{Commit, CommitOutcome, Ending, InputUnit, Location, Outcome, Packet, TaggedRecord, Tally};
 use pubtag_stream::FaultKind;
+
+use crate::common::*;
 
 #[tokio::test]
 async fn a_unit_becomes_rows_of_three_tables_and_one_marker() {

@@ -1,19 +1,16 @@
 //! Runs beside each other and after each other's death: who wins, what is swept, what is never touched.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
-
-mod common;
-
 use std::fs;
 
-use common::*;
 use futures::StreamExt;
-use pubtag_parquet::{Error, Output, Write, WriteConfig};
+use pubtag_parquet::{Error, Output, ParquetSink, WriteConfig};
 use pubtag_schemas::tables::DocumentRow;
 use pubtag_schemas::{Ending, InputUnit, Location, Packet, UnitReport};
-use pubtag_stream::{FaultKind, Flow, Meter, Operator};
+use pubtag_stream::{FaultKind, Flow, Meter, Operator, Write};
 use tokio::sync::mpsc;
 use uuid::Uuid;
+
+use crate::common::*;
 
 /// A run that is stopped in the middle of a unit, with parts on disk.
 async fn half_a_unit(output: &Output, unit: &std::sync::Arc<InputUnit>) -> Half {
@@ -24,7 +21,7 @@ async fn half_a_unit(output: &Output, unit: &std::sync::Arc<InputUnit>) -> Half 
         }
     });
     let commit_log = Default::default();
-    let reports = Write::new(output, &commit_log, tiny_parts()).apply(input, Meter::new("write"));
+    let reports = Write::new(ParquetSink::new(output, &commit_log, tiny_parts())).apply(input, Meter::new("write"));
     let writing = tokio::spawn(reports.collect::<Vec<_>>());
     let mut rest = packets(unit);
     let end = rest.split_off(rest.len() - 1).remove(0);
@@ -180,7 +177,8 @@ async fn dropping_the_stream_in_the_middle_of_a_unit_commits_nothing() {
     let mut all = packets(&unit);
     all.pop();
     let never = flow(all).chain(futures::stream::pending());
-    let mut reports = Write::new(&output, &commit_log, tiny_parts()).apply(Box::pin(never), Meter::new("write"));
+    let mut reports =
+        Write::new(ParquetSink::new(&output, &commit_log, tiny_parts())).apply(Box::pin(never), Meter::new("write"));
     let waited = tokio::time::timeout(std::time::Duration::from_millis(500), reports.next()).await;
     assert!(waited.is_err(), "nothing is reported before the end of the unit");
     assert!(!parts(folder.path()).is_empty());

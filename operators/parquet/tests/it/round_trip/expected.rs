@@ -102,7 +102,7 @@ fn annotation(citation: &Citation, found: &Annotation, origin: &Origin) -> Annot
         mention: text[start..end].to_owned(),
         label: found.label.clone(),
         score: found.score,
-        concept_ids: None,
+        concept_ids: if found.concept_ids.is_empty() { None } else { Some(found.concept_ids.clone()) },
         model_id: origin.model_id.clone(),
         run_id: origin.run_id.clone(),
         generation: unit.generation,

@@ -1,17 +1,14 @@
 //! What replaces what: renamed and swapped files, other settings, commits whose parts are gone.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
-
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::*;
-use pubtag_parquet::{CommitLog, RunSpec, Standing, WriteConfig};
+use pubtag_parquet::{CommitLog, RunSpec, Standing, Tables, WriteConfig};
 use pubtag_schemas::tables::DocumentRow;
-use pubtag_schemas::{Commit, Ending, InputUnit};
+use pubtag_schemas::{Ending, InputUnit};
+
+use crate::common::*;
 
 /// A whole run: plans all units, writes those that are to be tagged, and says what became of each.
 async fn run(folder: &Path, config: WriteConfig, units: &[Arc<InputUnit>]) -> Vec<Standing> {
@@ -27,8 +24,9 @@ async fn run(folder: &Path, config: WriteConfig, units: &[Arc<InputUnit>]) -> Ve
 }
 
 /// Every part is named by one commit and every commit has its parts: URI and run spec of each.
-fn contents(folder: &Path) -> Vec<(String, String)> {
-    let commits: Vec<Arc<Commit>> = CommitLog::read(folder).unwrap().commits().cloned().collect();
+async fn contents(folder: &Path) -> Vec<(String, String)> {
+    let tables = Tables::open_local(folder).await.unwrap();
+    let commits = tables.commits();
     let mut named: Vec<_> = commits.iter().flat_map(|commit| &commit.parts).map(|part| part.path.clone()).collect();
     named.sort();
     assert_eq!(parts(folder), named);
@@ -60,7 +58,7 @@ async fn a_renamed_file_and_a_new_one_under_its_old_name_both_keep_their_rows() 
         let standings = run(folder.path(), config(), &now).await;
         assert!(standings.iter().any(|s| matches!(s, Standing::Committed(_))), "{standings:?}");
         assert!(standings.iter().any(|s| matches!(s, Standing::New)), "{standings:?}");
-        assert_eq!(contents(folder.path()), expected(&now, &spec()));
+        assert_eq!(contents(folder.path()).await, expected(&now, &spec()));
     }
 }
 
@@ -73,10 +71,10 @@ async fn other_settings_on_renamed_and_swapped_files_lose_none() {
         let folder = tempfile::tempdir().unwrap();
         run(folder.path(), config(), &first).await;
         run(folder.path(), overwriting(other_model()), now).await;
-        assert_eq!(contents(folder.path()), expected(now, &other_model()));
+        assert_eq!(contents(folder.path()).await, expected(now, &other_model()));
         // And back.
         run(folder.path(), overwriting(spec()), &first).await;
-        assert_eq!(contents(folder.path()), expected(&first, &spec()), "what nobody holds is replaced by name");
+        assert_eq!(contents(folder.path()).await, expected(&first, &spec()), "what nobody holds is replaced by name");
     }
 }
 
@@ -97,7 +95,7 @@ async fn a_commit_without_its_parts_is_tagged_again() {
 
         let standings = run(folder.path(), config(), &units).await;
         assert_eq!(standings.iter().filter(|s| matches!(s, Standing::Broken(_))).count(), 1, "{standings:?}");
-        assert_eq!(contents(folder.path()), expected(&units, &spec()));
+        assert_eq!(contents(folder.path()).await, expected(&units, &spec()));
     }
 }
 
@@ -118,7 +116,7 @@ async fn documents_named_after_their_file_are_told_apart_by_its_name() {
     let units = [unit(0, "/in/a.txt", "same"), unit(1, "/in/b.txt", "same"), unit(2, "/elsewhere/b.txt", "same")];
     let standings = run(folder.path(), config.clone(), &units).await;
     assert!(matches!(standings[..], [Standing::New, Standing::New, Standing::Duplicate { .. }]), "{standings:?}");
-    assert_eq!(contents(folder.path()).len(), 2);
+    assert_eq!(contents(folder.path()).await.len(), 2);
     let standings = run(folder.path(), config, &units).await;
     assert!(standings.iter().all(|standing| matches!(standing, Standing::Committed(_))), "{standings:?}");
     // Read as another format, the same file is the same content under another run spec.
@@ -146,7 +144,7 @@ async fn what_a_replaced_commit_had_superseded_never_comes_back() {
     output.finish().await.unwrap();
     let (output, _commit_log) = open(folder.path()).await.unwrap();
     output.finish().await.unwrap();
-    assert_eq!(contents(folder.path()), expected(&[three], &spec()));
+    assert_eq!(contents(folder.path()).await, expected(&[three], &spec()));
 }
 
 fn saved(folder: &Path) -> Vec<(String, Vec<u8>)> {
@@ -162,8 +160,8 @@ fn restore(folder: &Path, saved: &[(String, Vec<u8>)]) {
 
 /// Opens an output while the run that committed a content is still alive.
 async fn open_beside(folder: &Path, content: &str) -> (pubtag_parquet::Output, CommitLog) {
-    let commit_log = CommitLog::read(folder).unwrap();
-    let commit = commit_log.commits().find(|commit| commit.input.sha256 == sha256(content.as_bytes())).unwrap().clone();
+    let tables = Tables::open_local(folder).await.unwrap();
+    let commit = tables.commits().iter().find(|commit| commit.input.sha256 == sha256(content.as_bytes())).unwrap();
     let locks = pubtag_parquet::FileLocks::new(folder);
     let _alive = pubtag_parquet::Liveness::hold(&locks, commit.run_id).await.unwrap();
     open(folder).await.unwrap()
@@ -186,7 +184,7 @@ async fn of_two_runs_that_replace_the_same_commit_one_stands() {
             }
         });
         futures::future::join_all(rivals).await;
-        assert_eq!(contents(folder.path()).len(), 1);
+        assert_eq!(contents(folder.path()).await.len(), 1);
     }
 }
 

@@ -1,9 +1,5 @@
 //! An output is read back: a clean one has no line, and each kind of damage has its own.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
-
-mod common;
-
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -12,7 +8,6 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Float32Array, Int32Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Float32Type, Int32Type};
-use common::*;
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
@@ -21,6 +16,8 @@ use pubtag_schemas::{Commit, Outcome, Packet, Tally};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
+
+use crate::common::*;
 
 const FULL: Depth = Depth::Full;
 const QUICK: Depth = Depth::Quick;

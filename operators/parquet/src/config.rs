@@ -1,0 +1,87 @@
+//! How units are written.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+
+use crate::RunSpec;
+use crate::encode::Bounds;
+use crate::upload::PIECE_BYTES;
+
+/// Whether the tables carry the citations' text. Publishers may own abstracts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextPolicy {
+    /// Titles and abstracts are written.
+    Keep,
+    /// Only the text's SHA-256 is written.
+    Hash,
+}
+
+/// Says why a text names no [`TextPolicy`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no text policy: use keep or hash")]
+pub struct TextPolicyError(String);
+
+impl FromStr for TextPolicy {
+    type Err = TextPolicyError;
+
+    fn from_str(text: &str) -> Result<Self, TextPolicyError> {
+        match text {
+            "keep" => Ok(Self::Keep),
+            "hash" => Ok(Self::Hash),
+            other => Err(TextPolicyError(other.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for TextPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keep => "keep",
+            Self::Hash => "hash",
+        })
+    }
+}
+
+/// How units are written.
+#[derive(Clone, Debug)]
+pub struct WriteConfig {
+    /// What decides the rows; the text policy must be among its settings, as all that changes rows.
+    pub spec: RunSpec,
+    /// Whether the tables carry the citations' text.
+    pub text: TextPolicy,
+    /// Whether a commit that conflicts is replaced.
+    pub overwrite: bool,
+    /// Name and version of the program, for people.
+    pub program: String,
+    /// Bytes of rows in memory that make a row group.
+    pub row_group_bytes: NonZeroUsize,
+    /// Encoded bytes after which a new part begins.
+    pub part_bytes: NonZeroUsize,
+    /// Bytes of a part that are sent at a time, if it has more; stores want at least 5 MiB.
+    pub piece_bytes: NonZeroUsize,
+}
+
+impl WriteConfig {
+    /// Text kept, nothing overwritten, row groups of 16 MiB in memory, parts of 512 MiB.
+    ///
+    /// Larger row groups would hardly be read faster (a file of PubMed's makes a few of these), and encoded pages are most
+    /// of what a run on a small model holds.
+    pub fn new(spec: RunSpec, program: impl Into<String>) -> Self {
+        const MIB: NonZeroUsize = NonZeroUsize::new(1024 * 1024).expect("a million is not zero");
+        let mib = |count: usize| MIB.saturating_mul(NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN));
+        Self {
+            spec,
+            text: TextPolicy::Keep,
+            overwrite: false,
+            program: program.into(),
+            row_group_bytes: mib(16),
+            part_bytes: mib(512),
+            piece_bytes: PIECE_BYTES,
+        }
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds { row_group_bytes: self.row_group_bytes, part_bytes: self.part_bytes }
+    }
+}

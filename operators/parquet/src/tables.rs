@@ -1,0 +1,125 @@
+//! The committed tables of an output, read back. Nothing is ever written, and runs may be at work on it.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, StreamExt, TryFutureExt, TryStreamExt};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as StorePath;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use pubtag_schemas::{Commit, OUTPUT_MARK, Part, split_superseded};
+
+use crate::Error;
+use crate::objects::Objects;
+
+/// The commits of an output, and the tables that they make up. Markers are believed without a look at their parts.
+#[derive(Debug)]
+pub struct Tables {
+    objects: Objects,
+    commits: Vec<Commit>,
+    /// Of all commits, by path.
+    parts: Vec<Part>,
+}
+
+impl Tables {
+    /// Whether a folder on local disk is an output.
+    pub fn exist_in(folder: &Path) -> bool {
+        folder.join(OUTPUT_MARK).is_file()
+    }
+
+    /// Opens an output on local disk, as [`open`](Self::open) does on any store.
+    ///
+    /// # Errors
+    /// If the folder does not exist, and as [`open`](Self::open) does.
+    pub async fn open_local(folder: &Path) -> Result<Self, Error> {
+        let name = folder.display().to_string();
+        let store = LocalFileSystem::new_with_prefix(folder)
+            .map_err(|error| Error::Folder { path: name.clone(), source: error.into() })?;
+        Self::open(name, Arc::new(store)).await
+    }
+
+    /// Reads the markers of an output. `name` is how messages name it.
+    ///
+    /// # Errors
+    /// If the store fails, or a marker is damaged or was written by a newer program.
+    pub async fn open(name: String, store: Arc<dyn ObjectStore>) -> Result<Self, Error> {
+        let objects = Objects::new(name, store);
+        let (commits, _superseded) = split_superseded(objects.commits().await?);
+        let mut parts: Vec<Part> = commits.iter().flat_map(|commit| commit.parts.iter().cloned()).collect();
+        parts.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(Self { objects, commits, parts })
+    }
+
+    /// The commits, in no particular order.
+    pub fn commits(&self) -> &[Commit] {
+        &self.commits
+    }
+
+    /// The rows of a table, some of its columns, in the order of the parts' names. Columns come in the table's order.
+    ///
+    /// *Memory*: these columns of one row group.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] for a part that is missing or damaged; the stream goes on with the next part.
+    pub fn batches<'a>(
+        &'a self,
+        table: &'a str,
+        columns: &'a [&'a str],
+    ) -> impl Stream<Item = Result<RecordBatch, Error>> + Unpin + 'a {
+        let parts = self.parts.iter().filter(move |part| part.table == table);
+        futures::stream::iter(parts).map(move |part| self.rows(part, columns).try_flatten_stream().boxed()).flatten()
+    }
+
+    async fn rows(
+        &self,
+        part: &Part,
+        columns: &[&str],
+    ) -> Result<impl Stream<Item = Result<RecordBatch, Error>> + use<>, Error> {
+        let path = StorePath::from(part.path.as_str());
+        let name = self.objects.full_name(&path);
+        let unreadable = move |source| Error::Unreadable { path: name.clone(), source };
+        let file = PartFile { store: self.objects.store().clone(), path, length: part.bytes };
+        let builder = ParquetRecordBatchStreamBuilder::new(file).await.map_err(&unreadable)?;
+        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+        let rows = builder.with_projection(mask).build().map_err(&unreadable)?;
+        Ok(rows.map_err(unreadable))
+    }
+}
+
+/// A part in the store, as the Parquet reader asks for it.
+struct PartFile {
+    store: Arc<dyn ObjectStore>,
+    path: StorePath,
+    length: u64,
+}
+
+fn external(error: object_store::Error) -> ParquetError {
+    ParquetError::External(error.into())
+}
+
+impl AsyncFileReader for PartFile {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
+        self.store.get_range(&self.path, range).map_err(external).boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
+        async move { self.store.get_ranges(&self.path, &ranges).await.map_err(external) }.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
+        let length = self.length;
+        async move { ParquetMetaDataReader::new().load_and_finish(self, length).await.map(Arc::new) }.boxed()
+    }
+}
