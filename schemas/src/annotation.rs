@@ -1,4 +1,4 @@
-//! What the model says of a citation.
+//! The entities that were found in a citation.
 
 use std::ops::Range;
 
@@ -7,12 +7,12 @@ use crate::Citation;
 /// One mention of an entity in a document's text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Annotation {
-    /// Where the mention stands, in bytes (UTF-8) of the text; always on character boundaries.
+    /// Byte range in the text (UTF-8), on character boundaries.
     pub bytes: Range<usize>,
     /// The entity type without its `B-`/`I-` prefix (`Disease`).
     pub label: String,
-    /// Confidence from 0 to 1: the mean, over the mention's words, of the probability of the chosen tag. Of an
-    /// annotation that the model did not make, that of the annotation it follows from.
+    /// Confidence from 0 to 1: the probability of the chosen tag, averaged over the mention's words. An annotation that
+    /// was derived from another has that one's score.
     pub score: f32,
     /// What found it.
     pub source: AnnotationSource,
@@ -26,12 +26,12 @@ pub enum AnnotationSource {
     /// The model.
     #[default]
     Model,
-    /// An abbreviation that the text defines: the other form has an annotation of the model's.
+    /// An abbreviation defined in the text, whose other form the model annotated.
     Abbreviation,
 }
 
 impl AnnotationSource {
-    /// The name that the table carries.
+    /// The name in the table.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Model => "model",
@@ -47,7 +47,7 @@ pub struct TaggedDocument {
     pub citation: Box<Citation>,
     /// Its annotations, sorted by start, then end.
     pub annotations: Vec<Annotation>,
-    /// Tokens of the whole text, special tokens not counted.
+    /// Tokens of the whole text, without special tokens.
     pub token_count: u32,
     /// Windows that the model read.
     pub window_count: u32,

@@ -6,13 +6,13 @@ use std::str::FromStr;
 
 use crate::{CitationText, Date, Place, PubDate};
 
-/// A PubMed identifier: a positive integer, at most 10 digits in practice.
+/// A PubMed identifier: a positive integer of at most 10 digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pmid(NonZeroU32);
 
-/// Says why a text is not a PMID.
+/// The text is not a PMID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a PMID (a whole number from 1 to 4294967295)")]
+#[error("{text:?} is not a PMID (expected a whole number from 1 to 4294967295)")]
 pub struct PmidError {
     text: String,
 }
@@ -48,19 +48,19 @@ impl fmt::Display for Pmid {
     }
 }
 
-/// `PMID@Version`: a whole number from 1 to 2147483647, as much as the tables' column holds.
+/// `PMID@Version`: a whole number from 1 to 2147483647, the largest that the tables' column can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PmidVersion(i32);
 
-/// Says why a text is not a version of a PMID.
+/// The text is not a version of a PMID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a version (a whole number from 1 to 2147483647)")]
+#[error("{text:?} is not a version (expected a whole number from 1 to 2147483647)")]
 pub struct PmidVersionError {
     text: String,
 }
 
 impl PmidVersion {
-    /// The version of a citation that gives none.
+    /// The version of a citation that does not give one.
     pub const FIRST: Self = Self(1);
 
     /// The number itself.
@@ -79,12 +79,12 @@ impl FromStr for PmidVersion {
     }
 }
 
-/// The identifier of a document in the output: the PMID in decimal, or the id that a JSONL record carries.
+/// The identifier of a document in the output: the PMID in decimal, or the id given by the source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DocId(String);
 
 impl DocId {
-    /// Takes an identifier as the source gives it.
+    /// An identifier as the source gives it.
     pub fn new(id: impl Into<String>) -> Self {
         Self(id.into())
     }
@@ -101,7 +101,7 @@ impl From<Pmid> for DocId {
     }
 }
 
-/// One citation: what PubMed says of one version of one article, reduced to what pubtag needs.
+/// One version of one article in PubMed, reduced to what pubtag needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Citation {
     /// Identifier in the output.
@@ -110,7 +110,7 @@ pub struct Citation {
     pub pmid: Option<Pmid>,
     /// `PMID@Version`; the first where the source gives none.
     pub version: PmidVersion,
-    /// Title and abstract, joined as every offset in the output counts them.
+    /// Title and abstract, joined into the text that every offset counts in.
     pub text: CitationText,
     /// Publication date as the journal gives it.
     pub pub_date: PubDate,
@@ -120,18 +120,18 @@ pub struct Citation {
     pub journal: Option<String>,
     /// Languages as MARC codes, joined by a comma (`eng`, `eng,fre`).
     pub language: Option<String>,
-    /// Where the record stands in the input.
+    /// Position of the record in the input.
     pub place: Place,
 }
 
-/// One `DeleteCitation/PMID`: the citation is gone from PubMed as of this file.
+/// One `DeleteCitation/PMID`: as of this file, the citation is no longer in PubMed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Deletion {
-    /// The citation that was deleted.
+    /// The deleted citation.
     pub pmid: Pmid,
     /// `PMID@Version`; the first where the source gives none.
     pub version: PmidVersion,
-    /// Where the deletion stands in the input.
+    /// Position of the deletion in the input.
     pub place: Place,
 }
 

@@ -1,4 +1,4 @@
-//! What an output says of one input: its parts, and what they were made from.
+//! What an output records for one input: its parts, and what they were made from.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,7 +10,7 @@ use crate::{InputUnit, Outcome, Tally};
 /// Version of the marker's layout; fields are added within a version, never renamed or retyped.
 pub const COMMIT_VERSION: u32 = 1;
 
-/// What one input became: the content of its marker, as JSON.
+/// The result of one input: the content of its marker, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
     /// Version of this layout.
@@ -19,21 +19,21 @@ pub struct Commit {
     pub fingerprint: String,
     /// The input.
     pub input: Input,
-    /// The attempt whose parts these are: the run and a number within it.
+    /// The attempt that wrote the parts: the run and a number within it.
     pub attempt_id: String,
     /// The run.
     pub run_id: Uuid,
-    /// The model, as the tables carry it.
+    /// The model, as named in the tables.
     pub model_id: String,
     /// SHA-256 of the model, lower-case hex.
     pub model_sha256: String,
     /// The settings that the fingerprint covers.
     pub settings: BTreeMap<String, String>,
-    /// Name and version of the program, for people; no part of the fingerprint.
+    /// Name and version of the program; informational, not part of the fingerprint.
     pub program: String,
     /// The part files, at least one for each table.
     pub parts: Vec<Part>,
-    /// What was met in the input.
+    /// Records found in the input.
     pub tally: Tally,
     /// Rows of `documents` by status.
     pub statuses: BTreeMap<String, u64>,
@@ -50,23 +50,23 @@ pub struct Commit {
 pub struct Input {
     /// Where it was read from.
     pub uri: String,
-    /// SHA-256 of its bytes as they lie on disk, lower-case hex.
+    /// SHA-256 of its bytes on disk, lower-case hex.
     pub sha256: String,
     /// What identifies the input, where that is not the SHA-256 alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Length in bytes as it lies on disk, where known beforehand.
+    /// Length in bytes on disk, where known beforehand.
     pub size: Option<u64>,
-    /// Last modification in microseconds since 1970 UTC, where the file system says.
+    /// Last modification in microseconds since 1970 UTC, where the file system provides it.
     pub modified_us: Option<i64>,
 }
 
 /// One part file of a [`Commit`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// The table that it belongs to.
+    /// The table it belongs to.
     pub table: String,
-    /// Its path below the output folder.
+    /// Its path below the output directory.
     pub path: String,
     /// Its rows.
     pub rows: u64,
@@ -82,12 +82,12 @@ pub struct Part {
 pub enum CommitOutcome {
     /// To its end.
     Complete,
-    /// Up to a defect that ends it early, accepted by the caller.
+    /// Up to a defect that ended it early, accepted with `--accept-partial`.
     Partial {
-        /// What the defect is.
+        /// The defect.
         reason: String,
     },
-    /// Cut short on purpose.
+    /// Up to the requested `--limit`.
     Limited,
 }
 
@@ -95,7 +95,7 @@ impl CommitOutcome {
     /// How a unit is committed.
     ///
     /// # Errors
-    /// The reason why it must not be.
+    /// The reason why it must not be committed.
     pub fn of(outcome: Outcome) -> Result<Self, String> {
         match outcome {
             Outcome::Complete => Ok(Self::Complete),
@@ -107,13 +107,13 @@ impl CommitOutcome {
 }
 
 impl Input {
-    /// The input that a unit was, by the SHA-256 of its bytes and its key.
+    /// The input that a unit was read from; `key` identifies it within the output.
     pub fn new(unit: &InputUnit, sha256: String, key: String) -> Self {
         let key = (key != sha256).then_some(key);
         Self { uri: unit.uri().to_owned(), sha256, key, size: unit.size, modified_us: unit.modified_us }
     }
 
-    /// What tells it from every other input of the output.
+    /// What identifies the input within the output.
     pub fn key(&self) -> &str {
         self.key.as_deref().unwrap_or(&self.sha256)
     }
@@ -131,9 +131,9 @@ impl Commit {
     }
 }
 
-/// Splits commits into those that stand and those that another one has superseded.
+/// Splits commits into those in force and those that another one has superseded.
 ///
-/// Attempts are told apart, not markers: an input that goes back to an earlier content has the same marker again.
+/// Superseding names attempts, not markers: an input that returns to an earlier content has the same marker again.
 pub fn split_superseded(commits: Vec<Commit>) -> (Vec<Commit>, Vec<Commit>) {
     let superseded: HashSet<String> = commits.iter().flat_map(|commit| commit.supersedes.iter().cloned()).collect();
     commits.into_iter().partition(|commit| !superseded.contains(&commit.attempt_id))

@@ -1,21 +1,21 @@
-//! What a model reads at a time: some consecutive sentences, whole.
+//! What a model reads at a time: consecutive whole sentences.
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use crate::Sentences;
 
-/// Packs consecutive sentences into contexts of at most so many words; a longer sentence is a context of its own.
+/// Packs consecutive sentences into contexts of a bounded number of words; a longer sentence is its own context.
 ///
-/// Words are what white space separates. The rule is the same for training, evaluation and a run.
+/// Words are separated by white space. Training, evaluation and runs share this rule.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Packing {
-    /// Words that the open context has room for; `None` if the next sentence begins one whatever its length.
+    /// Words that still fit into the open context; `None` if the next sentence begins a new one.
     room: Option<usize>,
 }
 
 impl Packing {
-    /// Takes the next sentence; true if it begins a context, which is to have at most so many words.
+    /// Takes the next sentence; true if it begins a context, which may have up to `words()` words.
     pub fn begins(&mut self, sentence: &str, words: impl FnOnce() -> usize) -> bool {
         let count = sentence.split_whitespace().count();
         let left = self.room.and_then(|room| room.checked_sub(count));
@@ -29,10 +29,10 @@ impl Packing {
     }
 }
 
-/// The context that begins with the first sentence after a byte: its first and last byte in the text. `None` if only
-/// white space is left.
+/// The context that begins with the first sentence after a byte, as a byte range of the text. `None` if only white
+/// space is left.
 ///
-/// `borders` are those of [`Sentences::new`]; `after` is 0 or the end of the context before.
+/// `borders` are those of [`Sentences::new`]; `after` is 0 or the end of the previous context.
 ///
 /// ```
 /// use pubtag_schemas::context_after;

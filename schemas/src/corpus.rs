@@ -1,4 +1,4 @@
-//! Documents whose entities people have marked: what training learns from and evaluation compares with.
+//! Documents with entities annotated by people: the gold standard for training and evaluation.
 
 use std::ops::Range;
 
@@ -6,36 +6,36 @@ use crate::{DocId, Pmid};
 
 /// One document of an annotated corpus; every range counts bytes (UTF-8) of `text`, on character boundaries.
 ///
-/// A format that knows offsets fills `text` with the source's own text. A format that knows only tokens has a text made
-/// of its tokens, joined by one space and its sentences by a line break; [`Layout`] says which. So every consumer finds
-/// mentions in a text, whatever the format.
+/// A format with offsets fills `text` with the source's own text. A format with tokens only gets a text made of its
+/// tokens, joined by spaces, and its sentences, joined by line breaks; [`Layout`] says which. So mentions are ranges of
+/// a text, whatever the format.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnnotatedDocument {
-    /// Identifier; absent where the format marks no documents (each sentence is then a document of its own).
+    /// Identifier; absent where the format does not mark documents (each sentence is then its own document).
     pub id: Option<DocId>,
-    /// The text that every range counts in.
+    /// The text that all ranges refer to.
     pub text: String,
     /// Where the text comes from.
     pub layout: Layout,
     /// Titles, abstracts, paragraphs, in text order; empty where the format has none.
     pub passages: Vec<Passage>,
-    /// Sentences in text order without the space around them; empty where the text has not been split.
+    /// Sentences in text order, without surrounding space; empty where the text has not been split.
     pub sentences: Vec<Range<usize>>,
     /// Tokens in text order; empty where the text has not been tokenised.
     pub tokens: Vec<Token>,
-    /// Mentions, in the order of the source. They may overlap.
+    /// Mentions in source order. They may overlap.
     pub mentions: Vec<Mention>,
-    /// What else the source says of the document, as key and value (BioC's infons).
+    /// Further properties from the source, as key and value (BioC's infons).
     pub infons: Vec<(String, String)>,
 }
 
 impl AnnotatedDocument {
-    /// The PMID, where the identifier is one.
+    /// The PMID, if the identifier is one.
     pub fn pmid(&self) -> Option<Pmid> {
         self.id.as_ref()?.as_str().parse().ok()
     }
 
-    /// Whether every range lies in the text and on character boundaries, and lists that have an order keep it.
+    /// Whether every range is inside the text and on character boundaries, and ordered lists are in order.
     pub fn is_sound(&self) -> bool {
         let text = self.text.as_str();
         in_order(text, self.passages.iter().map(|passage| &passage.bytes))
@@ -52,40 +52,40 @@ fn in_order<'a>(text: &str, mut ranges: impl Iterator<Item = &'a Range<usize>>) 
     ranges.try_fold(0, step).is_some()
 }
 
-/// Where a document's text comes from, and so what its offsets mean.
+/// Where a document's text comes from, which decides what its offsets mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Layout {
     /// The text is the source's own.
     #[default]
     Source,
-    /// The source has only tokens: they were joined by one space, its sentences by a line break.
+    /// The source has only tokens: they were joined by spaces, its sentences by line breaks.
     Joined,
 }
 
 /// A part of a document, such as its title.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passage {
-    /// Its kind as the source names it (`title`, `abstract`, `Title`); absent where it does not.
+    /// Its kind as named by the source (`title`, `abstract`, `Title`), if it is.
     pub kind: Option<String>,
-    /// Where it stands.
+    /// Byte range in the text.
     pub bytes: Range<usize>,
-    /// What else the source says of it.
+    /// Further properties from the source.
     pub infons: Vec<(String, String)>,
 }
 
 impl Passage {
-    /// A passage of which no more is known than its kind.
+    /// A passage with a kind and no further properties.
     pub fn new(kind: &str, bytes: Range<usize>) -> Self {
         Self { kind: Some(kind.to_owned()), bytes, infons: Vec::new() }
     }
 }
 
-/// A token as the source cuts it.
+/// A token as the source delimits it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Where it stands; never empty and without white space around it.
+    /// Byte range in the text; never empty, without surrounding white space.
     pub bytes: Range<usize>,
-    /// Columns between the token and its tag, as the source gives them (a part of speech, say).
+    /// Columns between the token and its tag, as in the source (part of speech, for example).
     pub columns: Vec<String>,
 }
 
@@ -95,28 +95,28 @@ impl From<Range<usize>> for Token {
     }
 }
 
-/// A place in the text that names an entity.
+/// A span of the text that names an entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mention {
-    /// Where it stands, from its first byte to its last.
+    /// Byte range in the text, from its first byte to its last.
     pub bytes: Range<usize>,
-    /// Stretches in between that are not part of it, in text order; empty unless it is discontinuous.
+    /// Ranges in between that are not part of it, in text order; empty unless it is discontinuous.
     pub gaps: Vec<Range<usize>>,
-    /// The mention as the source writes it, which may differ from the text in white space.
+    /// The mention as written in the source, which may differ from the text in white space.
     pub text: String,
     /// The category (`Disease`).
     pub category: String,
-    /// The concepts that it refers to.
+    /// The concepts it refers to.
     pub concepts: ConceptIds,
-    /// What else the source says of it.
+    /// Further properties from the source.
     pub infons: Vec<(String, String)>,
 }
 
 impl Mention {
-    /// A mention in one piece, with neither concepts nor infons.
+    /// A contiguous mention without concepts or infons.
     ///
     /// # Panics
-    /// If `bytes` is not a range of `text` on character boundaries, as slicing does.
+    /// If `bytes` is not a range of `text` on character boundaries.
     pub fn new(text: &str, bytes: Range<usize>, category: &str) -> Self {
         let mention = text[bytes.clone()].to_owned();
         Self {
@@ -129,7 +129,7 @@ impl Mention {
         }
     }
 
-    /// The pieces of the mention in text order: one, unless it is discontinuous.
+    /// The pieces of the mention in text order: one unless it is discontinuous.
     pub fn pieces(&self) -> impl Iterator<Item = Range<usize>> {
         let starts = std::iter::once(self.bytes.start).chain(self.gaps.iter().map(|gap| gap.end));
         let ends = self.gaps.iter().map(|gap| gap.start).chain(std::iter::once(self.bytes.end));
@@ -137,8 +137,8 @@ impl Mention {
     }
 }
 
-/// The concept identifiers of a mention, written as PubTator does: `|` between the parts of a composite mention, `+`
-/// between concepts that hold together, `-1` or nothing for none.
+/// The concept identifiers of a mention in PubTator's notation: `|` separates the parts of a composite mention, `+` the
+/// concepts that apply together; `-1` or an empty string stands for none.
 ///
 /// ```
 /// use pubtag_schemas::ConceptIds;
@@ -151,17 +151,17 @@ impl Mention {
 pub struct ConceptIds(String);
 
 impl ConceptIds {
-    /// Takes the identifiers as the source writes them.
+    /// The identifiers as written in the source.
     pub fn new(ids: impl Into<String>) -> Self {
         Self(ids.into())
     }
 
-    /// The identifiers as the source writes them.
+    /// The identifiers as written in the source.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Each identifier by itself, without the space around it; `-1` is none.
+    /// The identifiers one by one, trimmed; `-1` is skipped.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split(['|', '+']).map(str::trim).filter(|id| !id.is_empty() && *id != "-1")
     }

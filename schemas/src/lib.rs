@@ -4,8 +4,9 @@
 //! InputUnit ─► Record<Citation> ─► Record<Tokenized> ─► Record<TaggedDocument> ─► rows of three tables ─► Commit
 //! ```
 //!
-//! Nothing here spawns or knows a model's arithmetic, and nothing but [`ModelFiles`] reads a file: operators share these types and nothing else. The tables are
-//! declared once, in [`tables`]; schema, batches, validation and the documentation page all follow from there.
+//! Operators share these types and depend on nothing else of each other. There is no async code here, no model, and only
+//! [`ModelFiles`] reads files. The tables are declared once, in [`tables`]; their schema, batches, validation and
+//! documentation are derived from there.
 
 mod annotation;
 mod citation;
@@ -45,13 +46,13 @@ pub use unit::{InputUnit, Location, Place};
 pub use unit_report::{Ending, UnitReport};
 pub use window::{TokenSpan, TokenWindow, Tokenized, TokenizedDocument};
 
-/// The file that says that a folder was written by pubtag, from that folder.
+/// The file that marks a directory as an output of pubtag, relative to it.
 pub const OUTPUT_MARK: &str = "_pubtag/output.json";
 
-/// Version of the output tables: columns are added within a version, never renamed or retyped.
+/// Version of the output tables. Within a version, columns are added but never renamed or retyped.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Version of what the program computes from the same input, model and settings; part of every fingerprint.
+/// Version of the result for the same input, model and settings; part of every fingerprint.
 ///
-/// It changes only when a release would annotate the same citation differently, so that an upgrade re-tags nothing.
+/// It changes only when a release would annotate the same citation differently, so other upgrades re-tag nothing.
 pub const OUTPUT_VERSION: u32 = 2;

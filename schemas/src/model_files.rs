@@ -1,4 +1,4 @@
-//! Where a model's files are.
+//! A model's files, wherever they are.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,21 +7,21 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The files of a model in the Hugging Face layout: a directory, what was read of one, or bytes inside the program.
+/// The files of a model in the Hugging Face layout: in a directory, read from one, or built into the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelFiles {
     /// A directory.
     Directory(PathBuf),
-    /// Some files of a directory as they were read once; there are no others.
+    /// Some files of a directory, read once; all others are treated as absent.
     Held {
         /// The directory.
         directory: PathBuf,
         /// Names and contents.
         files: Arc<BTreeMap<String, Vec<u8>>>,
     },
-    /// Files that were built into the program.
+    /// Files built into the program.
     BuiltIn {
-        /// What people call the model.
+        /// Name of the model.
         name: &'static str,
         /// Names and contents.
         files: &'static [(&'static str, &'static [u8])],
@@ -29,7 +29,7 @@ pub enum ModelFiles {
 }
 
 impl ModelFiles {
-    /// Whether there is a file of this name.
+    /// Whether a file of this name exists.
     pub fn has(&self, file: &str) -> bool {
         match self {
             Self::Directory(directory) => directory.join(file).is_file(),
@@ -41,7 +41,7 @@ impl ModelFiles {
     /// A file's contents.
     ///
     /// # Errors
-    /// If it is not there or cannot be read.
+    /// If it does not exist or cannot be read.
     pub fn read(&self, file: &str) -> io::Result<Cow<'static, [u8]>> {
         match self {
             Self::Directory(directory) => std::fs::read(directory.join(file)).map(Cow::Owned),
@@ -55,11 +55,10 @@ impl ModelFiles {
         }
     }
 
-    /// These files, those of them that are there, with the contents that they have now and keep: whoever reads one of
-    /// them reads what everybody else does. A file is held in memory.
+    /// Reads those of these files that exist into memory, so that every later reader sees the same contents.
     ///
     /// # Errors
-    /// The name of a file that cannot be read, or has more than `limit` bytes, and why.
+    /// The name of a file that cannot be read or is larger than `limit` bytes, and why.
     pub fn hold(&self, files: &[&str], limit: u64) -> Result<Self, (String, io::Error)> {
         let Self::Directory(directory) = self else { return Ok(self.clone()) };
         let mut held = BTreeMap::new();
@@ -70,12 +69,12 @@ impl ModelFiles {
         Ok(Self::Held { directory: directory.clone(), files: Arc::new(held) })
     }
 
-    /// What a file is called in messages; a path that can be opened for a directory alone.
+    /// The path of a file for messages; it can be opened only if the model is in a directory.
     pub fn path(&self, file: &str) -> PathBuf {
         self.place().join(file)
     }
 
-    /// What the whole is called in messages.
+    /// The location of the model for messages.
     pub fn place(&self) -> PathBuf {
         match self {
             Self::Directory(directory) | Self::Held { directory, .. } => directory.clone(),
@@ -83,7 +82,7 @@ impl ModelFiles {
         }
     }
 
-    /// What people call the model: a directory's last component, links and dots resolved.
+    /// The model's name: a directory's last component, with links and dots resolved.
     pub fn name(&self) -> String {
         match self {
             Self::Directory(directory) | Self::Held { directory, .. } => {
@@ -101,7 +100,7 @@ fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     if is_small {
         file.take(limit.saturating_add(1)).read_to_end(&mut contents)?;
     }
-    // It may grow while it is read.
+    // The file may grow while it is read.
     if !is_small || contents.len() as u64 > limit {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {limit} bytes")));
     }
@@ -129,11 +128,14 @@ mod tests {
     }
 
     #[test]
-    fn held_files_stay_what_they_were_and_are_all_there_is() {
+    fn held_files_keep_their_contents_and_hide_all_others() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let held = ModelFiles::from(folder).hold(&["Cargo.toml", "vocab.txt"], 1 << 20).unwrap();
         assert_eq!(held.read("Cargo.toml").unwrap(), std::fs::read(folder.join("Cargo.toml")).unwrap());
-        assert!(!held.has("vocab.txt") && !held.has("src"), "what was not there or not asked for is not there");
+        assert!(
+            !held.has("vocab.txt") && !held.has("src"),
+            "files that did not exist or were not requested are absent"
+        );
         assert_eq!(held.read("vocab.txt").unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!((held.name(), held.place()), (ModelFiles::from(folder).name(), folder.to_owned()));
         let (file, error) = ModelFiles::from(folder).hold(&["Cargo.toml"], 10).unwrap_err();
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_called_by_its_last_component() {
+    fn a_directory_is_named_by_its_last_component() {
         let model = ModelFiles::from(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/."));
         assert_eq!(model.name(), "src");
         assert!(model.has("lib.rs") && !model.has("nothing"));

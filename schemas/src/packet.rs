@@ -1,4 +1,4 @@
-//! What travels between operators: items in order, framed by the file that they come from.
+//! What travels between operators: items in order, framed by the file they come from.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::InputUnit;
 pub enum Packet<T> {
     /// A unit begins.
     Open(Arc<InputUnit>),
-    /// Some items of the unit that is open, in file order. Bounded by the source in number and bytes.
+    /// Items of the open unit, in file order. The source bounds their number and size.
     Items(Vec<T>),
-    /// The unit that is open has ended.
+    /// The open unit has ended.
     Close(Close),
 }
 
@@ -22,12 +22,12 @@ pub enum Packet<T> {
 pub struct Close {
     /// The unit.
     pub unit: Arc<InputUnit>,
-    /// What the source met, counted where it was met.
+    /// Records found, counted by the source.
     pub tally: Tally,
-    /// Bytes read from the file as it lies on disk.
+    /// Bytes read from the file on disk.
     pub bytes: u64,
-    /// SHA-256 of the whole file, lower-case hex, whatever part of it became records. Equal to the unit's own where
-    /// that was known beforehand, unless the file has changed.
+    /// SHA-256 of the whole file, lower-case hex, even if only a part of it became records. Equal to the unit's own,
+    /// where known beforehand, unless the file has changed.
     pub sha256: String,
     /// Whether the unit may be committed.
     pub outcome: Outcome,
@@ -38,15 +38,15 @@ pub struct Close {
 pub enum Outcome {
     /// Read to its end.
     Complete,
-    /// Read up to a defect that ends the file early, and accepted all the same (`--accept-partial`); the reason.
+    /// Read up to a defect that ended the file early, accepted with `--accept-partial`; the reason.
     Partial(String),
-    /// Cut short on purpose (`--limit`).
+    /// Read up to the requested `--limit`.
     Limited,
-    /// Not to be committed: the file is truncated, corrupt or not what it should be; the reason.
+    /// Must not be committed: the file is truncated, corrupt or not what it should be; the reason.
     Quarantined(String),
 }
 
-/// What was met in a unit. The reconciliation of a run: `citations + deletions + rejects` = rows of `documents` + rows of
+/// Records found in a unit. A run is reconciled if `citations + deletions + rejects` = rows of `documents` + rows of
 /// `rejects`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
@@ -59,7 +59,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// All records met.
+    /// All records.
     pub fn records(self) -> u64 {
         self.citations + self.deletions + self.rejects
     }

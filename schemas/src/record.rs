@@ -1,16 +1,16 @@
-//! What travels from the source to the sink: documents, deletions and the records that could not be read.
+//! What travels from source to sink: documents, deletions, and records that could not be read.
 
 use crate::{Citation, Deletion, Reject, TaggedDocument, Tokenized};
 
-/// One record of an input, with its document as far as the stages have brought it. Each becomes exactly one row of
-/// `documents` or of `rejects`.
+/// One record of an input; `D` is its document at the current stage. Each record becomes exactly one row of `documents`
+/// or `rejects`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Record<D = Box<Citation>> {
-    /// A readable citation, or what a stage has made of it.
+    /// A citation, or what a stage has made of it.
     Document(D),
-    /// A deletion, passed on by every stage.
+    /// A deletion; passed through by every stage.
     Deletion(Deletion),
-    /// A record that could not be read, passed on by every stage.
+    /// A record that could not be read; passed through by every stage.
     Reject(Reject),
 }
 
@@ -21,7 +21,7 @@ pub type TokenizedRecord = Record<Tokenized>;
 pub type TaggedRecord = Record<TaggedDocument>;
 
 impl<D> Record<D> {
-    /// The same record with its document turned into another; deletions and rejects pass unchanged.
+    /// Maps the document; deletions and rejects are unchanged.
     ///
     /// ```
     /// use pubtag_schemas::Record;

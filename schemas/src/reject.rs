@@ -1,4 +1,4 @@
-//! Records that could not be read: counted, kept and written, never dropped.
+//! Records that could not be read: counted and written, never dropped.
 
 use std::fmt;
 
@@ -10,24 +10,24 @@ pub const MAX_RAW_BYTES: usize = 64 * 1024;
 /// One record that could not be turned into a citation or a deletion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
-    /// Where it stands.
+    /// Position in the input.
     pub place: Place,
-    /// What is wrong with it, as a class to count by.
+    /// The class of the defect, for counting.
     pub reason: RejectReason,
-    /// What exactly is wrong with it, for a person.
+    /// What exactly is wrong, for people.
     pub detail: String,
-    /// The PMID, where it could be told.
+    /// The PMID, if known.
     pub pmid: Option<Pmid>,
-    /// The record's own bytes, at most [`MAX_RAW_BYTES`] of them.
+    /// The record's bytes, truncated to [`MAX_RAW_BYTES`].
     pub raw: Vec<u8>,
 }
 
-/// Classes of rejects. The names are part of the output and only ever added to.
+/// Classes of rejects. The names are part of the output: classes are added, never renamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RejectReason {
     /// The record's markup does not parse (mismatched tags, bad entities, bad JSON).
     Malformed,
-    /// The record's bytes are not text in the encoding that the input declares.
+    /// The record's bytes are invalid in the encoding that the input declares.
     Encoding,
     /// The record has no identifier.
     MissingId,
@@ -35,14 +35,14 @@ pub enum RejectReason {
     BadId,
     /// The record is larger than the reader accepts.
     TooLarge,
-    /// The record has none of the fields that a document needs.
+    /// The record has neither a title nor a text.
     MissingText,
     /// The input ends inside the record (only with `--accept-partial`).
     Truncated,
 }
 
 impl RejectReason {
-    /// The name that tables and reports carry.
+    /// The name in tables and reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",

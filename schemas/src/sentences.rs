@@ -1,27 +1,27 @@
-//! Cuts a text into sentences, close to the published IOB files of NCBI Disease.
+//! Splits a text into sentences, close to the published IOB files of NCBI Disease.
 //!
-//! A sentence ends at `.`, `?` or `!`, with closing quotes and brackets, before white space; not inside balanced
-//! brackets (`(ref. 3)`), not after an abbreviation (`e.g.`), not before a lower-case letter (`E. coli`), and never inside a
-//! mention. A title ends a sentence whatever its last character.
+//! A sentence ends at `.`, `?` or `!`, including closing quotes and brackets, before white space; not inside balanced
+//! brackets (`(ref. 3)`), not after an abbreviation (`e.g.`), not before a lower-case letter (`E. coli`), and never inside
+//! a mention. A title always ends a sentence.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// Brackets that hold more than this many bytes are taken for two strays, and do not keep sentences together.
+/// Brackets further apart than this many bytes are treated as unbalanced and do not keep sentences together.
 const LONGEST_BRACKET: usize = 500;
 
-/// Words whose full stop is not the end of a sentence, in lower case without it.
+/// Words whose full stop does not end a sentence, in lower case and without it.
 const ABBREVIATIONS: &[&str] = &[
     "al", "approx", "ca", "cf", "dr", "e.g", "eg", "eq", "etc", "fig", "figs", "i.e", "ie", "no", "nos", "ref", "refs",
     "resp", "st", "viz", "vs",
 ];
 
-/// What may stand between a stop and the white space after it.
+/// Characters that may follow a stop before the white space.
 const CLOSERS: [char; 9] = ['.', '?', '!', '"', '\'', ')', ']', '”', '’'];
 
-/// The sentences of a text in order, without the space around them.
+/// The sentences of a text in order, without surrounding space.
 ///
-/// *Memory*: the stops and brackets of the last 500 bytes, whatever the length of the text. *Time*: linear in the text.
+/// *Memory*: the stops and brackets of the last 500 bytes, regardless of the text's length. *Time*: linear.
 ///
 /// ```
 /// use pubtag_schemas::Sentences;
@@ -33,25 +33,25 @@ const CLOSERS: [char; 9] = ['.', '?', '!', '"', '\'', ')', ']', '”', '’'];
 #[derive(Clone, Debug)]
 pub struct Sentences<'a> {
     text: &'a str,
-    /// Those not yet reached.
+    /// Borders not yet reached.
     borders: &'a [usize],
     whole: Whole,
     /// The first byte of the next sentence.
     start: usize,
-    /// What has been looked at.
+    /// End of what has been scanned.
     scanned: usize,
-    /// Brackets that are open and could still close, the outermost first.
+    /// Open brackets that may still close, the outermost first.
     open: VecDeque<(usize, u8)>,
-    /// Ends found, of which the first may still turn out to be inside brackets.
+    /// Ends found so far; they may still turn out to be inside brackets.
     found: VecDeque<End>,
-    /// The run of stops and closers that was looked at last.
+    /// The last run of stops and closers.
     run: Run,
 }
 
 /// Where a sentence may end.
 #[derive(Clone, Copy, Debug)]
 struct End {
-    /// The stop; `None` for a border, which brackets do not hold together.
+    /// The stop; `None` for a border, which ends a sentence even inside brackets.
     stop: Option<usize>,
     byte: usize,
 }
@@ -60,13 +60,13 @@ struct End {
 #[derive(Clone, Copy, Debug, Default)]
 struct Run {
     end: usize,
-    /// White space follows, and after it no lower-case letter.
+    /// It is followed by white space, and then not by a lower-case letter.
     ends_sentence: bool,
 }
 
 impl<'a> Sentences<'a> {
-    /// Cuts a text. `borders` are byte offsets, in rising order, where a sentence ends whatever stands there: the
-    /// starts and ends of its sections.
+    /// Splits a text. `borders` are byte offsets, ascending, where a sentence always ends: the starts and ends of its
+    /// sections.
     pub fn new(text: &'a str, borders: &'a [usize]) -> Self {
         Self {
             text,
@@ -80,7 +80,7 @@ impl<'a> Sentences<'a> {
         }
     }
 
-    /// The sentences after the one that ends at a byte: the same as those that a cut from the beginning finds there.
+    /// Continues after the sentence that ends at a byte, with the same result as splitting from the start.
     #[must_use]
     pub fn after(mut self, end: usize) -> Self {
         (self.start, self.scanned) = (end, end);
@@ -88,7 +88,7 @@ impl<'a> Sentences<'a> {
         self
     }
 
-    /// Ends no sentence inside one of these ranges: the mentions of an annotated text.
+    /// Never ends a sentence inside one of these ranges: the mentions of an annotated text.
     #[must_use]
     pub fn keeping(mut self, mut whole: Vec<Range<usize>>) -> Self {
         whole.sort_unstable_by_key(|range| range.start);
@@ -96,7 +96,7 @@ impl<'a> Sentences<'a> {
         self
     }
 
-    /// The next end, that of the text included; `None` behind it.
+    /// The next end, including that of the text; then `None`.
     fn next_end(&mut self) -> Option<usize> {
         loop {
             let done = self.scanned >= self.text.len();
@@ -114,7 +114,7 @@ impl<'a> Sentences<'a> {
         }
     }
 
-    /// Looks at the text up to the next stop, bracket or border.
+    /// Scans up to the next stop, bracket or border.
     fn scan(&mut self) {
         let bytes = self.text.as_bytes();
         let marks = |byte: &u8| matches!(byte, b'.' | b'?' | b'!' | b'(' | b'[' | b'{' | b')' | b']' | b'}');
@@ -161,7 +161,7 @@ impl<'a> Sentences<'a> {
         self.open.push_back((byte, opener));
     }
 
-    /// What a pair of brackets holds is no end of a sentence.
+    /// Drops the ends found inside a pair of brackets.
     fn close(&mut self, byte: usize, opener: u8) {
         let Some(&(start, _)) = self.open.back().filter(|(_, last)| *last == opener) else { return };
         self.open.pop_back();
@@ -188,14 +188,14 @@ impl Iterator for Sentences<'_> {
     }
 }
 
-/// Ranges inside which no sentence ends; asked for bytes in rising order.
+/// Ranges inside which no sentence ends; queried in ascending order.
 #[derive(Clone, Debug, Default)]
 struct Whole {
-    /// By their starts.
+    /// Sorted by start.
     ranges: Vec<Range<usize>>,
-    /// How many of them start before the byte that was asked for last.
+    /// How many of them start before the last queried byte.
     passed: usize,
-    /// How far those reach.
+    /// The furthest end of those.
     reach: usize,
 }
 
@@ -209,7 +209,7 @@ impl Whole {
     }
 }
 
-/// Whether a text ends with an abbreviation, an opening bracket before it or not.
+/// Whether a text ends with an abbreviation, with or without an opening bracket before it.
 fn is_abbreviation(text: &str) -> bool {
     let bytes = text.as_bytes();
     ABBREVIATIONS.iter().any(|word| {
@@ -221,7 +221,7 @@ fn is_abbreviation(text: &str) -> bool {
     })
 }
 
-/// Leaves the white space at both ends out of a range.
+/// Trims white space from both ends of a range.
 pub fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
     let piece = &text[range.clone()];
     let start = range.start + (piece.len() - piece.trim_start().len());
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn hostile_texts_take_linear_time() {
-        // Each took minutes while runs of marks and of space were scanned anew from each mark.
+        // Each took minutes when runs of marks and spaces were rescanned from every mark.
         for piece in [".", "(", "()", ". ", "(.", ".\u{201d}", "al.", "[al. "] {
             let text = piece.repeat(1_000_000);
             let bytes: usize = Sentences::new(&text, &[]).map(|sentence| sentence.len()).sum();
@@ -287,7 +287,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sentences_hold_all_text_in_order_and_go_on_alike_after_each(
+        fn sentences_cover_the_text_in_order_and_can_be_resumed_after_each(
             text in "([a-zA-Z]{1,3}|[.?!]|\\(|\\)|\\[|\\]|é|”| ){0,80}", borders in prop::collection::vec(0_usize..80, 0..4),
         ) {
             let mut borders: Vec<usize> = borders.into_iter().map(|at| text.floor_char_boundary(at)).collect();

@@ -1,7 +1,7 @@
-//! How a table is declared: one list of columns gives the row type, the Arrow schema, the batches and the docs page.
+//! Table declarations: one list of columns defines the row type, the Arrow schema, the batches and the documentation.
 //!
-//! Every column has a `PARQUET:field_id` that never changes, list items and struct members too, so that table formats
-//! can follow a column by id. Types are those that every reader knows: signed integers, microseconds in UTC, UTF-8.
+//! Every column, list item and struct member has a `PARQUET:field_id` that never changes, so that table formats can track
+//! columns by id. Types are limited to those that every reader supports: signed integers, microseconds in UTC, UTF-8.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use arrow::error::ArrowError;
 
 use crate::date::{Date, days_since_epoch};
 
-/// Metadata key under which Parquet writers look for a column's id.
+/// Metadata key from which Parquet writers take a column's id.
 pub const FIELD_ID: &str = "PARQUET:field_id";
 
-/// Ids of list items and struct members start at the id of their column times this.
+/// Ids of list items and struct members start at their column's id times this.
 const NESTED_ID_BASE: i32 = 100;
 
-/// A table that leaves the program.
+/// A table of the output.
 pub trait Table: Sized {
-    /// The folder that holds the table's files.
+    /// The directory of the table's files.
     const NAME: &'static str;
     /// What a row is.
     const DOC: &'static str;
@@ -32,13 +32,13 @@ pub trait Table: Sized {
     /// The columns in order, with their documentation.
     fn columns() -> Vec<Column>;
 
-    /// Turns rows into one record batch of [`schema`](Self::schema).
+    /// Converts rows into one record batch of [`schema`](Self::schema).
     ///
     /// # Errors
-    /// Only if a column and its declared type disagree, which the tests of this crate rule out.
+    /// Only if a column does not match its declared type, which the tests of this crate rule out.
     fn to_batch(rows: &[Self]) -> Result<RecordBatch, ArrowError>;
 
-    /// About how many bytes the row takes in memory; used to bound row groups.
+    /// Approximate size of the row in memory, in bytes; used to bound row groups.
     fn heap_bytes(&self) -> usize;
 
     /// The table's Arrow schema.
@@ -47,12 +47,12 @@ pub trait Table: Sized {
     }
 }
 
-/// One column of a [`Table`]: its Arrow field and what it means.
+/// One column of a [`Table`]: its Arrow field and its meaning.
 #[derive(Clone, Debug)]
 pub struct Column {
     /// Name, type, nullability and id.
     pub field: Field,
-    /// What a person reads about it.
+    /// Its documentation.
     pub doc: &'static str,
 }
 
@@ -74,15 +74,15 @@ pub trait Cell: Sized {
     /// Whether the column may be null.
     const NULLABLE: bool = false;
 
-    /// The column's Arrow type; `id` is the column's own id, from which inner ids follow.
+    /// The column's Arrow type; inner ids are derived from the column's `id`.
     fn data_type(id: i32) -> DataType;
 
-    /// An array of values, null where there is none.
+    /// An array of values, null for `None`.
     fn array<'a>(id: i32, values: impl Iterator<Item = Option<&'a Self>>) -> ArrayRef
     where
         Self: 'a;
 
-    /// Bytes that the value holds on the heap.
+    /// Bytes of the value on the heap.
     fn heap_bytes(&self) -> usize {
         0
     }
@@ -147,7 +147,7 @@ scalar!(Micros, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), 
         .with_timezone("UTC")
 });
 
-/// A list column's item; a struct of its own, so that `Vec<u8>` can be binary.
+/// The item of a list column; a separate trait so that `Vec<u8>` can be binary.
 pub trait Item: Cell {}
 
 impl Item for String {}
@@ -184,9 +184,9 @@ pub(crate) fn member<T: Cell>(id: i32, index: usize, name: &str) -> Field {
     field::<T>(nested_id(id, index), name)
 }
 
-/// Declares a [`Table`]: its row type and, from the same lines, everything that follows from its columns.
+/// Declares a [`Table`]: its row type and everything derived from its columns.
 ///
-/// A line is `id => name: type, "doc"`. Ids are never reused; new columns go at the end.
+/// A line is `id => name: type, "doc"`. Ids are never reused; new columns are added at the end.
 macro_rules! table {
     ($(#[$meta:meta])* $row:ident, $name:literal, $doc:literal, { $($id:literal => $column:ident: $cell:ty, $text:literal;)+ }) => {
         $(#[$meta])*
@@ -217,7 +217,7 @@ macro_rules! table {
 }
 pub(crate) use table;
 
-/// The documentation page of a table in Markdown: a row a column.
+/// The documentation of a table in Markdown, one row per column.
 pub fn markdown<T: Table>() -> String {
     let mut page =
         format!("## `{}`\n\n{}\n\n| id | column | type | null | meaning |\n|---|---|---|---|---|\n", T::NAME, T::DOC);
@@ -229,7 +229,7 @@ pub fn markdown<T: Table>() -> String {
     page
 }
 
-/// A type's name as SQL users know it.
+/// A type's name in SQL terms.
 fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::List(item) => format!("list<{}>", type_name(item.data_type())),
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_has_an_id_of_its_own() {
+    fn every_field_has_a_unique_id() {
         check_ids::<AnnotationRow>();
         check_ids::<DocumentRow>();
         check_ids::<RejectRow>();

@@ -1,8 +1,8 @@
 //! The three tables: annotations, documents, rejects.
 //!
-//! Together, `documents` and `rejects` hold one row for each record met in the input. Rows are never updated: which row
-//! of a PMID is current is decided by views (the highest `generation`, `file_seq`, `pmid_version`, `ordinal`; gone if
-//! that row's status is `deleted`).
+//! Together, `documents` and `rejects` have one row per record of the input. Rows are never updated: views decide which
+//! row of a PMID is current (the highest `generation`, `file_seq`, `pmid_version`, `ordinal`; none if that row's status
+//! is `deleted`).
 
 use std::sync::Arc;
 
@@ -13,71 +13,71 @@ use crate::Date;
 use crate::table::{Cell, Item, Micros, member, nested_id, table};
 
 table! {
-    AnnotationRow, "annotations", "One row for each mention of an entity.", {
+    AnnotationRow, "annotations", "One row per mention of an entity.", {
         1 => annotation_id: String, "Hash of document, version, text, span, label and model: the same mention has the same id in every run.";
-        2 => doc_id: String, "Identifier of the document: the PMID in decimal, or the id that its source gives.";
+        2 => doc_id: String, "Identifier of the document: the PMID in decimal, or the id given by its source.";
         3 => pmid: Option<i64>, "PMID; null for documents that are not PubMed citations.";
         4 => pmid_version: i32, "Version of the citation (`PMID@Version`), from 1.";
-        5 => section: String, "`title`, the label of the abstract's segment (`METHODS`), or `abstract` where it has none.";
-        6 => start_char: i32, "First character of the mention, in Unicode code points of title + one space + abstract, from 0.";
+        5 => section: String, "`title`, the label of the abstract's segment (`METHODS`), or `abstract` if it has none.";
+        6 => start_char: i32, "First character of the mention in title + one space + abstract, in Unicode code points, from 0.";
         7 => end_char: i32, "One past the mention's last character.";
         8 => start_byte: i32, "First byte of the mention in the same text, in UTF-8.";
         9 => end_byte: i32, "One past the mention's last byte.";
-        10 => mention: String, "The mention as it stands in the text.";
+        10 => mention: String, "The mention, as written in the text.";
         11 => label: String, "Entity type (`Disease`).";
-        12 => score: f32, "Mean probability, over the mention's words, of the chosen tag; with the source `abbreviation`, that of the mention it was derived from.";
-        13 => concept_ids: Option<Vec<String>>, "Identifiers of the concept; null until a linker fills it.";
+        12 => score: f32, "Probability of the chosen tag, averaged over the mention's words; if `source` is `abbreviation`, the score of the mention it was derived from.";
+        13 => concept_ids: Option<Vec<String>>, "Identifiers of the concept; null until a linker fills it in.";
         14 => model_id: String, "Name of the model and the first 12 hex digits of its SHA-256.";
         15 => run_id: String, "The run that wrote the row (UUIDv7: sorts by time).";
-        16 => generation: Option<i32>, "Year of the PubMed baseline of the input file; null where its name does not say.";
-        17 => file_seq: Option<i32>, "Number of the input file within its baseline year; null where its name does not say.";
+        16 => generation: Option<i32>, "Year of the PubMed baseline of the input file; null if its name does not include it.";
+        17 => file_seq: Option<i32>, "Number of the input file within its baseline year; null if its name does not include it.";
         18 => ordinal: i32, "Number of the record in its input file, from 0.";
         19 => source_file: String, "Name of the input file.";
-        20 => source: Option<String>, "What found the mention: `model`, or `abbreviation` where the text defines it as the other form of a mention; null only in files written before this column existed.";
+        20 => source: Option<String>, "What found the mention: `model`, or `abbreviation` if the text defines it as the other form of a mention; null only in files written before this column existed.";
     }
 }
 
 table! {
-    DocumentRow, "documents", "One row for each citation read and for each deletion.", {
-        1 => doc_id: String, "Identifier of the document: the PMID in decimal, or the id that its source gives.";
+    DocumentRow, "documents", "One row per citation and per deletion.", {
+        1 => doc_id: String, "Identifier of the document: the PMID in decimal, or the id given by its source.";
         2 => pmid: Option<i64>, "PMID; null for documents that are not PubMed citations.";
         3 => pmid_version: i32, "Version of the citation (`PMID@Version`), from 1.";
         4 => title: Option<String>, "Title; null with `--text hash` and for deletions.";
         5 => r#abstract: Option<String>, "Abstract with the labels of its segments; null with `--text hash` and for deletions.";
         6 => text_sha256: Option<String>, "SHA-256 of title + one space + abstract in UTF-8, lower-case hex; null for deletions.";
-        7 => sections: Vec<SectionRow>, "Where title and abstract segments stand in the text, in characters.";
-        8 => pub_date_raw: Option<String>, "Publication date in the journal's own words (`2003 Spring`).";
+        7 => sections: Vec<SectionRow>, "Ranges of the title and the abstract segments in the text, in characters.";
+        8 => pub_date_raw: Option<String>, "Publication date as given by the journal (`2003 Spring`).";
         9 => pub_year: Option<i32>, "Year of publication.";
-        10 => pub_date: Option<Date>, "Day of publication; null where the journal gives less than a day.";
+        10 => pub_date: Option<Date>, "Day of publication; null if the journal gives less than a full date.";
         11 => date_revised: Option<Date>, "Day of the record's last revision.";
         12 => journal: Option<String>, "ISO abbreviation of the journal, or its title.";
         13 => language: Option<String>, "MARC codes of the article's languages, joined by commas.";
-        14 => has_abstract: bool, "Whether the citation has an abstract; without one it is tagged on its title.";
+        14 => has_abstract: bool, "Whether the citation has an abstract; otherwise only its title is tagged.";
         15 => char_count: i32, "Characters of the text (Unicode code points).";
-        16 => token_count: i32, "Tokens of the text as the model's tokenizer cuts it, special tokens not counted.";
+        16 => token_count: i32, "Tokens of the text by the model's tokenizer, without special tokens.";
         17 => window_count: i32, "Windows in which the model read the text.";
         18 => annotation_count: i32, "Rows of `annotations` for this record.";
         19 => status: String, "`tagged`, `no_entity`, `no_text` or `deleted`.";
         20 => model_id: String, "Name of the model and the first 12 hex digits of its SHA-256.";
         21 => run_id: String, "The run that wrote the row (UUIDv7: sorts by time).";
-        22 => processed_at: Micros, "When the row was made.";
-        23 => generation: Option<i32>, "Year of the PubMed baseline of the input file; null where its name does not say.";
-        24 => file_seq: Option<i32>, "Number of the input file within its baseline year; null where its name does not say.";
+        22 => processed_at: Micros, "When the row was created.";
+        23 => generation: Option<i32>, "Year of the PubMed baseline of the input file; null if its name does not include it.";
+        24 => file_seq: Option<i32>, "Number of the input file within its baseline year; null if its name does not include it.";
         25 => ordinal: i32, "Number of the record in its input file, from 0.";
         26 => source_file: String, "Name of the input file.";
     }
 }
 
 table! {
-    RejectRow, "rejects", "One row for each record that could not be read.", {
+    RejectRow, "rejects", "One row per record that could not be read.", {
         1 => reason: String, "Class of the defect (`malformed`, `missing_id`, …).";
         2 => detail: String, "What exactly is wrong.";
-        3 => pmid: Option<i64>, "PMID, where it could be told.";
-        4 => byte_offset: i64, "First byte of the record in the decompressed input; of Parquet, the row, from 0.";
-        5 => raw: Vec<u8>, "The record's own bytes, the first 64 KiB of them.";
+        3 => pmid: Option<i64>, "PMID, if known.";
+        4 => byte_offset: i64, "First byte of the record in the decompressed input; for Parquet, the row, from 0.";
+        5 => raw: Vec<u8>, "The record's bytes, truncated to 64 KiB.";
         6 => run_id: String, "The run that wrote the row (UUIDv7: sorts by time).";
-        7 => generation: Option<i32>, "Year of the PubMed baseline of the input file; null where its name does not say.";
-        8 => file_seq: Option<i32>, "Number of the input file within its baseline year; null where its name does not say.";
+        7 => generation: Option<i32>, "Year of the PubMed baseline of the input file; null if its name does not include it.";
+        8 => file_seq: Option<i32>, "Number of the input file within its baseline year; null if its name does not include it.";
         9 => ordinal: i32, "Number of the record in its input file, from 0.";
         10 => source_file: String, "Name of the input file.";
     }
@@ -86,7 +86,7 @@ table! {
 /// One item of `documents.sections`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SectionRow {
-    /// `title`, or the segment's label; null for an abstract without one.
+    /// `title`, or the segment's label; null if it has none.
     pub label: Option<String>,
     /// NLM's category of the segment.
     pub nlm_category: Option<String>,
@@ -131,21 +131,21 @@ impl Cell for SectionRow {
     }
 }
 
-/// What became of a record of `documents`.
+/// The result of a record of `documents`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Status {
     /// At least one annotation.
     Tagged,
-    /// Read by the model, no annotation.
+    /// Read by the model, without annotations.
     NoEntity,
-    /// Nothing to read: neither title nor abstract holds a token.
+    /// Nothing to read: neither title nor abstract contains a token.
     NoText,
     /// A deletion.
     Deleted,
 }
 
 impl Status {
-    /// The name that the table carries.
+    /// The name in the table.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tagged => "tagged",

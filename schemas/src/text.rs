@@ -1,28 +1,28 @@
-//! The one text of a citation, and offsets into it.
+//! The text of a citation, and offsets into it.
 
 use std::ops::Range;
 
 /// One `AbstractText` of a structured abstract, or the whole of an unstructured one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AbstractSegment {
-    /// `Label` as the source gives it (`BACKGROUND`).
+    /// `Label` in the source (`BACKGROUND`).
     pub label: Option<String>,
-    /// `NlmCategory` as the source gives it (`METHODS`).
+    /// `NlmCategory` in the source (`METHODS`).
     pub nlm_category: Option<String>,
     /// The segment's text, trimmed, without its label.
     pub text: String,
 }
 
-/// What part of a citation a [`Section`] is.
+/// The part of a citation that a [`Section`] is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SectionKind {
     /// The title.
     Title,
     /// One segment of the abstract.
     Abstract {
-        /// `Label` as the source gives it.
+        /// `Label` in the source.
         label: Option<String>,
-        /// `NlmCategory` as the source gives it.
+        /// `NlmCategory` in the source.
         nlm_category: Option<String>,
     },
 }
@@ -32,12 +32,12 @@ pub enum SectionKind {
 pub struct Section {
     /// What it is.
     pub kind: SectionKind,
-    /// Where it stands in the text, in bytes; an abstract segment includes its `Label: `.
+    /// Byte range in the text; an abstract segment includes its `Label: `.
     pub bytes: Range<usize>,
 }
 
 impl Section {
-    /// The name that annotations carry: `title`, the segment's label, or `abstract` where it has none.
+    /// The name in annotations: `title`, the segment's label, or `abstract` if it has none.
     pub fn name(&self) -> &str {
         match &self.kind {
             SectionKind::Title => "title",
@@ -47,9 +47,9 @@ impl Section {
     }
 }
 
-/// A citation's text: title, one space, abstract, always, even if one of them is empty (the PubTator convention).
+/// A citation's text: title + one space + abstract, even if one of them is empty (the PubTator convention).
 ///
-/// Every offset in the output counts in this text.
+/// Every offset in the output refers to this text.
 ///
 /// ```
 /// use pubtag_schemas::{AbstractSegment, CitationText};
@@ -72,8 +72,8 @@ pub struct CitationText {
 impl CitationText {
     /// Joins a title and the segments of an abstract.
     ///
-    /// Each segment is preceded by `Label: ` where it has a label, and segments are joined by one space. Segments
-    /// without text are left out, label and all.
+    /// Segments are joined by one space, each preceded by `Label: ` if it has a label. Segments without text are left
+    /// out, with their labels.
     pub fn new(title: &str, segments: Vec<AbstractSegment>) -> Self {
         let mut text =
             String::with_capacity(title.len() + 1 + segments.iter().map(|s| s.text.len() + 24).sum::<usize>());
@@ -97,8 +97,8 @@ impl CitationText {
         Self { text, title: 0..title.len(), abstract_bytes, sections }
     }
 
-    /// A text as it is, of a document that is not a citation: offsets count in it. Its parts, in rising order and on
-    /// character boundaries, are sections of an abstract.
+    /// The text of a document that is not a citation, unchanged. Its parts, in ascending order and on character
+    /// boundaries, become sections of an abstract.
     pub fn of_parts(text: &str, parts: impl IntoIterator<Item = Range<usize>>) -> Self {
         let kind = SectionKind::Abstract { label: None, nlm_category: None };
         let sections = parts.into_iter().map(|bytes| Section { kind: kind.clone(), bytes }).collect();
@@ -115,7 +115,7 @@ impl CitationText {
         &self.text[self.title.clone()]
     }
 
-    /// The abstract, labels included; empty where the citation has none.
+    /// The abstract with its labels; empty if the citation has none.
     pub fn abstract_text(&self) -> &str {
         &self.text[self.abstract_bytes.clone()]
     }
@@ -125,18 +125,18 @@ impl CitationText {
         &self.sections
     }
 
-    /// Where sections begin and end, in bytes and in rising order: no sentence crosses one of these.
+    /// Byte offsets, ascending, where sections begin and end: no sentence crosses one of these.
     pub fn borders(&self) -> Vec<usize> {
         self.sections.iter().flat_map(|section| [section.bytes.start, section.bytes.end]).collect()
     }
 
-    /// The section that holds a byte of the text; for the space between two sections, the one before it.
+    /// The section that contains a byte of the text; for the space between two sections, the one before it.
     pub fn section_at(&self, byte: usize) -> Option<&Section> {
         self.sections.iter().rev().find(|section| section.bytes.start <= byte)
     }
 }
 
-/// Turns byte offsets into character offsets (Unicode code points), fastest in rising order.
+/// Converts byte offsets to character offsets (Unicode code points), fastest in ascending order.
 ///
 /// A step forward reads only the text in between; a step back starts over.
 #[derive(Clone, Debug)]
@@ -152,7 +152,7 @@ impl<'a> CharOffsets<'a> {
         Self { text, byte: 0, chars: 0 }
     }
 
-    /// The number of characters before a byte offset, or `None` if that is past the end or inside a character.
+    /// The number of characters before a byte offset; `None` if it is past the end or inside a character.
     pub fn at(&mut self, byte: usize) -> Option<usize> {
         if byte < self.byte {
             (self.byte, self.chars) = (0, 0);
@@ -172,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn the_space_after_the_title_is_there_even_if_a_side_is_empty() {
+    fn a_space_follows_the_title_even_if_either_side_is_empty() {
         assert_eq!(CitationText::new("T.", vec![]).as_str(), "T. ");
         assert_eq!(CitationText::new("", vec![segment(None, "A.")]).as_str(), " A.");
         assert_eq!(CitationText::new("", vec![]).as_str(), " ");
     }
 
     #[test]
-    fn segments_carry_their_labels_and_are_joined_by_one_space() {
+    fn segments_have_their_labels_and_are_joined_by_one_space() {
         let text =
             CitationText::new("T", vec![segment(Some("AIM"), "a."), segment(None, "b."), segment(Some("X"), "c")]);
         assert_eq!(text.as_str(), "T AIM: a. b. X: c");

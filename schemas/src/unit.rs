@@ -1,4 +1,4 @@
-//! The unit of commit: one input file, and a place inside it.
+//! The unit of commit: one input file, and a position in it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ pub enum Location {
 }
 
 impl Location {
-    /// The location as commits and reports carry it: a path, or `-` for standard input.
+    /// The location in commits and reports: a path, or `-` for standard input.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Stdin => "-",
@@ -28,30 +28,30 @@ impl fmt::Display for Location {
     }
 }
 
-/// One input file: what is read, tagged and committed as a whole or not at all.
+/// One input file: read, tagged and committed as a whole or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputUnit {
     /// Position of the unit in this run, from 0, in input order.
     pub index: usize,
     /// Where it is read from.
     pub location: Location,
-    /// Whether it cannot be read twice: standard input, a pipe or a device.
+    /// Whether it can be read only once: standard input, a pipe or a device.
     pub read_once: bool,
-    /// SHA-256 of the bytes of the file as they lie on disk, lower-case hex; absent for what can be read only once, which
-    /// is hashed while it is read.
+    /// SHA-256 of the bytes on disk, lower-case hex; absent for what can be read only once, which is hashed while it is
+    /// read.
     pub sha256: Option<String>,
-    /// Length in bytes as it lies on disk, where known beforehand.
+    /// Length in bytes on disk, where known beforehand.
     pub size: Option<u64>,
-    /// Last modification in microseconds since 1970 UTC, where the file system says.
+    /// Last modification in microseconds since 1970 UTC, where the file system provides it.
     pub modified_us: Option<i64>,
-    /// Year of the PubMed baseline that the file belongs to (`pubmed26n0001` → 2026), from its name.
+    /// Year of the PubMed baseline that the file belongs to, from its name (`pubmed26n0001` → 2026).
     pub generation: Option<i32>,
-    /// Number of the file within its baseline year (`pubmed26n0001` → 1), from its name.
+    /// Number of the file within its baseline year, from its name (`pubmed26n0001` → 1).
     pub file_seq: Option<i32>,
 }
 
 impl InputUnit {
-    /// A unit of which no more is known than where it is.
+    /// A unit of which only the location is known.
     pub fn new(index: usize, location: Location) -> Self {
         Self {
             index,
@@ -65,18 +65,18 @@ impl InputUnit {
         }
     }
 
-    /// The [`location`](Self::location) as commits and reports carry it.
+    /// The [`location`](Self::location) in commits and reports.
     pub fn uri(&self) -> &str {
         self.location.as_str()
     }
 
-    /// The last component of the URI: what tables carry as `source_file`.
+    /// The last component of the URI: `source_file` in the tables.
     pub fn file_name(&self) -> &str {
         self.uri().rsplit('/').next().unwrap_or(self.uri())
     }
 }
 
-/// Where a record stands in its input.
+/// The position of a record in its input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file.

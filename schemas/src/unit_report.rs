@@ -1,32 +1,32 @@
-//! What a sink reports of each unit.
+//! What a sink reports for each unit.
 
 use std::sync::Arc;
 
 use crate::{Commit, InputUnit, Tally};
 
-/// What became of one unit.
+/// The result of one unit.
 #[derive(Clone, Debug)]
 pub struct UnitReport {
     /// The unit.
     pub unit: Arc<InputUnit>,
-    /// What the source met in it; zero for an abandoned unit.
+    /// Records that the source found in it; zero for an abandoned unit.
     pub tally: Tally,
     /// How it ended.
     pub ending: Ending,
 }
 
-/// How a unit ended at the output.
+/// How a unit ended at the sink.
 #[derive(Clone, Debug)]
 pub enum Ending {
-    /// Committed; everything about it.
+    /// Committed by this run.
     Committed(Arc<Commit>),
-    /// Somebody else has committed the same input with the same run spec; our parts are gone.
+    /// Another run committed the same input with the same run spec first; this run's parts were removed.
     Identical(Arc<Commit>),
-    /// Nothing committed: the input is not what it should be.
+    /// Not committed: the input is damaged or not what it should be.
     Quarantined {
         /// Why.
         reason: String,
     },
-    /// Nothing committed: the stream ended before the unit did.
+    /// Not committed: the stream ended before the unit did.
     Abandoned,
 }

@@ -76,7 +76,7 @@ fn each_defect_is_printed_on_a_line_and_fails_the_command() {
         lines.iter().any(|line| line.starts_with("rejects/") && line.contains(": missing: expected ")),
         "{lines:?}"
     );
-    assert!(lines.contains(&"documents/notes: not a file of pubtag: 5 bytes"), "{lines:?}");
+    assert!(lines.contains(&"documents/notes: not written by pubtag: 5 bytes"), "{lines:?}");
 
     let outcome = verify(&output).arg("--json").end();
     assert_eq!(outcome.code, Some(65));
@@ -97,6 +97,6 @@ fn terminal_escapes_in_a_file_name_are_escaped() {
     fs::write(output.join("documents/\u{1b}[2Jnotes"), "x").unwrap();
     let outcome = verify(&output).end();
     assert_eq!(outcome.code, Some(65), "{}", outcome.stderr);
-    assert!(outcome.stdout.starts_with("documents: not every file can be listed: "), "{}", outcome.stdout);
+    assert!(outcome.stdout.starts_with("documents: not all files can be listed: "), "{}", outcome.stdout);
     assert!(!outcome.stdout.contains('\u{1b}'), "{:?}", outcome.stdout);
 }

@@ -1,4 +1,4 @@
-//! Making an empty folder an output, or checking that it is one.
+//! Turns an empty directory into an output, or checks that it is one.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,21 +18,21 @@ struct OutputMark {
     created: String,
 }
 
-/// Makes an empty output ours, or checks that it is.
+/// Marks an empty directory as an output, or checks that it is one.
 pub(crate) async fn claim(objects: &Objects) -> Result<(), Error> {
     let path = Path::from(layout::OUTPUT);
     if let Some((bytes, _)) = objects.read(&path).await? {
         return check_mark(objects, &bytes);
     }
     if let Err(foreign) = check_empty(objects).await {
-        // Another run may have begun between the two looks.
+        // Another run may have begun between the two checks.
         return objects.read(&path).await?.map_or(Err(foreign), |(bytes, _)| check_mark(objects, &bytes));
     }
     let mark = OutputMark { schema_version: SCHEMA_VERSION, created: jiff::Timestamp::now().to_string() };
     let json = serde_json::to_vec_pretty(&mark).expect("a struct of a number and a string is valid JSON");
     let put = objects.store().put_opts(&path, json.into(), PutMode::Create.into()).await;
     let Err(error) = put else { return Ok(()) };
-    // Another run began at the same moment: the mark is there, or its sweep has removed our half-written one.
+    // Another run began at the same moment: the mark exists, or its sweep has removed our half-written one.
     match (objects.read(&path).await?, error) {
         (Some((bytes, _)), _) => check_mark(objects, &bytes),
         (None, object_store::Error::AlreadyExists { .. }) => Ok(()),
@@ -45,7 +45,7 @@ fn check_mark(objects: &Objects, bytes: &[u8]) -> Result<(), Error> {
     parse::<OutputMark>(bytes, "schema_version", SCHEMA_VERSION, name).map(drop)
 }
 
-/// Refuses a folder that holds anything but our own folder (another run is just beginning) and what a fresh disk has.
+/// Refuses a directory that contains anything but `_pubtag` (another run is just beginning) and what a fresh disk has.
 async fn check_empty(objects: &Objects) -> Result<(), Error> {
     const SHOWN: usize = 5;
     let list = objects.store().list_with_delimiter(None).await;
@@ -62,7 +62,7 @@ async fn check_empty(objects: &Objects) -> Result<(), Error> {
     Err(Error::Foreign { output: objects.name().to_owned(), found: shown + &more })
 }
 
-/// Makes a folder that outlives a power cut: each new folder's entry is flushed with its parent.
+/// Creates a directory that survives a power cut: the entry of each new directory is flushed with its parent.
 pub(crate) fn create_durably(folder: &std::path::Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());

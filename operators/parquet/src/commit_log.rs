@@ -9,27 +9,27 @@ use pubtag_schemas::{Commit, InputUnit};
 use crate::survey::{Broken, Survey};
 use crate::{Conflict, RunSpec};
 
-/// The commits of an output as they were when it was opened, and the inputs of this run.
+/// The commits of an output at the time it was opened, and the inputs of this run.
 #[derive(Clone, Debug, Default)]
 pub struct CommitLog {
-    /// Whole commits by [key](Recipe::key): an output holds one result per key.
+    /// Whole commits by [key](RunSpec::key): an output holds one result per key.
     commits: HashMap<String, Arc<Commit>>,
     /// Commits whose parts are missing or changed, by key.
     broken: HashMap<String, Broken>,
-    /// All of these by the URI of their input.
+    /// All of the above by the URI of their input.
     by_uri: HashMap<String, Vec<Arc<Commit>>>,
-    /// Attempts that were superseded, and whose markers were still there.
+    /// Superseded attempts whose markers still existed.
     superseded: HashSet<String>,
     /// Keys of the inputs of this run.
     held: HashSet<String>,
 }
 
-/// What an input is to an output.
+/// The state of an input in an output.
 #[derive(Clone, Debug)]
 pub enum Standing {
     /// Committed with the same run spec: skip it.
     Committed(Arc<Commit>),
-    /// Of the same content as an earlier input of this run: skip it.
+    /// Same content as an earlier input of this run: skip it.
     Duplicate {
         /// The earlier input.
         of: String,
@@ -38,7 +38,7 @@ pub enum Standing {
     New,
     /// Committed with the same run spec, but parts are missing or changed: tag it again.
     Broken(Broken),
-    /// Committed already, and differently: refuse it, or replace what is there.
+    /// Already committed, but differently: refuse it, or replace the commit.
     Conflict(Conflict),
 }
 
@@ -62,18 +62,18 @@ impl CommitLog {
         self.by_uri.entry(commit.input.uri.clone()).or_default().push(commit.clone());
     }
 
-    /// All whole commits, in no order.
+    /// All whole commits, in no particular order.
     pub fn commits(&self) -> impl Iterator<Item = &Arc<Commit>> {
         self.commits.values()
     }
 
-    /// The commits whose parts are missing or changed, in no order.
+    /// The commits whose parts are missing or changed, in no particular order.
     pub fn broken(&self) -> impl Iterator<Item = &Broken> {
         self.broken.values()
     }
 
-    /// The SHA-256 of an input that was committed with the same run spec and has not been touched since: its URI, size and
-    /// modification time are the commit's. Any other has to be read to know its SHA-256.
+    /// The SHA-256 of an input that was committed with the same run spec and not modified since: its URI, size and
+    /// modification time match the commit. Any other input has to be read to be hashed.
     pub fn recall(&self, unit: &InputUnit, spec: &RunSpec) -> Option<String> {
         let (size, modified_us) = (Some(unit.size?), Some(unit.modified_us?));
         let untouched = self.by_uri.get(unit.uri())?.iter().find(|commit| {
@@ -84,10 +84,10 @@ impl CommitLog {
         untouched.map(|commit| commit.input.sha256.clone())
     }
 
-    /// Says what each input of a run is to the output.
+    /// Decides the state of each input of a run.
     ///
-    /// All inputs of the run are planned at once, and all must have their SHA-256 but those that can be read only once.
-    /// What one of them holds is safe from another: a renamed file keeps its rows when a new file has taken its name.
+    /// Pass all inputs of the run at once, with their SHA-256 unless they can be read only once. No input replaces the
+    /// content of another: a renamed file keeps its rows if a new file has taken its name.
     pub fn plan(&mut self, units: &[Arc<InputUnit>], spec: &RunSpec) -> Vec<Standing> {
         let keys: Vec<_> = units.iter().map(|unit| Some(spec.key(unit, unit.sha256.as_ref()?))).collect();
         self.held.extend(keys.iter().flatten().map(|key| key.to_string()));
@@ -119,8 +119,8 @@ impl CommitLog {
         }
     }
 
-    /// Commits under an input's URI that no input of this run holds any more. What can be read only once has no URI of
-    /// its own.
+    /// Commits under an input's URI whose content no input of this run has. Inputs that can be read only once have no
+    /// URI of their own.
     pub(crate) fn earlier_contents(&self, unit: &InputUnit, key: &str) -> Vec<Arc<Commit>> {
         if unit.read_once {
             return Vec::new();
@@ -130,13 +130,13 @@ impl CommitLog {
         earlier.cloned().collect()
     }
 
-    /// Whether a commit was found without some of its parts when the output was opened.
+    /// Whether a commit lacked some of its parts when the output was opened.
     pub(crate) fn is_broken(&self, commit: &Commit) -> bool {
         self.broken.get(commit.input.key()).is_some_and(|broken| broken.commit.attempt_id == commit.attempt_id)
     }
 
-    /// What a commit that replaces another has to supersede: the other, and what the other has superseded itself, as far
-    /// as markers of it may still be there. Without the latter they would count again once the other is gone.
+    /// What a commit has to supersede to replace another: the other, and what the other has superseded itself, where
+    /// those markers may still exist. Otherwise they would count again once the other is removed.
     pub(crate) fn superseded_with(&self, replaced: &Commit) -> Vec<String> {
         let mut of_uri = self.by_uri.get(&replaced.input.uri).into_iter().flatten();
         let known = of_uri.any(|commit| commit.attempt_id == replaced.attempt_id);

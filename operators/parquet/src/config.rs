@@ -8,7 +8,7 @@ use crate::RunSpec;
 use crate::encode::Bounds;
 use crate::upload::PIECE_BYTES;
 
-/// Whether the tables carry the citations' text. Publishers may own abstracts.
+/// Whether the tables contain the citations' text; publishers may own abstracts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextPolicy {
     /// Titles and abstracts are written.
@@ -17,9 +17,9 @@ pub enum TextPolicy {
     Hash,
 }
 
-/// Says why a text names no [`TextPolicy`].
+/// The text is not a [`TextPolicy`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no text policy: use keep or hash")]
+#[error("{0:?} is not a text policy; use keep or hash")]
 pub struct TextPolicyError(String);
 
 impl FromStr for TextPolicy {
@@ -46,27 +46,27 @@ impl fmt::Display for TextPolicy {
 /// How units are written.
 #[derive(Clone, Debug)]
 pub struct WriteConfig {
-    /// What decides the rows; the text policy must be among its settings, as all that changes rows.
+    /// What determines the rows; its settings must include the text policy, like everything that changes rows.
     pub spec: RunSpec,
-    /// Whether the tables carry the citations' text.
+    /// Whether the tables contain the citations' text.
     pub text: TextPolicy,
-    /// Whether a commit that conflicts is replaced.
+    /// Whether conflicting commits are replaced.
     pub overwrite: bool,
-    /// Name and version of the program, for people.
+    /// Name and version of the program, as provenance.
     pub program: String,
-    /// Bytes of rows in memory that make a row group.
+    /// Size in memory, in bytes, of the rows of a row group.
     pub row_group_bytes: NonZeroUsize,
     /// Encoded bytes after which a new part begins.
     pub part_bytes: NonZeroUsize,
-    /// Bytes of a part that are sent at a time, if it has more; stores want at least 5 MiB.
+    /// Bytes of a part per request, if it is larger; object stores require at least 5 MiB.
     pub piece_bytes: NonZeroUsize,
 }
 
 impl WriteConfig {
-    /// Text kept, nothing overwritten, row groups of 16 MiB in memory, parts of 512 MiB.
+    /// The defaults: text kept, nothing overwritten, row groups of 16 MiB in memory, parts of 512 MiB.
     ///
-    /// Larger row groups would hardly be read faster (a file of PubMed's makes a few of these), and encoded pages are most
-    /// of what a run on a small model holds.
+    /// Larger row groups would hardly be faster to read (a PubMed file yields a few of these), and encoded pages are most
+    /// of the memory of a run with a small model.
     pub fn new(spec: RunSpec, program: impl Into<String>) -> Self {
         const MIB: NonZeroUsize = NonZeroUsize::new(1024 * 1024).expect("a million is not zero");
         let mib = |count: usize| MIB.saturating_mul(NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN));

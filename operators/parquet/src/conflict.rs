@@ -1,45 +1,45 @@
-//! Why an input cannot simply be added to an output.
+//! Conflicts between an input and what is already committed.
 
 use pubtag_schemas::{Commit, InputUnit};
 
 use crate::RunSpec;
 
-/// Why an input cannot simply be added to an output.
+/// An input is already committed differently.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Conflict {
     /// The same content is committed with another model or other settings.
     #[error(
-        "{uri} is committed already with another run spec ({difference}): use the same, choose another output folder, or \
-         replace the earlier result with --overwrite"
+        "{uri} is already committed with another model or settings ({difference}); use the same, choose another output \
+         directory, or pass --overwrite to replace the earlier result"
     )]
-    OtherRecipe {
+    OtherSpec {
         /// The input.
         uri: String,
-        /// What differs, old and new.
+        /// The differences, old and new.
         difference: String,
     },
-    /// The same URI is committed with another content.
+    /// The same URI is committed with different content.
     #[error(
-        "{uri} has changed since it was committed (SHA-256 {committed}, now {found}): give the new file another name, \
-         choose another output folder, or replace the earlier result with --overwrite"
+        "{uri} has changed since it was committed (SHA-256 was {committed}, now {found}); rename the new file, choose \
+         another output directory, or pass --overwrite to replace the earlier result"
     )]
     OtherContent {
         /// The input.
         uri: String,
-        /// First digits of the SHA-256 of the committed content.
+        /// First digits of the committed content's SHA-256.
         committed: String,
-        /// First digits of the SHA-256 of the content now.
+        /// First digits of the current content's SHA-256.
         found: String,
     },
 }
 
 impl Conflict {
     pub(crate) fn other_spec(uri: &str, commit: &Commit, spec: &RunSpec) -> Self {
-        Self::OtherRecipe { uri: uri.to_owned(), difference: difference(commit, spec) }
+        Self::OtherSpec { uri: uri.to_owned(), difference: difference(commit, spec) }
     }
 
-    /// The conflict with an earlier commit of the same URI under another key: its content was another, or only what
-    /// names its documents was.
+    /// The conflict with an earlier commit of the same URI under another key: its content differed, or only what names
+    /// its documents.
     pub(crate) fn other_content(unit: &InputUnit, earlier: &Commit, spec: &RunSpec) -> Self {
         let found = unit.sha256.as_deref().unwrap_or_default();
         if earlier.input.sha256 == found {
@@ -50,7 +50,7 @@ impl Conflict {
     }
 }
 
-/// What differs between a commit's run spec and another, for a person.
+/// Describes how a commit's run spec differs from another.
 fn difference(commit: &Commit, spec: &RunSpec) -> String {
     let model = (commit.model_sha256 != spec.model_sha256)
         .then(|| format!("model was {}, now {}", commit.model_id, spec.model_id));

@@ -3,7 +3,7 @@
 use pubtag_schemas::hex;
 use sha2::{Digest, Sha256};
 
-/// Hashes fields so that no two lists of fields look alike: each is preceded by its length.
+/// Hashes fields, each preceded by its length, so that no two lists of fields collide.
 pub(crate) fn of_fields<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hasher = Sha256::new();
     for field in fields {
@@ -18,7 +18,7 @@ pub(crate) fn of(bytes: &[u8]) -> String {
     finish(Sha256::new_with_prefix(bytes))
 }
 
-/// Ends a hash.
+/// Finishes a hash.
 pub(crate) fn finish(hasher: Sha256) -> String {
     hex(hasher.finalize())
 }

@@ -1,4 +1,4 @@
-//! Rows to the bytes of part files: row groups and parts bounded in bytes, hashed as they are made.
+//! Encodes rows into the bytes of part files; row groups and parts are bounded in bytes, and hashed on the way.
 
 use std::num::NonZeroUsize;
 
@@ -15,13 +15,13 @@ use crate::{digest, properties};
 /// Bounds of a part file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// Bytes of rows in memory that make a row group.
+    /// Size in memory, in bytes, of the rows of a row group.
     pub(crate) row_group_bytes: NonZeroUsize,
     /// Encoded bytes after which a part is closed.
     pub(crate) part_bytes: NonZeroUsize,
 }
 
-/// A piece of a part file, in order; the last piece of a part says so.
+/// A piece of a part file, in order; the last one has an `end`.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     pub(crate) table: &'static str,
@@ -29,7 +29,7 @@ pub(crate) struct Chunk {
     pub(crate) end: Option<PartEnd>,
 }
 
-/// What a whole part amounts to.
+/// Totals of a finished part.
 #[derive(Debug)]
 pub(crate) struct PartEnd {
     pub(crate) rows: u64,
@@ -40,11 +40,11 @@ pub(crate) struct PartEnd {
 /// Encodes the rows of one table into one part after another.
 ///
 /// # Memory
-/// The encoded pages of one row group, and the row group's dictionaries.
+/// The encoded pages and dictionaries of one row group.
 pub(crate) struct Encoder<T> {
     bounds: Bounds,
     provenance: Vec<KeyValue>,
-    /// None between a part that is full and the next row.
+    /// `None` between a full part and the next row.
     part: Option<OpenPart>,
     table: std::marker::PhantomData<fn(T)>,
 }
@@ -54,18 +54,18 @@ struct OpenPart {
     hasher: Sha256,
     bytes: u64,
     rows: u64,
-    /// Bytes that the rows of the row group at hand took in memory.
+    /// Size in memory, in bytes, of the current row group's rows.
     group_bytes: usize,
 }
 
 impl<T: Table> Encoder<T> {
-    /// Begins the first part, so that there is one even without rows.
+    /// Begins the first part, so that one exists even without rows.
     pub(crate) fn new(bounds: Bounds, provenance: Vec<KeyValue>) -> Result<Self, ParquetError> {
         let part = Some(OpenPart::begin::<T>(&provenance)?);
         Ok(Self { bounds, provenance, part, table: std::marker::PhantomData })
     }
 
-    /// Encodes rows; what is ready for the store is appended to `out`.
+    /// Encodes rows; finished pieces are appended to `out`.
     pub(crate) fn write(&mut self, mut rows: &[T], out: &mut Vec<Chunk>) -> Result<(), ParquetError> {
         while !rows.is_empty() {
             let part = match &mut self.part {
@@ -105,7 +105,7 @@ impl OpenPart {
         Ok(Self { writer, hasher: Sha256::new(), bytes: 0, rows: 0, group_bytes: 0 })
     }
 
-    /// Encodes as many rows as the row group at hand takes, at least one, and ends it if it is full.
+    /// Encodes as many rows as fit into the current row group, at least one, and ends it if it is full.
     fn write_some<T: Table>(&mut self, rows: &[T], row_group_bytes: usize) -> Result<usize, ParquetError> {
         let mut fitting = 0;
         while fitting < rows.len() && self.group_bytes < row_group_bytes {
@@ -121,12 +121,12 @@ impl OpenPart {
         Ok(fitting)
     }
 
-    /// Encoded bytes, those of the row group at hand included.
+    /// Encoded bytes, including the current row group.
     fn size(&self) -> usize {
         self.writer.bytes_written() + self.writer.in_progress_size()
     }
 
-    /// Takes the bytes that the writer is done with, as `AsyncArrowWriter` does.
+    /// Takes the bytes that the writer has finished, as `AsyncArrowWriter` does.
     fn take(&mut self) -> Bytes {
         let bytes = std::mem::take(self.writer.inner_mut());
         self.hasher.update(&bytes);
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     fn day() -> impl Strategy<Value = Date> {
-        (1..=9999, 1..=12u8, 1..=28u8).prop_map(|(y, m, d)| civil_date(y, m, d).expect("a day up to the 28th is one"))
+        (1..=9999, 1..=12u8, 1..=28u8).prop_map(|(y, m, d)| civil_date(y, m, d).expect("every month has 28 days"))
     }
 
     prop_compose! {
@@ -165,7 +165,7 @@ mod tests {
             score in any::<f32>(), concept_ids in option::of(vec(any::<String>(), 0..3)),
             generation in any::<Option<i32>>(), file_seq in any::<Option<i32>>(), source in any::<Option<String>>(),
         ) -> AnnotationRow {
-            let [annotation_id, doc_id, section, mention, label, model_id] = text.try_into().expect("six were asked for");
+            let [annotation_id, doc_id, section, mention, label, model_id] = text.try_into().expect("six were generated");
             let [pmid_version, start_char, end_char, start_byte, end_byte, ordinal] = numbers;
             AnnotationRow {
                 annotation_id, doc_id: doc_id.clone(), pmid, pmid_version, section, start_char, end_char, start_byte,
@@ -190,7 +190,7 @@ mod tests {
             pub_date in option::of(day()), date_revised in option::of(day()), has_abstract in any::<bool>(),
             processed_at in any::<i64>(), generation in any::<Option<i32>>(),
         ) -> DocumentRow {
-            let [title, r#abstract, text_sha256, pub_date_raw, journal, language] = texts.try_into().expect("six were asked for");
+            let [title, r#abstract, text_sha256, pub_date_raw, journal, language] = texts.try_into().expect("six were generated");
             let [pmid_version, char_count, token_count, window_count, annotation_count, ordinal] = numbers;
             DocumentRow {
                 status: doc_id.clone(), model_id: doc_id.clone(), run_id: doc_id.clone(), source_file: doc_id.clone(),
@@ -212,7 +212,7 @@ mod tests {
         }
     }
 
-    /// Encodes rows and returns the bytes of each part with what the encoder says of it.
+    /// Encodes rows and returns the bytes of each part with its totals.
     fn encode<T: Table>(rows: &[T], bounds: Bounds) -> Vec<(Vec<u8>, PartEnd)> {
         let mut chunks = Vec::new();
         let mut encoder = Encoder::new(bounds, Vec::new()).unwrap();
@@ -240,12 +240,12 @@ mod tests {
     fn check_round_trip<T: Table>(rows: &[T], row_group_bytes: usize, part_bytes: usize) {
         let bound = |bytes| NonZeroUsize::new(bytes).unwrap();
         let parts = encode(rows, Bounds { row_group_bytes: bound(row_group_bytes), part_bytes: bound(part_bytes) });
-        assert!(!parts.is_empty(), "there is a part even without rows");
+        assert!(!parts.is_empty(), "a part exists even without rows");
         let mut from = 0;
         for (bytes, end) in &parts {
             assert_eq!((end.bytes, &end.sha256), (bytes.len() as u64, &digest::of(bytes)));
             let to = from + usize::try_from(end.rows).unwrap();
-            // Compared in Arrow's own terms: NaN is a NaN, and null is not the empty string.
+            // Compared by Arrow: NaN equals NaN, and null is not the empty string.
             assert_eq!(decode::<T>(bytes), T::to_batch(&rows[from..to]).unwrap());
             check_row_groups(bytes, &rows[from..to], row_group_bytes);
             from = to;
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(from, rows.len(), "rows are missing");
     }
 
-    /// Without its last row, a row group is within its bound; with it, only the last group of a part is.
+    /// Without its last row, a row group is below its bound; with it, only the last group of a part may be.
     fn check_row_groups<T: Table>(bytes: &[u8], rows: &[T], row_group_bytes: usize) {
         let file = ArrowReaderMetadata::load(&Bytes::copy_from_slice(bytes), Default::default()).unwrap();
         let groups = file.metadata().row_groups();

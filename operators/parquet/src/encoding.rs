@@ -1,4 +1,4 @@
-//! The half of an attempt that computes: records become rows, and rows the bytes of parts.
+//! The CPU-bound half of an attempt: records to rows, and rows to the bytes of parts.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +56,7 @@ impl Encoding {
         Ok(chunks)
     }
 
-    /// The reconciliation of a unit: each record met is one row of `documents` or of `rejects`.
+    /// Reconciles a unit: each record is one row of `documents` or `rejects`.
     pub(crate) fn check_reconciliation(&self, tally: Tally) -> Result<(), Error> {
         let checks = [
             ("citations", self.counts.citations(), tally.citations),
@@ -87,7 +87,7 @@ fn encode_error<T: Table>(uri: &str) -> impl Fn(ParquetError) -> Error {
     |source| Error::Encode { table: T::NAME, uri: uri.to_owned(), source }
 }
 
-/// What a part says of itself in its footer. Standard input's hash is not known yet when its parts begin.
+/// The provenance in a part's footer. The hash of standard input is not known when its parts begin.
 fn metadata(unit: &InputUnit, id: AttemptId, config: &WriteConfig) -> Vec<KeyValue> {
     let key = unit.sha256.as_ref().map(|sha256| config.spec.key(unit, sha256));
     let fingerprint = key.map(|key| config.spec.fingerprint(&key));

@@ -1,4 +1,4 @@
-//! What can go wrong at the output, and what a caller can do about it.
+//! Errors of the output, by what a caller can do about them.
 
 use std::io;
 
@@ -11,123 +11,125 @@ use crate::Conflict;
 /// The name of the stage in reports and faults.
 pub(crate) const STAGE: &str = "write";
 
-/// Why the output could not be opened, written or committed.
+/// The output could not be opened, written, committed or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The output folder cannot be made or entered.
+    /// The output directory cannot be created or opened.
     #[error("cannot use {path} as the output directory")]
     Folder {
         /// The folder.
         path: String,
-        /// What the file system says.
+        /// The file system's error.
         source: io::Error,
     },
-    /// The folder was not made by pubtag.
-    #[error("{path} is not an output of pubtag (it has no _pubtag/output.json)")]
+    /// The directory was not written by pubtag.
+    #[error("{path} is not an output of pubtag (_pubtag/output.json does not exist)")]
     NotAnOutput {
         /// The folder.
         path: String,
     },
-    /// The output folder holds files that are not ours.
+    /// The output directory contains other files.
     #[error(
-        "the output folder {output} holds something else ({found}): choose an empty folder or one that pubtag made"
+        "the output directory {output} contains other files ({found}); choose an empty directory or an output of pubtag"
     )]
     Foreign {
         /// The folder.
         output: String,
-        /// Some of what is in it.
+        /// Some of its files.
         found: String,
     },
-    /// A file in our own folder was written by a program newer than this one.
-    #[error("{path} has version {found}, and this pubtag knows versions up to {known}: update pubtag")]
+    /// A file in pubtag's own directory was written by a newer version.
+    #[error("{path} has version {found}, but this pubtag supports versions up to {known}; update pubtag")]
     Newer {
         /// The file.
         path: String,
         /// Its version.
         found: u64,
-        /// The newest version known here.
+        /// The newest supported version.
         known: u32,
     },
-    /// A file in our own folder does not parse.
-    #[error("{path} is damaged: restore it from a backup, or delete it and its input is tagged again")]
+    /// A file in pubtag's own directory does not parse.
+    #[error("{path} is damaged; restore it from a backup, or delete it to tag its input again")]
     Damaged {
         /// The file.
         path: String,
-        /// Why it does not parse.
+        /// The parser's error.
         source: serde_json::Error,
     },
-    /// A lock file cannot be made or locked.
+    /// A lock file cannot be created or locked.
     #[error("cannot lock {path}; the output directory must be on a file system that supports file locks")]
     Lock {
         /// The lock file.
         path: String,
-        /// What the file system says.
+        /// The file system's error.
         source: io::Error,
     },
     /// Other runs hold the lock for replacing commits.
-    #[error("other runs have been replacing commits in this output for minutes ({path} is locked): run again")]
+    #[error("timed out waiting for other runs that replace commits in this output ({path} is locked); run again")]
     Busy {
         /// The lock file.
         path: String,
     },
-    /// What the store holds is not what was sent to it.
+    /// The stored bytes differ from those that were sent.
     #[error(
-        "{path} was written as {expected}, but the store holds {found}: nothing is committed; check the disk and run again"
+        "{path} was written as {expected} but read back as {found}; nothing was committed: check the disk and run again"
     )]
     Altered {
         /// The part.
         path: String,
         /// What was sent.
         expected: String,
-        /// What is there.
+        /// What was read back.
         found: String,
     },
-    /// The file system or store has no room left.
-    #[error("no room left to {action} {path}: make room and run again; the input at hand is not committed")]
+    /// The file system or store is full.
+    #[error(
+        "failed to {action} {path}: no space left; free some space and run again (the current input was not committed)"
+    )]
     NoRoom {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The file.
         path: String,
-        /// What the store says.
+        /// The store's error.
         source: object_store::Error,
     },
-    /// The file system or store does not let us.
-    #[error("not allowed to {action} {path}: give the user of this program the right to, or choose another output")]
+    /// The file system or store denies access.
+    #[error("failed to {action} {path}: permission denied; grant access or choose another output")]
     Denied {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The file.
         path: String,
-        /// What the store says.
+        /// The store's error.
         source: object_store::Error,
     },
-    /// The store failed otherwise.
-    #[error("cannot {action} {path}: run again; what is committed stays")]
+    /// The store failed for another reason.
+    #[error("failed to {action} {path}; run again (existing commits are kept)")]
     Store {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The file.
         path: String,
-        /// What the store says.
+        /// The store's error.
         source: object_store::Error,
     },
-    /// The input, or its content, is committed already and differently.
+    /// The input, or its content, is already committed differently.
     #[error(transparent)]
     Conflict(#[from] Conflict),
     /// A table cannot be encoded.
-    #[error("cannot encode table {table} of {uri}")]
+    #[error("failed to encode table {table} of {uri}")]
     Encode {
         /// The table.
         table: &'static str,
         /// The input.
         uri: String,
-        /// What the encoder says.
+        /// The encoder's error.
         source: ParquetError,
     },
-    /// The rows are not what the source met in the input.
+    /// The rows do not match the records that the source counted.
     #[error(
-        "{uri}: {rows} {what} written, {met} met: nothing is committed; this is a defect of pubtag, please report it"
+        "{uri}: {met} {what} read but {rows} written; nothing was committed: this is a bug in pubtag, please report it"
     )]
     Reconciliation {
         /// The input.
@@ -136,11 +138,11 @@ pub enum Error {
         what: &'static str,
         /// Rows written.
         rows: u64,
-        /// Records met.
+        /// Records read.
         met: u64,
     },
-    /// A record breaks a rule that the stages before keep.
-    #[error("{uri}, record {ordinal}, document {doc_id}: {why}; this is a defect of pubtag, please report it")]
+    /// A record violates a guarantee of the previous stages.
+    #[error("{uri}, record {ordinal}, document {doc_id}: {why}; this is a bug in pubtag, please report it")]
     Record {
         /// The input.
         uri: String,
@@ -148,15 +150,15 @@ pub enum Error {
         ordinal: u32,
         /// The document.
         doc_id: String,
-        /// The rule.
+        /// The violation.
         why: String,
     },
     /// A committed part cannot be read back.
-    #[error("cannot read {path}: check it with `pubtag verify`")]
+    #[error("failed to read {path}; check the output with `pubtag verify`")]
     Unreadable {
         /// The part.
         path: String,
-        /// What the reader says.
+        /// The reader's error.
         source: ParquetError,
     },
 }
@@ -183,7 +185,7 @@ impl Error {
         }
     }
 
-    /// A failure of the store, sorted by what can be done about it.
+    /// A failure of the store, classified by what can be done about it.
     pub(crate) fn store(action: &'static str, output: &str, path: &Path, source: object_store::Error) -> Self {
         let path = format!("{output}/{path}");
         match io_cause(&source) {
@@ -201,7 +203,7 @@ impl From<Error> for Fault {
     }
 }
 
-/// The operating system's own error at the bottom of a chain.
+/// The operating system's error at the end of a chain of causes.
 fn io_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
     std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
 }
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_can_be_tried_again_and_a_closed_one_is_a_matter_of_setup() {
+    fn a_full_disk_is_transient_and_a_read_only_one_is_a_configuration_error() {
         assert_eq!(kind_of(io::ErrorKind::StorageFull), FaultKind::Transient);
         assert_eq!(kind_of(io::ErrorKind::QuotaExceeded), FaultKind::Transient);
         assert_eq!(kind_of(io::ErrorKind::TimedOut), FaultKind::Transient);

@@ -1,4 +1,4 @@
-//! Where everything lies below the output folder, and what a name tells.
+//! Paths below the output directory, and what can be read from a name.
 
 use std::fmt;
 
@@ -8,25 +8,25 @@ use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow};
 use uuid::Uuid;
 
-/// The folders of the three tables.
+/// The directories of the three tables.
 pub(crate) const TABLES: [&str; 3] = [AnnotationRow::NAME, DocumentRow::NAME, RejectRow::NAME];
-/// Our own folder. The leading underscore hides it from Spark and Hive.
+/// pubtag's own directory. The leading underscore hides it from Spark and Hive.
 pub(crate) const OWN: &str = "_pubtag";
-/// Folder of the markers.
+/// Directory of the markers.
 pub(crate) const COMMITS: &str = "_pubtag/commits";
-/// Folder of the locks.
+/// Directory of the locks.
 pub(crate) const ATTEMPTS: &str = "_pubtag/attempts";
 /// Locked while a commit is replaced.
 pub(crate) const REPLACING: &str = "_pubtag/replacing.lock";
-/// Says that the folder is ours.
+/// Marks the directory as an output of pubtag.
 pub(crate) const OUTPUT: &str = pubtag_schemas::OUTPUT_MARK;
 
-/// A stem is at most this long, so that no name meets a file system's limit.
+/// Maximum length of a stem, so that names stay below file systems' limits.
 const MAX_STEM: usize = 80;
-/// A UUID with its hyphens.
+/// Length of a UUID with hyphens.
 const UUID_LEN: usize = 36;
 
-/// One attempt at one unit, numbered within its run: no other writes under the same names.
+/// One attempt at one unit, numbered within its run; no other attempt writes under the same names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AttemptId {
     pub(crate) run_id: Uuid,
@@ -50,7 +50,7 @@ pub(crate) fn marker(key: &str) -> Path {
     Path::from(format!("{COMMITS}/{name}.json"))
 }
 
-/// The run that wrote a part, read from the part's name.
+/// The run that wrote a part, from the part's name.
 pub(crate) fn run_of_part(name: &str) -> Option<Uuid> {
     let (rest, _number) = name.strip_suffix(".parquet")?.rsplit_once('-')?;
     let (rest, _attempt) = rest.rsplit_once('-')?;
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_part_tells_its_run() {
+    fn the_name_of_a_part_contains_its_run() {
         let run_id = Uuid::now_v7();
         for uri in ["/data/pubmed26n0001.xml.gz", "/a-b-c.xml", "-"] {
             let path = part("annotations", &unit(uri), AttemptId { run_id, number: 123_456 }, 2);

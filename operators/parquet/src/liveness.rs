@@ -1,4 +1,4 @@
-//! Which runs on the same output are alive: on local disk, those that hold their lock file.
+//! Which runs on an output are alive: on local disk, those that hold their lock file.
 
 use std::fmt::Debug;
 use std::fs::{self, File, TryLockError};
@@ -12,54 +12,54 @@ use uuid::Uuid;
 
 use crate::{Error, layout};
 
-/// Tells the parts of a run that lives from those of a dead one.
+/// Tells live runs from dead ones.
 ///
-/// Implementations keep two promises: a run is alive from the return of [`hold`](Self::hold) until its hold is dropped
-/// or its process dies, and a run that is alive is never said to be dead.
+/// Implementations guarantee that a run is alive from the return of [`hold`](Self::hold) until its hold is dropped or its
+/// process dies, and that a live run is never reported dead.
 pub trait Liveness: Debug + Send + Sync {
     /// Marks a run as alive until the hold is released or dropped.
     ///
     /// # Errors
-    /// If the mark cannot be made.
+    /// If the run cannot be marked.
     fn hold(&self, run_id: Uuid) -> BoxFuture<'_, Result<Box<dyn Hold>, Error>>;
 
-    /// Whether a run is alive; one that was never heard of is not.
+    /// Whether a run is alive; an unknown run is not.
     ///
     /// # Errors
-    /// If it cannot be told.
+    /// If it cannot be determined.
     fn is_alive(&self, run_id: Uuid) -> BoxFuture<'_, Result<bool, Error>>;
 
-    /// Keeps every other run from replacing commits until the hold is released or dropped. Waits for its turn.
+    /// Prevents all other runs from replacing commits until the hold is released or dropped. Waits for its turn.
     ///
     /// # Errors
-    /// If the turn does not come or the lock cannot be made.
+    /// If the wait times out or the lock cannot be created.
     fn exclusive(&self) -> BoxFuture<'_, Result<Box<dyn Hold>, Error>>;
 
-    /// Removes what dead runs left that the store does not list: their marks, half-written files. Called by a run that
-    /// holds its own mark.
+    /// Removes what dead runs left and the store does not list: lock files and half-written files. Called by a run that
+    /// holds its own lock.
     ///
     /// # Errors
-    /// If something that should go stays.
+    /// If something cannot be removed.
     fn tidy(&self) -> BoxFuture<'_, Result<(), Error>>;
 }
 
-/// A run's mark of life. Dropping it ends the mark, as the death of the process does.
+/// Keeps a run alive. Dropping it ends that, as the death of the process does.
 pub trait Hold: Debug + Send + Sync {
-    /// Ends the mark and removes its traces.
+    /// Ends it and removes its lock file.
     ///
     /// # Errors
-    /// If a trace stays; the run counts as dead all the same.
+    /// If the lock file cannot be removed; the run counts as dead all the same.
     fn release(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>>;
 }
 
-/// Lock files below an output folder on local disk (or on a network file system with working locks).
+/// Lock files below an output directory on local disk (or on a network file system that supports locks).
 #[derive(Clone, Debug)]
 pub struct FileLocks {
     folder: PathBuf,
 }
 
 impl FileLocks {
-    /// Lock files for the runs on an output folder.
+    /// Lock files for the runs on an output directory.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
@@ -114,7 +114,7 @@ impl Hold for HeldFile {
     fn release(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>> {
         blocking(move || {
             let Self { file, path } = *self;
-            // Removed while it is held: nobody can take a lock that is about to go.
+            // Removed while locked, so that nobody can take a lock that is about to disappear.
             let removed = remove(&path).map_err(|source| lock_error(&path, source));
             drop(file);
             removed
@@ -123,13 +123,13 @@ impl Hold for HeldFile {
     }
 }
 
-/// How long neighbours lock a file that they only look at.
+/// How long other runs may lock a file just to test it.
 const LOOKING: Duration = Duration::from_secs(5);
 
-/// How long other runs may take to replace commits: each writes a small file and removes some.
+/// How long to wait for other runs that replace commits: each writes one small file and removes some.
 const REPLACING: Duration = Duration::from_mins(2);
 
-/// Makes a lock file and locks it, waiting for as long as others may hold it.
+/// Creates a lock file and locks it, waiting while others hold it.
 fn hold(path: &Path, patience: Duration) -> io::Result<HeldFile> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
@@ -137,7 +137,7 @@ fn hold(path: &Path, patience: Duration) -> io::Result<HeldFile> {
     loop {
         let file = File::options().create(true).truncate(false).write(true).open(path)?;
         lock_within(&file, patience)?;
-        // The neighbour may have removed the file between our opening and locking it: then it locks nothing.
+        // Another run may have removed the file between open and lock: then the lock is worthless.
         if still_there(&file, path)? {
             return Ok(HeldFile { file, path: path.to_owned() });
         }
@@ -154,10 +154,10 @@ fn lock_within(file: &File, patience: Duration) -> io::Result<()> {
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
-    Err(io::Error::new(io::ErrorKind::WouldBlock, "another process works under the same run id"))
+    Err(io::Error::new(io::ErrorKind::WouldBlock, "another process uses the same run id"))
 }
 
-/// Looks without standing in the way of others who look.
+/// Tests a lock without blocking others that test it.
 fn is_locked(path: &Path) -> io::Result<bool> {
     match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -187,22 +187,22 @@ fn still_there(_: &File, path: &Path) -> io::Result<bool> {
     path.try_exists()
 }
 
-/// Removes the lock files of dead runs and the files that `LocalFileSystem` stages its writes in (`name#1`).
+/// Removes the lock files of dead runs and the files in which `LocalFileSystem` stages its writes (`name#1`).
 ///
-/// The staged files are listed before any lock is looked at, so that none of a run that starts meanwhile is among them.
+/// Staged files are listed before any lock is tested, so that none belongs to a run that starts meanwhile.
 fn tidy(locks: &FileLocks) -> Result<(), Error> {
     let staged = staged_files(&locks.folder)?;
-    let living = bury_dead(&locks.folder.join(layout::ATTEMPTS))?;
+    let live = remove_dead(&locks.folder.join(layout::ATTEMPTS))?;
     let replacing = locks.folder.join(layout::REPLACING);
-    bury(&replacing).map_err(|source| lock_error(&replacing, source))?;
+    remove_unless_held(&replacing).map_err(|source| lock_error(&replacing, source))?;
     for path in staged {
         let dead = match staged_name(&path).and_then(layout::run_of_part) {
             Some(run_id) => {
                 let lock = locks.lock_path(run_id);
                 !is_locked(&lock).map_err(|source| lock_error(&lock, source))?
             }
-            // A marker's name does not tell its run. One run lives: the one that tidies up.
-            None => living <= 1,
+            // A marker's name does not contain its run. The only live run is the one tidying up.
+            None => live <= 1,
         };
         if dead {
             remove(&path).map_err(|source| folder_error(&path, source))?;
@@ -211,18 +211,18 @@ fn tidy(locks: &FileLocks) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes the lock files of dead runs and counts the runs that live.
-fn bury_dead(folder: &Path) -> Result<usize, Error> {
-    let mut living = 0;
+/// Removes the lock files of dead runs and counts the live ones.
+fn remove_dead(folder: &Path) -> Result<usize, Error> {
+    let mut live = 0;
     for path in files(folder)? {
-        living += usize::from(!bury(&path).map_err(|source| lock_error(&path, source))?);
+        live += usize::from(!remove_unless_held(&path).map_err(|source| lock_error(&path, source))?);
     }
-    Ok(living)
+    Ok(live)
 }
 
-/// Removes a lock file that nobody holds; false if somebody does.
-fn bury(path: &Path) -> io::Result<bool> {
-    // Locking for oneself alone takes a file opened for writing on network file systems.
+/// Removes a lock file unless it is held; false if it is.
+fn remove_unless_held(path: &Path) -> io::Result<bool> {
+    // On network file systems, an exclusive lock requires a file opened for writing.
     let file = match File::options().read(true).write(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         opened => opened?,
@@ -242,7 +242,7 @@ fn staged_files(output: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(staged)
 }
 
-/// The name of the file that a staged one was to become.
+/// The final name of a staged file.
 fn staged_name(path: &Path) -> Option<&str> {
     let (name, number) = path.file_name()?.to_str()?.rsplit_once('#')?;
     (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(name)
@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_run_lives_from_hold_to_drop() {
+    async fn a_run_is_alive_from_hold_to_drop() {
         let folder = tempfile::tempdir().unwrap();
         let locks = FileLocks::new(folder.path());
         let (run, other) = (Uuid::now_v7(), Uuid::now_v7());
@@ -297,11 +297,11 @@ mod tests {
         assert!(locks.is_alive(run).await.unwrap());
         assert!(!locks.is_alive(other).await.unwrap());
         locks.tidy().await.unwrap();
-        assert!(locks.lock_path(run).exists(), "a live run's lock must stay");
+        assert!(locks.lock_path(run).exists(), "a live run's lock must be kept");
         drop(hold);
         assert!(!locks.is_alive(run).await.unwrap());
         locks.tidy().await.unwrap();
-        assert!(!locks.lock_path(run).exists(), "a dead run's lock must go");
+        assert!(!locks.lock_path(run).exists(), "a dead run's lock must be removed");
     }
 
     #[tokio::test]
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_run_that_starts_while_others_tidy_ends_up_alive() {
+    async fn a_run_that_starts_while_others_tidy_is_alive() {
         let folder = tempfile::tempdir().unwrap();
         let locks = FileLocks::new(folder.path());
         let tidier = locks.clone();
@@ -336,14 +336,14 @@ mod tests {
         for _ in 0..300 {
             let run = Uuid::now_v7();
             let hold = locks.hold(run).await.unwrap();
-            assert!(locks.is_alive(run).await.unwrap(), "a run holds a lock that nobody can see");
+            assert!(locks.is_alive(run).await.unwrap(), "a run holds a lock that others cannot see");
             drop(hold);
         }
         tidying.await.unwrap();
     }
 
     #[tokio::test]
-    async fn half_written_files_go_once_their_run_is_dead() {
+    async fn half_written_files_are_removed_once_their_run_is_dead() {
         let folder = tempfile::tempdir().unwrap();
         let locks = FileLocks::new(folder.path());
         let (own, live, dead) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());

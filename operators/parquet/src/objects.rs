@@ -1,4 +1,4 @@
-//! The objects of an output: markers and parts, by their paths below the folder.
+//! The objects of an output: markers and parts, by path below its directory.
 
 use std::sync::Arc;
 
@@ -111,7 +111,7 @@ impl Objects {
     }
 }
 
-/// Parses one of our own JSON files, looking at its version before anything else.
+/// Parses one of pubtag's own JSON files, checking its version first.
 pub(crate) fn parse<T: for<'a> Deserialize<'a>>(
     bytes: &[u8],
     version_key: &str,

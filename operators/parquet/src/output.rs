@@ -1,4 +1,4 @@
-//! The output folder, and a run's hold on it.
+//! An output directory, and a run's hold on it.
 
 use std::future::Future;
 use std::io;
@@ -19,12 +19,12 @@ use crate::objects::Objects;
 use crate::sweep::sweep;
 use crate::{Broken, CommitLog, Error, FileLocks, Hold, Liveness, Swept};
 
-/// How long the step at hand of a run that was dropped may take to end before its leftovers are left to the next run.
+/// How long to wait for the current step of a dropped stream before its leftovers are left to the next run.
 const LAST_STEP: Duration = Duration::from_secs(10);
 
-/// An output folder, held by one run. Clones share the hold; it ends with [`finish`](Self::finish) or the last clone.
+/// An output directory, held by one run. Clones share the hold; it ends with [`finish`](Self::finish) or the last clone.
 ///
-/// Any number of runs may hold the same folder, each with inputs of its own.
+/// Any number of runs may hold the same output, each with its own inputs.
 #[derive(Clone, Debug)]
 pub struct Output {
     shared: Arc<Shared>,
@@ -36,17 +36,17 @@ struct Shared {
     liveness: Arc<dyn Liveness>,
     run_id: Uuid,
     hold: Mutex<Option<Box<dyn Hold>>>,
-    /// Attempts begun, over all clones: no two write under the same names.
+    /// Attempts begun, across all clones: no two write under the same names.
     attempts: AtomicUsize,
-    /// Steps of the writer that are under way.
+    /// Steps of the writer in progress.
     steps: TaskTracker,
-    /// Whether no step may begin any more.
+    /// Whether no further step may begin.
     closed: Mutex<bool>,
-    /// Whether a marker of this run may come into force after the store has failed to say so.
+    /// Whether a marker of this run may still come into force although the store reported a failure.
     in_doubt: AtomicBool,
 }
 
-/// How a run left its output.
+/// The state in which a run left its output.
 #[derive(Debug, Default)]
 pub struct Finished {
     /// What was swept.
@@ -56,10 +56,10 @@ pub struct Finished {
 }
 
 impl Output {
-    /// Opens an output folder on local disk, as [`open`](Self::open) does on any store, and makes it if it is not there.
+    /// Opens an output directory on local disk, as [`open`](Self::open) does on any store; creates it if necessary.
     ///
     /// # Errors
-    /// If the folder cannot be made or written, and as [`open`](Self::open) does.
+    /// If the directory cannot be created or written, and as [`open`](Self::open) does.
     pub async fn open_local(folder: &std::path::Path, run_id: Uuid) -> Result<(Self, CommitLog), Error> {
         let name = folder.display().to_string();
         let fail = |source: io::Error| Error::Folder { path: name.clone(), source };
@@ -68,11 +68,11 @@ impl Output {
         Self::open(name, Arc::new(store), Arc::new(FileLocks::new(folder)), run_id).await
     }
 
-    /// Opens an output: checks that it is ours or empty, marks the run as alive, sweeps the parts of dead attempts and
-    /// reads what is committed. `name` is how messages name it.
+    /// Opens an output: checks that it is empty or an output of pubtag, marks the run as alive, sweeps the parts of dead
+    /// attempts and reads what is committed. `name` is used in messages.
     ///
     /// # Errors
-    /// If it holds something else, was written by a newer program, is damaged, or the store fails.
+    /// If it contains other files, was written by a newer version, is damaged, or the store fails.
     pub async fn open(
         name: String,
         store: Arc<dyn ObjectStore>,
@@ -95,7 +95,7 @@ impl Output {
         let output = Self { shared: Arc::new(shared) };
         let (swept, survey) = sweep(output.objects(), output.liveness(), run_id, None).await?;
         if swept.parts > 0 {
-            tracing::info!(parts = swept.parts, bytes = swept.bytes, "removed the parts of dead attempts");
+            tracing::info!(parts = swept.parts, bytes = swept.bytes, "removed parts of dead attempts");
         }
         Ok((output, CommitLog::new(survey)))
     }
@@ -105,17 +105,17 @@ impl Output {
         self.shared.run_id
     }
 
-    /// Ends the run, however its stream has ended: waits for the step at hand, sweeps what this run and dead ones left,
-    /// and releases the hold. From then on the tables' folders hold exactly the committed rows, and what runs that are
-    /// still alive write.
+    /// Ends the run, however its stream ended: waits for the current step, sweeps what this run and dead ones left, and
+    /// releases the hold. From then on the tables' directories contain exactly the committed rows, and what live runs
+    /// are writing.
     ///
-    /// A run whose last step does not end, or whose marker may still come into force, leaves its own parts to the next.
+    /// A run whose last step does not end, or whose marker may still come into force, leaves its parts to the next run.
     ///
     /// # Errors
-    /// If something uncommitted stays.
+    /// If something uncommitted cannot be removed.
     pub async fn finish(self) -> Result<Finished, Error> {
         if !self.is_quiet().await {
-            tracing::warn!("the output is slow to answer; the next run removes what this one leaves");
+            tracing::warn!("timed out waiting for the output; the next run will remove leftovers");
             return Ok(Finished::default());
         }
         let done = (!self.shared.in_doubt.load(Ordering::Acquire)).then_some(self.run_id());
@@ -127,8 +127,8 @@ impl Output {
         Ok(Finished { swept, broken: survey.broken })
     }
 
-    /// Runs a step of the writer to its end, even if its caller is dropped: what the store has been asked to do happens
-    /// whether anyone waits for it or not, so that nobody may sweep before it has. The run stays alive until then.
+    /// Runs a step of the writer to its end even if the caller is dropped. The run stays alive until then, and nothing is
+    /// swept before: a request to the store may take effect whether or not anyone awaits it.
     ///
     /// # Errors
     /// If the step panics, or the run has already ended.
@@ -151,14 +151,14 @@ impl Output {
         task.await.map_err(|error| join_fault(STAGE, error))
     }
 
-    /// Lets no further step begin and waits for the one that is under way; false if it takes too long.
+    /// Lets no further step begin and waits for the current one; false on timeout.
     async fn is_quiet(&self) -> bool {
         *self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.shared.steps.close();
         tokio::time::timeout(LAST_STEP, self.shared.steps.wait()).await.is_ok()
     }
 
-    /// Notes that a marker of this run may come into force later than anyone can tell.
+    /// Notes that a marker of this run may still come into force at any time.
     pub(crate) fn doubt(&self) {
         self.shared.in_doubt.store(true, Ordering::Release);
     }

@@ -1,4 +1,4 @@
-//! How part files are written: compression, statistics, filters, order, provenance.
+//! Parquet settings of part files: compression, statistics, filters, sort order, provenance.
 
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -8,25 +8,25 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 use pubtag_schemas::table::Table;
 
-/// Level 3 is zstd's own default: higher ones cost more time than the model leaves over.
+/// zstd's default. Higher levels would take more CPU time than the model leaves.
 const ZSTD_LEVEL: i32 = 3;
-/// One look-up in a hundred reads a row group for nothing.
+/// One look-up in a hundred reads a row group in vain.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
-/// The filters start at this many distinct values and are folded to what a row group holds.
+/// Filters are sized for this many distinct values, then folded to what a row group contains.
 const BLOOM_MAX_DISTINCT: u64 = 200_000;
-/// Columns that people look a document up by.
+/// Columns for looking up documents.
 const LOOKED_UP: [&str; 2] = ["doc_id", "pmid"];
-/// Columns whose values hardly repeat: a dictionary would only cost time and room.
+/// Columns with mostly unique values: a dictionary would only cost time and space.
 const UNIQUE: [&str; 6] = ["annotation_id", "text_sha256", "title", "abstract", "raw", "detail"];
-/// Columns whose smallest and largest value tell nothing.
+/// Columns whose minimum and maximum are useless.
 const UNORDERED: [&str; 3] = ["raw", "abstract", "annotation_id"];
-/// The order in which rows are written, where a table has these columns.
+/// The order of the rows, for tables with these columns.
 const SORTED_BY: [&str; 3] = ["ordinal", "start_byte", "end_byte"];
 
 /// The properties of a table's part files.
 ///
 /// # Errors
-/// Only if the table's schema has no form in Parquet, which the tests of this crate rule out.
+/// Only if the table's schema has no Parquet equivalent, which the tests of this crate rule out.
 pub(crate) fn of<T: Table>(provenance: &[KeyValue]) -> Result<WriterProperties, ParquetError> {
     let schema = ArrowSchemaConverter::new().convert(&T::schema())?;
     let mut properties = WriterProperties::builder()

@@ -1,4 +1,4 @@
-//! The commit, in stages. Each is a type that the next one consumes, so that none can be skipped or repeated.
+//! The stages of a commit. Each is a type that the next step consumes, so that none can be skipped or repeated.
 //!
 //! ```text
 //!          ParquetAttempt ─prepare─► Prepared ─publish─► Published ─clean_up─► Ending
@@ -19,7 +19,7 @@ use pubtag_schemas::{Commit, Ending, InputUnit, Part};
 use crate::objects::{Marker, Objects};
 use crate::{CommitLog, Conflict, Error, Hold, Output, RunSpec, layout};
 
-/// How often a marker is put before the store's failure is taken for one.
+/// How often a marker is put before giving up.
 const ATTEMPTS: usize = 3;
 
 /// What a commit may replace.
@@ -32,7 +32,7 @@ pub(crate) struct Terms<'a> {
     pub(crate) overwrite: bool,
 }
 
-/// A unit whose parts are durable and were read back. Nothing of it counts yet.
+/// A unit whose parts are durable and were read back, but do not count yet.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) output: Output,
@@ -40,24 +40,24 @@ pub(crate) struct Prepared {
     pub(crate) commit: Commit,
 }
 
-/// A unit that counts: its marker is in force, ours or that of identical work.
+/// A unit that counts: its marker is in force, ours or one for identical work.
 #[derive(Debug)]
 pub(crate) struct Published {
     output: Output,
     ending: Ending,
-    /// Markers that count for nothing any more.
+    /// Superseded markers to remove.
     markers: Vec<Arc<Commit>>,
-    /// Parts that no marker in force names.
+    /// Parts to remove: no marker in force names them.
     parts: Vec<Part>,
     /// The lock on replacing, while something is replaced.
     replacing: Option<Box<dyn Hold>>,
 }
 
 impl Prepared {
-    /// Commits: creates the marker, or finds out who did.
+    /// Commits: creates the marker, or finds the one that another run created.
     ///
-    /// A commit that replaces others does so under a lock that one run has at a time. Its marker names what it
-    /// supersedes, so that these count for nothing from the commit point on.
+    /// Commits are replaced under a lock, by one run at a time. The marker names the commits that it supersedes, so that
+    /// they stop counting at the commit point.
     ///
     /// # Errors
     /// A [`Conflict`], or the store's failure. After the latter the marker may or may not exist, and the parts are left
@@ -81,7 +81,7 @@ impl Prepared {
         Ok(Published { replacing: Some(replacing), ..published })
     }
 
-    /// Commits in place of others: of the marker of the same key, if there is one, and of `replaced`.
+    /// Commits in place of others: of `replaced`, and of the marker with the same key, if it exists.
     async fn replace(mut self, mut replaced: Vec<Arc<Commit>>, terms: Terms<'_>) -> Result<Published, Error> {
         let path = layout::marker(self.commit.input.key());
         let others = replaced.len();
@@ -120,7 +120,7 @@ impl Prepared {
 }
 
 impl Published {
-    /// Removes what counts for nothing any more: markers, then parts. A failure to remove is left to the next sweep.
+    /// Removes what no longer counts: markers, then parts. What cannot be removed is left to the next sweep.
     ///
     /// # Errors
     /// If the lock on replacing cannot be released.
@@ -152,18 +152,18 @@ fn is_identical(found: &Commit, ours: &Commit, terms: Terms<'_>) -> Result<bool,
     }
 }
 
-/// What a put has come to.
+/// The result of a put.
 enum Put {
-    /// The marker is there.
+    /// The marker is in force.
     Done,
-    /// Another marker was there already.
+    /// Another marker already existed.
     Found(Box<Marker>),
-    /// The marker to be replaced has changed meanwhile.
+    /// The marker to replace has changed meanwhile.
     Changed,
 }
 
-/// Puts a marker; on any failure, the marker that is there decides. A put that may still be under way is put again, so
-/// that it cannot come into force behind our back.
+/// Puts a marker; after any failure, the marker that exists decides. A put that may still be in progress is repeated, so
+/// that it cannot come into force unnoticed.
 async fn put(output: &Output, commit: &Commit, mode: PutMode) -> Result<Put, Error> {
     let path = layout::marker(commit.input.key());
     let put = put_until_known(output.objects(), &path, commit, mode).await;
@@ -181,7 +181,7 @@ async fn put_until_known(objects: &Objects, path: &Path, commit: &Commit, mut mo
         let put = objects.store().put_opts(path, json.clone().into(), mode.clone().into()).await;
         let failure = match put {
             Ok(_) => return Ok(Put::Done),
-            // The lock on replacing stands in for a store that cannot compare.
+            // The store cannot compare versions; the lock on replacing suffices.
             Err(NotImplemented { .. }) if matches!(mode, PutMode::Update(_)) => {
                 mode = PutMode::Overwrite;
                 continue;
@@ -200,7 +200,7 @@ async fn put_until_known(objects: &Objects, path: &Path, commit: &Commit, mut mo
     }
 }
 
-/// Whether the marker to be replaced has changed since it was read.
+/// Whether the marker to replace has changed since it was read.
 fn is_changed(mode: &PutMode, found: Option<&Marker>) -> bool {
     match (mode, found) {
         (PutMode::Update(UpdateVersion { e_tag, version }), Some(found)) => {

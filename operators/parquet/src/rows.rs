@@ -1,4 +1,4 @@
-//! From tagged records to rows of the three tables; every rule that a reader relies on is checked here.
+//! Tagged records to rows of the three tables; everything that readers rely on is checked here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use pubtag_schemas::{
 
 use crate::{Error, RunSpec, TextPolicy, digest};
 
-/// An annotation's id is this many hex digits of a SHA-256: 128 bits.
+/// Hex digits of an annotation's id, from a SHA-256: 128 bits.
 const ID_DIGITS: usize = 32;
 
-/// What every row of a unit carries besides its record.
+/// What all rows of a unit have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Provenance {
     pub(crate) run_id: String,
@@ -32,7 +32,7 @@ pub(crate) struct Rows {
     pub(crate) rejects: Vec<RejectRow>,
 }
 
-/// Rows by kind, over a unit.
+/// Row counts of a unit, by kind.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RowCounts {
     pub(crate) annotations: u64,
@@ -50,7 +50,7 @@ impl RowCounts {
         self.statuses.values().sum::<u64>() - self.status(Status::Deleted)
     }
 
-    /// Counts rows of `documents` and checks that records come in the order of the input.
+    /// Counts a row and checks that records arrive in input order.
     fn count(&mut self, place: &Place, status: Option<Status>) -> Result<(), String> {
         if let Some(last) = self.last_ordinal.filter(|&last| place.ordinal <= last) {
             return Err(format!("record {last} came before it"));
@@ -64,20 +64,20 @@ impl RowCounts {
     }
 }
 
-/// Annotation rows that are held at a time.
+/// Annotation rows held at a time.
 const SLICE: usize = 4096;
 
-/// Takes annotation rows before the records that they belong to are all there.
+/// Receives annotation rows before all rows of their packet exist.
 pub(crate) type PassOn<'a> = dyn FnMut(&[AnnotationRow]) -> Result<(), Error> + 'a;
 
 impl Rows {
     /// Adds the rows of a record.
     ///
     /// # Errors
-    /// If the record breaks a rule that the stages before keep: an annotation that is not where it says, a number out of
+    /// If the record violates a guarantee of the previous stages: an annotation outside of the text, a number out of
     /// range, a record out of order.
     ///
-    /// Annotations are passed on as soon as there are [`SLICE`] of them: one long document may have as many as a file.
+    /// Annotations are passed on in slices of [`SLICE`]: one long document may have as many as a file.
     pub(crate) fn push(
         &mut self,
         record: TaggedRecord,
@@ -107,7 +107,7 @@ impl Rows {
         for annotation in &document.annotations {
             let row = annotation_row(citation, annotation, &text_sha256, &mut offsets, by).map_err(fail)?;
             if before.replace(span(&row)).is_some_and(|before| before > span(&row)) {
-                return Err(fail(format!("annotation at byte {} stands before an earlier one", row.start_byte)));
+                return Err(fail(format!("annotation at byte {} is out of order", row.start_byte)));
             }
             self.annotations.push(row);
             if self.annotations.len() >= SLICE {
@@ -188,7 +188,7 @@ fn annotation_row(
     })
 }
 
-/// The same mention, found by the same model in the same text, has the same id in every run.
+/// The id is the same in every run for the same mention, text and model.
 fn annotation_id(citation: &Citation, annotation: &Annotation, text_sha256: &str, model_sha256: &str) -> String {
     let version = citation.version.get().to_string();
     let [start, end] = &[annotation.bytes.start, annotation.bytes.end].map(|offset| offset.to_string());
@@ -292,7 +292,7 @@ fn reject_row(reject: Reject, by: &Provenance) -> Result<RejectRow, String> {
     })
 }
 
-/// A text's sections, and how many characters the whole text has.
+/// A text's sections, and the number of characters of the whole text.
 fn section_rows(text: &CitationText) -> Result<(Vec<SectionRow>, i32), String> {
     let mut offsets = CharOffsets::new(text.as_str());
     let mut chars = |byte| {

@@ -1,4 +1,4 @@
-//! What decides a result besides the input, and the fingerprint of both.
+//! What determines a result besides the input, and the fingerprint of both.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,24 +7,24 @@ use pubtag_schemas::{InputUnit, OUTPUT_VERSION};
 
 use crate::digest;
 
-/// All that decides the rows of an input besides its content: the model and the settings.
+/// Everything that determines the rows of an input besides its content: the model and the settings.
 ///
-/// The program's version is not part of it: an upgrade re-tags nothing unless it changes [`OUTPUT_VERSION`].
+/// The program's version is not included: an upgrade re-tags nothing unless it changes [`OUTPUT_VERSION`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunSpec {
-    /// Name of the model and the first 12 hex digits of its SHA-256, as the tables carry it.
+    /// Name of the model and the first 12 hex digits of its SHA-256, as in the tables.
     pub model_id: String,
     /// SHA-256 of the model, lower-case hex.
     pub model_sha256: String,
     /// Every setting that changes the rows (text policy, stride, limit, …), by name.
     pub settings: BTreeMap<String, String>,
-    /// Whether documents are named after their file, as lines of plain text are: then the name decides the rows, too.
+    /// Whether documents are named after their file, as lines of plain text are; then the name determines the rows, too.
     pub named_after_file: bool,
 }
 
 impl RunSpec {
-    /// What tells an input from every other: the SHA-256 of its content, or of content and file name where documents are
-    /// named after their file. An output holds one result per key.
+    /// What identifies an input: the SHA-256 of its content, or of content and file name if documents are named after
+    /// their file. An output holds one result per key.
     pub fn key<'a>(&self, unit: &InputUnit, sha256: &'a str) -> Cow<'a, str> {
         match self.named_after_file {
             true => digest::of_fields([sha256.as_bytes(), unit.file_name().as_bytes()]).into(),
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fingerprint_depends_on_input_model_and_settings_and_on_nothing_else() {
+    fn a_fingerprint_depends_on_input_model_and_settings_only() {
         let base = spec(&[("stride", "64"), ("text", "keep")]);
         let print = base.fingerprint("ff");
         assert_eq!(print, base.fingerprint("ff"));
@@ -60,7 +60,7 @@ mod tests {
         assert_ne!(print, base.fingerprint("fe"));
         assert_ne!(print, RunSpec { model_sha256: "ab".into(), ..base.clone() }.fingerprint("ff"));
         assert_ne!(print, spec(&[("stride", "64")]).fingerprint("ff"));
-        // Fields are told apart: moving a letter across a border is another run spec.
+        // Fields are delimited: moving a letter from one to the next is another run spec.
         assert_ne!(
             spec(&[("ab", "c")]).fingerprint("ff"),
             spec(&[("a", "bc")]).fingerprint("ff"),

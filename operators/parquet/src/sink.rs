@@ -1,4 +1,4 @@
-//! The Parquet sink: what an attempt at a unit writes, and when it counts.
+//! The Parquet sink: writes the parts of a unit and commits them.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -55,8 +55,8 @@ use crate::{CommitLog, Output, WriteConfig};
 ///
 /// - *Memory*: for each table, one row group (encoded, at most `row_group_bytes` of rows) and one piece of an upload
 ///   (8 MiB).
-/// - *Cancellation*: [`Output::finish`] waits for a step that has begun, then sweeps what no marker names.
-/// - *Rejects*: become rows of `rejects`. A record that breaks a rule of the stages before is a fault.
+/// - *Cancellation*: a step that has begun runs to its end; [`Output::finish`] waits for it, then sweeps uncommitted parts.
+/// - *Rejects*: become rows of `rejects`. A record that violates a guarantee of the previous stages is a fault.
 #[derive(Clone, Debug)]
 pub struct ParquetSink {
     output: Output,
@@ -65,7 +65,7 @@ pub struct ParquetSink {
 }
 
 impl ParquetSink {
-    /// A sink that writes to an output, knowing what was committed when it was opened and what the run's inputs hold.
+    /// A sink for an output. `commit_log` is what was committed when the output was opened, with the run's inputs planned.
     pub fn new(output: &Output, commit_log: &CommitLog, config: WriteConfig) -> Self {
         Self { output: output.clone(), commit_log: Arc::new(commit_log.clone()), config: Arc::new(config) }
     }
@@ -88,19 +88,19 @@ impl Sink for ParquetSink {
     }
 }
 
-/// A unit that is being written.
+/// A unit being written.
 pub struct ParquetAttempt {
     sink: ParquetSink,
     unit: Arc<InputUnit>,
     id: AttemptId,
-    /// Away on a blocking thread while it works.
+    /// `None` while it is on a blocking thread.
     encoding: Option<Encoding>,
     uploads: HashMap<&'static str, Upload>,
     parts: Vec<Part>,
 }
 
 impl Attempt for ParquetAttempt {
-    /// Encodes records on a blocking thread and sends what is ready to the store.
+    /// Encodes records on a blocking thread and uploads finished pieces.
     async fn write(&mut self, records: Vec<TaggedRecord>, meter: &Meter) -> Result<(), Fault> {
         let mut encoding = self.take_encoding();
         let (encoding, chunks) = spawn_blocking(meter, move || {
@@ -140,7 +140,7 @@ impl ParquetAttempt {
         self.encoding.take().expect("an encoding comes back from every write that did not fail")
     }
 
-    /// Ends the parts, checks that they hold what the source met, and draws up the commit.
+    /// Finishes the parts, reconciles them with the source's counts, and builds the commit.
     async fn prepare(mut self, close: &Close, outcome: CommitOutcome, meter: &Meter) -> Result<Prepared, Fault> {
         let encoding = self.take_encoding();
         encoding.check_reconciliation(close.tally)?;
@@ -170,8 +170,7 @@ impl ParquetAttempt {
         Ok(Prepared { output: self.sink.output, unit: self.unit, commit })
     }
 
-    /// Sends what is encoded to the store. A part that has ended is read back: no marker may name it unless it is there
-    /// as it was sent.
+    /// Uploads encoded pieces. A finished part is read back: no marker may name it unless the store has it as sent.
     async fn send(&mut self, chunks: Vec<Chunk>, meter: &Meter) -> Result<(), Fault> {
         let objects = self.sink.output.objects();
         for Chunk { table, bytes, end } in chunks {
@@ -189,7 +188,7 @@ impl ParquetAttempt {
             upload.complete().await.map_err(objects.failed("write", &path))?;
             let (table, name) = (table.to_owned(), path.to_string());
             let part = Part { table, path: name, rows: end.rows, bytes: end.bytes, sha256: end.sha256 };
-            // Known before it is checked: what cannot be committed has to be removed.
+            // Recorded before the check: a part that cannot be committed has to be removed.
             self.parts.push(part.clone());
             check(objects, &part, meter).await?;
         }

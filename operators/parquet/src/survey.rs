@@ -1,4 +1,4 @@
-//! A look at what is committed: markers are believed only if their parts are there.
+//! What is committed: markers are trusted only if their parts exist.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -11,18 +11,18 @@ use pubtag_schemas::{Commit, split_superseded};
 use crate::objects::Objects;
 use crate::{Error, layout};
 
-/// The commits of an output, sorted by whether they can be believed.
+/// The commits of an output, by whether their parts exist.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Survey {
-    /// All of their parts are there, as long as their markers say.
+    /// All of their parts exist and have the lengths in their markers.
     pub(crate) whole: Vec<Commit>,
-    /// Some of their parts are not.
+    /// Some of their parts do not.
     pub(crate) broken: Vec<Broken>,
-    /// Attempts that another commit has superseded, and whose markers are still there.
+    /// Superseded attempts whose markers still exist.
     pub(crate) superseded: HashSet<String>,
 }
 
-/// A commit whose rows are not all there any more.
+/// A commit that has lost rows.
 #[derive(Clone, Debug)]
 pub struct Broken {
     /// The commit.
@@ -37,9 +37,7 @@ impl fmt::Display for Broken {
     }
 }
 
-/// Reads all markers and holds them against the parts that were listed before.
-///
-/// Returns the superseded commits, too.
+/// Reads all markers and compares them with the parts that were listed before. Also returns the superseded commits.
 pub(crate) async fn survey(objects: &Objects, parts: &[ObjectMeta]) -> Result<(Survey, Vec<Commit>), Error> {
     let (standing, superseded) = split_superseded(objects.commits().await?);
     let listed: HashMap<&str, u64> = parts.iter().map(|part| (part.location.as_ref(), part.size)).collect();
@@ -50,7 +48,7 @@ pub(crate) async fn survey(objects: &Objects, parts: &[ObjectMeta]) -> Result<(S
             survey.whole.push(commit);
             continue;
         }
-        // The listing is older than the marker, whose parts may be newer.
+        // The marker and its parts may be newer than the listing.
         match look_again(objects, commit).await? {
             Some(Ok(commit)) => survey.whole.push(commit),
             Some(Err(broken)) => survey.broken.push(broken),
@@ -60,8 +58,7 @@ pub(crate) async fn survey(objects: &Objects, parts: &[ObjectMeta]) -> Result<(S
     Ok((survey, superseded))
 }
 
-/// Asks the store for each part. A commit that has been replaced meanwhile gives way to the one that is there now, or to
-/// none.
+/// Checks each part in the store. A commit that has been replaced meanwhile gives way to its successor, if any.
 async fn look_again(objects: &Objects, mut commit: Commit) -> Result<Option<Result<Commit, Broken>>, Error> {
     loop {
         let Some(defect) = defect(objects, &commit).await? else { return Ok(Some(Ok(commit))) };
@@ -75,7 +72,7 @@ async fn look_again(objects: &Objects, mut commit: Commit) -> Result<Option<Resu
     }
 }
 
-/// What is wrong with the first part that is not as its marker says.
+/// Describes the first part that differs from its marker.
 async fn defect(objects: &Objects, commit: &Commit) -> Result<Option<String>, Error> {
     for part in &commit.parts {
         let path = Path::from(part.path.as_str());
@@ -85,7 +82,7 @@ async fn defect(objects: &Objects, commit: &Commit) -> Result<Option<String>, Er
                 return Ok(Some(format!("its part {} has {} bytes instead of {}", part.path, found.size, part.bytes)));
             }
             Err(object_store::Error::NotFound { .. }) => return Ok(Some(format!("its part {} is missing", part.path))),
-            Err(error) => return Err(objects.failed("look at", &path)(error)),
+            Err(error) => return Err(objects.failed("inspect", &path)(error)),
         }
     }
     Ok(None)

@@ -1,4 +1,4 @@
-//! What dead attempts left behind goes.
+//! Removes what dead attempts left.
 
 use std::collections::HashSet;
 use std::future::ready;
@@ -22,11 +22,11 @@ pub struct Swept {
     pub bytes: u64,
 }
 
-/// Removes every part that no standing marker names and whose run is dead or done, and returns what is committed.
+/// Removes every part that no marker in force names and whose run is dead or done, and returns what is committed.
 ///
-/// The order is what makes it safe beside runs that live. Parts are listed first: whatever is written later is not
-/// touched. Then each part's run is asked for. Markers are read last, so that a run which committed and ended between
-/// the first two steps has its marker seen.
+/// The order makes it safe beside live runs. Parts are listed first, so whatever is written later is not touched. Then
+/// each part's run is checked. Markers are read last, so that the marker of a run that committed and ended between the
+/// first two steps is seen.
 pub(crate) async fn sweep(
     objects: &Objects,
     liveness: &dyn Liveness,
@@ -64,12 +64,15 @@ async fn list_parts(objects: &Objects) -> Result<Vec<ObjectMeta>, Error> {
         parts.extend(listed.try_collect::<Vec<_>>().await.map_err(objects.failed("list", &folder))?);
     }
     if let Some(stranger) = parts.iter().find(|part| run_of(part).is_none()) {
-        tracing::warn!(file = objects.full_name(&stranger.location), "a file among the tables is not of pubtag");
+        tracing::warn!(
+            file = objects.full_name(&stranger.location),
+            "a file in a table's directory was not written by pubtag"
+        );
     }
     Ok(parts)
 }
 
-/// What was found, unless its name is none that the store has for its objects: then it is not a part of anyone's.
+/// A listed object, unless its name is invalid for the store: then no run has written it.
 fn nameable(found: Result<ObjectMeta, object_store::Error>) -> Option<Result<ObjectMeta, object_store::Error>> {
     if let Err(object_store::Error::InvalidPath { source }) = &found {
         tracing::warn!(
@@ -85,7 +88,7 @@ fn run_of(part: &ObjectMeta) -> Option<Uuid> {
     part.location.filename().and_then(layout::run_of_part)
 }
 
-/// The runs among the parts that are dead; this run counts as dead once it is `done`.
+/// The dead runs among the parts' runs; this run counts as dead once it is `done`.
 async fn dead_runs(
     liveness: &dyn Liveness,
     parts: &[ObjectMeta],
@@ -102,7 +105,7 @@ async fn dead_runs(
     Ok(dead)
 }
 
-/// A run that replaced a commit removes the old marker itself, unless it died just then.
+/// A run that replaces a commit removes the old marker itself, unless it dies first.
 fn replacer_is_dead<'a>(old: &Commit, mut standing: impl Iterator<Item = &'a Commit>, dead: &HashSet<Uuid>) -> bool {
     let replacer = standing.find(|commit| commit.supersedes.contains(&old.attempt_id));
     replacer.is_some_and(|commit| dead.contains(&commit.run_id))

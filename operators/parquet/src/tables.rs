@@ -1,4 +1,4 @@
-//! The committed tables of an output, read back. Nothing is ever written, and runs may be at work on it.
+//! Reads the committed tables of an output. Nothing is written; runs may be working on it.
 
 use std::ops::Range;
 use std::path::Path;
@@ -21,7 +21,7 @@ use pubtag_schemas::{Commit, OUTPUT_MARK, Part, split_superseded};
 use crate::Error;
 use crate::objects::Objects;
 
-/// The commits of an output, and the tables that they make up. Markers are believed without a look at their parts.
+/// The commits of an output and their tables. Markers are trusted without checking their parts.
 #[derive(Debug)]
 pub struct Tables {
     objects: Objects,
@@ -31,7 +31,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Whether a folder on local disk is an output.
+    /// Whether a directory on local disk is an output.
     pub fn exist_in(folder: &Path) -> bool {
         folder.join(OUTPUT_MARK).is_file()
     }
@@ -39,7 +39,7 @@ impl Tables {
     /// Opens an output on local disk, as [`open`](Self::open) does on any store.
     ///
     /// # Errors
-    /// If the folder does not exist, and as [`open`](Self::open) does.
+    /// If the directory does not exist, and as [`open`](Self::open) does.
     pub async fn open_local(folder: &Path) -> Result<Self, Error> {
         let name = folder.display().to_string();
         let store = LocalFileSystem::new_with_prefix(folder)
@@ -47,10 +47,10 @@ impl Tables {
         Self::open(name, Arc::new(store)).await
     }
 
-    /// Reads the markers of an output. `name` is how messages name it.
+    /// Reads the markers of an output. `name` is used in messages.
     ///
     /// # Errors
-    /// If the store fails, or a marker is damaged or was written by a newer program.
+    /// If the store fails, or a marker is damaged or was written by a newer version.
     pub async fn open(name: String, store: Arc<dyn ObjectStore>) -> Result<Self, Error> {
         let objects = Objects::new(name, store);
         let (commits, _superseded) = split_superseded(objects.commits().await?);
@@ -64,7 +64,7 @@ impl Tables {
         &self.commits
     }
 
-    /// The rows of a table, some of its columns, in the order of the parts' names. Columns come in the table's order.
+    /// The rows of a table, limited to some columns, in order of the parts' names. Columns are in the table's order.
     ///
     /// *Memory*: these columns of one row group.
     ///
@@ -95,7 +95,7 @@ impl Tables {
     }
 }
 
-/// A part in the store, as the Parquet reader asks for it.
+/// A part in the store, for the Parquet reader.
 struct PartFile {
     store: Arc<dyn ObjectStore>,
     path: StorePath,

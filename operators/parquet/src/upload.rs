@@ -1,4 +1,4 @@
-//! The bytes of one part on their way to the store.
+//! The upload of one part.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use sha2::{Digest, Sha256};
 use crate::objects::Objects;
 use crate::{Error, digest};
 
-/// Pieces of a multipart upload; stores want at least 5 MiB, and all of one size.
+/// Size of the pieces of a multipart upload; object stores require at least 5 MiB, and equal sizes.
 pub(crate) const PIECE_BYTES: NonZeroUsize = NonZeroUsize::new(8 * 1024 * 1024).expect("8 MiB is not 0");
 
 /// Writes one object piece by piece; it appears whole or not at all.
 ///
-/// `object_store::buffered::BufWriter` does the same, but when the last step fails it aborts the upload and reports the
-/// abort's own failure in place of the cause: a full disk would look like a defect.
+/// `object_store::buffered::BufWriter` does the same, but if the last step fails it aborts the upload and reports the
+/// failure of the abort instead of the cause: a full disk would look like a bug.
 ///
 /// # Memory
 /// One piece.
@@ -29,7 +29,7 @@ pub(crate) struct Upload {
     path: Path,
     buffer: BytesMut,
     piece_bytes: usize,
-    /// Begun once there is a whole piece; a smaller object is put at once.
+    /// Begun with the first full piece; a smaller object is put in one request.
     multipart: Option<Box<dyn MultipartUpload>>,
 }
 
@@ -57,7 +57,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Makes the object appear; on return it outlives a power cut.
+    /// Makes the object appear; on return it survives a power cut.
     pub(crate) async fn complete(mut self) -> StoreResult<()> {
         let rest = self.buffer.freeze();
         match &mut self.multipart {
@@ -71,7 +71,7 @@ impl Upload {
         }
     }
 
-    /// Gives up; nothing appears.
+    /// Gives up; no object appears.
     pub(crate) async fn abort(mut self) -> StoreResult<()> {
         match &mut self.multipart {
             None => Ok(()),
@@ -80,13 +80,13 @@ impl Upload {
     }
 }
 
-/// Reads a part back and holds length and SHA-256 against what was sent.
+/// Reads a part back and compares length and SHA-256 with what was sent.
 ///
 /// # Memory
 /// One piece.
 pub(crate) async fn check(objects: &Objects, part: &Part, meter: &Meter) -> Result<(), Fault> {
     let path = Path::from(part.path.as_str());
-    let found = objects.store().head(&path).await.map_err(objects.failed("look at", &path))?;
+    let found = objects.store().head(&path).await.map_err(objects.failed("inspect", &path))?;
     let altered = |found: String| Error::Altered {
         path: objects.full_name(&path),
         expected: format!("{} bytes with SHA-256 {}", part.bytes, part.sha256),

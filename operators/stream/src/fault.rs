@@ -1,11 +1,11 @@
-//! What ends a stream early.
+//! Errors that end a stream.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::panic_message;
 
-/// An error that ends the stream: which stage failed, what kind of failure it is, and why.
+/// An error that ends the stream: the stage that failed, the kind of failure, and the cause.
 ///
 /// A bad record is never a fault; it travels as a reject.
 #[derive(Debug)]
@@ -15,16 +15,16 @@ pub struct Fault {
     source: Box<dyn Error + Send + Sync>,
 }
 
-/// Kinds of faults: what a caller can do about one.
+/// Kinds of faults, by what a caller can do about them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {
-    /// The input is not what it should be: mend the input.
+    /// The input is invalid: fix the input.
     Data,
-    /// The program is set up wrongly (model, device, output folder): mend the setup.
+    /// The setup is invalid (model, device, output directory): fix the setup.
     Configuration,
-    /// Something outside failed that may work later (disk full, store unreachable): run again.
+    /// Something outside failed and may work later (disk full, store unreachable): run again.
     Transient,
-    /// The program broke one of its own rules, or panicked: report it.
+    /// A bug in pubtag: report it.
     Internal,
 }
 

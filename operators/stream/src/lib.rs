@@ -1,17 +1,17 @@
-//! The stream: what an operator is, how one becomes a stage, and the rules that every chain of stages keeps.
+//! The stream: operators, stages, sinks, and the rules that every chain of stages keeps.
 //!
 //! ```text
 //! source ─► stage(operator) ═channel═► stage(operator) ═channel═► … ─► sink
 //! ```
 //!
 //! An [`Operator`] takes a stream and returns a stream; it never spawns a task. [`stage`] runs one on a task of its own
-//! behind a bounded channel: the channel *is* the backpressure. The rules, each held by a test in this crate:
+//! behind a bounded channel: the channel *is* the backpressure. The rules, each tested in `tests/rules.rs`:
 //!
 //! 1. a full channel slows the source; memory does not grow with the input;
-//! 2. a panic in a stage becomes a [`Fault`] at the sink, never a quiet end of the stream;
-//! 3. dropping the output aborts the work and starts no job that is still queued; the first fault ends the stream;
+//! 2. a panic in a stage becomes a [`Fault`] at the sink, never a silent end of the stream;
+//! 3. dropping the output aborts the work and cancels queued jobs; the first fault ends the stream;
 //! 4. items keep the order in which the operator yields them;
-//! 5. each stage meters its items, its busy time and the time it waited for input and for room.
+//! 5. each stage meters its items, its busy time, and the time it waited for input and for the next stage.
 //!
 //! ```
 //! use std::num::NonZeroUsize;

@@ -5,41 +5,41 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 thread_local! {
-    /// Whether a panic on this thread is the affair of who catches it alone.
+    /// Whether a panic on this thread is handled by its catcher and concerns nobody else.
     static PRIVATE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls a function of a library that panics where it should fail; what the panic says is the error.
+/// Calls a library function that panics where it should return an error; the panic's message becomes the error.
 ///
-/// Panic hooks can tell such a panic from others by [`panic_is_private`].
+/// Panic hooks can recognise such a panic by [`panic_is_private`].
 ///
 /// # Errors
-/// If the function panics. What it was working on must not be used again.
+/// If the function panics. Whatever it was modifying must not be used again.
 pub fn without_panic<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     let caught = catch_unwind(AssertUnwindSafe(|| with_private_panics(call)));
     caught.map_err(|payload| panic_message(payload.as_ref()))
 }
 
-/// Calls a function whose panics somebody catches further out, for whom alone they are.
+/// Calls a function whose panics are caught further out and concern only that catcher.
 pub(crate) fn with_private_panics<T>(call: impl FnOnce() -> T) -> T {
     let _scope = Scope::enter(true);
     call()
 }
 
-/// Calls a function whose panics concern others too: within it [`panic_is_private`] is false, whoever catches them.
+/// Calls a function whose panics concern others too: within it [`panic_is_private`] is false, even if they are caught.
 pub fn with_public_panics<T>(call: impl FnOnce() -> T) -> T {
     let _scope = Scope::enter(false);
     call()
 }
 
-/// Whether a panic on this thread becomes an error, by [`without_panic`] say, and is nobody else's affair: for panic hooks,
-/// which run on the thread that panics.
+/// Whether a panic on this thread becomes an error (as in [`without_panic`]) and needs no other handling. For panic hooks,
+/// which run on the panicking thread.
 pub fn panic_is_private() -> bool {
-    // A thread at its very end has no such scope any more.
+    // Thread-locals may already be destroyed while a thread exits.
     PRIVATE.try_with(Cell::get).unwrap_or(false)
 }
 
-/// Puts back what was there before, after a panic too.
+/// Restores the previous value when dropped, also after a panic.
 struct Scope(bool);
 
 impl Scope {
@@ -54,7 +54,7 @@ impl Drop for Scope {
     }
 }
 
-/// What a panic says.
+/// The message of a panic.
 pub fn panic_message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_private_within_the_nearest_scope_alone() {
+    fn the_innermost_scope_decides_whether_a_panic_is_private() {
         assert!(!panic_is_private());
         let seen = without_panic(|| (panic_is_private(), with_public_panics(panic_is_private), panic_is_private()));
         assert_eq!(seen, Ok((true, false, true)));

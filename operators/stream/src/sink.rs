@@ -1,8 +1,8 @@
-//! What a destination of tagged records implements.
+//! The traits that a destination of tagged records implements.
 //!
 //! ```text
-//! begin ─► write ─► write ─► … ─► finish   the unit counts, whole
-//!                               └► abandon  nothing of it counts
+//! begin ─► write ─► write ─► … ─► finish    the whole unit counts
+//!                               └─► abandon   nothing of it counts
 //! ```
 
 use std::future::Future;
@@ -12,9 +12,9 @@ use pubtag_schemas::{Close, CommitOutcome, Ending, InputUnit, TaggedRecord};
 
 use crate::{Fault, Meter, join_fault};
 
-/// A destination that takes a unit whole or not at all: Parquet files, a table format, an exporter.
+/// A destination that takes each unit whole or not at all: Parquet files, a table format, an exporter.
 ///
-/// [`Write`](crate::Write) makes an operator of it and keeps the rules that all sinks share.
+/// [`Write`](crate::Write) turns it into an operator and enforces the rules that all sinks share.
 pub trait Sink: Send + Sync + 'static {
     /// One attempt at one unit.
     type Attempt: Attempt;
@@ -27,11 +27,11 @@ pub trait Sink: Send + Sync + 'static {
     /// Begins an attempt at a unit.
     ///
     /// # Errors
-    /// If the destination cannot take it.
+    /// If the destination cannot accept it.
     fn begin(&self, unit: Arc<InputUnit>) -> impl Future<Output = Result<Self::Attempt, Fault>> + Send;
 
-    /// Runs a step to its end, even if its caller is dropped: what a store has been asked to do happens whether anyone
-    /// waits for it or not. A sink that cleans up after itself overrides this, to wait for such steps first.
+    /// Runs a step to its end even if the caller is dropped: a request to a store may take effect whether or not anyone
+    /// awaits it. Override this if the sink has to wait for such steps before it cleans up.
     ///
     /// # Errors
     /// If the step panics.
@@ -44,18 +44,18 @@ pub trait Sink: Send + Sync + 'static {
     }
 }
 
-/// One attempt at one unit. Dropping it, or a failure of any step, leaves nothing that counts.
+/// One attempt at one unit. If it is dropped, or any step fails, nothing of the unit counts.
 pub trait Attempt: Sized + Send + 'static {
-    /// Takes the next records, in input order.
+    /// Writes the next records, in input order.
     ///
     /// # Errors
-    /// If a record breaks a rule of the stages before, or the destination fails.
+    /// If a record violates a guarantee of the previous stages, or the destination fails.
     fn write(&mut self, records: Vec<TaggedRecord>, meter: &Meter) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// Makes the unit count, in one step. [`Ending::Committed`], or [`Ending::Identical`] if another run was first.
+    /// Commits the unit in one atomic step: [`Ending::Committed`], or [`Ending::Identical`] if another run was first.
     ///
     /// # Errors
-    /// If the records are not those that the source counted, or the destination fails.
+    /// If the records do not match the source's counts, or the destination fails.
     fn finish(
         self,
         close: &Close,

@@ -85,7 +85,7 @@ impl<S: Sink> Writer<S> {
                 open.attempt.write(records, &self.meter).await?;
                 self.meter.add_items(count);
             }
-            (Packet::Items(_), None) => return Err(misframed(name, "records came outside of any input".to_owned())),
+            (Packet::Items(_), None) => return Err(misframed(name, "records came outside of any unit".to_owned())),
             (Packet::Close(close), open) => {
                 let open = open.take().filter(|open| open.unit.index == close.unit.index);
                 let open =
@@ -120,7 +120,7 @@ async fn close<A: Attempt>(attempt: A, close: Close, meter: &Meter) -> Result<Un
 fn committable(close: &Close) -> Result<CommitOutcome, String> {
     let outcome = CommitOutcome::of(close.outcome.clone())?;
     match &close.unit.sha256 {
-        // The source reads every file to its end for its hash, even where records are read from a part of it only.
+        // The source hashes every file to its end, even if it reads records from a part of it only.
         Some(known) if *known != close.sha256 => Err("the file changed while it was read".to_owned()),
         _ => Ok(outcome),
     }

@@ -12,7 +12,7 @@ use tokio::runtime::Builder;
 
 const TWO: NonZeroUsize = NonZeroUsize::new(2).expect("2 is not 0");
 
-/// Counts from 0 without end, and how far it has got.
+/// Counts up from 0 without end, and records how far it got.
 fn counter(drawn: Arc<AtomicUsize>) -> Flow<usize> {
     Box::pin(stream! {
         loop {
@@ -59,7 +59,7 @@ async fn a_full_channel_slows_the_source() {
     let mut flow = mapped(Ok, stage_from("count", |_| counter(drawn.clone()), TWO, &Meters::default()));
     assert!(flow.next().await.is_some());
     tokio::time::sleep(Duration::from_millis(100)).await;
-    // Two channels of two, two calls in flight, one item in the hand of each of the two tasks, and the one taken.
+    // Two channels of two, two calls in flight, one item held by each of the two tasks, and the one taken.
     let limit = 2 + 2 + 2 + 2 + 1;
     let reached = drawn.load(Ordering::SeqCst);
     assert!(reached <= limit, "the source ran ahead: {reached} items, at most {limit} have a place");
@@ -70,7 +70,7 @@ async fn a_full_channel_slows_the_source() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn items_keep_their_order_whichever_ends_first() {
+async fn items_keep_their_order_whichever_finishes_first() {
     let slow_evens = |item: usize| {
         std::thread::sleep(Duration::from_millis(if item.is_multiple_of(2) { 3 } else { 0 }));
         Ok(item)
@@ -82,10 +82,11 @@ async fn items_keep_their_order_whichever_ends_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_on_a_blocking_thread_becomes_a_fault_at_the_sink() {
-    let flow = mapped(|item| if item == 5 { panic!("five is right out") } else { Ok(item) }, counter(Arc::default()));
+    let flow =
+        mapped(|item| if item == 5 { panic!("five is not supported") } else { Ok(item) }, counter(Arc::default()));
     let items: Vec<_> = flow.collect().await;
     assert_eq!(items.len(), 6, "five items, the fault, and nothing behind it");
-    assert_panicked(items.last(), "map", "five is right out");
+    assert_panicked(items.last(), "map", "five is not supported");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +144,7 @@ async fn dropping_the_output_aborts_every_stage() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("the source still lives after its sink is gone");
+    panic!("the source is still alive after its sink was dropped");
 }
 
 #[test]
@@ -160,7 +161,7 @@ fn a_dropped_stage_starts_no_queued_job() {
             Ok(item)
         };
         let mut flow = mapped(wait_at_gate, counter(drawn.clone()));
-        // The first job holds the only thread, the second is queued behind it.
+        // The first job occupies the only thread; the second is queued behind it.
         let waiting = tokio::time::timeout(Duration::from_millis(100), flow.next()).await;
         assert!(waiting.is_err(), "the first job is still at the gate");
         assert_eq!((started.load(Ordering::SeqCst), drawn.load(Ordering::SeqCst)), (1, 2));
@@ -173,20 +174,20 @@ fn a_dropped_stage_starts_no_queued_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stage_meters_work_hunger_and_backpressure() {
+async fn a_stage_meters_work_starvation_and_backpressure() {
     let slow: Flow<usize> = Box::pin(stream! {
         for item in 0..3 {
             tokio::time::sleep(Duration::from_millis(20)).await;
             yield Ok(item);
         }
     });
-    let hungry = Meters::default();
+    let starved = Meters::default();
     let work = |item| {
         std::thread::sleep(Duration::from_millis(10));
         Ok(item)
     };
-    let items = stage(Map(work), slow, TWO, &hungry).count().await;
-    let reading = hungry.snapshot("map").unwrap();
+    let items = stage(Map(work), slow, TWO, &starved).count().await;
+    let reading = starved.snapshot("map").unwrap();
     assert_eq!(items, 3);
     assert!(reading.busy >= Duration::from_millis(30), "{reading:?}");
     assert!(reading.starved >= Duration::from_millis(40), "{reading:?}");
@@ -195,7 +196,7 @@ async fn a_stage_meters_work_hunger_and_backpressure() {
     let mut flow = stage(Map(Ok), counter(Arc::default()), TWO, &pressed);
     assert!(flow.next().await.is_some());
     tokio::time::sleep(Duration::from_millis(50)).await;
-    // The wait is counted once it is over, by the stage's task: take items until it has been.
+    // The stage's task counts the wait once it is over: take items until it has.
     for _ in 0..100 {
         assert!(flow.next().await.is_some());
         tokio::time::sleep(Duration::from_millis(1)).await;

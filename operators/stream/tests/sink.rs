@@ -130,7 +130,7 @@ async fn a_unit_is_finished_or_abandoned_as_it_closes() {
 async fn packets_out_of_order_are_a_fault() {
     let (one, other) = (unit(0), unit(1));
     for (packets, expected) in [
-        (vec![items(&one, 1)], "outside of any input"),
+        (vec![items(&one, 1)], "outside of any unit"),
         (vec![Packet::Open(one.clone()), Packet::Open(other.clone())], "begins before /in/0.xml has ended"),
         (vec![Packet::Open(one.clone()), close(&other, "ab", Outcome::Complete)], "ends but did not begin"),
     ] {

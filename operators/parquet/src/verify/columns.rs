@@ -1,4 +1,4 @@
-//! The columns that are checked against each other, typed; and rows one by one, from batches that come one by one.
+//! The columns that are checked, typed, and a cursor over their rows.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use arrow::array::{
 
 use super::defect::Defect;
 
-/// Characters of a value that a line shows.
+/// Maximum characters of a value in a line.
 const SHOWN_CHARS: usize = 80;
 
-/// A batch of one table, its columns typed.
+/// A batch of one table with typed columns.
 pub(super) trait Columns: Sized {
-    /// Takes the columns out of a batch.
+    /// Extracts the columns from a batch.
     ///
     /// # Errors
-    /// The name of the first column that is not there.
+    /// The name of the first missing column.
     fn of(batch: &RecordBatch) -> Result<Self, &'static str>;
 
     /// Number of the record in its input.
     fn ordinal(&self, row: usize) -> i32;
 
-    /// What every table carries of its origin.
+    /// The provenance columns, which all tables have.
     fn origin(&self) -> &Origin;
 }
 
@@ -56,7 +56,7 @@ macro_rules! columns {
     };
 }
 
-/// Where a row comes from.
+/// The provenance of a row.
 #[derive(Clone, Debug)]
 pub(super) struct Origin {
     pub(super) run_id: StringArray,
@@ -79,7 +79,7 @@ impl Origin {
 }
 
 columns! {
-    /// What is checked of `annotations`.
+    /// The checked columns of `annotations`.
     Annotations {
         annotation_id: StringArray,
         doc_id: StringArray,
@@ -97,7 +97,7 @@ columns! {
 }
 
 columns! {
-    /// What is checked of `documents`.
+    /// The checked columns of `documents`.
     Documents {
         doc_id: StringArray,
         pmid: Int64Array,
@@ -116,7 +116,7 @@ columns! {
 }
 
 columns! {
-    /// What is checked of `rejects`.
+    /// The checked columns of `rejects`.
     Rejects {}
 }
 
@@ -129,7 +129,7 @@ pub(super) struct Section {
 }
 
 impl Documents {
-    /// The sections of a document; none if they are not what the table says.
+    /// The sections of a document; none if the column has another type.
     pub(super) fn sections(&self, row: usize) -> Vec<Section> {
         let sections = self.sections.value(row);
         let sections = sections.as_struct();
@@ -165,15 +165,15 @@ pub(super) fn optional(column: &StringArray, row: usize) -> Option<&str> {
     (!column.is_null(row)).then(|| column.value(row))
 }
 
-/// A row: where it lies and the columns that hold it.
+/// A row: its columns and its position.
 #[derive(Clone, Debug)]
 pub(super) struct Row<C> {
     pub(super) columns: Arc<C>,
-    /// Within the columns.
+    /// Index within the columns.
     pub(super) at: usize,
     /// Path of the part.
     pub(super) part: Arc<str>,
-    /// Within the part, from 0.
+    /// Number within the part, from 0.
     pub(super) number: u64,
 }
 
@@ -187,13 +187,13 @@ impl<C: Columns> Row<C> {
         Defect::new(&*self.part, what).at(format_args!("row {}, record {}", self.number, self.ordinal()))
     }
 
-    /// Checks that a value is what it should be.
+    /// Checks that a value is as expected.
     pub(super) fn equal<T: PartialEq + Debug>(&self, what: &'static str, expected: T, found: T) -> Result<(), Defect> {
         if expected == found { Ok(()) } else { Err(self.defect(what).expected(shown(&expected), shown(&found))) }
     }
 }
 
-/// A value as a line shows it: quoted, without control characters, and not too long.
+/// A value for messages: quoted, escaped and truncated.
 fn shown(value: &impl Debug) -> String {
     let text = format!("{value:?}");
     match text.char_indices().nth(SHOWN_CHARS) {
@@ -202,7 +202,7 @@ fn shown(value: &impl Debug) -> String {
     }
 }
 
-/// The rows of a table's parts, one after another.
+/// The rows of a table's parts, one by one.
 pub(super) struct Cursor<C, I> {
     parts: I,
     part: Arc<str>,
@@ -212,7 +212,7 @@ pub(super) struct Cursor<C, I> {
     number: u64,
 }
 
-/// What a cursor draws from: batches with the path of their part.
+/// The input of a cursor: batches with the path of their part.
 pub(super) type Batch = Result<(Arc<str>, RecordBatch), Defect>;
 
 impl<C: Columns, I: Iterator<Item = Batch>> Cursor<C, I> {
@@ -220,7 +220,7 @@ impl<C: Columns, I: Iterator<Item = Batch>> Cursor<C, I> {
         Self { parts, part: "".into(), batch: None, at: 0, rows: 0, number: 0 }
     }
 
-    /// The row at hand; `None` behind the last.
+    /// The current row; `None` after the last.
     ///
     /// # Errors
     /// What is wrong with the part.
@@ -232,7 +232,7 @@ impl<C: Columns, I: Iterator<Item = Batch>> Cursor<C, I> {
                 (self.part, self.number) = (part, 0);
             }
             let columns = C::of(&batch);
-            let columns = columns.map_err(|name| Defect::new(&*self.part, "a column is missing").found(name))?;
+            let columns = columns.map_err(|name| Defect::new(&*self.part, "column is missing").found(name))?;
             (self.batch, self.at, self.rows) = (Some(Arc::new(columns)), 0, batch.num_rows());
         }
         let row = |columns: &Arc<C>| Row {
@@ -244,7 +244,7 @@ impl<C: Columns, I: Iterator<Item = Batch>> Cursor<C, I> {
         Ok(self.batch.as_ref().map(row))
     }
 
-    /// Goes on to the next row.
+    /// Advances to the next row.
     pub(super) fn advance(&mut self) {
         self.at += 1;
         self.number += 1;

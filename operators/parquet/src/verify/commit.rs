@@ -1,4 +1,4 @@
-//! One commit: its files, then its rows.
+//! Verifies one commit: its files, then its rows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,21 +20,21 @@ use super::survey::Marked;
 use super::unit;
 use crate::objects::Objects;
 
-/// What verifying a commit takes.
+/// The context for verifying commits.
 #[derive(Clone, Copy)]
 pub(super) struct Verifier<'a> {
     pub(super) objects: &'a Objects,
     pub(super) runtime: &'a Handle,
     pub(super) depth: Depth,
-    /// Lengths of the files that were there when the output was looked at.
+    /// Lengths of the files that existed when the output was listed.
     pub(super) files: &'a HashMap<String, u64>,
 }
 
-/// What is wrong with a commit, and what could not be looked at.
+/// What is wrong with a commit, and what could not be checked.
 #[derive(Debug, Default)]
 pub(super) struct Checked {
     pub(super) defects: Vec<Defect>,
-    /// Documents whose text is not kept.
+    /// Documents whose text was not kept.
     pub(super) without_text: u64,
 }
 
@@ -44,7 +44,7 @@ impl From<Vec<Defect>> for Checked {
     }
 }
 
-/// A part whose file is sound.
+/// A part whose file is intact.
 struct SoundPart<'a> {
     part: &'a Part,
     path: Path,
@@ -52,7 +52,7 @@ struct SoundPart<'a> {
 }
 
 impl Verifier<'_> {
-    /// Checks a commit; `read` hears of bytes as they are read.
+    /// Checks a commit; `read` is called with the number of bytes as they are read.
     pub(super) fn check(&self, marked: &Marked, read: &dyn Fn(u64)) -> Checked {
         let Marked { path, commit, .. } = marked;
         let mut defects = Defects::default();
@@ -85,7 +85,7 @@ impl Verifier<'_> {
         Checked { defects: defects.into_vec(), without_text }
     }
 
-    /// Whether a run at work has replaced the commit meanwhile.
+    /// Whether a live run has replaced the commit meanwhile.
     fn is_gone(&self, Marked { path, commit, .. }: &Marked) -> bool {
         let now = self.runtime.block_on(self.objects.read_marker(path));
         matches!(now, Ok(now) if now.as_ref().is_none_or(|now| now.commit.attempt_id != commit.attempt_id))
@@ -132,7 +132,7 @@ impl Verifier<'_> {
         unit::check(commit, documents, annotations, rejects, defects)
     }
 
-    /// All rows of a table, in the order of its parts.
+    /// All rows of a table, in order of its parts.
     fn batches<'a>(
         &'a self,
         parts: &'a [SoundPart<'a>],
@@ -156,12 +156,12 @@ fn schema(table: &str) -> SchemaRef {
     }
 }
 
-/// What the marker says was met must be what its parts hold, as far as their footers tell.
+/// Compares the marker's counts with its parts' row counts.
 fn reconcile(marker: &str, commit: &Commit, defects: &mut Defects) {
     let met = commit.tally;
     let checks = [
-        ("records met differ from the rows of documents", met.citations + met.deletions, DocumentRow::NAME),
-        ("rejects met differ from their rows", met.rejects, RejectRow::NAME),
+        ("records read differ from the rows of documents", met.citations + met.deletions, DocumentRow::NAME),
+        ("rejects read differ from their rows", met.rejects, RejectRow::NAME),
     ];
     for (what, met, table) in checks {
         let rows = commit.rows(table);

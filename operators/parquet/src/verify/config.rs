@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 pub enum Depth {
     /// Markers, lengths and footers.
     Quick,
-    /// Every byte and every row, too.
+    /// Also every byte and every row.
     #[default]
     Full,
 }
@@ -17,6 +17,6 @@ pub enum Depth {
 pub struct VerifyConfig {
     /// How much is read.
     pub depth: Depth,
-    /// Inputs that are verified at once.
+    /// Inputs verified in parallel.
     pub threads: NonZeroUsize,
 }

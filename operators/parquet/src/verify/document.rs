@@ -1,4 +1,4 @@
-//! A row of `documents` against itself.
+//! Checks a row of `documents` by itself.
 
 use arrow::array::{Array, Int32Array};
 use pubtag_schemas::tables::Status;
@@ -7,7 +7,7 @@ use super::columns::{Documents, Row, Section, optional};
 use super::defect::Defect;
 use crate::{TextPolicy, digest};
 
-/// A document and what is known of its text.
+/// A document and its text, if it was kept.
 #[derive(Debug)]
 pub(super) struct Document {
     pub(super) row: Row<Documents>,
@@ -24,7 +24,7 @@ impl Document {
         Self { row, text, sections }
     }
 
-    /// Checks the row by itself; `policy` is what its marker says of the text, where it does.
+    /// Checks the row; `policy` is the text policy in its marker, if any.
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -40,7 +40,7 @@ impl Document {
             (_, 0) => Status::NoText,
             _ => Status::NoEntity,
         };
-        self.row.equal("status does not fit the counts", status.as_str(), self.status())
+        self.row.equal("status does not match the counts", status.as_str(), self.status())
     }
 
     pub(super) fn status(&self) -> &str {
@@ -59,7 +59,7 @@ impl Document {
         let Documents { title, r#abstract, text_sha256, .. } = &*self.row.columns;
         let has_text = [title, r#abstract, text_sha256].iter().any(|column| column.is_valid(self.row.at));
         let counted = self.annotation_count() != 0 || self.int(|d| &d.token_count) != 0;
-        if has_text || counted { Err(self.row.defect("a deletion has a text or annotations")) } else { Ok(()) }
+        if has_text || counted { Err(self.row.defect("deletion has a text or annotations")) } else { Ok(()) }
     }
 
     fn check_text(&self, policy: Option<TextPolicy>) -> Result<(), Defect> {
@@ -67,20 +67,20 @@ impl Document {
         let kept = (title.is_valid(self.row.at), r#abstract.is_valid(self.row.at));
         match (policy, kept) {
             (Some(TextPolicy::Keep) | None, (true, true)) | (Some(TextPolicy::Hash) | None, (false, false)) => {}
-            (Some(TextPolicy::Hash), _) => return Err(self.row.defect("the text is there despite --text hash")),
-            _ => return Err(self.row.defect("the text is missing")),
+            (Some(TextPolicy::Hash), _) => return Err(self.row.defect("has a text despite --text hash")),
+            _ => return Err(self.row.defect("text is missing")),
         }
         let sha256 = optional(text_sha256, self.row.at);
         let sha256 = sha256.ok_or_else(|| self.row.defect("text_sha256 is missing"))?;
         let Some(text) = &self.text else { return Ok(()) };
-        self.row.equal("text_sha256 is not that of the text", &*digest::of(text.as_bytes()), sha256)?;
+        self.row.equal("text_sha256 does not match the text", &*digest::of(text.as_bytes()), sha256)?;
         let chars = i32::try_from(text.chars().count()).unwrap_or(i32::MAX);
-        self.row.equal("char_count is not that of the text", chars, self.int(|d| &d.char_count))?;
+        self.row.equal("char_count does not match the text", chars, self.int(|d| &d.char_count))?;
         let expected = !r#abstract.value(self.row.at).is_empty();
-        self.row.equal("has_abstract does not fit the abstract", expected, has_abstract.value(self.row.at))
+        self.row.equal("has_abstract does not match the abstract", expected, has_abstract.value(self.row.at))
     }
 
-    /// Sections follow each other: the title from 0, then each behind the one before, to the end of the text at most.
+    /// Sections must not overlap: the title starts at 0, each follows the one before, and the last is inside the text.
     fn check_sections(&self) -> Result<(), Defect> {
         let titled =
             self.sections.first().is_some_and(|first| first.label.as_deref() == Some("title") && first.start == 0);
@@ -91,7 +91,7 @@ impl Document {
             return Ok(());
         }
         let places: Vec<_> = self.sections.iter().map(|section| section.start..section.end).collect();
-        let defect = self.row.defect("sections do not follow each other in the text");
+        let defect = self.row.defect("sections overlap or are out of order");
         Err(defect.found(format_args!("{places:?} of {} characters", self.int(|d| &d.char_count))))
     }
 }

@@ -1,11 +1,10 @@
-//! Reads an output back, all of it, and says what is wrong with it. Nothing is ever written.
+//! Reads a whole output back and reports what is wrong with it. Nothing is written.
 //!
 //! ```text
-//! files, markers ─► survey ─► commits that stand ─► part (length, SHA-256, footer) ─► unit (every row of three tables)
+//! files, markers ─► survey ─► commits in force ─► part (length, SHA-256, footer) ─► unit (every row of three tables)
 //! ```
 //!
-//! A commit whose files are not its marker's is not read further: one line says what is wrong, not a thousand that follow
-//! from it.
+//! The rows of a commit are read only if its files match its marker, so that one defect does not cause a thousand lines.
 
 mod annotation;
 mod columns;
@@ -41,30 +40,30 @@ use crate::{Error, FileLocks, Liveness, layout};
 /// What happens while an output is verified.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// So many bytes are to be read; the first event.
+    /// The number of bytes to read; always the first event.
     Total(u64),
-    /// So many more bytes have been read.
+    /// The number of further bytes read.
     Read(u64),
-    /// Something is wrong.
+    /// A defect.
     Found(Defect),
 }
 
-/// What an output holds, as far as it is what its markers say.
+/// The contents of an output according to its markers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verified {
-    /// Inputs whose commits stand.
+    /// Inputs with a commit in force.
     pub inputs: u64,
-    /// Part files that they name.
+    /// Their part files.
     pub parts: u64,
     /// Bytes of these files.
     pub bytes: u64,
-    /// Rows that the markers name, by table.
+    /// Their rows, by table.
     pub rows: BTreeMap<&'static str, u64>,
-    /// Documents whose text is not kept: their offsets could not be held against it.
+    /// Documents whose text was not kept, so that offsets could not be checked.
     pub documents_without_text: u64,
-    /// Files of runs at work, which are not committed yet.
+    /// Uncommitted files of live runs.
     pub live_files: u64,
-    /// Lines of defects.
+    /// Number of defects.
     pub defects: u64,
 }
 
@@ -87,16 +86,16 @@ pub fn verify_local(
     verify(name, Arc::new(store), &FileLocks::new(folder), config, runtime, on)
 }
 
-/// Verifies an output: every file, every row. `name` is how messages name it; `on` hears of defects as they are found.
+/// Verifies an output: every file, every row. `name` is used in messages; `on` is called with events as they happen.
 ///
-/// Runs may be at work on the output: what they have not committed is counted, and is not a defect. Must not be called
+/// Runs may be working on the output: their uncommitted files are counted, not reported as defects. Must not be called
 /// on a thread of the runtime.
 ///
 /// # Memory
-/// On each thread one encoded row group and a batch of rows of each table.
+/// Per thread, one encoded row group and one batch of rows of each table.
 ///
 /// # Errors
-/// If it is not an output, is one of a newer program, or the store fails to list it.
+/// If it is not an output, was written by a newer version, or cannot be listed.
 pub fn verify(
     name: String,
     store: Arc<dyn ObjectStore>,
@@ -134,11 +133,11 @@ pub fn verify(
             let verifier = Verifier { objects: &objects, runtime, depth: config.depth, files: &survey.files };
             scope.spawn(move || {
                 while let Some(marked) = next() {
-                    // Nobody is left to hear only if the caller's own thread has panicked.
+                    // The receiver is gone only if the caller's thread has panicked.
                     let read = |bytes| drop(sender.send(Found::Read(bytes)));
                     let checked = without_panic(|| verifier.check(marked, &read));
                     let checked = checked.unwrap_or_else(|panic| {
-                        vec![Defect::new(marked.path.as_ref(), "its rows made the program panic").found(panic)].into()
+                        vec![Defect::new(marked.path.as_ref(), "reading its rows caused a panic").found(panic)].into()
                     });
                     let _ = sender.send(Found::Commit(checked));
                 }
@@ -159,13 +158,13 @@ pub fn verify(
     Ok(verified)
 }
 
-/// What a thread finds.
+/// A message from a thread.
 enum Found {
     Read(u64),
     Commit(commit::Checked),
 }
 
-/// Checks that a directory says that it is ours.
+/// Checks that a directory is marked as an output.
 async fn check_mark(objects: &Objects) -> Result<Option<Defect>, Error> {
     let path = StorePath::from(layout::OUTPUT);
     let Some((bytes, _)) = objects.read(&path).await? else {

@@ -1,4 +1,4 @@
-//! One object of a store, read in ranges.
+//! An object of a store, read in ranges.
 
 use std::io;
 use std::ops::Range;
@@ -13,10 +13,10 @@ use tokio::runtime::Handle;
 
 use crate::digest;
 
-/// Bytes that are read at once.
+/// Bytes per request.
 const PIECE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// An object and how to read it from a thread that is not the runtime's.
+/// An object, readable from a thread outside of the runtime.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Object<'a> {
     pub(super) store: &'a dyn ObjectStore,
@@ -30,7 +30,7 @@ impl Object<'_> {
     /// Reads a range.
     ///
     /// # Errors
-    /// What the store says.
+    /// The store's error.
     pub(super) fn read(&self, range: Range<u64>) -> std::result::Result<Bytes, object_store::Error> {
         self.runtime.block_on(self.store.get_range(self.path, range))
     }
@@ -38,7 +38,7 @@ impl Object<'_> {
     /// Its SHA-256, lower-case hex.
     ///
     /// # Errors
-    /// What the store says.
+    /// The store's error.
     pub(super) fn sha256(&self) -> std::result::Result<String, object_store::Error> {
         let mut hasher = Sha256::new();
         let mut at = 0;
@@ -51,7 +51,7 @@ impl Object<'_> {
     }
 }
 
-/// A range of a file in memory, at its own place: what a reader of one row group needs.
+/// A range of a file in memory, addressed by file offsets: the input for reading one row group.
 #[derive(Clone, Debug)]
 pub(super) struct Extract {
     pub(super) start: u64,

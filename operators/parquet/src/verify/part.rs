@@ -15,20 +15,20 @@ use pubtag_stream::without_panic;
 use super::defect::Defect;
 use super::object::{Extract, Object};
 
-/// Rows that are decoded at once.
+/// Rows per batch.
 const BATCH_ROWS: usize = 1024;
 
-/// Bytes at the end of a file that hold most footers.
+/// Bytes at the end of a file, enough for most footers.
 const FOOTER_BYTES: u64 = 64 * 1024;
 
-/// The footer of a part whose file is as its marker says.
+/// The footer of a part whose file matches its marker.
 #[derive(Clone, Debug)]
 pub(super) struct Footer {
     metadata: ArrowReaderMetadata,
 }
 
 impl Footer {
-    /// Reads a footer and holds it against the marker and the table's schema.
+    /// Reads a footer and checks it against the marker and the table's schema.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -46,7 +46,7 @@ impl Footer {
         let groups: i64 = metadata.row_groups().iter().map(|group| group.num_rows()).sum();
         let rows = metadata.file_metadata().num_rows();
         if rows != groups {
-            let defect = Defect::new(&part.path, "the footer's row count is not that of its row groups");
+            let defect = Defect::new(&part.path, "row count in the footer differs from its row groups");
             return Err(defect.expected(groups, rows));
         }
         match u64::try_from(rows) {
@@ -61,7 +61,7 @@ impl Footer {
         match said.and_then(|pair| pair.value.as_deref()) {
             Some(attempt) if attempt == commit.attempt_id => Ok(()),
             other => {
-                let defect = Defect::new(&part.path, "written by another attempt than its marker's");
+                let defect = Defect::new(&part.path, "written by a different attempt than its marker's");
                 Err(defect.expected(&commit.attempt_id, other.unwrap_or("none")))
             }
         }
@@ -85,26 +85,24 @@ fn load(object: &Object<'_>) -> Result<ArrowReaderMetadata, String> {
     ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new()).map_err(|error| error.to_string())
 }
 
-/// A file has the table's columns, or as many of the first ones as there were when it was written.
+/// A file has the table's columns, or the first of them if it was written before the others were added.
 pub(super) fn check_schema(file: &Schema, table: &Schema, path: &str) -> Result<(), Defect> {
     let defect = |what| Defect::new(path, what);
     for (index, field) in file.fields().iter().enumerate() {
         match table.fields().get(index) {
             Some(known) if known == field => {}
-            Some(known) => return Err(defect("a column is not the table's").expected(known, field)),
-            None => return Err(defect("a column is unknown to this version of pubtag").found(field.name())),
+            Some(known) => return Err(defect("column differs from the table's").expected(known, field)),
+            None => return Err(defect("column is unknown to this version of pubtag").found(field.name())),
         }
     }
     Ok(())
 }
 
-/// The rows of a part, every column of them, one row group in memory at a time.
-///
-/// Ends behind the first error: what is wrong with the file.
+/// The rows of a part with all columns, one row group in memory at a time. Ends after the first error.
 pub(super) struct PartRows<'a> {
     object: Object<'a>,
     part: &'a Part,
-    /// Hears of the bytes of every row group.
+    /// Called with the size of every row group.
     read: &'a dyn Fn(u64),
     metadata: ArrowReaderMetadata,
     next_group: usize,
@@ -160,7 +158,7 @@ impl<'a> PartRows<'a> {
         Ok(Box::new(batches.map(|batch| batch.map_err(|error| error.to_string()))))
     }
 
-    /// Where a row group's columns lie in the file.
+    /// The byte range of a row group's columns in the file.
     fn range(&self, group: usize) -> Option<Range<u64>> {
         let columns = self.metadata.metadata().row_group(group).columns();
         let ranges: Vec<Range<u64>> = columns
@@ -230,17 +228,17 @@ mod tests {
         let starts = |line: Option<String>, start: &str| {
             assert!(line.as_ref().is_some_and(|line| line.starts_with(start)), "{line:?}");
         };
-        starts(line(|fields| fields[1].set_name("pmcid")), "p: a column is not the table's: expected Field");
+        starts(line(|fields| fields[1].set_name("pmcid")), "p: column differs from the table's: expected Field");
         starts(
             line(|fields| fields[1].set_data_type(DataType::Utf8)),
-            "p: a column is not the table's: expected Field",
+            "p: column differs from the table's: expected Field",
         );
-        starts(line(|fields| fields.swap(3, 4)), "p: a column is not the table's");
+        starts(line(|fields| fields.swap(3, 4)), "p: column differs from the table's");
         starts(
             line(|fields| fields[2].set_metadata(arrow::datatypes::Metadata::default())),
-            "p: a column is not the table's",
+            "p: column differs from the table's",
         );
         let added = line(|fields| fields.push(Field::new("new", DataType::Int32, true)));
-        assert_eq!(added.as_deref(), Some("p: a column is unknown to this version of pubtag: new"));
+        assert_eq!(added.as_deref(), Some("p: column is unknown to this version of pubtag: new"));
     }
 }

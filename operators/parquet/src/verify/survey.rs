@@ -1,4 +1,4 @@
-//! What lies in an output against what its markers say: markers, parts, strangers.
+//! The files of an output against its markers.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -17,29 +17,29 @@ use crate::{Error, Liveness, layout};
 pub(super) struct Marked {
     pub(super) path: Path,
     pub(super) commit: Commit,
-    /// Whether it says what a marker says. One that does not still names its parts.
+    /// Whether it is valid. An invalid marker still names its parts.
     sound: bool,
 }
 
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
-    /// Commits that count, by the paths of their markers.
+    /// Commits in force, with the paths of their markers.
     pub(super) standing: Vec<Marked>,
     /// Lengths of the files of the tables.
     pub(super) files: HashMap<String, u64>,
-    /// Files of runs that are at work.
+    /// Files of live runs.
     pub(super) live_files: u64,
     pub(super) defects: Vec<Defect>,
 }
 
-/// Looks at an output, and leaves everything as it is.
+/// Surveys an output without changing it.
 ///
-/// The order is what makes it safe beside runs that live, as it does for a sweep: files are listed first, then their
-/// runs are asked for, and markers are read last, so that a run which committed and ended meanwhile has its marker seen.
+/// As in a sweep, the order makes it safe beside live runs: files are listed first, then their runs are checked, and
+/// markers are read last, so that the marker of a run that committed and ended meanwhile is seen.
 ///
 /// # Errors
-/// If the store fails, or a marker is of a newer program.
+/// If the store fails, or a marker was written by a newer version.
 pub(super) async fn survey(objects: &Objects, liveness: &dyn Liveness) -> Result<Survey, Error> {
     let mut survey = Survey::default();
     for table in layout::TABLES {
@@ -51,7 +51,7 @@ pub(super) async fn survey(objects: &Objects, liveness: &dyn Liveness) -> Result
     let replacers = markers.iter().map(|marked| marked.commit.run_id);
     let alive: HashSet<Uuid> = alive.into_iter().chain(self::alive(liveness, replacers).await?).collect();
     for suspect in survey.sort(markers, &alive) {
-        // What a run took away since it was seen is nobody's.
+        // A run may have removed it meanwhile.
         if exists(objects, &Path::from(suspect.path.as_str())).await? {
             survey.defects.push(suspect);
         }
@@ -60,8 +60,7 @@ pub(super) async fn survey(objects: &Objects, liveness: &dyn Liveness) -> Result
 }
 
 impl Survey {
-    /// Tells commits that stand from those that do not, and files that belong to one from those that do not. Returns what
-    /// should not be there.
+    /// Separates commits in force from superseded ones, and their files from others. Returns what should not exist.
     fn sort(&mut self, markers: Vec<Marked>, alive: &HashSet<Uuid>) -> Vec<Defect> {
         let mut suspects = Vec::new();
         let replacers: HashMap<String, (String, Uuid)> = markers.iter().flat_map(replaced_by).collect();
@@ -75,15 +74,15 @@ impl Survey {
             let defect = |what| Defect::new(path.as_ref(), what);
             match replacers.get(&commit.attempt_id) {
                 _ if !sound => {}
-                // The run that replaced it removes it.
+                // The run that replaced it will remove it.
                 Some((_, run)) if alive.contains(run) => {}
                 Some((attempt, _)) => {
                     let rows = layout::TABLES.iter().map(|table| commit.rows(table)).sum::<u64>();
                     let found = format!("{rows} rows count twice, replaced by {attempt}");
-                    suspects.push(defect("superseded, yet still there").found(found));
+                    suspects.push(defect("superseded but not removed").found(found));
                 }
                 None => match commit.parts.iter().find(|part| !claimed.insert(part.path.clone())) {
-                    Some(part) => suspects.push(defect("names a part that another marker names").found(&part.path)),
+                    Some(part) => suspects.push(defect("names a part of another marker").found(&part.path)),
                     None => self.standing.push(marked),
                 },
             }
@@ -95,7 +94,7 @@ impl Survey {
                     continue;
                 }
                 Some(_) => "no marker names this part",
-                None => "not a file of pubtag",
+                None => "not written by pubtag",
             };
             suspects.push(Defect::new(path, what).found(format_args!("{size} bytes")));
         }
@@ -112,11 +111,11 @@ async fn exists(objects: &Objects, path: &Path) -> Result<bool, Error> {
     match objects.store().head(path).await {
         Ok(_) => Ok(true),
         Err(object_store::Error::NotFound { .. }) => Ok(false),
-        Err(error) => Err(objects.failed("look at", path)(error)),
+        Err(error) => Err(objects.failed("inspect", path)(error)),
     }
 }
 
-/// The run whose name a part carries; none for what is not directly in a table's folder.
+/// The run in a part's name; `None` for what is not directly in a table's directory.
 fn run_of(path: &str) -> Option<Uuid> {
     let (_, name) = path.split_once('/')?;
     layout::run_of_part(name).filter(|_| !name.contains('/'))
@@ -132,14 +131,14 @@ async fn alive(liveness: &dyn Liveness, runs: impl Iterator<Item = Uuid>) -> Res
     Ok(alive)
 }
 
-/// Lists a folder: paths and lengths. A name that no store takes ends the listing, and is a defect.
+/// Lists a directory: paths and lengths. An invalid name ends the listing and is a defect.
 async fn list(objects: &Objects, folder: &Path, defects: &mut Vec<Defect>) -> Result<Vec<(String, u64)>, Error> {
     let (mut listed, mut found) = (Vec::new(), objects.store().list(Some(folder)));
     while let Some(object) = found.next().await {
         match object {
             Ok(object) => listed.push((object.location.to_string(), object.size)),
             Err(error @ object_store::Error::InvalidPath { .. }) => {
-                defects.push(Defect::new(folder.as_ref(), "not every file can be listed").found(error));
+                defects.push(Defect::new(folder.as_ref(), "not all files can be listed").found(error));
                 break;
             }
             Err(error) => return Err(objects.failed("list", folder)(error)),
@@ -161,7 +160,7 @@ async fn read_markers(objects: &Objects, defects: &mut Vec<Defect>) -> Result<Ve
     let mut markers = Vec::new();
     while let Some((path, marker)) = read.next().await {
         match marker {
-            // A run that replaced it took it away meanwhile.
+            // A run that replaced it has removed it meanwhile.
             Ok(None) => {}
             Ok(Some(Marker { commit, .. })) => {
                 let defect = check_marker(&path, &commit).err();
@@ -177,12 +176,12 @@ async fn read_markers(objects: &Objects, defects: &mut Vec<Defect>) -> Result<Ve
     Ok(markers)
 }
 
-/// What can be said of a marker by itself.
+/// Checks a marker by itself.
 fn check_marker(path: &Path, commit: &Commit) -> Result<(), Defect> {
     let defect = |what| Defect::new(path.as_ref(), what);
     let expected = layout::marker(commit.input.key());
     if *path != expected {
-        return Err(defect("the name is not that of the marker's input")
+        return Err(defect("name does not match the marker's input")
             .expected(expected.filename().unwrap_or_default(), path.filename().unwrap_or_default()));
     }
     let mut tables: HashSet<&str> = layout::TABLES.into();
@@ -191,12 +190,12 @@ fn check_marker(path: &Path, commit: &Commit) -> Result<(), Defect> {
             && part.path.strip_prefix(&part.table).is_some_and(|rest| rest.starts_with('/'))
             && run_of(&part.path) == Some(commit.run_id);
         if !in_table {
-            return Err(defect("names something that is not a part of it").found(&part.path));
+            return Err(defect("names a file that is not one of its parts").found(&part.path));
         }
         tables.remove(&*part.table);
     }
     match tables.into_iter().min() {
-        Some(table) => Err(defect("names no part of a table").found(table)),
+        Some(table) => Err(defect("has no part for a table").found(table)),
         None => Ok(()),
     }
 }

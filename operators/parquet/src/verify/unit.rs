@@ -1,4 +1,4 @@
-//! The rows of one commit against each other: three tables, each in the order of the input, read side by side.
+//! Checks the rows of one commit against each other: three tables, each in input order, read side by side.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use super::defect::{Defect, Defects};
 use super::document::Document;
 use crate::TextPolicy;
 
-/// What the rows of a commit add up to.
+/// Totals over the rows of a commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sums {
     pub(super) statuses: BTreeMap<String, u64>,
     pub(super) rejects: u64,
-    /// Documents whose text is not kept.
+    /// Documents whose text was not kept.
     pub(super) without_text: u64,
 }
 
@@ -28,19 +28,19 @@ impl Sums {
         Tally { citations: documents - deletions, deletions, rejects: self.rejects }
     }
 
-    /// Holds the sums against what the marker says was met and written.
+    /// Compares the totals with the marker's.
     pub(super) fn check(&self, marker: &str, commit: &Commit, defects: &mut Defects) {
         let (rows, met) = (self.counts(), commit.tally);
         let checks = [
-            ("citations met differ from their rows", met.citations, rows.citations),
-            ("deletions met differ from their rows", met.deletions, rows.deletions),
-            ("rejects met differ from their rows", met.rejects, rows.rejects),
+            ("citations read differ from their rows", met.citations, rows.citations),
+            ("deletions read differ from their rows", met.deletions, rows.deletions),
+            ("rejects read differ from their rows", met.rejects, rows.rejects),
         ];
         for (what, met, rows) in checks.into_iter().filter(|(_, met, rows)| met != rows) {
             defects.add(Defect::new(marker, what).expected(met, rows));
         }
         if self.statuses != commit.statuses {
-            let defect = Defect::new(marker, "statuses differ from those of the rows");
+            let defect = Defect::new(marker, "statuses differ from the rows");
             defects.add(defect.expected(listed(&commit.statuses), listed(&self.statuses)));
         }
     }
@@ -51,13 +51,13 @@ fn listed(statuses: &BTreeMap<String, u64>) -> String {
     if listed.is_empty() { "none".to_owned() } else { listed.join(" + ") }
 }
 
-/// Reads the three tables of a commit, each in order, and holds their rows against each other and the marker.
+/// Reads the three tables of a commit in order and checks their rows against each other and the marker.
 ///
 /// # Memory
 /// A batch of each table and the annotations of one document.
 ///
 /// # Errors
-/// What keeps a part from being read on.
+/// If a part cannot be read.
 pub(super) fn check(
     commit: &Commit,
     documents: impl Iterator<Item = Batch>,
@@ -74,7 +74,7 @@ pub(super) fn check(
         *sums.statuses.entry(row.columns.status.value(row.at).to_owned()).or_default() += 1;
         let ordinal = row.ordinal();
         if rejects.until(Some(ordinal), defects, |_, _| sums.rejects += 1)? == Some(ordinal) {
-            defects.add(row.defect("the record is among the rejects, too"));
+            defects.add(row.defect("record is also a reject"));
         }
         annotations.until(Some(ordinal), defects, orphan)?;
         let annotations = annotations.of(ordinal, defects)?;
@@ -92,10 +92,10 @@ pub(super) fn check(
 }
 
 fn orphan(row: &Row<Annotations>, defects: &mut Defects) {
-    defects.add(row.defect("annotation of no document"));
+    defects.add(row.defect("annotation without a document"));
 }
 
-/// The rows of a table in their order; a row out of it is a defect, and left out.
+/// The rows of a table in order; a row out of order is a defect and is skipped.
 struct InOrder<'a, C, I> {
     cursor: Cursor<C, I>,
     origin: Origin<'a>,
@@ -108,7 +108,7 @@ impl<'a, C: Keyed, I: Iterator<Item = Batch>> InOrder<'a, C, I> {
         Self { cursor: Cursor::new(batches), origin: Origin::of(commit), last: None, looked: None }
     }
 
-    /// The next row, which stays the next.
+    /// Peeks at the next row.
     fn peek(&mut self, defects: &mut Defects) -> Result<Option<&Row<C>>, Defect> {
         while self.looked.is_none() {
             let Some(row) = self.cursor.row()? else { return Ok(None) };
@@ -130,7 +130,7 @@ impl<'a, C: Keyed, I: Iterator<Item = Batch>> InOrder<'a, C, I> {
         Ok(self.looked.take())
     }
 
-    /// Passes the rows before a record, or all; returns the record of the row behind them.
+    /// Skips the rows before a record, or all; returns the record of the next row.
     fn until(
         &mut self,
         ordinal: Option<i32>,
@@ -160,7 +160,7 @@ impl<'a, C: Keyed, I: Iterator<Item = Batch>> InOrder<'a, C, I> {
     fn check_order(&mut self, row: &Row<C>) -> Result<(), Defect> {
         let key = row.columns.key(row.at);
         match self.last {
-            Some(last) if key == last && C::UNIQUE => Err(row.defect("the record is there twice")),
+            Some(last) if key == last && C::UNIQUE => Err(row.defect("duplicate record")),
             Some(last) if key < last => Err(row.defect("rows are out of order")),
             _ => {
                 self.last = Some(key);
@@ -216,7 +216,7 @@ impl Keyed for Annotations {
     }
 }
 
-/// What every row of a commit carries alike.
+/// What all rows of a commit have in common.
 struct Origin<'a> {
     run_id: String,
     model_id: &'a str,
@@ -234,10 +234,10 @@ impl<'a> Origin<'a> {
 
     fn check<C: Keyed>(&mut self, row: &Row<C>) -> Result<(), Defect> {
         let origin = row.columns.origin();
-        row.equal("run_id is not the marker's", &*self.run_id, origin.run_id.value(row.at))?;
-        row.equal("source_file is not the marker's", self.source_file, origin.source_file.value(row.at))?;
+        row.equal("run_id differs from the marker's", &*self.run_id, origin.run_id.value(row.at))?;
+        row.equal("source_file differs from the marker's", self.source_file, origin.source_file.value(row.at))?;
         if let Some(model_id) = row.columns.model_id() {
-            row.equal("model_id is not the marker's", self.model_id, model_id.value(row.at))?;
+            row.equal("model_id differs from the marker's", self.model_id, model_id.value(row.at))?;
         }
         let int = |column: &Int32Array| column.is_valid(row.at).then(|| column.value(row.at));
         let file = [int(&origin.generation), int(&origin.file_seq)];

@@ -338,7 +338,7 @@ async fn fault_of(packets: Vec<Tagged>) -> String {
 }
 
 #[tokio::test]
-async fn a_record_that_got_lost_on_the_way_is_a_fault() {
+async fn a_lost_record_is_a_fault() {
     let unit = unit(0, "/in/a.xml", "a");
     let mut lost = packets(&unit);
     lost.remove(2);
@@ -351,7 +351,7 @@ async fn a_record_that_got_lost_on_the_way_is_a_fault() {
 }
 
 #[tokio::test]
-async fn an_annotation_that_is_not_where_it_says_is_a_fault_that_names_the_document() {
+async fn an_annotation_with_wrong_offsets_is_a_fault_that_names_the_document() {
     let unit = unit(0, "/in/a.xml", "a");
     // "Wir maßen 𝛽" starts at byte 25; ß is bytes 31 and 32.
     for bytes in [30..32, 3..3, 0..1000, 49..60] {
@@ -376,7 +376,7 @@ async fn records_out_of_order_are_a_fault() {
 }
 
 #[tokio::test]
-async fn frames_out_of_order_are_a_fault() {
+async fn packets_out_of_order_are_a_fault() {
     let (one, two) = (unit(0, "/in/a.xml", "a"), unit(1, "/in/b.xml", "b"));
     fault_of(vec![Packet::Open(one.clone()), Packet::Open(two.clone())]).await;
     fault_of(vec![Packet::Items(records(&one))]).await;

@@ -147,7 +147,7 @@ async fn a_marker_that_fails_is_put_again() {
 }
 
 #[tokio::test]
-async fn a_marker_that_never_stands_is_a_fault_and_the_next_run_does_the_work() {
+async fn a_marker_that_cannot_be_put_is_a_fault_and_the_next_run_commits() {
     let folder = tempfile::tempdir().unwrap();
     let unit = unit(0, "/in/a.xml", "a");
     let (output, commit_log) = open_flaky(folder.path(), "_pubtag/commits", Trouble::Fails, usize::MAX).await;
@@ -171,7 +171,7 @@ async fn a_part_that_fails_is_a_fault_and_nothing_is_committed() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_no_disk_keeps_the_same_protocol() {
+async fn a_store_in_memory_keeps_the_same_protocol() {
     let (locks, store) = (tempfile::tempdir().unwrap(), Arc::new(InMemory::new()));
     let unit = unit(0, "/in/a.xml", "a");
     let (output, commit_log) = open_store(locks.path(), store.clone()).await;
@@ -193,7 +193,7 @@ async fn a_store_that_is_no_disk_keeps_the_same_protocol() {
 }
 
 #[tokio::test]
-async fn a_file_where_the_folder_should_be_is_a_matter_of_setup() {
+async fn a_file_in_place_of_the_directory_is_a_configuration_error() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("file"), "").unwrap();
     for path in ["file", "file/below"] {
@@ -226,7 +226,7 @@ impl Drop for Tmpfs {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_named_and_can_be_tried_again() {
+async fn a_full_disk_is_named_and_transient() {
     let Some(disk) = Tmpfs::mount("size=256k") else { return };
     let folder = disk.0.path().join("out");
     let unit = unit(0, "/in/a.xml", "a");
@@ -235,10 +235,10 @@ async fn a_full_disk_is_named_and_can_be_tried_again() {
     let fault = write(&output, &commit_log, tiny_parts(), packets(&unit)).await.remove(0).unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Transient);
     let cause = std::error::Error::source(&fault).unwrap().to_string();
-    assert!(cause.starts_with("no room left") && cause.contains(&folder.display().to_string()), "{cause}");
+    assert!(cause.contains("no space left") && cause.contains(&folder.display().to_string()), "{cause}");
     drop((output, commit_log));
 
-    // Room is made, and the same run again does the work.
+    // Once space is free, the same run succeeds.
     std::fs::remove_file(disk.0.path().join("ballast")).unwrap();
     committed(run_one(&folder, config(), &unit).await);
     assert_eq!(read::<DocumentRow>(&folder).num_rows(), 3);
@@ -246,7 +246,7 @@ async fn a_full_disk_is_named_and_can_be_tried_again() {
 }
 
 #[tokio::test]
-async fn a_read_only_disk_is_a_matter_of_setup() {
+async fn a_read_only_disk_is_a_configuration_error() {
     let Some(disk) = Tmpfs::mount("ro") else { return };
     let error = open(&disk.0.path().join("out")).await.unwrap_err();
     assert_eq!(error.kind(), FaultKind::Configuration, "{error}");
@@ -277,7 +277,7 @@ async fn a_run_that_is_dropped_at_any_moment_of_a_commit_leaves_all_of_it_or_not
 }
 
 #[tokio::test]
-async fn a_part_that_the_store_does_not_hold_as_it_was_sent_is_never_committed() {
+async fn a_part_that_differs_in_the_store_is_never_committed() {
     for trouble in [Trouble::Truncates, Trouble::Flips] {
         for table in ["annotations", "documents", "rejects"] {
             let folder = tempfile::tempdir().unwrap();

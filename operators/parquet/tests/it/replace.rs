@@ -109,7 +109,7 @@ fn truncate(part: &Path) {
 }
 
 #[tokio::test]
-async fn documents_named_after_their_file_are_told_apart_by_its_name() {
+async fn documents_named_after_their_file_are_distinguished_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let spec = RunSpec { named_after_file: true, ..spec() };
     let config = WriteConfig { spec: spec.clone(), ..config() };

@@ -191,7 +191,7 @@ async fn dropping_the_stream_in_the_middle_of_a_unit_commits_nothing() {
 }
 
 #[tokio::test]
-async fn a_folder_with_other_things_in_it_is_refused_by_name() {
+async fn a_directory_with_other_files_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("thesis")).unwrap();
     fs::write(folder.path().join("notes.txt"), "mine").unwrap();
@@ -203,7 +203,7 @@ async fn a_folder_with_other_things_in_it_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn what_the_pipeline_writes_beside_the_tables_is_no_stranger() {
+async fn files_that_the_pipeline_writes_beside_the_tables_are_accepted() {
     let folder = tempfile::tempdir().unwrap();
     run_one(folder.path(), config(), &unit(0, "/in/a.xml", "a")).await;
     fs::write(folder.path().join("report.json"), "{}").unwrap();

@@ -95,7 +95,7 @@ async fn write_golden_files() {
 }
 
 #[tokio::test]
-async fn a_part_says_where_it_comes_from() {
+async fn a_part_has_its_provenance_in_the_footer() {
     let folder = tempfile::tempdir().unwrap();
     for part in written(folder.path()).await {
         let metadata = metadata(&part);

@@ -162,7 +162,7 @@ fn rows(batch: &RecordBatch, rows: &[u32]) -> RecordBatch {
 }
 
 #[test]
-fn a_clean_output_has_no_line() {
+fn a_clean_output_has_no_defects() {
     for config in [config(), tiny_parts()] {
         let sample = Sample::with(config);
         for depth in [FULL, QUICK] {
@@ -198,7 +198,7 @@ fn texts_that_were_not_kept_are_counted_and_the_rest_is_checked() {
     sample.rewrite("annotations", |batch| with_int(&batch, "end_byte", 1, 15));
     assert_eq!(
         sample.line(),
-        "A: bytes are not as many as the mention's: expected Some(3), found Some(4) (row 1, record 0)"
+        "A: byte offsets do not match the mention's length: expected Some(3), found Some(4) (row 1, record 0)"
     );
 }
 
@@ -254,7 +254,7 @@ fn a_truncated_part_is_one_line_in_either_depth() {
 }
 
 #[test]
-fn a_truncated_part_that_its_marker_vouches_for_is_not_readable() {
+fn a_truncated_part_that_matches_its_marker_is_not_readable() {
     let sample = Sample::new();
     sample.edit_bytes("annotations", |bytes| bytes.truncate(bytes.len() - 10));
     let bytes = fs::read(sample.path(&sample.part("annotations"))).unwrap();
@@ -275,7 +275,7 @@ fn a_missing_part_is_one_line_in_either_depth() {
 }
 
 #[test]
-fn a_part_too_many_and_strange_files_are_one_line_each() {
+fn extra_parts_and_unknown_files_are_one_line_each() {
     let sample = Sample::new();
     let part = sample.part("annotations");
     let extra = part.replace("-000.parquet", "-001.parquet");
@@ -287,14 +287,14 @@ fn a_part_too_many_and_strange_files_are_one_line_each() {
     let lines = sample.lines(QUICK);
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert_eq!(lines[0], format!("{extra}: no marker names this part: {bytes} bytes"));
-    assert_eq!(lines[1], "documents/notes.txt: not a file of pubtag: 5 bytes");
+    assert_eq!(lines[1], "documents/notes.txt: not written by pubtag: 5 bytes");
     assert!(
-        lines[2].starts_with("rejects/old/") && lines[2].ends_with(&format!("not a file of pubtag: {bytes} bytes"))
+        lines[2].starts_with("rejects/old/") && lines[2].ends_with(&format!("not written by pubtag: {bytes} bytes"))
     );
 }
 
 #[test]
-fn parts_of_a_run_at_work_are_counted_and_those_of_a_dead_one_are_lines() {
+fn parts_of_a_live_run_are_counted_and_those_of_a_dead_run_are_defects() {
     let sample = Sample::new();
     let (output, _) = sample.runtime.block_on(open(sample.dir.path())).unwrap();
     let part = format!("annotations/b-{}-00000-000.parquet", output.run_id());
@@ -319,12 +319,12 @@ fn a_marker_that_does_not_parse_leaves_its_parts_without_one() {
 }
 
 #[test]
-fn a_marker_that_leaves_a_table_out_is_a_line_and_so_is_the_part_that_it_does_not_name() {
+fn a_marker_without_a_table_and_the_part_it_omits_are_defects() {
     let sample = Sample::new();
     sample.edit_marker(|marker| drop(marker["parts"].as_array_mut().unwrap().pop()));
     let bytes = sample.commit.parts[2].bytes;
     let expected =
-        ["M: names no part of a table: rejects".into(), format!("R: no marker names this part: {bytes} bytes")];
+        ["M: has no part for a table: rejects".into(), format!("R: no marker names this part: {bytes} bytes")];
     assert_eq!(sample.lines(FULL), expected);
 }
 
@@ -337,19 +337,19 @@ fn counts_edited_in_a_marker_are_one_line_each() {
     };
     assert_eq!(
         line_of(|marker| marker["tally"]["citations"] = json!(3)),
-        "M: citations met differ from their rows: expected 3, found 2"
+        "M: citations read differ from their rows: expected 3, found 2"
     );
     assert_eq!(
         line_of(|marker| marker["tally"]["deletions"] = json!(0)),
-        "M: deletions met differ from their rows: expected 0, found 1"
+        "M: deletions read differ from their rows: expected 0, found 1"
     );
     assert_eq!(
         line_of(|marker| marker["tally"]["rejects"] = json!(2)),
-        "M: rejects met differ from their rows: expected 2, found 1"
+        "M: rejects read differ from their rows: expected 2, found 1"
     );
     assert_eq!(
         line_of(|marker| marker["statuses"]["tagged"] = json!(2)),
-        "M: statuses differ from those of the rows: expected 1 deleted + 1 no_entity + 2 tagged, found 1 deleted + 1 \
+        "M: statuses differ from the rows: expected 1 deleted + 1 no_entity + 2 tagged, found 1 deleted + 1 \
          no_entity + 1 tagged"
     );
     assert_eq!(
@@ -361,14 +361,14 @@ fn counts_edited_in_a_marker_are_one_line_each() {
 }
 
 #[test]
-fn a_quick_look_reconciles_what_footers_tell() {
+fn a_quick_check_reconciles_the_row_counts_in_footers() {
     let sample = Sample::new();
     sample.edit_marker(|marker| marker["tally"]["citations"] = json!(3));
-    assert_eq!(sample.lines(QUICK), ["M: records met differ from the rows of documents: expected 4, found 3"]);
+    assert_eq!(sample.lines(QUICK), ["M: records read differ from the rows of documents: expected 4, found 3"]);
 }
 
 #[test]
-fn swapped_parts_are_a_line_each() {
+fn swapped_parts_are_one_line_each() {
     let sample = Sample::new();
     let other = committed(sample.runtime.block_on(run_one(sample.dir.path(), config(), &unit(1, "/in/b.xml", "b"))));
     let (one, two) = (sample.path(&sample.commit.parts[0].path), sample.path(&other.parts[0].path));
@@ -381,13 +381,13 @@ fn swapped_parts_are_a_line_each() {
 }
 
 #[test]
-fn a_part_of_another_attempt_is_named_even_if_the_marker_vouches_for_it() {
+fn a_part_of_another_attempt_is_named_even_if_it_matches_the_marker() {
     let sample = Sample::new();
     let other = committed(sample.runtime.block_on(run_one(sample.dir.path(), config(), &unit(1, "/in/b.xml", "b"))));
     fs::copy(sample.path(&other.parts[0].path), sample.path(&sample.part("annotations"))).unwrap();
     sample.vouch("annotations");
     let expected = format!(
-        "A: written by another attempt than its marker's: expected {}, found {}",
+        "A: written by a different attempt than its marker's: expected {}, found {}",
         sample.commit.attempt_id, other.attempt_id
     );
     assert_eq!(sample.lines(FULL), [expected.as_str()]);
@@ -402,9 +402,7 @@ fn a_doubled_marker_is_one_line() {
     let name = sample.marker().rsplit('/').next().unwrap().to_owned();
     assert_eq!(
         line,
-        format!(
-            "_pubtag/commits/copy.json: the name is not that of the marker's input: expected {name}, found copy.json"
-        )
+        format!("_pubtag/commits/copy.json: name does not match the marker's input: expected {name}, found copy.json")
     );
 }
 
@@ -416,11 +414,11 @@ fn a_marker_that_names_the_parts_of_another_is_one_line() {
     marker["attempt_id"] = json!("another");
     let name = format!("_pubtag/commits/{}.json", "f".repeat(32));
     fs::write(sample.path(&name), marker.to_string()).unwrap();
-    assert_eq!(sample.line(), format!("{name}: names a part that another marker names: A"));
+    assert_eq!(sample.line(), format!("{name}: names a part of another marker: A"));
 }
 
 #[test]
-fn a_superseded_marker_is_a_line_once_the_run_that_replaced_it_has_ended() {
+fn a_superseded_marker_is_a_defect_once_the_replacing_run_has_ended() {
     let (dir, runtime) = (tempfile::tempdir().unwrap(), Runtime::new().unwrap());
     let run = |content: &str| {
         let config = WriteConfig { overwrite: true, ..config() };
@@ -435,7 +433,7 @@ fn a_superseded_marker_is_a_line_once_the_run_that_replaced_it_has_ended() {
     names.iter().zip(kept).for_each(|(name, bytes)| fs::write(dir.path().join(name), bytes).unwrap());
     assert_eq!(
         verified(dir.path(), &runtime, FULL).0,
-        [format!("{marker}: superseded, yet still there: 7 rows count twice, replaced by {}", new.attempt_id)]
+        [format!("{marker}: superseded but not removed: 7 rows count twice, replaced by {}", new.attempt_id)]
     );
     let lock = fs::File::create(dir.path().join(format!("_pubtag/attempts/{}.lock", new.run_id))).unwrap();
     lock.lock().unwrap();
@@ -451,15 +449,15 @@ fn offsets_that_are_shifted_are_one_line_each() {
     };
     assert_eq!(
         line_of(|batch| with_int(&with_int(&batch, "start_byte", 1, 12), "end_byte", 1, 15)),
-        "A: mention is not the text at its bytes: expected \"ALS\", found \"LS.\" (row 1, record 0)"
+        "A: mention differs from the text at its byte offsets: expected \"ALS\", found \"LS.\" (row 1, record 0)"
     );
     assert_eq!(
         line_of(|batch| with_int(&with_int(&batch, "start_char", 1, 12), "end_char", 1, 15)),
-        "A: start_char is not the character at start_byte: expected 11, found 12 (row 1, record 0)"
+        "A: start_char does not match start_byte: expected 11, found 12 (row 1, record 0)"
     );
     assert_eq!(
         line_of(|batch| with_int(&batch, "end_char", 2, 46)),
-        "A: characters are not as many as the mention's: expected Some(10), found Some(11) (row 2, record 0)"
+        "A: character offsets do not match the mention's length: expected Some(10), found Some(11) (row 2, record 0)"
     );
     // The mention's characters counted as if they were bytes: ß and 𝛽 are before and in it.
     assert_eq!(
@@ -468,12 +466,12 @@ fn offsets_that_are_shifted_are_one_line_each() {
             let (start, end) = (bytes("start_byte"), bytes("end_byte"));
             with_int(&with_int(&batch, "start_char", 2, start), "end_char", 2, end)
         }),
-        "A: characters are not as many as the mention's: expected Some(10), found Some(14) (row 2, record 0)"
+        "A: character offsets do not match the mention's length: expected Some(10), found Some(14) (row 2, record 0)"
     );
 }
 
 #[test]
-fn annotations_that_do_not_fit_their_document_are_one_line_each() {
+fn annotations_that_contradict_their_document_are_one_line_each() {
     let line_of = |edit: fn(RecordBatch) -> RecordBatch| {
         let sample = Sample::new();
         sample.rewrite("annotations", edit);
@@ -481,19 +479,19 @@ fn annotations_that_do_not_fit_their_document_are_one_line_each() {
     };
     assert_eq!(
         line_of(|batch| with_text(&batch, "mention", 0, Some("ataxia"))),
-        "A: mention is not the text at its bytes: expected \"ataxia\", found \"Ataxia\" (row 0, record 0)"
+        "A: mention differs from the text at its byte offsets: expected \"ataxia\", found \"Ataxia\" (row 0, record 0)"
     );
     assert_eq!(
         line_of(|batch| with_text(&batch, "section", 2, Some("RESULTS"))),
-        "A: section is not the one at start_char: expected \"METHODS\", found \"RESULTS\" (row 2, record 0)"
+        "A: section does not match start_char: expected \"METHODS\", found \"RESULTS\" (row 2, record 0)"
     );
     assert_eq!(
         line_of(|batch| with_text(&batch, "doc_id", 2, Some("7"))),
-        "A: doc_id is not its document's: expected \"1000\", found \"7\" (row 2, record 0)"
+        "A: doc_id differs from its document's: expected \"1000\", found \"7\" (row 2, record 0)"
     );
     assert_eq!(
         line_of(|batch| with_int(&batch, "pmid_version", 0, 2)),
-        "A: pmid_version is not its document's: expected 1, found 2 (row 0, record 0)"
+        "A: pmid_version differs from its document's: expected 1, found 2 (row 0, record 0)"
     );
     assert_eq!(
         line_of(|batch| {
@@ -504,15 +502,15 @@ fn annotations_that_do_not_fit_their_document_are_one_line_each() {
         "A: score is not a probability: NaN (row 1, record 0)"
     );
     let run_id = line_of(|batch| with_text(&batch, "run_id", 0, Some("x")));
-    assert!(run_id.starts_with("A: run_id is not the marker's: expected"), "{run_id}");
+    assert!(run_id.starts_with("A: run_id differs from the marker's: expected"), "{run_id}");
     assert_eq!(
         line_of(|batch| with_text(&batch, "source_file", 1, Some("b.xml"))).split(" (").next(),
-        Some("A: source_file is not the marker's: expected \"a.xml\", found \"b.xml\"")
+        Some("A: source_file differs from the marker's: expected \"a.xml\", found \"b.xml\"")
     );
 }
 
 #[test]
-fn rows_doubled_lost_or_out_of_order_are_lines_of_their_own() {
+fn duplicate_missing_and_misordered_rows_are_separate_lines() {
     let lines_of = |table: &str, order: &[u32]| {
         let sample = Sample::new();
         sample.rewrite(table, |batch| rows(&batch, order));
@@ -528,27 +526,24 @@ fn rows_doubled_lost_or_out_of_order_are_lines_of_their_own() {
         lines.into_iter().filter(|line| !line.starts_with("M: ")).collect::<Vec<_>>()
     };
     let id = strings(&Sample::new().rows_of("annotations"), "annotation_id")[1].clone().unwrap();
-    assert_eq!(
-        lines_of("annotations", &[0, 1, 1, 2]),
-        [format!("A: annotation_id is there twice: {id} (row 2, record 0)")]
-    );
+    assert_eq!(lines_of("annotations", &[0, 1, 1, 2]), [format!("A: duplicate annotation_id: {id} (row 2, record 0)")]);
     assert_eq!(
         lines_of("annotations", &[0, 2]),
-        ["D: annotation_count is not that of the rows: expected 2, found 3 (row 0, record 0)"]
+        ["D: annotation_count does not match the rows: expected 2, found 3 (row 0, record 0)"]
     );
     let out_of_order = lines_of("annotations", &[1, 0, 2]);
     assert!(out_of_order.contains(&"A: rows are out of order (row 1, record 0)".to_owned()), "{out_of_order:?}");
-    assert_eq!(lines_of("documents", &[0, 1, 1, 2]), ["D: the record is there twice (row 2, record 1)"]);
-    assert_eq!(lines_of("documents", &[1, 2]), ["A: annotation of no document (row 0, record 0, and 2 more)"]);
+    assert_eq!(lines_of("documents", &[0, 1, 1, 2]), ["D: duplicate record (row 2, record 1)"]);
+    assert_eq!(lines_of("documents", &[1, 2]), ["A: annotation without a document (row 0, record 0, and 2 more)"]);
     assert_eq!(lines_of("documents", &[0, 2, 1]), ["D: rows are out of order (row 2, record 1)"]);
-    assert_eq!(lines_of("rejects", &[0, 0]), ["R: the record is there twice (row 1, record 3)"]);
+    assert_eq!(lines_of("rejects", &[0, 0]), ["R: duplicate record (row 1, record 3)"]);
 }
 
 #[test]
 fn a_record_among_documents_and_rejects_is_one_line() {
     let sample = Sample::new();
     sample.rewrite("rejects", |batch| with_int(&batch, "ordinal", 0, 1));
-    assert_eq!(sample.line(), "D: the record is among the rejects, too (row 1, record 1)");
+    assert_eq!(sample.line(), "D: record is also a reject (row 1, record 1)");
 }
 
 #[test]
@@ -560,20 +555,20 @@ fn documents_that_contradict_themselves_are_one_line_each() {
     };
     let line = line_of(|batch| with_text(&batch, "title", 1, Some("Nothing there.")));
     assert!(
-        line.starts_with("D: text_sha256 is not that of the text: expected \"") && line.ends_with("(row 1, record 1)")
+        line.starts_with("D: text_sha256 does not match the text: expected \"") && line.ends_with("(row 1, record 1)")
     );
     assert_eq!(
         line_of(|batch| with_int(&batch, "char_count", 1, 7)).split(" (").next(),
-        Some("D: char_count is not that of the text: expected 44, found 7")
+        Some("D: char_count does not match the text: expected 44, found 7")
     );
-    assert_eq!(line_of(|batch| with_text(&batch, "abstract", 1, None)), "D: the text is missing (row 1, record 1)");
+    assert_eq!(line_of(|batch| with_text(&batch, "abstract", 1, None)), "D: text is missing (row 1, record 1)");
     assert_eq!(
         line_of(|batch| with_text(&batch, "text_sha256", 0, None)),
         "D: text_sha256 is missing (row 0, record 0)"
     );
     assert_eq!(
         line_of(|batch| with_int(&batch, "token_count", 1, 0)),
-        "D: status does not fit the counts: expected \"no_text\", found \"no_entity\" (row 1, record 1)"
+        "D: status does not match the counts: expected \"no_text\", found \"no_entity\" (row 1, record 1)"
     );
     assert_eq!(
         line_of(|batch| with_int(&batch, "generation", 2, 2025)),
@@ -590,12 +585,12 @@ fn a_schema_that_is_not_the_tables_is_one_line_in_either_depth() {
     };
     let sample = Sample::new();
     sample.rewrite("rejects", without_last);
-    assert_eq!(sample.line(), "R: a column is missing: source_file");
+    assert_eq!(sample.line(), "R: column is missing: source_file");
     let sample = Sample::new();
     sample.rewrite("rejects", |batch| batch.project(&[1, 0, 2, 3, 4, 5, 6, 7, 8, 9]).unwrap());
     for depth in [FULL, QUICK] {
         let lines = sample.lines(depth);
-        assert!(lines.len() == 1 && lines[0].starts_with("R: a column is not the table's: expected "), "{lines:?}");
+        assert!(lines.len() == 1 && lines[0].starts_with("R: column differs from the table's: expected "), "{lines:?}");
     }
 }
 

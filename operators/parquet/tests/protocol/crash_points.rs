@@ -87,7 +87,7 @@ fn two_files_that_swap_names() {
 }
 
 #[test]
-fn an_edited_file_takes_the_place_of_what_it_was() {
+fn an_edited_file_replaces_its_earlier_content() {
     let steps = [Step::Write("a", 1), Step::Write("b", 2), Step::Run(ALL, None), Step::Write("a", 3)];
     visit_each("an edit", &steps, OVERWRITE);
 }

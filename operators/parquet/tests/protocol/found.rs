@@ -13,7 +13,7 @@ fn a_renamed_file_keeps_its_rows_when_a_new_one_takes_its_name() {
 }
 
 #[test]
-fn files_that_swap_names_are_both_made_anew() {
+fn files_that_swap_names_are_both_tagged_again() {
     let steps = [Step::Write("a", 1), Step::Write("b", 2), Step::Run(ALL, None), Step::Swap("a", "b")];
     let other_settings = Order { settings: Settings::B, ..OVERWRITE };
     play(&[&steps[..], &[Step::Run(other_settings, None)]].concat());

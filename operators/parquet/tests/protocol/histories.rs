@@ -107,21 +107,21 @@ fn play_many(what: &str, step: impl Strategy<Value = Step>) {
 }
 
 #[test]
-fn runs_one_after_another_do_what_the_model_says() {
+fn sequential_runs_match_the_model() {
     play_many("of runs one after another", prop_oneof![2 => change(), 2 => run(0)]);
 }
 
 #[test]
-fn whatever_befalls_a_run_the_next_one_mends() {
+fn the_next_run_recovers_from_any_failure() {
     play_many("with mishaps", prop_oneof![2 => change(), 3 => run(70)]);
 }
 
 #[test]
-fn runs_beside_each_other_lose_nothing_and_double_nothing() {
+fn concurrent_runs_neither_lose_nor_duplicate_rows() {
     play_many("of runs beside each other", prop_oneof![2 => change(), 1 => run(0), 2 => beside(0)]);
 }
 
 #[test]
-fn mishaps_beside_other_runs_harm_nobody() {
+fn failures_do_not_affect_concurrent_runs() {
     play_many("with mishaps beside others", prop_oneof![3 => change(), 2 => run(50), 2 => beside(40)]);
 }
