@@ -16,11 +16,11 @@ use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::AnnotationRow;
 use serde::Serialize;
 
-use super::run::runtime;
 use crate::bundled::named_or_bundled;
 use crate::cli::InspectArgs;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::figures::grouped;
+use crate::runtime::runtime;
 use crate::terminal;
 
 /// Describes a model or an output directory.

@@ -11,9 +11,9 @@ use pubtag_parquet::Tables;
 use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow};
 
-use super::run::runtime;
 use crate::cli::{Color, ShowArgs};
 use crate::exit::{Exit, Failure};
+use crate::runtime::runtime;
 use crate::terminal;
 
 /// A row of `documents`.
