@@ -27,6 +27,11 @@ pub fn citation(title: &str) -> Box<Citation> {
     })
 }
 
+/// A record with such a citation.
+pub fn document(title: &str) -> Record {
+    Record::Document(citation(title))
+}
+
 /// The deletion of PMID 7.
 pub fn deletion<D>() -> Record<D> {
     let pmid = 7.try_into().expect("7 is a PMID");

@@ -1,11 +1,11 @@
 //! Nested brackets.
 
-/// The closing brackets that are still to come, innermost last.
+/// The closing brackets of all open ones, innermost last.
 #[derive(Debug, Default)]
 pub(crate) struct Brackets(Vec<char>);
 
 impl Brackets {
-    /// Takes the next character; false if it closes a bracket that is not open.
+    /// Adds the next character; returns false if it closes a bracket that is not open.
     pub(crate) fn fit(&mut self, char: char) -> bool {
         match char {
             '(' => self.0.push(')'),
@@ -21,7 +21,7 @@ impl Brackets {
         self.0.is_empty()
     }
 
-    /// Whether all brackets of a text are opened and closed within it.
+    /// Whether all brackets in a text are balanced.
     pub(crate) fn balance(text: &str) -> bool {
         let mut brackets = Self::default();
         text.chars().all(|char| brackets.fit(char)) && brackets.are_closed()

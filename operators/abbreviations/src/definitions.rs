@@ -1,20 +1,20 @@
-//! Where a text defines an abbreviation: `long form (SHORT)` or `SHORT (long form)`.
+//! Finds definitions of abbreviations: `long form (SHORT)` and `SHORT (long form)`.
 //!
 //! The algorithm is that of A. Schwartz and M. Hearst, "A simple algorithm for identifying abbreviation definitions in
 //! biomedical text", Pacific Symposium on Biocomputing 8 (2003), 451–462. Beyond the paper, square brackets count like
-//! round ones, and the brackets within a long form have to be balanced.
+//! round ones, and brackets within a long form must be balanced.
 
 use std::ops::Range;
 
 use crate::brackets::Brackets;
 use crate::long_form::{REACH, long_form, window};
 
-/// The characters of a short form.
+/// Length of a short form in characters.
 const SHORT_FORM_CHARS: std::ops::RangeInclusive<usize> = 2..=10;
-/// The words that it has at most.
+/// Maximum words of a short form.
 const SHORT_FORM_WORDS: usize = 2;
 
-/// A definition: two places of a text, in bytes (UTF-8), on character boundaries; they do not overlap.
+/// A definition: two byte ranges (UTF-8) of a text, on character boundaries, that do not overlap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Definition {
     /// The long form (`Huntington disease`).
@@ -23,7 +23,7 @@ pub struct Definition {
     pub short: Range<usize>,
 }
 
-/// The definitions of a text, in the order of their brackets.
+/// Finds the definitions in a text, in the order of their brackets.
 ///
 /// ```
 /// use pubtag_abbreviations::definitions;
@@ -36,9 +36,9 @@ pub fn definitions(text: &str) -> Vec<Definition> {
     text.match_indices(['(', '[']).filter_map(|(open, _)| at_bracket(text, open)).collect()
 }
 
-/// The definition whose bracket opens here.
+/// The definition whose bracket opens at `open`.
 fn at_bracket(text: &str, open: usize) -> Option<Definition> {
-    // A bracket without a space before it belongs to a name: `poly(A)`, `1,2-bis(2-chloroethyl)urea`.
+    // A bracket without a space before it is part of a name: `poly(A)`, `1,2-bis(2-chloroethyl)urea`.
     if !text[..open].ends_with(char::is_whitespace) {
         return None;
     }
@@ -56,7 +56,8 @@ fn long_before_short(text: &str, end: usize, short: Range<usize>) -> Option<Defi
     Some(Definition { long, short })
 }
 
-/// `SHORT (long form)`. The short form is the one word before the bracket, and has a capital, since any word may come before a bracket.
+/// `SHORT (long form)`. The short form is the word before the bracket and must have a capital, since any word can precede a
+/// bracket.
 fn short_before_long(text: &str, end: usize, long: Range<usize>) -> Option<Definition> {
     let short = window(text, end, 1)..end;
     let short = short.start + text[short.clone()].find(char::is_alphanumeric)?..short.end;
@@ -67,7 +68,7 @@ fn short_before_long(text: &str, end: usize, long: Range<usize>) -> Option<Defin
     Some(Definition { long, short })
 }
 
-/// The words that the long form of a short form has at most.
+/// Maximum words of the long form for a short form.
 fn longest(form: &str) -> usize {
     let chars = form.chars().count();
     (chars + 5).min(2 * chars)
@@ -80,7 +81,7 @@ fn is_short_form(form: &str) -> bool {
         && form.contains(char::is_alphabetic)
 }
 
-/// Where the bracket that opens here is closed.
+/// Where the bracket that opens at `open` is closed.
 fn closing(text: &str, open: usize) -> Option<usize> {
     let mut brackets = Brackets::default();
     for (at, char) in text[open..].char_indices().take_while(|&(at, _)| at < REACH) {
@@ -94,7 +95,7 @@ fn closing(text: &str, open: usize) -> Option<usize> {
     None
 }
 
-/// What stands before the first `;`, `,`, `:` or ` or `, without quotation marks: `(FAP; OMIM 175100)`, `("PAH")`.
+/// The part before the first `;`, `,`, `:` or ` or `, without quotation marks: `(FAP; OMIM 175100)`, `("PAH")`.
 fn first_part(text: &str, inside: Range<usize>) -> Range<usize> {
     let content = &text[inside.clone()];
     let end = ["; ", ", ", ": ", " or "].iter().filter_map(|tail| content.find(tail)).min().unwrap_or(content.len());
@@ -103,7 +104,7 @@ fn first_part(text: &str, inside: Range<usize>) -> Range<usize> {
     start..start + from_start.trim_end_matches(around).len()
 }
 
-/// What may stand around a form without being part of it.
+/// Characters that may surround a form without being part of it.
 fn around(char: char) -> bool {
     char.is_whitespace() || matches!(char, '"' | '\'' | '‘' | '’' | '“' | '”')
 }

@@ -1,9 +1,9 @@
-//! Abbreviations that a text defines: where a long form is a mention of an entity, so is its short form, and nowhere else.
+//! Makes the annotations of abbreviations agree with their definitions in the text.
 //!
 //! ```text
 //! Packet<TaggedRecord> ─► Abbreviations ─► Packet<TaggedRecord>
 //!                           └ definitions: `long form (SHORT)` and `SHORT (long form)`, after Schwartz & Hearst
-//!                           └ complete: what a long form means, its short form means everywhere in the text
+//!                           └ complete: the short form gets the meaning of its long form everywhere in the text
 //! ```
 
 mod brackets;

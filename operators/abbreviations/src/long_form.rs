@@ -1,17 +1,17 @@
-//! Which of the words beside a short form are its long form.
+//! Finds the long form among the words next to a short form.
 
 use std::ops::Range;
 
 use crate::brackets::Brackets;
 
-/// How many bytes of text on either side of a bracket are looked at: longer ones define nothing. Keeps the search linear.
+/// Maximum bytes to search on either side of a bracket, which keeps the search linear.
 pub(crate) const REACH: usize = 256;
 
-/// Where a window of at most so many words begins that ends at `end` and does not reach into an earlier sentence.
+/// The start of a window of at most `words` words that ends at `end` and does not extend into an earlier sentence.
 pub(crate) fn window(text: &str, end: usize, words: usize) -> usize {
     let low = text.ceil_char_boundary(end.saturating_sub(REACH));
     let near = &text[low..end];
-    // The first word may have begun earlier.
+    // The first word may be incomplete.
     let whole = if low == 0 { near } else { near.split_once(char::is_whitespace).map_or("", |(_, whole)| whole) };
     let mut start = end;
     for word in whole.split_whitespace().rev().take(words) {
@@ -23,20 +23,20 @@ pub(crate) fn window(text: &str, end: usize, words: usize) -> usize {
     start
 }
 
-/// Whether a word that stands before a capital ends a sentence; initials do not (`S. Typhimurium`).
+/// Whether a word before a capital ends a sentence; initials do not (`S. Typhimurium`).
 fn ends_sentence(word: &str) -> bool {
     word.len() > 2 && word.ends_with(['.', '?', '!'])
 }
 
-/// Where a part of a text begins in it, in bytes.
+/// The byte offset of a part of a text.
 fn offset_in(text: &str, part: &str) -> usize {
     part.as_ptr() as usize - text.as_ptr() as usize
 }
 
-/// The shortest end of a window that is a long form of `short`.
+/// The shortest suffix of a window that is a long form of `short`.
 ///
-/// From right to left, each letter and digit of the short form is found in the window, in any case; the first of them
-/// begins a word. The long form goes back to the white space before it (`X-linked …`).
+/// Each letter and digit of the short form is matched in the window from right to left, ignoring case; the first one must
+/// start a word. The long form extends back to the white space before it (`X-linked …`).
 pub(crate) fn long_form(text: &str, window: Range<usize>, short: &str) -> Option<Range<usize>> {
     let words = &text[window.clone()];
     let mut rest = words;
@@ -58,7 +58,7 @@ fn folded(char: char) -> char {
     char.to_lowercase().next().unwrap_or(char)
 }
 
-/// Whether what the letters allow is plausible: longer than the short form, without it, not too many words for it.
+/// Whether a match is plausible: longer than the short form, not containing it, and without too many words.
 fn is_long_form(long: &str, short: &str) -> bool {
     let letters = short.chars().filter(|char| char.is_alphanumeric()).count();
     let words = long.split(|char: char| char.is_whitespace() || char == '-').filter(|word| !word.is_empty()).count();

@@ -1,12 +1,12 @@
-//! Where short forms occur in a text as whole words.
+//! Finds short forms as whole words in a text.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-/// The places where one of some short forms is a word or a plural of one (`AEs` of `AE`), with what belongs to it; in
-/// text order, without overlaps: of two that begin together, the longer one.
+/// Finds where one of the forms is a word or its plural (`AEs` of `AE`), and returns the value of the form. In text order,
+/// without overlaps; of two forms that start at the same position, the longer one.
 ///
-/// A word is bounded by anything but letters and digits: `DMD` occurs in `non-DMD` and `DMD/BMD`, not in `DMDL`.
+/// Words are bounded by anything but letters and digits: `DMD` occurs in `non-DMD` and `DMD/BMD`, not in `DMDL`.
 pub(crate) fn occurrences<'a, T>(text: &str, forms: &'a HashMap<&str, T>) -> Vec<(Range<usize>, &'a T)> {
     let lengths: BTreeSet<usize> = forms.keys().map(|form| form.len()).collect();
     let mut found: Vec<(Range<usize>, &T)> = Vec::new();
@@ -23,7 +23,7 @@ pub(crate) fn occurrences<'a, T>(text: &str, forms: &'a HashMap<&str, T>) -> Vec
     found
 }
 
-/// Where letters or digits begin after something else.
+/// The positions where a run of letters and digits starts.
 fn word_starts(text: &str) -> impl Iterator<Item = usize> {
     let mut inside = false;
     text.char_indices().filter_map(move |(at, char)| {
@@ -33,7 +33,7 @@ fn word_starts(text: &str) -> impl Iterator<Item = usize> {
     })
 }
 
-/// The end of the word, or of its plural, if it ends here.
+/// The end of the word or its plural, if it ends here.
 fn word_end(text: &str, end: usize) -> Option<usize> {
     let ends = |rest: &str| !rest.starts_with(char::is_alphanumeric);
     let rest = &text[end..];

@@ -13,25 +13,47 @@ use crate::{Changes, complete};
 /// The stage's name in reports and errors.
 const NAME: &str = "abbreviations";
 
-/// Makes the annotations of a citation's abbreviations agree with their definitions in its text, see [`complete`].
+/// Makes the annotations of a citation's abbreviations agree with their definitions in its text; see [`complete`].
 ///
-/// - *Ordering*: records keep their order, and so do the frames of their units.
+/// ```
+/// use futures::StreamExt;
+/// use pubtag_abbreviations::{Abbreviations, Changes};
+/// use pubtag_schemas::{Annotation, AnnotationSource, Packet, Record, TaggedDocument, testing};
+/// use pubtag_stream::{Meter, Operator};
+///
+/// # #[tokio::main]
+/// # async fn main() {
+/// let citation = testing::citation("Huntington disease (HD). HD is rare.");
+/// let (label, source) = ("Disease".to_owned(), AnnotationSource::Model);
+/// let annotations = vec![Annotation { bytes: 0..18, label, score: 0.9, source, concept_ids: vec![] }];
+/// let document = TaggedDocument { citation, annotations, token_count: 8, window_count: 1 };
+/// let input = Box::pin(futures::stream::iter([Ok(Packet::Items(vec![Record::Document(document)]))]));
+///
+/// let operator = Abbreviations::default();
+/// let stats = operator.stats();
+/// let output: Vec<_> = operator.apply(input, Meter::new("abbreviations")).collect().await;
+/// assert_eq!(output.len(), 1);
+/// assert_eq!(stats.changes(), Changes { added: 2, removed: 0 });
+/// # }
+/// ```
+///
+/// - *Ordering*: records and the frames of their units keep their order.
 /// - *Memory*: one packet, on a blocking thread.
-/// - *Cancellation*: dropping the output drops the input; the packet at hand is completed and dropped.
-/// - *Rejects*: passed through, as deletions are; none are added.
+/// - *Cancellation*: dropping the output drops the input; the packet in progress is completed and dropped.
+/// - *Rejects*: rejects and deletions pass through; none are added.
 #[derive(Clone, Debug, Default)]
 pub struct Abbreviations {
     stats: AbbreviationStats,
 }
 
 impl Abbreviations {
-    /// What the operator changes from now on.
+    /// Counters of what the operator changes from now on.
     pub fn stats(&self) -> AbbreviationStats {
         self.stats.clone()
     }
 }
 
-/// Counts what an operator changes; clones share the counters.
+/// Counters of an operator's changes; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct AbbreviationStats(Arc<(AtomicU64, AtomicU64)>);
 

@@ -1,4 +1,4 @@
-//! What the long form of an abbreviation says of its short form.
+//! Applies the meaning of a long form to its short form.
 
 use std::cmp::Ordering::{Equal, Less};
 use std::collections::HashMap;
@@ -9,33 +9,33 @@ use pubtag_schemas::{Annotation, AnnotationSource};
 use crate::occurrences::occurrences;
 use crate::{Definition, definitions};
 
-/// Words that end the core of a noun phrase: what is before them is its head, what is behind them is of another thing
+/// Words that end the core of a noun phrase: the head is before them, and what follows names something else
 /// (`deficiency of …`, `dystrophy with …`).
 const FUNCTION_WORDS: [&str; 5] = ["and", "in", "of", "or", "with"];
 
-/// What [`complete`] has changed.
+/// The changes made by [`complete`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Short forms that it annotated.
+    /// Annotations added to short forms.
     pub added: u64,
-    /// Annotations of short forms that it took away.
+    /// Annotations of short forms removed.
     pub removed: u64,
 }
 
 /// Makes the annotations of each abbreviation that a text defines agree with the definition.
 ///
-/// - If the long form is a mention, every occurrence of the short form that no annotation overlaps becomes one, with the
-///   mention's label and score, from [`AnnotationSource::Abbreviation`].
-/// - If the long form names something else, the annotations of the short form alone are removed: the model read the
-///   letters without their meaning.
-/// - If one does not know, nothing changes.
+/// - If the long form is a mention, every occurrence of the short form without an overlapping annotation becomes one, with
+///   the mention's label and score and [`AnnotationSource::Abbreviation`].
+/// - If the long form names something else, annotations of exactly the short form are removed: the model did not know what
+///   the letters mean.
+/// - If the meaning is unclear, nothing changes.
 ///
-/// The last word of a long form says what it is. So it is a mention if an annotation ends where it ends, and begins
-/// where it begins or at most a few adjectives beside: no function word (`of`, `with`) is in between. It names
-/// something else if nothing in it is annotated, or only words before the last one (`cancer` in `cancer stem cell`).
+/// The last word of a long form determines its meaning. So the long form is a mention if an annotation ends where it ends
+/// and starts where it starts, or differs only by words that are not function words (`of`, `with`). It names something
+/// else if nothing in it is annotated, or only words before the last one (`cancer` in `cancer stem cell`).
 ///
-/// Of several definitions of a short form, the first whose long form is a mention counts; it names something else only
-/// if all of them do. An existing annotation is never changed, whatever its label.
+/// If a short form has several definitions, the first whose long form is a mention counts; it names something else only
+/// if all of them do. Existing annotations are never changed, whatever their label.
 ///
 /// `annotations` are sorted by start and do not overlap, before and after.
 pub fn complete(text: &str, annotations: &mut Vec<Annotation>) -> Changes {
@@ -67,18 +67,18 @@ pub fn complete(text: &str, annotations: &mut Vec<Annotation>) -> Changes {
     changes
 }
 
-/// What a form means.
+/// The meaning of a form.
 #[derive(Clone, Debug, PartialEq)]
 enum Meaning {
     /// An entity.
     Mention { label: String, score: f32 },
     /// Something else.
     Other,
-    /// Hard to say.
+    /// Unclear.
     Unknown,
 }
 
-/// What each short form means that a text defines.
+/// The meaning of each short form that a text defines.
 fn meanings<'a>(text: &'a str, annotations: &[Annotation]) -> HashMap<&'a str, Meaning> {
     let mut meanings: HashMap<&str, Meaning> = HashMap::new();
     for Definition { long, short } in definitions(text) {
@@ -89,12 +89,12 @@ fn meanings<'a>(text: &'a str, annotations: &[Annotation]) -> HashMap<&'a str, M
             _ => *known = meaning,
         }
     }
-    // One that says nothing must not hide a shorter one within it.
+    // An unclear form must not hide a shorter one inside it.
     meanings.retain(|_, meaning| *meaning != Meaning::Unknown);
     meanings
 }
 
-/// What a long form means by the last annotation in it.
+/// The meaning of a long form, from the last annotation in it.
 fn meaning(text: &str, long: &Range<usize>, annotations: &[Annotation]) -> Meaning {
     let before = annotations.partition_point(|annotation| annotation.bytes.start < long.end);
     let last = annotations[..before].last().filter(|annotation| annotation.bytes.end > long.start);

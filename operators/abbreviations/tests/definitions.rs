@@ -1,9 +1,9 @@
-//! Definitions: examples worked by hand, and what holds for any text.
+//! Definitions: examples, and properties of any text.
 
 use proptest::prelude::*;
 use pubtag_abbreviations::{Definition, definitions};
 
-/// The definitions of a text as `SHORT = long form`.
+/// The definitions in a text as `SHORT = long form`.
 fn found(text: &str) -> Vec<String> {
     definitions(text).into_iter().map(|d| format!("{} = {}", &text[d.short], &text[d.long])).collect()
 }
@@ -32,7 +32,7 @@ fn a_short_form_before_its_long_form() {
         ("SMA (spinal muscular atrophy) is rare", "SMA = spinal muscular atrophy"),
         ("the -DM (myotonic dystrophy, adult) locus", ""),
         ("the -DM (dystrophia myotonica, adult) locus", "DM = dystrophia myotonica"),
-        // An ordinary word is not a short form, and a bracket with too many words is not a long form.
+        // An ordinary word is not a short form, and too many words are not a long form.
         ("we saw (with six animals) that", ""),
         ("DM (does not mean so many words as these)", ""),
     ] {
@@ -41,8 +41,8 @@ fn a_short_form_before_its_long_form() {
 }
 
 #[test]
-fn the_search_goes_from_right_to_left_and_the_first_letter_begins_a_word() {
-    // The last `n` and `d` before the bracket count; a `p` inside a word does not begin the long form.
+fn the_search_is_from_right_to_left_and_the_first_letter_starts_a_word() {
+    // The last `d` before the bracket counts; a `p` inside a word does not start the long form.
     assert_eq!(found("pain and a spinal pump disorder (PD)"), ["PD = pump disorder"]);
     assert_eq!(found("a spinal disorder (PD)"), [""; 0]);
     assert_eq!(found("growth hormone and growth hormone receptor (GHR)"), ["GHR = growth hormone receptor"]);
@@ -79,19 +79,19 @@ fn a_long_form_has_no_more_words_than_its_short_form_allows() {
 }
 
 #[test]
-fn a_long_form_is_longer_than_its_short_form_and_does_not_hold_it() {
+fn a_long_form_is_longer_than_its_short_form_and_does_not_contain_it() {
     assert_eq!(found("the HD gene HD (HD)"), [""; 0]);
     assert_eq!(found("abc (ABC)"), [""; 0]);
 }
 
 #[test]
-fn a_long_form_is_of_one_sentence() {
+fn a_long_form_is_within_one_sentence() {
     assert_eq!(found("Patients came. Familial disease (PFD) was seen."), [""; 0]);
     assert_eq!(found("against S. Typhimurium (ST)"), ["ST = S. Typhimurium"]);
 }
 
 #[test]
-fn what_follows_the_short_form_in_its_bracket_does_not_count() {
+fn text_after_the_short_form_in_its_bracket_is_ignored() {
     for tail in ["; OMIM 175100", ": OMIM 175100", ", a tumour syndrome", " or Gardner syndrome", ", (type 1)"] {
         assert_eq!(
             found(&format!("familial adenomatous polyposis (FAP{tail})")),
@@ -106,7 +106,7 @@ fn brackets_nest() {
     assert_eq!(found("poly(ADP-ribose) polymerase (PARP)"), ["PARP = poly(ADP-ribose) polymerase"]);
     assert_eq!(found("(in Huntington disease (HD))"), ["HD = Huntington disease"]);
     assert_eq!(found("(ataxia telangiectasia (AT))"), ["AT = ataxia telangiectasia"]);
-    // A long form does not begin within a bracket and end outside of it.
+    // A long form does not start inside a bracket and end outside.
     assert_eq!(found("(familial, rare) dysplasia (FD)"), [""; 0]);
     assert_eq!(found("Huntington disease (HD]"), [""; 0]);
 }
@@ -117,21 +117,21 @@ fn a_bracket_within_a_word_defines_nothing() {
 }
 
 #[test]
-fn each_bracket_has_its_own_definition() {
+fn each_bracket_is_a_separate_definition() {
     let text = "Huntington disease (HD) and AT (ataxia-telangiectasia), but again Huntington disease (HD).";
     assert_eq!(found(text), ["HD = Huntington disease", "AT = ataxia-telangiectasia", "HD = Huntington disease"]);
     assert_eq!(definitions(text)[1], Definition { long: 32..53, short: 28..30 });
 }
 
-/// Quadratic work on these would take hours.
+/// Quadratic time would be hours here.
 #[test]
-fn a_long_text_of_nothing_but_brackets_is_read_through() {
+fn a_long_text_of_brackets_takes_linear_time() {
     for piece in ["(", " (", " (AB)", "a b c (ABC) ", " ()", "(a", "[(", " (AB", "ab", " "] {
         definitions(&piece.repeat(200_000));
     }
 }
 
-/// Texts in which brackets, short words and capitals are frequent.
+/// Texts with many brackets, short words and capitals.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![any::<String>(), "([a-eA-Eé𝛽İ]{1,3}[ -]?|[ .,;]|[(\\[]|[)\\]]| or | \\([A-E]{2,4}\\)){0,60}"]
 }
@@ -140,7 +140,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn both_places_are_apart_and_on_characters_of_the_text(text in text()) {
+    fn both_ranges_are_disjoint_and_on_character_boundaries(text in text()) {
         for Definition { long, short } in definitions(&text) {
             prop_assert!(text.get(long.clone()).is_some_and(|long| !long.is_empty()));
             prop_assert!(text.get(short.clone()).is_some_and(|short| (2..=10).contains(&short.chars().count())));

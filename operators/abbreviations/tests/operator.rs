@@ -1,4 +1,4 @@
-//! The operator completes documents and passes on everything else.
+//! The operator completes documents and passes everything else on.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -8,7 +8,7 @@ use pubtag_schemas::testing::{citation, close, deletion, reject, unit};
 use pubtag_schemas::{Annotation, AnnotationSource, Packet, TaggedDocument, TaggedRecord};
 use pubtag_stream::{Fault, FaultKind, Flow, Meter, Operator};
 
-/// A document in which the model found the first word alone or, of two, both.
+/// A document in which the model found one mention.
 fn document(title: &str, found: &str) -> TaggedRecord {
     let start = title.find(found).unwrap();
     let annotation = Annotation {
@@ -46,7 +46,7 @@ fn applied(packets: Vec<Result<Packet<TaggedRecord>, Fault>>) -> (Flow<Packet<Ta
 }
 
 #[tokio::test]
-async fn documents_are_completed_and_all_else_passes_in_order() {
+async fn documents_are_completed_and_everything_passes_in_order() {
     let (flow, meter, operator) = applied(vec![
         Ok(Packet::Open(unit(0))),
         Ok(Packet::Items(vec![document("Wilson disease (WD), WD", "Wilson disease"), deletion()])),

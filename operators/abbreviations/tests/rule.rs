@@ -1,10 +1,10 @@
-//! What definitions do to annotations.
+//! How definitions change annotations.
 
 use proptest::prelude::*;
 use pubtag_abbreviations::{Changes, complete};
 use pubtag_schemas::{Annotation, AnnotationSource};
 
-/// The annotations of a text in which mentions stand between `<` and `>`, each of the category `D`, or as `<G:…>`.
+/// The annotations of a text with mentions in `<` and `>`: of type `D`, or `G` as `<G:…>`.
 fn marked(text: &str) -> (String, Vec<Annotation>) {
     let (mut plain, mut annotations) = (String::new(), Vec::new());
     for (number, piece) in text.split(['<', '>']).enumerate() {
@@ -25,7 +25,7 @@ fn marked(text: &str) -> (String, Vec<Annotation>) {
     (plain, annotations)
 }
 
-/// The text with its annotations marked after they are completed; `<+` begins one that was added.
+/// The text with its completed annotations marked; `<+` starts an added one.
 fn completed(text: &str) -> String {
     let (plain, mut annotations) = marked(text);
     complete(&plain, &mut annotations);
@@ -44,7 +44,7 @@ fn completed(text: &str) -> String {
 }
 
 #[test]
-fn the_short_form_of_a_mention_is_one_everywhere() {
+fn the_short_form_of_a_mention_is_a_mention_everywhere() {
     assert_eq!(
         completed("HD in mice. <Huntington disease> (HD) is not HDL; HD-like, two HDs."),
         "<+HD> in mice. <Huntington disease> (<+HD>) is not HDL; <+HD>-like, two <+HDs>."
@@ -56,7 +56,7 @@ fn the_short_form_of_a_mention_is_one_everywhere() {
 }
 
 #[test]
-fn a_short_form_takes_label_and_score_of_its_long_form() {
+fn a_short_form_gets_the_label_and_score_of_its_long_form() {
     let (text, mut annotations) = marked("<gout> and <G:tumor protein> (TP)");
     assert_eq!(complete(&text, &mut annotations), Changes { added: 1, removed: 0 });
     let [_, long, short] = &annotations[..] else { panic!("{annotations:?}") };
@@ -65,7 +65,7 @@ fn a_short_form_takes_label_and_score_of_its_long_form() {
 }
 
 #[test]
-fn an_annotation_that_is_there_stays_as_it_is() {
+fn existing_annotations_are_not_changed() {
     for text in [
         "<Huntington disease> (<HD>), <HD gene>, <G:HD>, <early HD>",
         "<Huntington disease> (<G:HD>)",
@@ -76,22 +76,22 @@ fn an_annotation_that_is_there_stays_as_it_is() {
 }
 
 #[test]
-fn the_short_form_of_something_else_is_no_mention() {
+fn the_short_form_of_something_else_is_not_a_mention() {
     assert_eq!(completed("<gout>; magnetic resonance (<MR>), <MR>, <MRs>"), "<gout>; magnetic resonance (MR), MR, MRs");
-    // What the model found in more than the short form is left to it.
+    // A longer annotation of the model stays.
     assert_eq!(completed("mental retardation (MR), <MR syndrome>"), "mental retardation (MR), <MR syndrome>");
 }
 
 #[test]
-fn the_last_word_says_what_a_long_form_is() {
-    // The model marked more or less of it.
+fn the_last_word_determines_the_meaning_of_a_long_form() {
+    // The model annotated more or less than the long form.
     assert_eq!(
         completed("<lobe epilepsy>, temporal <lobe epilepsy> (TLE)"),
         "<lobe epilepsy>, temporal <lobe epilepsy> (<+TLE>)"
     );
     assert_eq!(completed("<severe temporal lobe epilepsy> (TLE)"), "<severe temporal lobe epilepsy> (<+TLE>)");
     assert_eq!(completed("<cancer> stem cells (<CSC>)"), "<cancer> stem cells (CSC)");
-    // What stands behind a function word is another thing.
+    // What follows a function word is something else.
     assert_eq!(completed("<deficiency of hexosaminidase> (Hex)"), "<deficiency of hexosaminidase> (Hex)");
     assert_eq!(completed("duration of <catatonia> (DOC), <DOC>"), "duration of <catatonia> (DOC), <DOC>");
     assert_eq!(completed("<cone dystrophy> with rod response (<CDRR>)"), "<cone dystrophy> with rod response (<CDRR>)");
@@ -103,13 +103,13 @@ fn of_several_definitions_the_first_that_is_a_mention_counts() {
         completed("alpha tests (AT), <G:actin type> (AT), <ataxia telangiectasia> (AT)"),
         "alpha tests (<+G:AT>), <G:actin type> (<+G:AT>), <ataxia telangiectasia> (<+G:AT>)"
     );
-    // All have to name something else for a mention to go.
+    // All must name something else for an annotation to be removed.
     let unsure = "<gout>, alpha tests (<AT>), age of <tumour> (AT)";
     assert_eq!(completed(unsure), unsure);
 }
 
 #[test]
-fn a_short_form_of_unknown_meaning_does_not_hide_another_within_it() {
+fn an_unclear_short_form_does_not_hide_another_inside_it() {
     assert_eq!(
         completed("<alpha tumour> (AT), apex or <dark tumour> (AT/DT), AT/DT"),
         "<alpha tumour> (<+AT>), apex or <dark tumour> (<+AT>/DT), <+AT>/DT"
@@ -117,15 +117,15 @@ fn a_short_form_of_unknown_meaning_does_not_hide_another_within_it() {
 }
 
 #[test]
-fn a_text_without_definitions_or_mentions_is_left_alone() {
+fn a_text_without_definitions_or_mentions_is_not_changed() {
     for text in ["<gout> and HD", "Huntington disease (HD)", ""] {
         assert_eq!(completed(text), text);
     }
 }
 
-/// Quadratic work on these would take hours.
+/// Quadratic time would be hours here.
 #[test]
-fn a_long_text_of_many_definitions_is_read_through() {
+fn a_long_text_with_many_definitions_takes_linear_time() {
     let (text, mut annotations) = marked(&"<Huntington disease> (HD) of mice (<OM>) ".repeat(100_000));
     assert_eq!(complete(&text, &mut annotations), Changes { added: 100_000, removed: 100_000 });
     let many: String = (0..50_000).map(|number| format!("<ataxia {number}> (A{number}) ")).collect();
@@ -137,7 +137,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn annotations_stay_sorted_apart_and_on_whole_words(
+    fn annotations_stay_sorted_without_overlaps_and_on_whole_words(
         pieces in prop::collection::vec("([a-cA-Cé𝛽]{1,4}|[A-C]{2,3}s?|\\([A-C]{2,3}\\)|<[A-C]{2}>|<[a-c]{1,4} [a-c]{1,4}>|of)", 0..30),
     ) {
         let (text, before) = marked(&pieces.join(" "));

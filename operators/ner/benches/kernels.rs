@@ -1,11 +1,10 @@
-//! How fast the kernels are, and how much of what the machine could do that is.
+//! Speed of the kernels, relative to the machine's limit.
 //!
-//! Prints the machine's limit (products and sums in registers), large matrix products, whole encoders over abstracts
-//! of realistic lengths, and where an encoder's time goes. Every number is the best of several, and a limit is
-//! measured between any two of them: on a shared machine trust the ratios. `CPU` counts only the time that the threads
-//! really ran, scaled up to all of them: what an otherwise idle machine would give. Arguments choose sections:
-//! `products`, `small`, `base`, `parts`.
-#![allow(clippy::print_stdout)] // printing is what it is for
+//! Prints the machine's limit (products and sums in registers), large matrix products, whole encoders over abstracts of
+//! realistic lengths, and the time of an encoder's parts. Every number is the best of several runs. On a shared machine,
+//! trust the ratios: the limit is measured again between sections. `CPU` counts only the time that the threads actually
+//! ran, scaled to all threads, as on an idle machine. Arguments select sections: `products`, `small`, `base`, `parts`.
+#![allow(clippy::print_stdout)] // a benchmark prints
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use pubtag_ner::kernels::{
     NormWeights, PackedLinear, Precision, Scratch, attention, register_flops,
 };
 
-/// Tokens of the abstracts of a batch: 60 to 500, 356 on average.
+/// Tokens per abstract: 60 to 500, 356 on average.
 const LENGTHS: [usize; 16] = [500, 340, 280, 460, 60, 390, 420, 310, 370, 430, 250, 480, 350, 400, 330, 320];
 
 #[derive(Clone, Copy)]
@@ -47,14 +46,14 @@ fn main() {
     }
 }
 
-/// Billions of operations a second: by the clock, and by the time that the threads ran.
+/// Billions of operations per second, by wall time and by CPU time.
 #[derive(Clone, Copy, Default)]
 struct Rate {
     wall: f64,
     cpu: f64,
 }
 
-/// The best of several runs of `work`, of so many operations each.
+/// The best of several runs of `work`, with this many operations each.
 fn best(runs: usize, operations: f64, mut work: impl FnMut()) -> Rate {
     let threads = rayon::current_num_threads() as f64;
     let mut rate = Rate::default();
@@ -71,7 +70,7 @@ fn best(runs: usize, operations: f64, mut work: impl FnMut()) -> Rate {
     rate
 }
 
-/// Time that all threads of this process ran, in steps of 10 ms; zero where there is no `/proc`.
+/// CPU time of this process, in steps of 10 ms; zero without `/proc`.
 fn cpu_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
@@ -182,7 +181,7 @@ fn encoders(isa: Isa, Model { layers, hidden, heads, budgets }: Model, precision
     }
 }
 
-/// Times the parts of one layer apart, on the same abstracts.
+/// Times the parts of one layer separately, on the same abstracts.
 fn parts(isa: Isa, Model { hidden, heads, .. }: Model, precision: Precision) {
     let batch = micro_batches(4096, 11).swap_remove(0);
     let tokens = batch[batch.len() - 1] as usize;
@@ -194,7 +193,7 @@ fn parts(isa: Isa, Model { hidden, heads, .. }: Model, precision: Precision) {
     let (x, mut out) = (values(tokens * 4 * hidden), vec![0.0; tokens * 4 * hidden]);
     let mut scratch = Scratch::new();
     let mut times = Vec::new();
-    // Nanoseconds of all threads for a token; the rate is that of tokens.
+    // Nanoseconds per token, over all threads; the rate is in tokens.
     let mut time = |part: &'static str, work: &mut dyn FnMut(&mut [f32], &mut Scratch)| {
         let rate = best(4, (10 * tokens) as f64, || (0..10).for_each(|_| work(&mut out, &mut scratch)));
         times.push((part, 1.0 / rate.cpu));
@@ -223,7 +222,7 @@ fn parts(isa: Isa, Model { hidden, heads, .. }: Model, precision: Precision) {
         norm.forward(&x[..wide], &mut out[..wide]).expect("shapes fit");
     });
     let total: f64 = times.iter().filter(|(part, _)| *part != "up").map(|(_, time)| time).sum();
-    println!("\none layer of {hidden}, {}: ns a token (all threads), share", name(precision));
+    println!("\none layer of {hidden}, {}: ns per token (all threads), share", name(precision));
     for (part, time) in times {
         let share = if part == "up" { String::new() } else { format!("{:5.1} %", 100.0 * time / total) };
         println!("{part:28} {time:8.0} {share}");

@@ -1,7 +1,7 @@
 //! Training speed: forward pass, gradients and AdamW on the CPU.
 //!
 //! `cargo bench -p pubtag-ner --bench training -- DIR [STEPS] [WINDOWS] [TOKENS]` trains the checkpoint in DIR on random
-//! ids and prints tokens a second; `tests/peers/training.py` does the same with PyTorch.
+//! ids and prints tokens per second; `tests/peers/training.py` does the same with PyTorch.
 #![allow(clippy::print_stdout, clippy::unwrap_used)] // a benchmark prints
 
 use std::num::NonZeroUsize;
@@ -25,7 +25,7 @@ impl Monitor for Clock {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let Some(directory) = arguments.first() else {
-        println!("name a checkpoint's folder; nothing was measured");
+        println!("usage: training DIR [STEPS] [WINDOWS] [TOKENS]; DIR is a checkpoint");
         return;
     };
     let number = |at: usize, default: usize| arguments.get(at).map_or(default, |argument| argument.parse().unwrap());

@@ -1,32 +1,35 @@
 //! How far a device's logits are from those of the CPU in single precision.
 
-use crate::{Checkpoint, Logits, MicroBatch, NerError, Precision, TokenClassifier, cpu};
+use crate::{Checkpoint, Logits, MicroBatch, Precision};
+#[cfg(any(feature = "cuda", test))]
+use crate::{NerError, TokenClassifier, cpu};
 
-/// Sequences of many lengths, few enough to be read in a moment.
+/// Sequences of many lengths, few enough to run in a moment.
+#[cfg(any(feature = "cuda", test))]
 const LENGTHS: [usize; 6] = [3, 17, 64, 100, 190, 512];
 
-/// How far two devices agree on the same tokens.
+/// How closely two devices agree on the same tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Agreement {
-    /// Tokens that both read.
+    /// Tokens compared.
     pub tokens: usize,
-    /// The largest difference between two logits, as a share of the largest logit.
+    /// The largest difference between two logits, relative to the largest logit.
     pub difference: f32,
-    /// Tokens whose best label is the same.
+    /// Tokens with the same best label.
     pub same_labels: usize,
 }
 
 impl Agreement {
-    /// Whether a device that computes in a precision agrees as far as that allows.
+    /// Whether the difference is within the tolerance of a precision.
     pub fn holds(&self, precision: Precision) -> bool {
         self.difference <= tolerance(precision)
     }
 }
 
-/// The largest difference that a precision explains, as a share of the largest logit.
+/// The largest difference that a precision explains, relative to the largest logit.
 pub fn tolerance(precision: Precision) -> f32 {
     match precision {
-        // On CUDA products may have TF32 factors, of the digits of half precision.
+        // On CUDA, matrix products may round their inputs to TF32, which has the mantissa of half precision.
         Precision::F32 => 0.01,
         Precision::F16 => 0.02,
         Precision::Bf16 => 0.1,
@@ -34,17 +37,18 @@ pub fn tolerance(precision: Precision) -> f32 {
     }
 }
 
-/// Has a classifier and the CPU read the same tokens, drawn from the whole vocabulary.
+/// Compares a classifier with the CPU on the same tokens, drawn from the whole vocabulary.
 ///
 /// # Errors
-/// If one of them fails, or the checkpoint's weights cannot be read.
-pub fn with_cpu(checkpoint: &Checkpoint, classifier: &mut dyn TokenClassifier) -> Result<Agreement, NerError> {
+/// If either fails, or the checkpoint's weights cannot be read.
+#[cfg(any(feature = "cuda", test))]
+pub(crate) fn with_cpu(checkpoint: &Checkpoint, classifier: &mut dyn TokenClassifier) -> Result<Agreement, NerError> {
     let batch = sample(checkpoint, &LENGTHS);
     let expected = cpu::open(checkpoint, Precision::F32)?.classify(&batch)?;
     Ok(compare(&expected, &classifier.classify(&batch)?))
 }
 
-/// Sequences of these lengths, or as long as the model reads, the same for every model of one vocabulary (Knuth's
+/// Sequences of these lengths, capped at the model's positions; the same for all models with the same vocabulary (Knuth's
 /// multiplicative sequence).
 pub fn sample(checkpoint: &Checkpoint, lengths: &[usize]) -> MicroBatch {
     let (vocabulary, longest) = (checkpoint.config().vocab_size as u32, checkpoint.max_tokens().get());
@@ -60,7 +64,7 @@ pub fn sample(checkpoint: &Checkpoint, lengths: &[usize]) -> MicroBatch {
     batch
 }
 
-/// Holds the logits of the same tokens against each other.
+/// Compares the logits of the same tokens.
 pub fn compare(expected: &Logits, found: &Logits) -> Agreement {
     let largest = |values: &mut dyn Iterator<Item = f32>| values.fold(0.0, f32::max);
     let range = largest(&mut expected.values.iter().map(|value| value.abs()));
@@ -79,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cpu_agrees_with_itself_in_every_precision_that_it_has() {
+    fn the_cpu_agrees_with_itself_in_every_precision() {
         for precision in [Precision::F32, Precision::Int8] {
             let mut classifier = cpu::open(&tiny(), precision).unwrap();
             let agreement = with_cpu(&tiny(), &mut classifier).unwrap();
@@ -87,7 +91,7 @@ mod tests {
         }
     }
 
-    /// A device that computes nothing, as after a launch that was dropped.
+    /// A device that computes nothing, as after a dropped kernel launch.
     struct Zeros;
 
     impl TokenClassifier for Zeros {

@@ -1,4 +1,4 @@
-//! Records into runs, and runs into micro-batches: by content alone, so that the same input gives the same bits.
+//! Groups records into runs and runs into micro-batches, by content alone: the same input gives the same bits.
 
 use std::num::NonZeroUsize;
 
@@ -6,15 +6,15 @@ use pubtag_schemas::{Record, TokenWindow, Tokenized, TokenizedDocument, Tokenize
 
 use crate::MicroBatch;
 
-/// At most this many records wait in a run, so that records without tokens (deletions, rejects) do not pile up.
+/// Maximum records per run, so that records without tokens (deletions, rejects) do not pile up.
 const MAX_RECORDS: usize = 1024;
 
 /// What is tagged together.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Run {
-    /// Whole records in input order, at most a token budget of them; a single document may be larger.
+    /// Whole records in input order, within the token budget unless a single document exceeds it.
     Records(Vec<Record<TokenizedDocument>>),
-    /// Windows of a long document, of which more are to come.
+    /// Windows of a long document, with more to follow.
     Piece(Vec<TokenWindow>),
     /// A long document with its last windows.
     LastPiece(TokenizedDocument),
@@ -26,7 +26,7 @@ pub(crate) struct Runs {
     budget: usize,
     records: Vec<Record<TokenizedDocument>>,
     tokens: usize,
-    /// The next document has come in part.
+    /// Part of the next document has arrived.
     in_pieces: bool,
 }
 
@@ -35,7 +35,7 @@ impl Runs {
         Self { budget: token_budget.get(), records: Vec::new(), tokens: 0, in_pieces: false }
     }
 
-    /// Takes a record; gives back the runs that are full without it or made of it alone.
+    /// Adds a record; returns the runs that are complete: those full without it, or consisting of it alone.
     pub(crate) fn push(&mut self, record: TokenizedRecord) -> impl Iterator<Item = Run> + use<> {
         let whole = match record {
             Record::Document(Tokenized::Windows(windows)) => {
@@ -61,7 +61,7 @@ impl Runs {
         finished
     }
 
-    /// Gives back what is left: at the end of a commit unit.
+    /// Returns the last run, at the end of a commit unit.
     pub(crate) fn finish(&mut self) -> Option<Run> {
         self.tokens = 0;
         let records = std::mem::take(&mut self.records);
@@ -83,7 +83,7 @@ impl Run {
     }
 }
 
-/// What the model has to read of a record.
+/// The windows of a record.
 fn windows(record: &Record<TokenizedDocument>) -> &[TokenWindow] {
     match record {
         Record::Document(document) => &document.windows,
@@ -103,7 +103,7 @@ mod tests {
         NonZeroUsize::new(tokens).unwrap()
     }
 
-    /// Documents given by the lengths of their windows; an empty one stands for a deletion.
+    /// Documents given by the lengths of their windows; an empty list means a deletion.
     fn records(lengths: &[Vec<usize>]) -> Vec<Record<TokenizedDocument>> {
         lengths
             .iter()
@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn records_of(run: &Run) -> &[Record<TokenizedDocument>] {
-        let Run::Records(records) = run else { panic!("no document came in pieces") };
+        let Run::Records(records) = run else { panic!("no document was split") };
         records
     }
 
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_cut_before_the_record_that_would_break_the_budget() {
+    fn a_run_is_cut_before_the_record_that_would_exceed_the_budget() {
         assert_eq!(sizes(&[vec![4], vec![4], vec![2], vec![1], vec![9]], 10), [10, 1 + 9]);
         assert_eq!(sizes(&[vec![6], vec![6], vec![6]], 10), [6, 6, 6]);
     }
@@ -148,12 +148,12 @@ mod tests {
     }
 
     #[test]
-    fn a_window_above_the_budget_still_is_read() {
+    fn a_window_above_the_budget_is_still_read() {
         assert_eq!(runs(&[vec![12]], 10)[0].micro_batches(budget(10))[0].token_count(), 12);
     }
 
     #[test]
-    fn a_document_in_pieces_is_a_run_for_each_piece() {
+    fn each_piece_of_a_document_is_a_run() {
         let (windows, last) = (|| document_of(&[9, 9]).windows, document_of(&[2]));
         let given = [
             document(&[3]),
@@ -178,7 +178,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_record_is_lost_or_moved_and_no_budget_broken(
+        fn no_record_is_lost_or_moved_and_no_budget_exceeded(
             lengths in prop::collection::vec(prop::collection::vec(1_usize..12, 0..4), 0..40),
             tokens in 1_usize..40,
         ) {

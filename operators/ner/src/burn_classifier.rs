@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_listed_for_a_gpu_change_no_logit() {
+    fn padded_gpu_shapes_do_not_change_the_logits() {
         let batch = batch(&[&[2, 40, 41, 42, 3], &[2, 99, 3], &[2, 7, 8, 9, 10, 11, 12, 3]]);
         let mut model = tiny();
         let exact = model.classify(&batch).unwrap();
@@ -95,19 +95,19 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_tokenizers_ids_are_an_error_and_no_panic() {
+    fn token_ids_outside_the_vocabulary_are_an_error() {
         let error = tiny().classify(&batch(&[&[2, 5000, 3]])).unwrap_err();
         assert!(matches!(error, NerError::UnknownToken { id: 5000, vocab_size: 171 }), "{error}");
     }
 
     #[test]
-    fn a_sequence_longer_than_the_model_is_an_error_and_no_panic() {
+    fn a_sequence_longer_than_the_models_positions_is_an_error() {
         let error = tiny().classify(&batch(&[&[7; 65]])).unwrap_err();
         assert!(matches!(error, NerError::TooLong { tokens: 65, max_tokens: 64 }), "{error}");
     }
 
     #[test]
-    fn nothing_in_gives_nothing_out() {
+    fn an_empty_micro_batch_gives_no_logits() {
         assert!(tiny().classify(&batch(&[])).unwrap().values.is_empty());
     }
 }

@@ -11,24 +11,24 @@ use crate::fingerprint::fingerprint;
 use crate::weights::Weights;
 use crate::{LabelSet, NerError};
 
-/// The configuration of the model.
+/// The model's configuration.
 const CONFIG: &str = "config.json";
-/// Its weights.
+/// The weights.
 const WEIGHTS: &str = "model.safetensors";
-/// Its weights as PyTorch pickles them: never read, because reading a pickle runs code.
+/// The weights as a PyTorch pickle: never read, because reading a pickle runs code.
 const TORCH_WEIGHTS: &str = "pytorch_model.bin";
-/// The tokenizer as the `tokenizers` library saves it.
+/// The tokenizer in the format of the `tokenizers` library.
 const TOKENIZER: &str = "tokenizer.json";
-/// What a WordPiece tokenizer is built from where that file is missing.
+/// What a WordPiece tokenizer is built from without that file.
 const WORDPIECE: [&str; 2] = ["vocab.txt", "tokenizer_config.json"];
 
-/// The most that a file beside the weights may have: 256 MiB, many times what any has.
+/// Size limit of every file but the weights: 256 MiB, far more than any has.
 const SMALL: u64 = 256 << 20;
 
-/// A model whose configuration is checked against its weights and whose files are hashed.
+/// A model whose configuration matches its weights and whose files are hashed.
 ///
-/// Every file is read once: what is used is what was hashed. The weights wait in memory, as the bytes of their file,
-/// for the first who loads them; who loads them again reads the file again, and holds it against the fingerprint.
+/// Every file is read once, so what is used is what was hashed. The bytes of the weights stay in memory until they are
+/// first loaded. Loading them again reads the file again and compares it with the fingerprint.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     origin: ModelFiles,
@@ -40,11 +40,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens files, of a directory say, that hold `config.json`, `model.safetensors`, and `tokenizer.json` or `vocab.txt`.
+    /// Opens a model: `config.json`, `model.safetensors`, and `tokenizer.json` or `vocab.txt`, usually in a directory.
     ///
     /// # Errors
-    /// If a file is missing or unreadable, the configuration describes a model that is not built here, or the weights
-    /// are not those that it describes.
+    /// If a file is missing or unreadable, the architecture is not supported, or the weights do not match the
+    /// configuration.
     pub fn open(files: impl Into<ModelFiles>) -> Result<Self, NerError> {
         let origin = files.into();
         require_files(&origin)?;
@@ -58,42 +58,42 @@ impl Checkpoint {
         Ok(Self { origin, files, config, fingerprint, weights: Arc::new(Mutex::new(Some(weights))) })
     }
 
-    /// The files of configuration and tokenizer, as they were when the model was opened.
+    /// Configuration and tokenizer files, as they were when the model was opened.
     pub fn files(&self) -> &ModelFiles {
         &self.files
     }
 
-    /// Where the model comes from, with whatever else is there.
+    /// The model's directory or archive, with any other files in it.
     pub fn origin(&self) -> &ModelFiles {
         &self.origin
     }
 
-    /// What people call the model.
+    /// The model's name.
     pub fn name(&self) -> String {
         self.origin.name()
     }
 
-    /// SHA-256, in lower-case hex, over every file that changes what the model says.
+    /// SHA-256, in lower-case hex, of every file that affects the model's output.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// What the model can say of a token.
+    /// The model's labels.
     pub fn labels(&self) -> &LabelSet {
         &self.config.labels
     }
 
-    /// The longest sequence that the model reads, special tokens included.
+    /// The longest sequence that the model accepts, special tokens included.
     pub fn max_tokens(&self) -> NonZeroUsize {
         self.config.max_tokens()
     }
 
-    /// Words of consecutive sentences that the model learnt to read at a time; `None` where its directory says nothing.
+    /// Context length in training, in words of consecutive sentences; `None` if the configuration does not say.
     pub fn context_words(&self) -> Option<NonZeroUsize> {
         self.config.context_words
     }
 
-    /// What the model looks like.
+    /// The model's configuration.
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
@@ -113,7 +113,7 @@ impl Checkpoint {
         Weights::parse(&bytes, &self.origin.path(WEIGHTS), &self.config)
     }
 
-    /// Reads weights of this model's shape from elsewhere; its own are not waited for any longer.
+    /// Parses other weights of the same shape, and releases the model's own.
     pub(crate) fn parse_weights(&self, bytes: &[u8]) -> Result<Weights, NerError> {
         drop(self.waiting_weights());
         Weights::parse(bytes, &self.origin.path(WEIGHTS), &self.config)
@@ -124,7 +124,7 @@ impl Checkpoint {
     }
 }
 
-/// Of the weights, and of all files that are held; in this order, which no fingerprint may differ in.
+/// The fingerprint of the weights and all held files. The order is part of the fingerprint.
 fn fingerprint_of(files: &ModelFiles, weights: &[u8]) -> Result<String, NerError> {
     let names = [&[CONFIG, WEIGHTS], tokenizer_files(files)].concat();
     let present = names.into_iter().filter(|name| *name == WEIGHTS || files.has(name));
@@ -135,7 +135,7 @@ fn fingerprint_of(files: &ModelFiles, weights: &[u8]) -> Result<String, NerError
     Ok(fingerprint(contents.iter().map(|(name, contents)| (*name, &**contents))))
 }
 
-/// What a tokenizer is read from.
+/// The files that the tokenizer is read from.
 fn tokenizer_files(files: &ModelFiles) -> &'static [&'static str] {
     if files.has(TOKENIZER) { &[TOKENIZER] } else { &WORDPIECE }
 }
@@ -148,22 +148,22 @@ fn require_files(files: &ModelFiles) -> Result<(), NerError> {
     let has = |file: &str| files.has(file);
     let missing = |missing, way_out| Err(NerError::MissingFile { directory: files.place(), missing, way_out });
     if !has(CONFIG) {
-        return missing(CONFIG, "name a directory in the Hugging Face layout");
+        return missing(CONFIG, "choose a directory in Hugging Face layout");
     }
     if !has(WEIGHTS) && has(TORCH_WEIGHTS) {
         return missing(
-            "model.safetensors (there is only pytorch_model.bin, which is never read)",
-            "convert it once with python: import torch, safetensors.torch as s; s.save_file({k: v.contiguous() for k, v \
+            "model.safetensors (pytorch_model.bin exists, but pickles are never read)",
+            "convert it with Python: import torch, safetensors.torch as s; s.save_file({k: v.contiguous() for k, v \
              in torch.load('pytorch_model.bin', weights_only=True).items()}, 'model.safetensors')",
         );
     }
     if !has(WEIGHTS) {
-        return missing(WEIGHTS, "copy it from where the model comes from");
+        return missing(WEIGHTS, "copy it from the source of the model");
     }
     if !has(TOKENIZER) && !has(WORDPIECE[0]) {
         return missing(
             "the tokenizer (tokenizer.json or vocab.txt)",
-            "copy it from where the model comes from, or save it with transformers: \
+            "copy it from the source of the model, or save it with transformers: \
              AutoTokenizer.from_pretrained(…).save_pretrained(…)",
         );
     }

@@ -1,4 +1,4 @@
-//! The model behind a trait without generics: micro-batch in, logits out.
+//! The model behind a plain trait: micro-batch in, logits out.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -6,22 +6,22 @@ use std::time::Duration;
 
 use crate::{Device, MicroBatch, NerError, Precision};
 
-/// Something that scores tokens. It lives on one thread and never leaves it: GPU streams belong to threads.
+/// Scores tokens. A classifier stays on the thread that made it, because GPU streams belong to threads.
 pub trait TokenClassifier {
     /// Scores every token of a micro-batch.
     ///
     /// # Errors
-    /// If the micro-batch does not fit the model, or the model gives no numbers.
+    /// If the micro-batch does not fit the model, or a logit is NaN or infinite.
     fn classify(&mut self, batch: &MicroBatch) -> Result<Logits, NerError>;
 }
 
-/// Makes a classifier on the thread that will own it.
+/// Makes a classifier on the thread that owns it.
 pub type ClassifierFactory = Box<dyn FnOnce() -> Result<Box<dyn TokenClassifier>, NerError> + Send>;
 
 /// The scores of a micro-batch: `[T, labels]`, row by row, all finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logits {
-    /// Number of labels: the length of a row.
+    /// Number of labels, the length of a row.
     pub labels: usize,
     /// One row for each token of the micro-batch, in its order.
     pub values: Vec<f32>,
@@ -29,12 +29,12 @@ pub struct Logits {
     pub padding: Padding,
 }
 
-/// What a device computes besides the tokens of a micro-batch.
+/// Padding that a device computes along with a micro-batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Padding {
-    /// Rows of the linear layers.
+    /// Padding rows in the linear layers.
     pub tokens: usize,
-    /// Places in the rows of attention.
+    /// Padding positions in attention.
     pub places: usize,
 }
 
@@ -55,24 +55,24 @@ impl Logits {
 /// How a model runs on its device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassifierSetup {
-    /// The numbers that it computes with.
+    /// The arithmetic.
     pub precision: Precision,
-    /// Tokens of the largest micro-batch; a single longer sequence is read all the same.
+    /// Maximum tokens per micro-batch; a single longer sequence is still accepted.
     pub token_budget: NonZeroUsize,
-    /// What concerns CUDA alone.
+    /// CUDA only.
     pub cuda: CudaSettings,
 }
 
 /// Settings of CUDA devices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CudaSettings {
-    /// The folder to keep compiled kernels in; the user's cache folder if none is named.
+    /// Directory for compiled kernels [default: the user's cache directory].
     pub cache: Option<PathBuf>,
-    /// Bytes of the card's memory that may be used; all of it if not said.
+    /// Memory limit per device in bytes [default: all].
     pub memory: Option<u64>,
-    /// Gives up where memory does not suffice for the whole token budget, rather than start with less of it.
+    /// Fail if memory does not suffice for the whole token budget, instead of lowering the budget.
     pub whole_budget: bool,
-    /// Leaves out the check against the CPU: for a driver that computes nothing.
+    /// Skip the check against the CPU, for a driver that computes nothing.
     pub unchecked: bool,
 }
 
@@ -83,15 +83,15 @@ impl ClassifierSetup {
     }
 }
 
-/// A shape that a device has met while warming up.
+/// A shape that was run during warm-up.
 #[derive(Clone, Debug)]
 pub struct Warmed {
     /// Sequences of the micro-batch.
     pub sequences: usize,
-    /// Tokens of each of them.
+    /// Tokens per sequence.
     pub length: usize,
-    /// How long it took at first: kernels are compiled and tuned, or fetched from the cache.
+    /// Duration of the first run: kernels are compiled and tuned, or loaded from the cache.
     pub first: Duration,
-    /// How long it took again.
+    /// Duration of the second run.
     pub again: Duration,
 }

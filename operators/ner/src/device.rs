@@ -1,4 +1,4 @@
-//! Where the model runs.
+//! Devices.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -7,23 +7,23 @@ use std::str::FromStr;
 /// A device that the model can run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Device {
-    /// The processor, all its cores.
+    /// The CPU, with all cores.
     Cpu,
-    /// A CUDA device, by its number.
+    /// A CUDA device, by number.
     Cuda(usize),
 }
 
-/// Says why a text names no device.
+/// A text that is not a device.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no device; devices are cpu, cuda and cuda:<number>")]
+#[error("{text:?} is not a device; use cpu, cuda or cuda:<number>")]
 pub struct DeviceError {
     text: String,
 }
 
 impl Device {
-    /// Tokens in a micro-batch unless somebody says otherwise.
+    /// Default for the number of tokens per micro-batch.
     ///
-    /// On a CPU more tokens only spill the caches; a GPU wants enough of them to fill it.
+    /// On a CPU, more tokens only spill the caches; a GPU needs enough of them to be busy.
     pub fn token_budget(self) -> NonZeroUsize {
         const CPU: NonZeroUsize = NonZeroUsize::new(4096).expect("4096 is not 0");
         const CUDA: NonZeroUsize = NonZeroUsize::new(32_768).expect("32768 is not 0");
@@ -33,10 +33,10 @@ impl Device {
         }
     }
 
-    /// Micro-batches that are on the device at a time, each on a thread and a stream of its own.
+    /// Micro-batches on the device at a time, each with its own thread and stream.
     ///
-    /// A CPU does one with all its cores. On a card, while the kernels of one run, the next is copied there and its
-    /// kernels are launched, and the logits of the last come back: the card need not wait for the host.
+    /// A CPU runs one with all its cores. On a GPU, while the kernels of one micro-batch run, the next is copied and
+    /// launched and the logits of the last come back, so that the GPU does not wait for the host.
     pub(crate) fn lanes(self) -> usize {
         match self {
             Self::Cpu => 1,
@@ -83,7 +83,7 @@ mod tests {
         }
         assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
         for bad in ["", "gpu", "cuda:", "cuda:-1", "cuda:+1", "CPU"] {
-            assert!(bad.parse::<Device>().is_err(), "{bad:?} is no device");
+            assert!(bad.parse::<Device>().is_err(), "{bad:?} must not be a device");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong in this room.
+//! Errors of this crate.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,45 +13,45 @@ pub type ExamplesError = Box<dyn std::error::Error + Send + Sync>;
 /// Why a model could not be opened or run.
 #[derive(Debug, thiserror::Error)]
 pub enum NerError {
-    /// The directory lacks a file that a model needs.
-    #[error("{directory} is not a usable model directory: {missing} is missing; {way_out}")]
+    /// A required file is missing.
+    #[error("{directory}: not a model directory: {missing} is missing; {way_out}")]
     MissingFile {
         /// The model directory.
         directory: PathBuf,
         /// What is missing.
         missing: &'static str,
-        /// What to do about it.
+        /// How to fix it.
         way_out: &'static str,
     },
-    /// A file of the model cannot be read.
+    /// A file cannot be read.
     #[error("cannot read {path}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The cause.
         source: io::Error,
     },
-    /// `config.json` is not what it should be.
-    #[error("cannot read {path}: it is not a model configuration; copy it again from where the model comes from")]
+    /// `config.json` is not a model configuration.
+    #[error("{path}: not a model configuration; copy it again from the source of the model")]
     ConfigSyntax {
         /// The file.
         path: PathBuf,
-        /// What the parser says.
+        /// The cause.
         source: serde_json::Error,
     },
-    /// The architecture is not one of those that are built here.
+    /// The architecture is not supported.
     #[error(
-        "{path} names the architecture {found}, which pubtag cannot run; it runs BertForTokenClassification, \
+        "{path}: unsupported architecture {found}; supported: BertForTokenClassification, \
          RobertaForTokenClassification, ElectraForTokenClassification and DistilBertForTokenClassification"
     )]
     Architecture {
         /// The file.
         path: PathBuf,
-        /// The architecture as the file names it.
+        /// The architecture in the file.
         found: String,
     },
-    /// A value of `config.json` is out of range, or asks for something that is not built here.
-    #[error("{path}: {field} is {value}, but {expected}")]
+    /// A value of `config.json` is out of range or not supported.
+    #[error("{path}: {field} is {value}: {expected}")]
     ConfigValue {
         /// The file.
         path: PathBuf,
@@ -59,81 +59,82 @@ pub enum NerError {
         field: &'static str,
         /// Its value.
         value: String,
-        /// What it has to be.
+        /// What is supported.
         expected: String,
     },
     /// The labels are not an IOB2 label set.
     #[error(
-        "{path}: the labels [{labels}] are not IOB2: {problem}; name them O, B-<type> and I-<type> in id2label and label2id"
+        "{path}: labels [{labels}] are not IOB2: {problem}; rename them to O, B-<type> and I-<type> in id2label and \
+         label2id"
     )]
     Labels {
         /// The file.
         path: PathBuf,
-        /// The labels in the order of their ids.
+        /// The labels, by id.
         labels: String,
         /// What is wrong with them.
         problem: String,
     },
-    /// The weights are not a safetensors file, or a damaged one.
-    #[error("{path} is not a whole safetensors file; copy it again from where the model comes from")]
+    /// The weights are not a valid safetensors file.
+    #[error("{path}: not a complete safetensors file; copy it again from the source of the model")]
     Safetensors {
         /// The file.
         path: PathBuf,
-        /// What the parser says.
+        /// The cause.
         source: safetensors::SafeTensorError,
     },
-    /// The tensors in the file are not those of the model that `config.json` describes.
-    #[error("{path} does not hold the weights that config.json describes: {problems}")]
+    /// The tensors do not match `config.json`.
+    #[error("{path}: tensors do not match config.json: {problems}")]
     Tensors {
         /// The file.
         path: PathBuf,
-        /// Every difference: missing, unknown, of another shape or type.
+        /// Every difference: missing, unknown, of the wrong shape or type.
         problems: String,
     },
-    /// The weights have changed since they were hashed.
-    #[error("{path} has changed since it was opened; run again")]
+    /// The weights changed after they were hashed.
+    #[error("{path} changed while in use; run again")]
     Changed {
         /// The file.
         path: PathBuf,
     },
-    /// The device has no arithmetic of the precision that is asked for.
-    #[error("precision {precision} is not to be had on {device}: {reason}; use --precision f32")]
+    /// The device does not support the requested precision.
+    #[error("precision {precision} is not supported on {device}: {reason}; use --precision f32")]
     Precision {
-        /// What is asked for.
+        /// The precision.
         precision: Precision,
-        /// Of what.
+        /// The device.
         device: Device,
-        /// What there is.
+        /// What the device supports.
         reason: &'static str,
     },
     /// The device cannot be used.
     #[error("cannot use device {device}: {reason}")]
     Device {
-        /// The device asked for.
+        /// The device.
         device: Device,
-        /// Why, and the way out.
+        /// The cause and a hint.
         reason: String,
     },
-    /// The device's memory does not suffice, even for the smallest micro-batch.
-    #[error("device {device} is out of memory; end other programs that use it (nvidia-smi), or lower --token-budget")]
+    /// The device ran out of memory, even with the smallest micro-batch.
+    #[error("device {device} is out of memory; stop other programs that use it (nvidia-smi) or lower --token-budget")]
     OutOfMemory {
         /// The device.
         device: Device,
     },
-    /// The device failed at work.
+    /// The device failed.
     #[error(
-        "device {device} failed: {message}; the micro-batch is not kept; see nvidia-smi and the kernel's log (Xid), and \
-         what `pubtag selftest --device {device}` says"
+        "device {device} failed: {message}; its last micro-batch was discarded; check nvidia-smi and the kernel log (Xid), \
+         and run `pubtag selftest --device {device}`"
     )]
     DeviceFailed {
         /// The device.
         device: Device,
-        /// What it says.
+        /// The error of the device.
         message: String,
     },
-    /// A token id lies outside the vocabulary: tokenizer and model do not belong together.
+    /// A token id is outside the vocabulary: tokenizer and model do not match.
     #[error(
-        "token id {id} is outside the model's vocabulary of {vocab_size}; take model and tokenizer from one checkpoint"
+        "token id {id} is outside the model's vocabulary of {vocab_size}; use a model and tokenizer from the same checkpoint"
     )]
     UnknownToken {
         /// The id.
@@ -142,14 +143,14 @@ pub enum NerError {
         vocab_size: usize,
     },
     /// A sequence is longer than the model has positions.
-    #[error("a sequence has {tokens} tokens, but the model has {max_tokens} positions; cut windows to that length")]
+    #[error("a sequence has {tokens} tokens, but the model has only {max_tokens} positions")]
     TooLong {
         /// Tokens of the sequence.
         tokens: usize,
         /// Positions of the model.
         max_tokens: usize,
     },
-    /// The model's thread could not be started.
+    /// The model's thread cannot be started.
     #[error("cannot start the model's thread")]
     Spawn(#[source] io::Error),
     /// The model panicked.
@@ -158,7 +159,7 @@ pub enum NerError {
         /// The panic's message.
         message: String,
     },
-    /// The model's thread ended before its work did.
+    /// The model's thread ended early.
     #[error("the model's thread has stopped")]
     Stopped,
     /// A file cannot be written.
@@ -166,33 +167,33 @@ pub enum NerError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The cause.
         source: io::Error,
     },
-    /// A model's parameters do not make a safetensors file.
-    #[error("cannot lay the model out as a safetensors file")]
+    /// The parameters cannot be written as a safetensors file.
+    #[error("cannot write the model as a safetensors file")]
     Export(#[source] safetensors::SafeTensorError),
-    /// The examples of an epoch could not be made.
+    /// The examples of an epoch cannot be made.
     #[error("cannot make the training examples of epoch {epoch}", epoch = epoch + 1)]
     Examples {
         /// The epoch, from 0.
         epoch: usize,
-        /// What whoever makes them says.
+        /// The cause.
         source: ExamplesError,
     },
-    /// Training left the numbers.
-    #[error("the loss of step {step} is not a finite number; lower the learning rate")]
+    /// Training diverged.
+    #[error("the loss of step {step} is NaN or infinite; lower the learning rate")]
     Diverged {
         /// The step, from 0.
         step: usize,
     },
-    /// The model answered with something that is no number.
-    #[error("the model gave a score that is not a finite number; its weights or its precision are broken")]
+    /// A logit is NaN or infinite.
+    #[error("a logit is NaN or infinite; check the weights, or use --precision f32")]
     NotFinite,
 }
 
 impl NerError {
-    /// What a caller can do about it.
+    /// The class of the error.
     pub fn kind(&self) -> FaultKind {
         match self {
             Self::Read { source, .. }

@@ -1,4 +1,4 @@
-//! What tells one model from another.
+//! The fingerprint of a model.
 
 use pubtag_schemas::hex;
 use sha2::{Digest, Sha256};
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 pub(crate) fn fingerprint<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {
     let mut hash = Sha256::new();
     for (name, contents) in files {
-        // Name and length in front keep contents from running into each other.
+        // Name and length come first, so that contents cannot run into each other.
         hash.update(name.as_bytes());
         hash.update([0]);
         hash.update((contents.len() as u64).to_le_bytes());
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_contents_count_and_never_run_into_each_other() {
+    fn names_and_contents_count_and_do_not_run_into_each_other() {
         let print = |a: &str, b: &str| fingerprint([("a", a.as_bytes()), ("b", b.as_bytes())]);
         assert_eq!(print("one", "").len(), 64);
         assert_eq!(print("one", ""), print("one", ""));

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-/// What a label says of a token: IOB2, as in CoNLL-2002 (Tjong Kim Sang, 2002).
+/// The IOB2 tag of a token, as in CoNLL-2002 (Tjong Kim Sang, 2002).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Iob2 {
     /// Outside any entity.
     Outside,
-    /// The first token of an entity of this type.
+    /// The first token of an entity of this type, by number.
     Begin(usize),
     /// A further token of an entity of this type.
     Inside(usize),
 }
 
-/// The labels of a model: one tag for each column of its logits.
+/// The labels of a model, one tag per column of its logits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelSet {
     tags: Vec<Iob2>,
@@ -24,16 +24,16 @@ impl LabelSet {
     /// Reads `id2label`: ids from 0 without gaps, one `O`, and for every `I-X` a `B-X`.
     ///
     /// # Errors
-    /// Says what is wrong with the labels.
+    /// What is wrong with the labels.
     pub fn from_id2label(id2label: &BTreeMap<usize, String>) -> Result<Self, String> {
         if let Some((gap, _)) = id2label.keys().enumerate().find(|(expected, id)| expected != *id) {
-            return Err(format!("there is no label with id {gap}"));
+            return Err(format!("no label has id {gap}"));
         }
         let mut set = Self { tags: Vec::new(), entity_types: Vec::new() };
         for label in id2label.values() {
             let tag = set.parse(label)?;
             if set.tags.contains(&tag) {
-                return Err(format!("{label:?} stands twice"));
+                return Err(format!("{label:?} is a duplicate"));
             }
             set.tags.push(tag);
         }
@@ -46,7 +46,7 @@ impl LabelSet {
             None if label == "O" => Ok(Iob2::Outside),
             Some(("B", kind)) if !kind.is_empty() => Ok(Iob2::Begin(self.type_id(kind))),
             Some(("I", kind)) if !kind.is_empty() => Ok(Iob2::Inside(self.type_id(kind))),
-            _ => Err(format!("{label:?} is neither O nor B-<type> nor I-<type>")),
+            _ => Err(format!("{label:?} is not O, B-<type> or I-<type>")),
         }
     }
 
@@ -59,29 +59,29 @@ impl LabelSet {
 
     fn check(&self) -> Result<(), String> {
         if !self.tags.contains(&Iob2::Outside) {
-            return Err("there is no O".to_owned());
+            return Err("O is missing".to_owned());
         }
         if self.entity_types.is_empty() {
-            return Err("there is no entity type".to_owned());
+            return Err("there are no entity types".to_owned());
         }
         let headless = (0..self.entity_types.len()).find(|&kind| !self.tags.contains(&Iob2::Begin(kind)));
         headless.map_or(Ok(()), |kind| {
             let name = &self.entity_types[kind];
-            Err(format!("I-{name} has no B-{name}"))
+            Err(format!("I-{name} has no matching B-{name}"))
         })
     }
 
-    /// The tag that each column of the logits stands for.
+    /// The tag of each column of the logits.
     pub fn tags(&self) -> &[Iob2] {
         &self.tags
     }
 
-    /// The types of entities, in the order in which the labels first name them.
+    /// The entity types, in order of their first label.
     pub fn entity_types(&self) -> &[String] {
         &self.entity_types
     }
 
-    /// The labels as a checkpoint names them, in the order of the logits' columns.
+    /// The names of the labels, in the order of the logits' columns.
     pub fn names(&self) -> Vec<String> {
         let name = |tag: &Iob2| match tag {
             Iob2::Outside => "O".to_owned(),
@@ -91,7 +91,7 @@ impl LabelSet {
         self.tags.iter().map(name).collect()
     }
 
-    /// The number of labels: columns of the logits.
+    /// The number of labels, which are the columns of the logits.
     pub fn count(&self) -> usize {
         self.tags.len()
     }
@@ -120,20 +120,20 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_are_not_iob2_are_refused_with_the_reason() {
+    fn labels_that_are_not_iob2_are_rejected_with_the_reason() {
         for (names, reason) in [
-            (&["LABEL_0", "LABEL_1"][..], "\"LABEL_0\" is neither O"),
-            (&["O", "Disease"], "\"Disease\" is neither O"),
-            (&["O", "I-Disease"], "I-Disease has no B-Disease"),
-            (&["B-Disease", "I-Disease"], "there is no O"),
-            (&["O"], "no entity type"),
-            (&["O", "B-", "I-"], "\"B-\" is neither O"),
-            (&["O", "B-X", "B-X"], "\"B-X\" stands twice"),
+            (&["LABEL_0", "LABEL_1"][..], "\"LABEL_0\" is not O"),
+            (&["O", "Disease"], "\"Disease\" is not O"),
+            (&["O", "I-Disease"], "I-Disease has no matching B-Disease"),
+            (&["B-Disease", "I-Disease"], "O is missing"),
+            (&["O"], "no entity types"),
+            (&["O", "B-", "I-"], "\"B-\" is not O"),
+            (&["O", "B-X", "B-X"], "\"B-X\" is a duplicate"),
         ] {
             let problem = labels(names).unwrap_err();
             assert!(problem.contains(reason), "{names:?}: {problem}");
         }
         let gap = BTreeMap::from([(0, "O".to_owned()), (2, "B-X".to_owned())]);
-        assert!(LabelSet::from_id2label(&gap).unwrap_err().contains("no label with id 1"));
+        assert!(LabelSet::from_id2label(&gap).unwrap_err().contains("no label has id 1"));
     }
 }

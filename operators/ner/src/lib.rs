@@ -1,12 +1,11 @@
-//! The model: token windows in, entity annotations out. The only room that knows Burn.
+//! The model: token windows in, entity annotations out. The only crate that depends on Burn.
 //!
 //! ```text
 //! TokenizedRecord ─► batching ─► micro-batches ─► model thread (classifier ─► model ─► backend) ─► logits ─► decode ─► TaggedRecord
 //! ```
 //!
-//! A [`Checkpoint`] is a model directory, checked. [`Tag`] is the operator; it owns a thread that owns the model. The
-//! model is generic over [`NerBackend`], and leaves this crate as a `Box<dyn TokenClassifier>`, so nothing
-//! downstream is generic.
+//! A [`Checkpoint`] is a validated model directory. [`Tag`] is the operator; its threads own the model. The model is
+//! generic over the backend and leaves this crate as a `Box<dyn TokenClassifier>`, so nothing downstream is generic.
 
 pub mod agreement;
 mod backend;

@@ -1,7 +1,7 @@
-//! The threads that own the model: one for the CPU, two for each CUDA card.
+//! The threads that own the model: one for the CPU, two per CUDA device.
 //!
 //! GPU streams belong to threads and weights are large, so a model is made, run and dropped on one thread. The threads
-//! share a channel of one micro-batch: the next is ready while each of them is at work, and no more is kept waiting.
+//! share a channel that holds one micro-batch: the next is ready while all of them are busy, and no more wait.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::{ClassifierFactory, Logits, MicroBatch, NerError, TokenClassifier};
 
-/// What the thread is called in debuggers and profiles.
+/// The thread's name in debuggers and profiles.
 const NAME: &str = "pubtag-model";
 
 /// A handle to the threads; clones share them. They end once all handles are dropped.
@@ -24,27 +24,27 @@ pub(crate) struct ModelThreads {
     count: usize,
 }
 
-/// The channel's end that the threads share.
+/// The receiving end of the channel.
 type Queue = Arc<Mutex<mpsc::Receiver<Job>>>;
 
-/// A micro-batch and where its logits go.
+/// A micro-batch and the receiver of its logits.
 struct Job {
     batch: MicroBatch,
     reply: oneshot::Sender<Result<Scored, NerError>>,
 }
 
-/// What the thread made of a micro-batch.
+/// A scored micro-batch.
 #[derive(Debug)]
 pub(crate) struct Scored {
     /// The scores.
     pub(crate) logits: Logits,
-    /// How long the model took.
+    /// Time in the model.
     pub(crate) took: Duration,
 }
 
 impl ModelThreads {
-    /// Starts a thread for each factory and waits until all models are loaded: those of a round side by side, and one
-    /// round after the other. After the first round, a device that has no memory left does without.
+    /// Starts a thread per factory and waits until all models are loaded. Models of a round load in parallel, and rounds
+    /// one after the other. After the first round, a device without enough memory is skipped.
     ///
     /// # Errors
     /// If a thread cannot be started, or a factory fails or panics on it.
@@ -53,13 +53,13 @@ impl ModelThreads {
         let (mut count, queue) = (0, Arc::new(Mutex::new(queue)));
         for round in rounds {
             let started = count;
-            // All are started before the first is waited for.
+            // Start all before waiting for the first.
             let loading: Vec<_> = round.into_iter().map(|factory| start_one(factory, queue.clone())).collect();
             for loaded in loading {
                 match loaded?.recv().map_err(|_| NerError::Stopped)? {
                     Ok(()) => count += 1,
                     Err(NerError::OutOfMemory { device }) if started > 0 => {
-                        warn!(%device, "out of memory: going on with one micro-batch at a time");
+                        warn!(%device, "out of memory; continuing with one micro-batch at a time");
                     }
                     Err(error) => return Err(error),
                 }
@@ -68,15 +68,15 @@ impl ModelThreads {
         Ok(Self { jobs, count })
     }
 
-    /// How many there are.
+    /// The number of threads.
     pub(crate) fn count(&self) -> usize {
         self.count
     }
 
-    /// Scores a micro-batch on the first thread that is free, once those that were handed in before it are taken.
+    /// Scores a micro-batch on the first free thread, after all earlier micro-batches have started.
     ///
     /// # Errors
-    /// If the model fails or panics. After a panic its thread has ended.
+    /// If the model fails or panics. A panic ends its thread.
     pub(crate) async fn classify(&self, batch: MicroBatch) -> Result<Scored, NerError> {
         let (reply, scored) = oneshot::channel();
         self.jobs.send(Job { batch, reply }).await.map_err(|_| NerError::Stopped)?;
@@ -84,7 +84,7 @@ impl ModelThreads {
     }
 }
 
-/// Starts a thread; what is returned says when its model is loaded.
+/// Starts a thread; the returned channel reports when its model is loaded.
 fn start_one(factory: ClassifierFactory, queue: Queue) -> Result<Receiver<Result<(), NerError>>, NerError> {
     let (ready, loaded) = sync_channel(1);
     let body = move || match guarded(factory) {
@@ -93,25 +93,25 @@ fn start_one(factory: ClassifierFactory, queue: Queue) -> Result<Receiver<Result
                 serve(model, &queue);
             }
         }
-        // If nobody waits any more, nobody wants to know.
+        // Nobody may be waiting any more.
         Err(error) => drop(ready.send(Err(error))),
     };
     thread::Builder::new().name(NAME.to_owned()).spawn(body).map_err(NerError::Spawn)?;
     Ok(loaded)
 }
 
-/// The next job, for whichever thread asks first; none once the channel is closed.
+/// The next job, for whichever thread asks first; `None` once the channel is closed.
 fn next(queue: &Queue) -> Option<Job> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv()
 }
 
-/// Runs jobs until the channel closes or the model panics: what it is after a panic, nobody knows.
+/// Runs jobs until the channel closes or the model panics: its state after a panic is unknown.
 fn serve(mut model: Box<dyn TokenClassifier>, queue: &Queue) {
     while let Some(Job { batch, reply }) = next(queue) {
         let start = Instant::now();
         let result = guarded(|| model.classify(&batch)).map(|logits| Scored { logits, took: start.elapsed() });
         let panicked = matches!(result, Err(NerError::Panicked { .. }));
-        // If nobody waits for the scores any more, the run was dropped.
+        // The run may have been dropped meanwhile.
         drop(reply.send(result));
         if panicked {
             return;
@@ -119,7 +119,7 @@ fn serve(mut model: Box<dyn TokenClassifier>, queue: &Queue) {
     }
 }
 
-/// Calls a function; its panic becomes an error.
+/// Turns a panic into an error.
 fn guarded<T>(call: impl FnOnce() -> Result<T, NerError>) -> Result<T, NerError> {
     without_panic(call).unwrap_or_else(|message| Err(NerError::Panicked { message }))
 }
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use crate::{Device, Padding};
 
-    /// Gives back each id as a logit; panics at id 13, fails at id 14.
+    /// Returns each id as a logit; panics at id 13, fails at id 14.
     struct Echo {
         _alive: std_mpsc::Sender<()>,
     }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn two_models_work_at_the_same_time_and_each_reply_goes_where_it_belongs() {
+    async fn two_models_run_at_the_same_time_and_replies_are_not_mixed_up() {
         let barrier = Arc::new(std::sync::Barrier::new(2));
         let factory = |barrier: Arc<_>| -> ClassifierFactory { Box::new(move || Ok(Box::new(Together(barrier)))) };
         let threads = ModelThreads::start(vec![vec![factory(barrier.clone())], vec![factory(barrier)]]).unwrap();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_device_without_memory_for_a_second_model_does_with_one() {
+    async fn a_device_without_memory_for_a_second_model_continues_with_one() {
         let without_memory =
             || -> ClassifierFactory { Box::new(|| Err(NerError::OutOfMemory { device: Device::Cuda(0) })) };
         let (alive, _ended) = std_mpsc::channel();
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_fails_or_panics_while_loading_is_an_error_at_the_start() {
+    fn a_model_that_fails_or_panics_while_loading_is_an_error_at_startup() {
         let failing: ClassifierFactory = Box::new(|| Err(NerError::NotFinite));
         assert!(matches!(ModelThreads::start(vec![vec![failing]]), Err(NerError::NotFinite)));
         let panicking: ClassifierFactory = Box::new(|| panic!("no weights"));

@@ -1,4 +1,4 @@
-//! The operator that tags.
+//! The operator that runs the model.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -22,17 +22,17 @@ use crate::{
 /// The stage's name in reports and errors.
 const NAME: &str = "tag";
 
-/// Runs at a time beside one for each model: the next in the models' channel, and one being decoded.
+/// Runs in flight besides one per model: the next in the models' channel, and one being decoded.
 const IN_FLIGHT: usize = 2;
 
-/// How to tag.
+/// Settings of [`Tag`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagConfig {
-    /// Where the model runs: micro-batches go to whichever of these is free.
+    /// Devices; micro-batches go to whichever is free.
     pub devices: Vec<Device>,
-    /// How it runs there.
+    /// How the model runs on each device.
     pub setup: ClassifierSetup,
-    /// What a tag is given to.
+    /// What gets a tag: words or tokens.
     pub aggregation: Aggregation,
     /// How tags are chosen.
     pub decoding: Decoding,
@@ -50,13 +50,31 @@ impl TagConfig {
     }
 }
 
-/// Tags tokenized citations with a model.
+/// Finds entities in tokenized citations with a model.
 ///
-/// - *Ordering*: records keep their order, and so do the frames of their units. Micro-batches are cut in that order by
-///   token budget, never across the end of a unit and never by timing.
-/// - *Memory*: two runs and one for each model, of at most a token budget (or one longer document, or a piece of a long
-///   one) and 1024 records each, the annotations of a long document, and the models: one on the CPU, two on each CUDA card.
-/// - *Cancellation*: dropping the output closes the model threads' channel; the micro-batches at hand end first.
+/// ```no_run
+/// use futures::StreamExt;
+/// use pubtag_ner::{Checkpoint, Device, Tag, TagConfig};
+/// use pubtag_schemas::{Packet, TokenizedRecord};
+/// use pubtag_stream::{Flow, Meter, Operator};
+///
+/// # async fn example(tokenized: Flow<Packet<TokenizedRecord>>) -> Result<(), Box<dyn std::error::Error>> {
+/// let checkpoint = Checkpoint::open("models/disease")?;
+/// let tag = Tag::start(&checkpoint, &TagConfig::on(Device::Cpu))?;
+/// let mut tagged = tag.apply(tokenized, Meter::new("tag"));
+/// while let Some(packet) = tagged.next().await {
+///     let Packet::Items(records) = packet? else { continue };
+///     println!("{} records", records.len());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// - *Ordering*: records and the frames of their units keep their order. Micro-batches are cut in that order by token
+///   budget, never across the end of a unit and never by timing.
+/// - *Memory*: the models (one on the CPU, two per CUDA device); two runs plus one per model, each at most 1024 records and
+///   one token budget, one longer document, or a piece of a long one; the annotations of a long document.
+/// - *Cancellation*: dropping the output closes the model threads' channel; micro-batches in progress finish first.
 /// - *Rejects*: rejects and deletions pass through. A failing or panicking model is a fault.
 #[derive(Debug)]
 pub struct Tag {
@@ -67,13 +85,13 @@ pub struct Tag {
 }
 
 impl Tag {
-    /// Starts the threads of each device and loads a checkpoint onto them. Blocks until that is done.
+    /// Starts the threads of each device and loads a checkpoint onto them. Blocks until all are loaded.
     ///
     /// # Errors
-    /// If a device cannot be used, lacks the precision, or the weights are not those that the configuration describes.
+    /// If a device cannot be used or lacks the precision, or the weights do not match the configuration.
     pub fn start(checkpoint: &Checkpoint, config: &TagConfig) -> Result<Self, NerError> {
         let round = |lane| {
-            // A further thread that could read only little at a time would hold up the one that reads much.
+            // A second thread with a smaller budget would slow the first one down.
             let mut setup = config.setup.clone();
             setup.cuda.whole_budget |= lane > 0;
             let devices = config.devices.iter().filter(|device| lane < device.lanes());
@@ -84,8 +102,8 @@ impl Tag {
         Self::with_classifiers(checkpoint.labels().clone(), rounds?, config)
     }
 
-    /// Starts a thread for each of some classifiers of any kind; their labels are those given. Blocks until they are
-    /// made, those of a round side by side.
+    /// Starts a thread per classifier, of any kind, with the given labels. Blocks until they are made; those of a round
+    /// are made in parallel.
     ///
     /// # Errors
     /// If a factory fails or panics.
@@ -99,7 +117,7 @@ impl Tag {
         Ok(Self { threads, decoder, token_budget: config.setup.token_budget, stats: TagStats::default() })
     }
 
-    /// What the model reads from now on.
+    /// Counters of what the model processes from now on.
     pub fn stats(&self) -> TagStats {
         self.stats.clone()
     }
@@ -165,11 +183,11 @@ impl Tag {
     }
 }
 
-/// What comes of a step.
+/// The result of a step.
 enum Tagged {
     /// A frame, or records with their annotations.
     Packet(Packet<TaggedRecord>),
-    /// A piece of a long document: decoded once all before it are.
+    /// A piece of a long document, decoded after all earlier ones.
     Piece(Vec<TokenWindow>, Vec<Logits>),
     /// The last of its pieces.
     LastPiece(TokenizedDocument, Vec<Logits>),
@@ -179,7 +197,7 @@ enum Tagged {
 struct Pieces {
     decoder: Arc<Decoder>,
     meter: Meter,
-    /// What has been decoded, and the windows so far.
+    /// What is decoded so far, and its number of windows.
     open: Option<(DocumentDecoder, usize)>,
 }
 
@@ -206,7 +224,7 @@ impl Pieces {
     }
 }
 
-/// What goes through the operator in order.
+/// What passes through the operator in order.
 enum Step {
     /// A unit opens or closes.
     Frame(Packet<TaggedRecord>),
@@ -214,7 +232,7 @@ enum Step {
     Run(Run),
 }
 
-/// Collects items into runs; a run never crosses the end of a unit.
+/// Groups records into runs; a run never crosses the end of a unit.
 fn steps(mut input: Flow<Packet<TokenizedRecord>>, mut runs: Runs) -> Flow<Step> {
     Box::pin(try_stream! {
         while let Some(packet) = input.next().await {
@@ -238,7 +256,7 @@ fn steps(mut input: Flow<Packet<TokenizedRecord>>, mut runs: Runs) -> Flow<Step>
     })
 }
 
-/// Turns the logits of a run into the annotations of its documents.
+/// Decodes the logits of a run into the annotations of its documents.
 fn decode(decoder: &Decoder, records: Vec<Record<TokenizedDocument>>, logits: &[Logits]) -> Vec<TaggedRecord> {
     let mut rows = logits.iter().flat_map(Logits::rows);
     let mut tag = |TokenizedDocument { citation, windows, token_count }| {

@@ -1,4 +1,4 @@
-//! A micro-batch: sequences laid end to end without padding, and the view of them that attention needs.
+//! A micro-batch: sequences end to end without padding, and the padded view of them that attention needs.
 
 use std::cell::OnceCell;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use burn::tensor::{Bool, Int, Tensor, TensorData};
 use crate::host::index;
 use crate::shapes::{Block, Shapes};
 
-/// One packed run of tokens, as the host sees it.
+/// One packed run of tokens, on the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MicroBatch {
     ids: Vec<u32>,
@@ -17,7 +17,7 @@ pub struct MicroBatch {
 }
 
 impl MicroBatch {
-    /// Adds a sequence of token ids, special tokens included. An empty one is nothing to read and is left out.
+    /// Adds a sequence of token ids, special tokens included. An empty sequence is ignored.
     pub fn push(&mut self, ids: &[u32]) {
         if !ids.is_empty() {
             self.ids.extend_from_slice(ids);
@@ -30,7 +30,7 @@ impl MicroBatch {
         &self.ids
     }
 
-    /// Where each sequence stands in the run, in order.
+    /// The range of each sequence in the run, in order.
     pub fn sequences(&self) -> impl ExactSizeIterator<Item = Range<usize>> + '_ {
         self.ends.iter().enumerate().map(|(row, &end)| if row == 0 { 0..end } else { self.ends[row - 1]..end })
     }
@@ -40,7 +40,7 @@ impl MicroBatch {
         self.ids.len()
     }
 
-    /// The same sequences in micro-batches of at most so many tokens, or of one sequence.
+    /// Splits into micro-batches of at most this many tokens, or of one longer sequence.
     pub fn split(&self, most_tokens: usize) -> Vec<Self> {
         let mut parts = Vec::new();
         let mut open = Self::default();
@@ -54,16 +54,16 @@ impl MicroBatch {
         parts
     }
 
-    /// Whether there is nothing to read.
+    /// Whether there are no tokens.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 }
 
-/// Where the sequences of a run begin and end, on the device: all that attention knows beside its operands.
+/// Where the sequences of a run begin and end: all that attention needs besides its operands.
 ///
-/// A backend with a packed attention of its own reads only [`bounds`](Self::bounds); the padded views are made when the
-/// plain one first asks for them, and then serve every layer.
+/// Kernels for packed sequences use only [`bounds`](Self::bounds). The padded views are made on first use, and then serve
+/// every layer.
 #[derive(Debug)]
 pub(crate) struct Sequences<B: Backend> {
     bounds: Vec<Range<usize>>,
@@ -73,40 +73,40 @@ pub(crate) struct Sequences<B: Backend> {
     padded: OnceCell<PaddedViews<B>>,
 }
 
-/// How `[T, …]` becomes blocks of `[rows, length, …]` and back.
+/// How to turn `[T, …]` into blocks of `[rows, length, …]` and back.
 #[derive(Debug)]
 pub(crate) struct PaddedViews<B: Backend> {
-    /// A view for each block.
+    /// One view per block.
     pub(crate) views: Vec<PaddedView<B>>,
-    /// `[T]`: the place of each token, counted through all blocks.
+    /// `[T]`: the position of each token, counted through all blocks.
     pub(crate) scatter: Tensor<B, 1, Int>,
 }
 
 /// A block of sequences as rows of one length.
 #[derive(Debug)]
 pub(crate) struct PaddedView<B: Backend> {
-    /// Rows: the sequences, and on some devices a few more.
+    /// Rows: one per sequence, and a few empty ones on some devices.
     pub(crate) rows: usize,
-    /// Length of a row: that of the longest sequence, or more.
+    /// Length of a row, at least that of the longest sequence.
     pub(crate) length: usize,
-    /// `[rows · length]`: the token in each place; 0 where there is none.
+    /// `[rows · length]`: the token at each position; 0 where there is none.
     pub(crate) gather: Tensor<B, 1, Int>,
     /// `[rows, 1, 1, length]`: true where there is no token.
     pub(crate) empty: Tensor<B, 4, Bool>,
 }
 
 impl<B: Backend> Sequences<B> {
-    /// Describes the sequences of a run of `tokens` tokens; those that belong to no sequence are padding.
+    /// Describes the sequences of a run of `tokens` tokens; tokens outside all sequences are padding.
     pub(crate) fn new(bounds: Vec<Range<usize>>, tokens: usize, shapes: Shapes, device: &B::Device) -> Self {
         Self { bounds, tokens, shapes, device: device.clone(), padded: OnceCell::new() }
     }
 
-    /// Where each sequence stands in the run.
+    /// The range of each sequence in the run.
     pub(crate) fn bounds(&self) -> &[Range<usize>] {
         &self.bounds
     }
 
-    /// Places of the padded views that hold no token; 0 where nothing has asked for these.
+    /// Positions of the padded views without a token; 0 if the views were not made.
     pub(crate) fn padding(&self) -> usize {
         let tokens: usize = self.bounds.iter().map(ExactSizeIterator::len).sum();
         self.padded.get().map_or(0, |padded| {
@@ -131,7 +131,7 @@ impl<B: Backend> Sequences<B> {
         })
     }
 
-    /// The view of a block whose places come after so many others.
+    /// The view of a block whose positions start at `before`.
     fn view(&self, block: &Block, before: usize, scatter: &mut [i32]) -> PaddedView<B> {
         let &Block { rows, length, .. } = block;
         let mut gather = vec![0_i32; rows * length];
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_knows_where_its_sequences_stand() {
+    fn a_run_keeps_the_ranges_of_its_sequences() {
         let mut run = MicroBatch::default();
         for ids in [&[5, 6, 7][..], &[], &[8], &[9, 9]] {
             run.push(ids);
@@ -176,13 +176,13 @@ mod tests {
         assert_eq!((view.rows, view.length), (2, 3));
         assert_eq!(view.gather.to_data().to_vec::<i32>().unwrap(), [0, 1, 2, 3, 0, 0]);
         assert_eq!(view.empty.to_data().to_vec::<bool>().unwrap(), [false, false, false, false, true, true]);
-        // The fifth token belongs to no sequence and reads any place.
+        // The fifth token belongs to no sequence and may have any position.
         assert_eq!(padded.scatter.to_data().to_vec::<i32>().unwrap(), [0, 1, 2, 3, 0]);
     }
 
     #[test]
-    fn places_are_counted_through_all_blocks() {
-        // At up to 1024 tokens a block has 1024 places, 16 rows of 64, so 20 sequences need two.
+    fn positions_are_counted_through_all_blocks() {
+        // At up to 1024 tokens a block has 1024 positions, 16 rows of 64, so 20 sequences need two.
         let bounds: Vec<_> = (0..20).map(|sequence| 2 * sequence..2 * sequence + 2).collect();
         let sequences = Sequences::<Flex>::new(bounds, 40, Shapes::Listed, &FlexDevice);
         let padded = sequences.padded();

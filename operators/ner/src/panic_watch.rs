@@ -1,7 +1,7 @@
-//! Panics on threads that are not ours: a device's threads survive theirs and say nothing of them.
+//! Panics on a device's own threads, which would otherwise go unnoticed.
 //!
-//! A panic that somebody else catches and answers for (a library's at a damaged file, say) is told apart by the scope
-//! that it happens in, see [`panic_is_private`].
+//! A panic that other code catches and handles (a library's at a damaged file, for example) is distinguished by its scope;
+//! see [`panic_is_private`].
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
@@ -10,21 +10,21 @@ use pubtag_stream::{panic_is_private, panic_message, with_public_panics, without
 
 use crate::{Device, NerError};
 
-/// What panics of any thread have said since the first watch began, those that are private left out.
+/// Messages of panics on any thread since the first watch began, except private ones.
 static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Calls that are being guarded.
+/// Guarded calls in progress.
 static GUARDED: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether a device has failed for good: what its threads say from then on follows from that.
+/// Whether a device has failed for good; later panics of its threads follow from that.
 static FAILED: AtomicBool = AtomicBool::new(false);
 
-/// Notices panics anywhere in the process.
+/// Records panics anywhere in the process.
 #[derive(Debug)]
 pub(crate) struct PanicWatch(());
 
 impl PanicWatch {
-    /// Begins to watch.
+    /// Starts to watch.
     pub(crate) fn start() -> Self {
         static HOOKED: Once = Once::new();
         HOOKED.call_once(|| {
@@ -34,7 +34,7 @@ impl PanicWatch {
                     return before(panic);
                 }
                 panics().push(panic_message(panic.payload()));
-                // What is guarded becomes an error that says it all.
+                // In a guarded call the panic becomes an error with all details.
                 if GUARDED.load(Ordering::SeqCst) == 0 && !FAILED.load(Ordering::SeqCst) {
                     before(panic);
                 }
@@ -43,15 +43,15 @@ impl PanicWatch {
         Self(())
     }
 
-    /// Calls a function that uses a device; a panic meanwhile, on whichever thread, is the device's failure.
+    /// Calls a function that uses a device. A panic on any thread during the call counts as a failure of the device.
     pub(crate) fn guard<T>(&self, device: Device, call: impl FnOnce() -> Result<T, NerError>) -> Result<T, NerError> {
         let before = panics().len();
         GUARDED.fetch_add(1, Ordering::SeqCst);
         let result = without_panic(|| with_public_panics(call));
         GUARDED.fetch_sub(1, Ordering::SeqCst);
-        // Kept for others who use a device at the same time: what failed may be theirs.
+        // Not removed: another device in use at the same time may have failed.
         let said = panics()[before..].to_vec();
-        // The first one is the cause; later ones only miss what it has left undone.
+        // The first panic is the cause; later ones are consequences.
         match (said.first(), result) {
             (None, Ok(result)) => result,
             (Some(message), _) => Err(failure(device, message, &said)),
@@ -64,7 +64,7 @@ fn panics() -> std::sync::MutexGuard<'static, Vec<String>> {
     PANICS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a panic's message means.
+/// The error that a panic's message means.
 fn failure(device: Device, message: &str, all: &[String]) -> NerError {
     let out_of_memory = |text: &str| text.contains("can't allocate") || text.contains("CUDA_ERROR_OUT_OF_MEMORY");
     if out_of_memory(message) || all.iter().any(|text| out_of_memory(text)) {
@@ -74,7 +74,7 @@ fn failure(device: Device, message: &str, all: &[String]) -> NerError {
     NerError::DeviceFailed { device, message: gist(message) }
 }
 
-/// The line that names the driver's error, or the first: some messages carry the whole source of a kernel.
+/// The line with the driver's error, or else the first: some messages contain the whole source of a kernel.
 fn gist(message: &str) -> String {
     let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
     let named = lines.clone().find(|line| line.contains("CUDA_ERROR_"));
@@ -87,11 +87,11 @@ mod tests {
 
     const CARD: Device = Device::Cuda(0);
 
-    /// Guards are told of each other's panics, so these tests are one.
+    /// Guards see each other's panics, so this is one test.
     #[test]
-    fn only_panics_that_nobody_else_answers_for_are_the_devices() {
+    fn only_panics_that_no_other_code_handles_count_as_device_failures() {
         let watch = PanicWatch::start();
-        // A reader of a damaged file, on a thread of its own, while the device is at work.
+        // A reader of a damaged file, on another thread, while the device is busy.
         let reading = || std::thread::spawn(|| without_panic(|| -> u8 { panic!("page header out of range") })).join();
         let result = watch.guard(CARD, || {
             assert_eq!(reading().ok(), Some(Err("page header out of range".to_owned())));
@@ -99,7 +99,7 @@ mod tests {
         });
         assert!(matches!(result, Ok(7)), "{result:?}");
 
-        // A thread of the device, which survives and says nothing. (Being out of memory is not for good.)
+        // A thread of the device, which survives silently. (Running out of memory is not permanent.)
         let device = || std::thread::spawn(|| -> u8 { panic!("can't allocate 8 GiB") }).join();
         let result = watch.guard(CARD, || {
             assert!(device().is_err());

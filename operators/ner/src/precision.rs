@@ -1,26 +1,26 @@
-//! How exact the model's arithmetic is, and which device can do it.
+//! Arithmetic precision.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::OptionError;
 
-/// The numbers that the model computes with.
+/// The model's arithmetic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// Single precision. On CUDA products may round their factors to TF32, which has the digits of half precision.
+    /// Single precision. On CUDA, matrix products may round their inputs to TF32, which has the mantissa of half precision.
     #[default]
     F32,
-    /// Half precision, on CUDA; norms in single precision.
+    /// Half precision, on CUDA; LayerNorm in single precision.
     F16,
-    /// bfloat16: on the CPU in linear layers alone, where it has AVX512_BF16; on CUDA in all but norms.
+    /// bfloat16: on CPUs with AVX512_BF16 in linear layers only; on CUDA everywhere but in LayerNorm.
     Bf16,
     /// 8-bit weights and activations in linear layers, on the CPU.
     Int8,
 }
 
 impl Precision {
-    /// All of them, the most exact first.
+    /// All of them, most accurate first.
     pub const ALL: [Self; 4] = [Self::F32, Self::F16, Self::Bf16, Self::Int8];
 }
 
@@ -44,7 +44,7 @@ impl FromStr for Precision {
             "f16" => Ok(Self::F16),
             "bf16" => Ok(Self::Bf16),
             "int8" => Ok(Self::Int8),
-            _ => Err(OptionError::new(text, "f32, f16, bf16 and int8")),
+            _ => Err(OptionError::new(text, "f32, f16, bf16, int8")),
         }
     }
 }

@@ -13,7 +13,7 @@ pub(crate) fn mix(z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A seed for each part of a run.
+/// A seed for a part of a run.
 pub(crate) fn part_seed(seed: u64, part: u64) -> u64 {
     mix(seed.wrapping_add(part.wrapping_mul(GOLDEN_GAMMA)))
 }
@@ -33,7 +33,7 @@ mod tests {
     use super::normal;
 
     #[test]
-    fn a_new_head_is_as_wide_as_asked_and_the_same_for_the_same_seed() {
+    fn samples_have_the_requested_deviation_and_follow_from_the_seed() {
         let values = normal(20_000, 0.02, 7);
         let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / 20_000.0;
         let variance = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / 20_000.0;

@@ -1,38 +1,38 @@
-//! The shapes that a micro-batch may have on a device that compiles and tunes kernels for each.
+//! The shapes of micro-batches on devices that compile and tune kernels per shape.
 //!
-//! Kernels on a GPU are compiled and tuned per shape, which costs seconds. There, the tokens of a micro-batch are
-//! rounded up to a short list, and attention runs in blocks of one of a few shapes, so that all of them can be met
-//! before the first citation and found in the disk cache ever after. On a CPU nothing is compiled and nothing is rounded.
+//! On a GPU, compiling and tuning for a shape takes seconds. There, the number of tokens is rounded up to a short list,
+//! and attention runs in blocks of a few shapes, so that a warm-up can run all of them and later runs find them in the disk
+//! cache. On a CPU nothing is compiled and nothing is rounded.
 
-/// Which shapes a device takes.
+/// The shapes that a device uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shapes {
-    /// Those of the data.
+    /// The shape of the data.
     Exact,
-    /// Those of a short list.
+    /// The next of a short list.
     Listed,
 }
 
-/// Sequences that attention takes at once, as rows of one length.
+/// Sequences that attention handles together, as rows of one length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Block {
-    /// Rows; the last of them may be empty.
+    /// Rows; the last ones may be empty.
     pub(crate) rows: usize,
-    /// Length of a row: that of the longest sequence, or more.
+    /// Length of a row, at least that of the longest sequence.
     pub(crate) length: usize,
-    /// The sequences in the rows, by their number in the micro-batch.
+    /// The sequences in the rows, by number in the micro-batch.
     pub(crate) sequences: Vec<usize>,
 }
 
-/// Fewest tokens of a listed micro-batch; from there on the list doubles.
+/// Smallest listed number of tokens; each further one is twice the last.
 const LEAST_TOKENS: usize = 1024;
-/// Listed lengths of a row are multiples of this.
+/// Listed row lengths are multiples of this.
 const LENGTH_STEP: usize = 64;
-/// The most places of a listed block, which has as many as some listed micro-batch has tokens; rows are as many as fit.
+/// Maximum positions of a listed block. Blocks have as many positions as a listed number of tokens, and as many rows as fit.
 const MOST_PLACES: usize = 8192;
 
 impl Shapes {
-    /// The number of tokens to run so many with. A budget that is itself in the list wastes next to nothing.
+    /// The padded number of tokens. A token budget that is in the list wastes almost nothing.
     pub(crate) fn tokens(self, count: usize) -> usize {
         match self {
             Self::Exact => count,
@@ -40,7 +40,7 @@ impl Shapes {
         }
     }
 
-    /// The blocks in which sequences of these lengths attend to themselves. Each sequence is in one of them.
+    /// The attention blocks for sequences of these lengths. Each sequence is in exactly one.
     pub(crate) fn blocks(self, lengths: &[usize]) -> Vec<Block> {
         match self {
             Self::Exact => {
@@ -51,8 +51,8 @@ impl Shapes {
         }
     }
 
-    /// Micro-batches, as the lengths of their sequences, that together meet every shape up to a token budget and a
-    /// number of positions. None where shapes are not listed.
+    /// Micro-batches, as the lengths of their sequences, that together cover every shape up to a token budget and a number
+    /// of positions. Empty where shapes are not listed.
     #[cfg(any(feature = "cuda", test))]
     pub(crate) fn all(self, token_budget: usize, positions: usize) -> Vec<Vec<usize>> {
         if self == Self::Exact {
@@ -60,29 +60,29 @@ impl Shapes {
         }
         let longest = positions.next_multiple_of(LENGTH_STEP);
         let of_size = |tokens: usize| {
-            // Above the most places, blocks are the same whatever the tokens: one length is enough.
+            // Above the maximum of positions, blocks do not depend on the number of tokens: one length is enough.
             let shortest = if tokens > MOST_PLACES { longest } else { LENGTH_STEP };
             (shortest..=longest).step_by(LENGTH_STEP).map(move |length| (tokens, length))
         };
         let mut shapes: Vec<_> = sizes(token_budget.max(LEAST_TOKENS)).flat_map(of_size).collect();
-        // Fused attention is tuned once for all lengths of a power of two, by the first that is met, and then refuses
-        // lengths that its tile, a power of two, does not divide: those with the least room for tiles come first.
+        // Burn tunes fused attention once per power of two, with the first length it sees, and then rejects lengths that
+        // the chosen tile does not divide. So lengths with the fewest factors of two come first.
         shapes.sort_by_key(|(_, length)| length.trailing_zeros());
         shapes.into_iter().map(|(tokens, length)| vec![length.min(positions); rows(tokens, length)]).collect()
     }
 }
 
-/// The listed numbers of tokens, and of a block's places, up to the most.
+/// The listed numbers of tokens, and of a block's positions, up to `most`.
 fn sizes(most: usize) -> impl Iterator<Item = usize> {
     std::iter::successors(Some(LEAST_TOKENS), |tokens| Some(tokens * 2)).take_while(move |tokens| *tokens <= most)
 }
 
-/// Rows of a length in so many places.
+/// Rows of a length that fit this many positions.
 fn rows(places: usize, length: usize) -> usize {
     (places / length).max(1)
 }
 
-/// The longest first, so that the sequences of a block are of about one length; the last block is as small as may be.
+/// Longest first, so that sequences in a block have similar lengths; the last block is as small as possible.
 fn listed_blocks(lengths: &[usize]) -> Vec<Block> {
     let places = Shapes::Listed.tokens(lengths.iter().sum()).min(MOST_PLACES);
     let mut order: Vec<usize> = (0..lengths.len()).collect();
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn listed_shapes_are_few_and_all_of_them_are_listed() {
+    fn listed_shapes_are_few_and_the_list_is_complete() {
         let tokens: BTreeSet<_> = (1..=32_768).map(|count| Shapes::Listed.tokens(count)).collect();
         assert_eq!(tokens.iter().copied().collect::<Vec<_>>(), [1024, 2048, 4096, 8192, 16_384, 32_768]);
         let all = Shapes::Listed.all(32_768, 512);
@@ -131,10 +131,10 @@ mod tests {
         assert_eq!(Shapes::Listed.tokens(16_384), 16_384);
     }
 
-    /// As Burn's tuner does it, keyed by powers of two, with the largest tile it knows; also when a larger budget meets
-    /// the cache of a smaller one.
+    /// As in Burn's tuner, keyed by powers of two, with its largest tile; also when a larger budget uses the cache of a
+    /// smaller one.
     #[test]
-    fn what_fused_attention_is_tuned_with_divides_every_length() {
+    fn the_tile_that_fused_attention_is_tuned_with_divides_every_length() {
         for (heads, small, large) in
             [4, 6, 8, 12, 16].into_iter().flat_map(|heads| [1024, 2048, 4096, 8192].map(|small| (heads, small, 32_768)))
         {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_block_is_the_smallest_that_has_room() {
+    fn the_last_block_is_the_smallest_that_fits() {
         let lengths = [vec![512; 16], vec![300; 7]].concat();
         let blocks: Vec<_> = Shapes::Listed.blocks(&lengths).into_iter().map(shape).collect();
         assert_eq!(blocks, [(16, 512), (12, 320)]);
@@ -164,7 +164,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_sequence_is_in_one_listed_block_that_has_room(lengths in prop::collection::vec(1_usize..=512, 0..60)) {
+        fn every_sequence_is_in_one_listed_block_that_fits(lengths in prop::collection::vec(1_usize..=512, 0..60)) {
             let all = Shapes::Listed.all(32_768, 512);
             let listed: BTreeSet<_> = all.iter().flat_map(|lengths| Shapes::Listed.blocks(lengths)).map(shape).collect();
             let blocks = Shapes::Listed.blocks(&lengths);
@@ -172,7 +172,7 @@ mod tests {
             met.sort_unstable();
             prop_assert_eq!(met, (0..lengths.len()).collect::<Vec<_>>());
             for block in blocks {
-                prop_assert!(listed.contains(&shape(block.clone())), "{block:?} is not met when all shapes are");
+                prop_assert!(listed.contains(&shape(block.clone())), "{block:?} is missing from the list of all shapes");
                 prop_assert!(block.sequences.len() <= block.rows);
                 prop_assert!(block.sequences.iter().all(|&sequence| lengths[sequence] <= block.length));
             }

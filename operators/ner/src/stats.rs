@@ -1,4 +1,4 @@
-//! What the model has read, for the report.
+//! Counters of the model's work, for the report.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -25,12 +25,12 @@ struct Counters {
 }
 
 impl TagStats {
-    /// Notes that a micro-batch is on its way to the model.
+    /// Records that a micro-batch is about to be sent to the model.
     pub(crate) fn begin(&self) {
         self.counters.first.get_or_init(Instant::now);
     }
 
-    /// Counts a micro-batch of so many sequences and tokens.
+    /// Counts a micro-batch.
     pub(crate) fn add(&self, size: Size, scored: &Scored) {
         let add = |counter: &AtomicU64, value: usize| counter.fetch_add(value as u64, Ordering::Relaxed);
         add(&self.counters.micro_batches, 1);
@@ -42,37 +42,37 @@ impl TagStats {
         self.counters.model_ns.fetch_add(nanos, Ordering::Relaxed);
     }
 
-    /// When the first micro-batch went to the model.
+    /// When the first micro-batch was sent to the model.
     pub fn first_micro_batch(&self) -> Option<Instant> {
         self.counters.first.get().copied()
     }
 
-    /// Micro-batches that the model has read.
+    /// Micro-batches processed.
     pub fn micro_batches(&self) -> u64 {
         self.counters.micro_batches.load(Ordering::Relaxed)
     }
 
-    /// Sequences (token windows) that the model has read.
+    /// Sequences (token windows) processed.
     pub fn sequences(&self) -> u64 {
         self.counters.sequences.load(Ordering::Relaxed)
     }
 
-    /// Tokens that the model has read, special tokens and overlaps of windows included, padding not.
+    /// Tokens processed, including special tokens and overlaps of windows, without padding.
     pub fn tokens(&self) -> u64 {
         self.counters.tokens.load(Ordering::Relaxed)
     }
 
-    /// Tokens of padding that the device computed besides.
+    /// Padding tokens processed.
     pub fn padding(&self) -> u64 {
         self.counters.padding.load(Ordering::Relaxed)
     }
 
-    /// Places in the rows of attention that the device computed without a token in them.
+    /// Padding positions in attention.
     pub fn attention_padding(&self) -> u64 {
         self.counters.places.load(Ordering::Relaxed)
     }
 
-    /// How long the model has been at work.
+    /// Total time in the model.
     pub fn model_time(&self) -> Duration {
         Duration::from_nanos(self.counters.model_ns.load(Ordering::Relaxed))
     }

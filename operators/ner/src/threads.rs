@@ -1,14 +1,14 @@
-//! How many threads the CPU's arithmetic uses.
+//! Threads of the CPU's arithmetic.
 
 use std::num::NonZeroUsize;
 
 use crate::NerError;
 
-/// Sets the number of threads for the whole process, before any model is loaded. Without it, there are as many as the
-/// process may use processors.
+/// Sets the number of threads for the whole process; call it before any model is loaded. The default is the number of
+/// processors available to the process.
 ///
 /// # Errors
-/// If threads are at work already, or cannot be started.
+/// If threads are already running or cannot be started.
 pub fn use_threads(threads: NonZeroUsize) -> Result<(), NerError> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads.get())

@@ -1,8 +1,8 @@
-//! Parameters out of a safetensors file: one table of names, and nothing missing, left over or of another shape.
+//! Parameters from a safetensors file: nothing missing, nothing left over, every shape as configured.
 //!
-//! The model asks for parameters by BERT's names without the model's prefix (`encoder.layer.0.output.dense.weight`).
-//! RoBERTa and ELECTRA use the same names; [`DISTILBERT`] lists what DistilBERT calls otherwise. Files from before 2019
-//! call a LayerNorm's parameters `gamma` and `beta`.
+//! Parameters have BERT's names without the model's prefix (`encoder.layer.0.output.dense.weight`). RoBERTa and ELECTRA
+//! use the same names; [`DISTILBERT`] maps DistilBERT's. Files from before 2019 call a LayerNorm's parameters `gamma` and
+//! `beta`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,7 +14,7 @@ use safetensors::{Dtype, SafeTensors};
 use crate::NerError;
 use crate::config::{Family, ModelConfig};
 
-/// BERT's and DistilBERT's names of the modules of one layer.
+/// BERT's and DistilBERT's names for the modules of a layer.
 const DISTILBERT: [(&str, &str); 8] = [
     ("attention.self.query", "attention.q_lin"),
     ("attention.self.key", "attention.k_lin"),
@@ -26,25 +26,25 @@ const DISTILBERT: [(&str, &str); 8] = [
     ("output.LayerNorm", "output_layer_norm"),
 ];
 
-/// Tensors that a file may hold and a token classifier does not need.
+/// Tensors that a file may contain but a token classifier does not use.
 const IGNORABLE: [&str; 4] =
     ["pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids", "embeddings.token_type_ids"];
 
-/// The types that weights are stored in.
+/// Supported types of weights.
 const FLOATS: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::BF16];
 
-/// Every parameter of a model, in 32-bit floats on the host, each to be taken once.
+/// Every parameter of a model, as 32-bit floats on the host; each can be taken once.
 #[derive(Debug)]
 pub(crate) struct Weights {
     parameters: BTreeMap<String, Vec<f32>>,
 }
 
 impl Weights {
-    /// Checks that the tensors of a file are those of the model that a configuration describes, and reads none of them:
-    /// from here on the configuration asks for no more than the file holds. `path` is where the bytes come from.
+    /// Checks that a file's tensors match a configuration, without reading their values. After that, sizes in the
+    /// configuration are bounded by the file's. `path` is for error messages.
     ///
     /// # Errors
-    /// If the tensors differ from the model's in any way; the error names every difference.
+    /// If the tensors differ from the model's in any way; the error lists the differences.
     pub(crate) fn check(bytes: &[u8], path: &Path, config: &ModelConfig) -> Result<(), NerError> {
         tensors(bytes, path, config).map(drop)
     }
@@ -66,7 +66,7 @@ impl Weights {
     }
 }
 
-/// The tensors of a file by the names of the parameters that they are.
+/// The tensors of a file, by parameter name.
 fn tensors<'a>(
     bytes: &'a [u8],
     path: &Path,
@@ -76,9 +76,9 @@ fn tensors<'a>(
         SafeTensors::deserialize(bytes).map_err(|source| NerError::Safetensors { path: path.to_owned(), source })?;
     let mut found = by_modern_name(&file);
     let differ = |problems: &[String]| Err(NerError::Tensors { path: path.to_owned(), problems: summary(problems) });
-    // Each layer has tensors of its own. The list of all names is as long as the configuration says.
+    // Each layer has its own tensors, and the list of names is as long as the configuration says.
     if config.layers > found.len() {
-        return differ(&[format!("it has {} tensors, too few for {} layers", found.len(), config.layers)]);
+        return differ(&[format!("{} tensors are too few for {} layers", found.len(), config.layers)]);
     }
     let (mut tensors, mut problems) = (BTreeMap::new(), Vec::new());
     for (name, shape) in config.parameters() {
@@ -86,10 +86,10 @@ fn tensors<'a>(
         match found.remove(&file_name) {
             None => problems.push(format!("{file_name} is missing")),
             Some(tensor) if tensor.shape() != shape => {
-                problems.push(format!("{file_name} has the shape {:?} instead of {shape:?}", tensor.shape()));
+                problems.push(format!("{file_name} has shape {:?}, expected {shape:?}", tensor.shape()));
             }
             Some(tensor) if !FLOATS.contains(&tensor.dtype()) => {
-                problems.push(format!("{file_name} is of type {}, not F32, F16 or BF16", tensor.dtype()));
+                problems.push(format!("{file_name} has type {}, expected F32, F16 or BF16", tensor.dtype()));
             }
             Some(tensor) => {
                 tensors.insert(name, tensor);
@@ -102,7 +102,7 @@ fn tensors<'a>(
     if problems.is_empty() { Ok(tensors) } else { differ(&problems) }
 }
 
-/// The first differences in full, the others as a number: a wrong prefix makes hundreds.
+/// Lists the first differences and counts the rest: a wrong prefix causes hundreds.
 fn summary(problems: &[String]) -> String {
     const SHOWN: usize = 12;
     let shown = problems.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
@@ -112,7 +112,7 @@ fn summary(problems: &[String]) -> String {
     }
 }
 
-/// What a family's files call a parameter.
+/// The name of a parameter in files of a family.
 pub(crate) fn file_name(family: Family, name: &str) -> String {
     let prefix = match family {
         _ if name.starts_with("classifier.") => return name.to_owned(),
@@ -143,7 +143,7 @@ fn by_modern_name<'a>(file: &SafeTensors<'a>) -> BTreeMap<String, TensorView<'a>
     file.tensors().into_iter().map(|(name, tensor)| (modern(name), tensor)).collect()
 }
 
-/// The values of a tensor of one of [`FLOATS`], in 32-bit floats.
+/// The values of a tensor of one of the [`FLOATS`], as 32-bit floats.
 fn floats(tensor: &TensorView<'_>) -> Vec<f32> {
     let data = tensor.data();
     let (words, _) = data.as_chunks::<4>();
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_family_calls_the_parameters_by_its_own_names() {
+    fn every_family_has_its_own_names_for_parameters() {
         let name = "encoder.layer.3.output.LayerNorm.bias";
         assert_eq!(file_name(Family::Electra, name), "electra.encoder.layer.3.output.LayerNorm.bias");
         assert_eq!(file_name(Family::DistilBert, name), "distilbert.transformer.layer.3.output_layer_norm.bias");
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_of_differences_is_cut_and_counted() {
+    fn a_long_list_of_differences_is_shortened_and_counted() {
         let problems: Vec<_> = (0..20).map(|i| format!("t{i} is missing")).collect();
         let text = summary(&problems);
         assert!(text.ends_with("t11 is missing; and 8 more"), "{text}");

@@ -10,14 +10,14 @@ use pubtag_schemas::context_after;
 /// What the model reads at a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Context {
-    /// The whole document; one with more tokens than the model has positions, in windows that overlap.
+    /// The whole document, in overlapping windows if it has more tokens than the model has positions.
     #[default]
     Document,
-    /// Consecutive sentences of at most so many words together, or one longer sentence; contexts share no text.
+    /// Consecutive sentences with at most this many words in total, or one longer sentence; contexts do not overlap.
     Words(NonZeroUsize),
 }
 
-/// Says why a text names no [`Context`].
+/// A text that is not a [`Context`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a positive number of words, or `document`")]
 pub struct ContextError;
@@ -49,7 +49,7 @@ impl FromStr for Context {
 }
 
 impl Context {
-    /// The context that begins behind a byte, which is 0 or the end of the one before.
+    /// The context after a byte, which is 0 or the end of the previous context.
     pub(crate) fn after(self, byte: usize, text: &str, borders: &[usize]) -> Option<Range<usize>> {
         match self {
             Self::Document => (byte < text.len()).then_some(byte..text.len()),

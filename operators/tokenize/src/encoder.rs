@@ -13,11 +13,11 @@ use crate::{Context, TokenizeError, WindowSize};
 #[derive(Clone, Debug)]
 pub(crate) struct Encoder {
     tokenizer: Tokenizer,
-    /// Special tokens in front of every window.
+    /// Special tokens before every window.
     pub(crate) prefix: Vec<u32>,
-    /// Special tokens behind every window.
+    /// Special tokens after every window.
     pub(crate) suffix: Vec<u32>,
-    /// Tokens of the text in a full window.
+    /// Tokens of text in a full window.
     pub(crate) length: usize,
     pub(crate) stride: usize,
     pub(crate) context: Context,
@@ -49,7 +49,7 @@ impl Encoder {
 /// The tokens of a stretch of a text.
 pub(crate) struct Piece<'a> {
     text: &'a str,
-    /// Where it begins.
+    /// Its first byte in the whole text.
     start: usize,
     encoding: Encoding,
 }
@@ -59,7 +59,7 @@ impl Piece<'_> {
         self.encoding.get_ids()
     }
 
-    /// Where each token stands, by bytes of the whole text; words are numbered from `first_word` without gaps.
+    /// The span of each token, in bytes of the whole text; words are numbered from `first_word` without gaps.
     pub(crate) fn spans(&self, first_word: u32) -> impl Iterator<Item = TokenSpan> {
         let (mut word, mut last) = (first_word, None);
         self.encoding.get_offsets().iter().zip(self.encoding.get_word_ids()).map(move |(&offsets, id)| {
@@ -69,7 +69,7 @@ impl Piece<'_> {
         })
     }
 
-    /// Byte-level tokenizers count the space before a word in, and cut inside characters; a span does neither.
+    /// Byte-level tokenizers include the space before a word and cut inside characters; spans do neither.
     fn span(&self, (start, end): (usize, usize), word: u32) -> TokenSpan {
         let (start, end) = (self.text.floor_char_boundary(start), self.text.ceil_char_boundary(end));
         let token = &self.text[start..end];
@@ -79,7 +79,7 @@ impl Piece<'_> {
     }
 }
 
-/// What the tokenizer's post-processor puts around a text.
+/// The special tokens that the tokenizer's post-processor adds.
 fn special_tokens(tokenizer: &Tokenizer) -> Result<(Vec<u32>, Vec<u32>), TokenizeError> {
     let encoding = encode(tokenizer, "a", true)?;
     let marked = || encoding.get_ids().iter().zip(encoding.get_special_tokens_mask());
@@ -96,5 +96,5 @@ fn encode(tokenizer: &Tokenizer, text: &str, special_tokens: bool) -> Result<Enc
 }
 
 fn offset(value: usize) -> u32 {
-    u32::try_from(value).expect("no more than the length of the text, which was checked")
+    u32::try_from(value).expect("at most the length of the text, which was checked")
 }

@@ -1,17 +1,17 @@
-//! What can go wrong in this room.
+//! Errors of this crate.
 
 use std::io;
 use std::path::PathBuf;
 
 use pubtag_stream::FaultKind;
 
-/// Why a tokenizer could not be opened, or a text not be tokenized.
+/// Why a tokenizer could not be opened, or a text could not be tokenized.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizeError {
     /// The model directory has no tokenizer.
     #[error(
-        "{directory} has neither tokenizer.json nor vocab.txt; copy one from where the model comes from, or save it with \
-         transformers: AutoTokenizer.from_pretrained(…).save_pretrained(…)"
+        "{directory}: no tokenizer.json or vocab.txt; copy it from the source of the model, or save it with transformers: \
+         AutoTokenizer.from_pretrained(…).save_pretrained(…)"
     )]
     Missing {
         /// The model directory.
@@ -22,11 +22,11 @@ pub enum TokenizeError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The cause.
         source: io::Error,
     },
-    /// A file of the tokenizer is not what it should be.
-    #[error("{path} is not a usable tokenizer: {problem}; copy it again from where the model comes from")]
+    /// A file of the tokenizer is invalid.
+    #[error("{path}: not a valid tokenizer: {problem}; copy it again from the source of the model")]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -34,31 +34,31 @@ pub enum TokenizeError {
         problem: String,
     },
     /// Special tokens and stride leave no room in a window.
-    #[error("a window of {max_tokens} tokens has no room for {special} special tokens and an overlap of {stride}")]
+    #[error("windows of {max_tokens} tokens are too short for {special} special tokens and an overlap of {stride}")]
     NoRoom {
         /// Tokens in a window, special tokens included.
         max_tokens: usize,
-        /// Special tokens in every window.
+        /// Special tokens per window.
         special: usize,
-        /// Tokens that neighbours share.
+        /// Overlap of windows in tokens.
         stride: usize,
     },
-    /// The text is longer than byte offsets of 32 bits reach.
-    #[error("the text has {bytes} bytes; at most 4 GiB can be tokenized")]
+    /// The text is too long for 32-bit byte offsets.
+    #[error("the text has {bytes} bytes; the limit is 4 GiB")]
     TooLong {
-        /// Its length.
+        /// Length in bytes.
         bytes: usize,
     },
-    /// The tokenizer refuses the text.
+    /// The tokenizer failed.
     #[error("the tokenizer failed: {problem}")]
     Encode {
-        /// What it says.
+        /// The cause.
         problem: String,
     },
 }
 
 impl TokenizeError {
-    /// What a caller can do about it.
+    /// The class of the error.
     pub fn kind(&self) -> FaultKind {
         match self {
             Self::Missing { .. } | Self::Invalid { .. } | Self::NoRoom { .. } => FaultKind::Configuration,

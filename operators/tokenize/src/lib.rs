@@ -1,4 +1,4 @@
-//! Citations into token windows: what the model reads, with byte offsets into the text.
+//! Citations into token windows with byte offsets into the text.
 //!
 //! ```text
 //! Packet<Record> ─► Tokenize ─► Packet<TokenizedRecord>

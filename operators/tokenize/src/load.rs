@@ -1,4 +1,4 @@
-//! The checkpoint's own tokenizer, from its own files.
+//! Loads a checkpoint's tokenizer.
 
 use std::borrow::Cow;
 
@@ -13,18 +13,18 @@ use tokenizers::{AddedToken, Tokenizer};
 
 use crate::TokenizeError;
 
-/// The tokenizer as the `tokenizers` library saves it.
+/// The tokenizer in the format of the `tokenizers` library.
 const JSON: &str = "tokenizer.json";
-/// BERT's vocabulary, and what else a tokenizer of it needs to know.
+/// BERT's vocabulary, and the settings of its tokenizer.
 const VOCABULARY: &str = "vocab.txt";
 const SETTINGS: &str = "tokenizer_config.json";
 
 /// Loads `tokenizer.json`, or builds BERT's tokenizer from `vocab.txt` and `tokenizer_config.json`.
 ///
-/// Truncation and padding that the file asks for are switched off: windows are ours.
+/// Truncation and padding in the file are disabled, since windows are cut here.
 ///
 /// # Errors
-/// If there is no tokenizer, or it is not usable.
+/// If there is no tokenizer, or it is invalid.
 pub(crate) fn load(files: &ModelFiles) -> Result<Tokenizer, TokenizeError> {
     let mut tokenizer = if files.has(JSON) {
         parse(&read(files, JSON)?).map_err(|error| invalid(files, JSON, error))?
@@ -40,9 +40,9 @@ pub(crate) fn load(files: &ModelFiles) -> Result<Tokenizer, TokenizeError> {
     Ok(tokenizer)
 }
 
-/// Reads `tokenizer.json`, of which the decoder is left out: nothing is turned back into text here.
+/// Reads `tokenizer.json` without the decoder, which is not needed.
 ///
-/// The library panics at some parts that it cannot use.
+/// The library panics at some invalid parts.
 fn parse(json: &[u8]) -> tokenizers::Result<Tokenizer> {
     let mut settings: Value = serde_json::from_slice(json)?;
     if let Some(decoder) = settings.get_mut("decoder") {
@@ -52,19 +52,19 @@ fn parse(json: &[u8]) -> tokenizers::Result<Tokenizer> {
     without_panic(|| Tokenizer::from_bytes(whole))?
 }
 
-/// BERT's tokenizer as `transformers` sets it up (`BertTokenizer`), its defaults included.
+/// BERT's tokenizer with the defaults of `transformers` (`BertTokenizer`).
 fn build(settings: &Settings, vocabulary: &[u8]) -> tokenizers::Result<Tokenizer> {
     let unknown = settings.token("unk_token", "[UNK]");
     let model = WordPiece::builder().vocab(WordPiece::read_bytes(vocabulary)?).unk_token(unknown.clone()).build()?;
     let mut tokenizer = Tokenizer::new(model);
     let special = |name, default| {
         let token = settings.token(name, default);
-        let id = tokenizer.token_to_id(&token).ok_or_else(|| format!("it has no {token}"))?;
+        let id = tokenizer.token_to_id(&token).ok_or_else(|| format!("{token} is missing"))?;
         tokenizers::Result::Ok((token, id))
     };
     let (cls, sep) = (special("cls_token", "[CLS]")?, special("sep_token", "[SEP]")?);
     special("unk_token", "[UNK]")?;
-    // A text that spells a special token out gets that token. A vocabulary may lack the last two.
+    // Text that contains a special token gets that token. The last two are optional.
     let spelled = [
         cls.0.clone(),
         sep.0.clone(),
@@ -86,7 +86,7 @@ fn build(settings: &Settings, vocabulary: &[u8]) -> tokenizers::Result<Tokenizer
     Ok(tokenizer)
 }
 
-/// `tokenizer_config.json`, or nothing where there is none.
+/// `tokenizer_config.json`, or `null` if there is none.
 struct Settings(Value);
 
 impl Settings {
@@ -101,7 +101,7 @@ impl Settings {
         self.0[name].as_bool()
     }
 
-    /// A special token, given as a text or as an object with its content.
+    /// A special token, given as a string or as an object with `content`.
     fn token(&self, name: &str, default: &str) -> String {
         let value = &self.0[name];
         value.as_str().or_else(|| value["content"].as_str()).unwrap_or(default).to_owned()

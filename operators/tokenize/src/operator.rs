@@ -14,16 +14,39 @@ use crate::{TokenizeError, WindowTokenizer};
 /// The stage's name in reports and errors.
 const NAME: &str = "tokenize";
 
-/// What the model reads of a document is handed on in pieces of about so many tokens, and so is a packet.
+/// Approximate tokens per packet, and per piece of a long document.
 const PIECE_TOKENS: usize = 32 * 1024;
 
 /// Tokenizes citations into windows, several packets at a time on blocking threads.
 ///
-/// - *Ordering*: records keep their order, and so do the frames of their units; the windows of a document keep theirs.
-/// - *Memory*: as many packets as threads, for each of them about 100,000 tokens, and the tokenizer. A long text is
-///   tokenized and handed on in pieces: beside the text itself, its length does not matter.
-/// - *Cancellation*: dropping the output drops the input; packets at hand are tokenized to their end and dropped.
-/// - *Rejects*: rejects and deletions pass through. A text that the tokenizer refuses is a fault.
+/// ```
+/// use std::num::NonZeroUsize;
+///
+/// use futures::StreamExt;
+/// use pubtag_schemas::{Packet, testing};
+/// use pubtag_stream::{Meter, Operator};
+/// use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny-bert");
+/// let size = WindowSize::of_model(NonZeroUsize::new(64).expect("64 is not 0"));
+/// let tokenizer = WindowTokenizer::open(model, size)?;
+/// let citations = Packet::Items(vec![testing::document("Gene cell")]);
+/// let input = Box::pin(futures::stream::iter([Ok(Packet::Open(testing::unit(0))), Ok(citations), Ok(testing::close(0))]));
+///
+/// let operator = Tokenize::new(tokenizer, NonZeroUsize::MIN);
+/// let output: Vec<_> = operator.apply(input, Meter::new("tokenize")).collect().await;
+/// assert_eq!(output.len(), 3);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// - *Ordering*: records, the frames of their units and the windows of a document keep their order.
+/// - *Memory*: the tokenizer, and one packet per thread with about 100,000 tokens each. A long text is tokenized and passed
+///   on in pieces, so only the text itself grows with its length.
+/// - *Cancellation*: dropping the output drops the input; packets in progress are tokenized to the end and dropped.
+/// - *Rejects*: rejects and deletions pass through. A text on which the tokenizer fails is a fault.
 #[derive(Debug)]
 pub struct Tokenize {
     tokenizer: WindowTokenizer,
@@ -31,7 +54,7 @@ pub struct Tokenize {
 }
 
 impl Tokenize {
-    /// An operator that tokenizes this many packets at a time.
+    /// Makes an operator that tokenizes up to `threads` packets at a time.
     pub fn new(tokenizer: WindowTokenizer, threads: NonZeroUsize) -> Self {
         Self { tokenizer, threads }
     }
@@ -75,14 +98,14 @@ impl Operator<Packet<Record>> for Tokenize {
     }
 }
 
-/// Records of a packet that are still to be tokenized.
+/// Records of a packet that are not tokenized yet.
 struct Work {
     tokenizer: WindowTokenizer,
     records: IntoIter<Record>,
     open: Option<Open>,
 }
 
-/// A citation that has been read in part.
+/// A citation that is partly tokenized.
 struct Open {
     citation: Box<Citation>,
     borders: Vec<usize>,
@@ -94,7 +117,7 @@ impl Work {
         Self { tokenizer, records: records.into_iter(), open: None }
     }
 
-    /// The next packet, and what is left for further ones.
+    /// The next packet, and the remaining work.
     async fn go_on(mut self, meter: &Meter) -> Result<(Packet<TokenizedRecord>, Option<Self>), Fault> {
         let step = spawn_blocking(meter, move || self.step().map(|records| (records, self)));
         let (records, rest) = step.await?.map_err(|error| Fault::new(NAME, error.kind(), error))?;
@@ -102,7 +125,7 @@ impl Work {
         Ok((Packet::Items(records), more.then_some(rest)))
     }
 
-    /// Tokenizes records until they are enough for a packet.
+    /// Tokenizes records until there are enough for a packet.
     fn step(&mut self) -> Result<Vec<TokenizedRecord>, TokenizeError> {
         let (mut records, mut tokens) = (Vec::with_capacity(self.records.len()), 0);
         while tokens < PIECE_TOKENS {
@@ -134,8 +157,7 @@ impl Open {
         Ok(Self { citation, borders, reading })
     }
 
-    /// The windows of the next piece, and whether it is the last: by the text alone, so that neighbours in the packet
-    /// change nothing.
+    /// The windows of the next piece, and whether it is the last. Depends only on the text, not on other records.
     fn step(&mut self, tokenizer: &WindowTokenizer) -> Result<(Vec<TokenWindow>, bool), TokenizeError> {
         let (mut windows, mut tokens) = (Vec::new(), 0);
         while tokens < PIECE_TOKENS {

@@ -1,4 +1,4 @@
-//! A document into its windows, a stretch of text at a time.
+//! Splits a document into windows, a stretch of text at a time.
 
 use std::ops::Range;
 
@@ -9,26 +9,26 @@ use crate::encoder::{Encoder, Piece};
 use crate::segment::segment_end;
 use crate::windows::next_window;
 
-/// How far a document has been read.
+/// Progress through a document.
 ///
-/// *Memory*: the tokens of one stretch of text and of the window before it.
+/// *Memory*: the tokens of one stretch of text and of the previous window.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
-    /// The end of the context at hand.
+    /// The end of the current context.
     context_end: usize,
-    /// What of it is not tokenized yet.
+    /// The part of the context that is not tokenized yet.
     rest: Range<usize>,
-    /// Its number.
+    /// The number of the context.
     context: u32,
-    /// Tokens that are in no finished window, or shared with the next.
+    /// Tokens that are not in a finished window, or shared with the next.
     tokens: Tokens,
-    /// Number of the first of those in the document.
+    /// Number of the first of these tokens in the document.
     first_token: u32,
     /// Number of the next word in the document.
     next_word: u32,
 }
 
-/// Tokens beside each other: id, place and word.
+/// Ids and spans of tokens.
 #[derive(Debug, Default)]
 struct Tokens {
     ids: Vec<u32>,
@@ -36,7 +36,7 @@ struct Tokens {
 }
 
 impl Reading {
-    /// Begins to read a text.
+    /// Starts a text.
     ///
     /// # Errors
     /// If it has more than 4 GiB.
@@ -47,7 +47,7 @@ impl Reading {
         }
     }
 
-    /// Adds the windows that are complete once the next stretch of text is tokenized; false at the end of the text.
+    /// Tokenizes the next stretch of text and adds the windows that are now complete; returns false at the end of the text.
     pub(crate) fn step(
         &mut self,
         tokenizer: &Encoder,
@@ -81,7 +81,7 @@ impl Reading {
         self.next_word = self.tokens.spans.last().map_or(words, |span| words.max(span.word + 1));
     }
 
-    /// Cuts off the windows that no further token of the context belongs to.
+    /// Cuts off windows that no later token of the context can belong to.
     fn cut(&mut self, tokenizer: &Encoder, windows: &mut Vec<TokenWindow>) {
         let (mut start, whole) = (0, self.rest.is_empty());
         while start < self.tokens.ids.len() {
@@ -115,5 +115,5 @@ impl Reading {
 }
 
 fn count(tokens: usize) -> u32 {
-    u32::try_from(tokens).expect("no more than the bytes of the text, which fit")
+    u32::try_from(tokens).expect("at most the bytes of the text, which fit")
 }

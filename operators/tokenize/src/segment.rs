@@ -1,13 +1,13 @@
-//! Where a long text can be cut so that its pieces have the tokens of the whole.
+//! Cuts a long text so that its pieces have the tokens of the whole.
 
-/// Bytes that the tokenizer is given at a time. What it makes of a byte takes up to 200 of its own.
+/// Bytes tokenized at a time. The tokenizer uses up to 200 bytes of memory per byte.
 const SEGMENT_BYTES: usize = 64 * 1024;
 
-/// The length of the piece that a text begins with: all of a short one.
+/// The length of the first piece of a text; a short text is one piece.
 ///
-/// WordPiece and byte-level BPE begin a token at a space between two letters or digits, and the space belongs to the
-/// token after it (RoBERTa's `Ġ`): a piece ends before one. Where 64 KiB have none, it ends before a punctuation mark,
-/// which is exact for WordPiece, or, within a word as long as that, anywhere.
+/// WordPiece and byte-level BPE start a token at a space between two letters or digits, and the space belongs to the token
+/// after it (RoBERTa's `Ġ`), so a piece ends before such a space. If 64 KiB have none, it ends before a punctuation mark,
+/// which is exact for WordPiece, or else anywhere in the word.
 pub(crate) fn segment_end(text: &str) -> usize {
     if text.len() <= SEGMENT_BYTES {
         return text.len();
@@ -29,12 +29,12 @@ mod tests {
     fn a_piece_ends_before_the_last_space_between_two_words() {
         assert_eq!(segment_end("short text"), 10);
         let text = format!("{} a  b, c{}", "x ".repeat(SEGMENT_BYTES / 2 - 20), "d".repeat(SEGMENT_BYTES));
-        // Not at the two spaces, and not behind the comma.
+        // Not at the double space, and not after the comma.
         assert_eq!(&text[segment_end(&text)..][..6], " x  a ");
     }
 
     #[test]
-    fn without_spaces_it_ends_before_a_mark_and_without_marks_on_a_character() {
+    fn without_spaces_it_ends_before_punctuation_and_without_that_between_characters() {
         let marks = "ab,".repeat(SEGMENT_BYTES);
         assert_eq!(&marks[segment_end(&marks)..][..3], ",ab");
         let letters = "癌".repeat(SEGMENT_BYTES);

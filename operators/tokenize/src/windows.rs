@@ -1,32 +1,31 @@
-//! How a long run of tokens is cut into windows.
+//! Cuts a long run of tokens into windows.
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
-/// Tokens that neighbouring windows share unless the model is short: context for the words at a cut.
+/// Default overlap of windows, which gives words at a cut their context.
 const STRIDE: usize = 128;
 
 /// The size of windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowSize {
-    /// Tokens in a window, special tokens included: at most the model's positions.
+    /// Tokens per window, including special tokens; at most the model's positions.
     pub max_tokens: NonZeroUsize,
-    /// Tokens that neighbours share, at least.
+    /// Minimum overlap of neighbouring windows in tokens.
     pub stride: usize,
 }
 
 impl WindowSize {
-    /// The windows for a model with so many positions: all of them, sharing 128 tokens or a quarter.
+    /// Windows for a model with this many positions: all of them, with an overlap of 128 tokens or a quarter.
     pub fn of_model(max_tokens: NonZeroUsize) -> Self {
         Self { max_tokens, stride: STRIDE.min(max_tokens.get() / 4) }
     }
 }
 
-/// Where the window after a full one begins, of tokens that are given by the word that each belongs to. `None` if the
-/// range is no longer than a window.
+/// The start of the window after a full one; `word` gives the word of each token. `None` if the range fits into one window.
 ///
-/// Windows have `length` tokens and share at least `stride`, which must be less. A window begins where a word begins,
-/// unless a single word fills the window before.
+/// Windows have `length` tokens and overlap by at least `stride`, which must be less. A window starts at the start of a
+/// word, unless a single word fills the previous window.
 pub(crate) fn next_window(
     word: impl Fn(usize) -> u32,
     tokens: Range<usize>,
@@ -52,44 +51,44 @@ mod tests {
         starts.map(|start| start..words.len().min(start + length)).collect()
     }
 
-    /// The words of tokens, from the number of tokens of each word.
+    /// The word of each token, from the number of tokens per word.
     fn words(lengths: &[usize]) -> Vec<u32> {
         lengths.iter().zip(0..).flat_map(|(&length, word)| vec![word; length]).collect()
     }
 
     #[test]
-    fn a_short_run_is_one_window_and_none_has_none() {
+    fn a_short_run_is_one_window_and_an_empty_run_has_none() {
         let one = windows(&words(&[1; 10]), 10, 3);
         assert_eq!((one.len(), one[0].clone()), (1, 0..10));
         assert!(windows(&[], 10, 3).is_empty());
     }
 
     #[test]
-    fn neighbours_share_the_stride() {
+    fn neighbours_overlap_by_the_stride() {
         assert_eq!(windows(&words(&[1; 20]), 10, 4), [0..10, 6..16, 12..20]);
     }
 
     #[test]
-    fn a_window_begins_where_a_word_begins() {
+    fn a_window_starts_at_the_start_of_a_word() {
         // The stride alone would cut at 6, inside the word at 4..8.
         assert_eq!(windows(&words(&[1, 1, 1, 1, 4, 1, 1, 1, 1]), 10, 4), [0..10, 4..12]);
     }
 
     #[test]
-    fn a_word_longer_than_a_window_is_cut_and_passed() {
+    fn a_word_longer_than_a_window_is_cut() {
         assert_eq!(windows(&words(&[25]), 10, 4), [0..10, 6..16, 12..22, 18..25]);
         assert_eq!(windows(&words(&[1, 25]), 10, 4), [0..10, 1..11, 7..17, 13..23, 19..26]);
     }
 
     #[test]
-    fn models_get_windows_of_all_their_positions() {
+    fn windows_use_all_positions_of_a_model() {
         let stride = |positions| WindowSize::of_model(NonZeroUsize::new(positions).unwrap()).stride;
         assert_eq!((stride(512), stride(64), stride(4096)), (128, 16, 128));
     }
 
     proptest! {
         #[test]
-        fn windows_cover_all_tokens_share_the_stride_and_move_on(
+        fn windows_cover_all_tokens_overlap_by_the_stride_and_advance(
             lengths in prop::collection::vec(1_usize..30, 0..60), length in 2_usize..40, stride in 0_usize..38,
         ) {
             prop_assume!(stride < length);

@@ -1,4 +1,4 @@
-//! Spans are right in any Unicode, for both kinds of tokenizers, and windows lose nothing.
+//! Spans are correct for any Unicode text and both kinds of tokenizers, and windows lose no token.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -30,19 +30,19 @@ fn bert(max_tokens: usize, stride: usize) -> WindowTokenizer {
     WindowTokenizer::open(fixture(), size(max_tokens, stride)).unwrap()
 }
 
-/// Byte-level BPE as RoBERTa's, without merges: a token for every byte.
+/// Byte-level BPE as in RoBERTa, without merges: one token per byte.
 fn bytewise(max_tokens: usize, stride: usize) -> WindowTokenizer {
     byte_level(&[], max_tokens, stride)
 }
 
-/// Byte-level BPE with merges, of which the first that applies wins.
+/// Byte-level BPE with merges, in order of priority.
 fn byte_level(merges: &[(&str, &str)], max_tokens: usize, stride: usize) -> WindowTokenizer {
     let folder = tempfile::tempdir().unwrap();
     byte_level_tokenizer(merges, folder.path());
     WindowTokenizer::open(folder.path(), size(max_tokens, stride)).unwrap()
 }
 
-/// The same as the library has it; it is saved in a folder.
+/// The library's own tokenizer, also saved in a directory.
 fn byte_level_tokenizer(merges: &[(&str, &str)], folder: &Path) -> Tokenizer {
     let mut alphabet: Vec<_> = ByteLevel::alphabet().into_iter().collect();
     alphabet.sort_unstable();
@@ -54,7 +54,7 @@ fn byte_level_tokenizer(merges: &[(&str, &str)], folder: &Path) -> Tokenizer {
     let model = BPE::builder().vocab_and_merges(vocabulary, merges);
     let mut tokenizer = Tokenizer::new(model.build().unwrap());
     tokenizer.with_pre_tokenizer(Some(ByteLevel::new(false, true, true)));
-    // Offsets that include the space before a word: they must not reach a span.
+    // Offsets that include the space before a word, which spans must not.
     let processor = RobertaProcessing::new(("</s>".into(), 1), ("<s>".into(), 0)).trim_offsets(false);
     tokenizer.with_post_processor(Some(processor));
     tokenizer.save(folder.join("tokenizer.json"), false).unwrap();
@@ -95,7 +95,7 @@ fn every_window_is_wrapped_in_special_tokens() {
 }
 
 #[test]
-fn truncation_and_padding_in_the_file_are_switched_off() {
+fn truncation_and_padding_in_the_file_are_disabled() {
     let folder = tempfile::tempdir().unwrap();
     let mut value: serde_json::Value =
         serde_json::from_slice(&std::fs::read(fixture().join("tokenizer.json")).unwrap()).unwrap();
@@ -123,14 +123,14 @@ fn spans_are_bytes_of_the_original_text() {
     let bert = bert(64, 16);
     for (text, expected) in [
         ("Colon cancer", &["Colon", "cancer"][..]),
-        // An accent as a mark of its own, and as part of its letter; both are stripped before look-up.
+        // Combining and precomposed accents; both are stripped before look-up.
         ("cafe\u{301} x", &["c", "a", "f", "e", "x"]),
         ("é x", &["é", "x"]),
-        // Lower-casing makes two characters of this one.
+        // Two characters after lower-casing.
         ("\u{130}x y", &["\u{130}", "x", "y"]),
-        // Not in the vocabulary as a ligature: the word is one unknown token.
+        // The ligature is not in the vocabulary: the word is one unknown token.
         ("\u{fb01}brosis x", &["\u{fb01}brosis", "x"]),
-        // Chinese characters are words of their own.
+        // Each Chinese character is a word.
         ("癌症x", &["癌", "症", "x"]),
         // Outside the basic plane, and an emoji of several code points.
         ("𝛽 x", &["𝛽", "x"]),
@@ -138,7 +138,7 @@ fn spans_are_bytes_of_the_original_text() {
         // White space that is not ASCII.
         ("a\u{a0}b\u{2009}c\u{202f}d", &["a", "b", "c", "d"]),
         ("a\r\nb", &["a", "b"]),
-        // Characters that are dropped: a soft hyphen's span is nobody's, a NUL's neither.
+        // Dropped characters belong to no span.
         ("a\u{0}b", &["a", "b"]),
     ] {
         assert_eq!(pieces(&bert, text), expected, "{text:?}");
@@ -146,13 +146,13 @@ fn spans_are_bytes_of_the_original_text() {
 }
 
 #[test]
-fn byte_level_spans_are_whole_characters_without_the_space_before() {
+fn byte_level_spans_are_whole_characters_without_the_preceding_space() {
     assert_eq!(pieces(&bytewise(64, 16), "a é"), ["a", "", "é", "é"]);
     assert_eq!(pieces(&bytewise(64, 16), "𝛽"), ["𝛽"; 4]);
 }
 
 #[test]
-fn words_are_numbered_through_the_document() {
+fn words_are_numbered_across_the_document() {
     let Windows { windows, .. } = bert(8, 2).tokenize("Familial (de-ficiency) tumors, tumors", &[]).unwrap();
     let words: Vec<_> = tokens(&windows).values().map(|(_, span)| span.word).collect();
     // famil ##ial | ( | de | - | f ##i ##c … | ) | tumor ##s | , | tumor ##s
@@ -161,7 +161,7 @@ fn words_are_numbered_through_the_document() {
 }
 
 #[test]
-fn a_special_token_spelled_out_is_that_token_as_in_transformers() {
+fn a_special_token_in_the_text_is_that_token_as_in_transformers() {
     let Windows { windows, .. } = bert(64, 16).tokenize("a [SEP] b", &[]).unwrap();
     assert_eq!(windows[0].ids[2], SEP);
     assert_eq!(windows[0].spans[2].unwrap().bytes(), 2..7);
@@ -189,15 +189,15 @@ fn a_cased_vocabulary_stays_cased() {
 }
 
 #[test]
-fn a_folder_without_a_usable_tokenizer_is_an_error_that_says_what_to_do() {
+fn a_directory_without_a_valid_tokenizer_is_an_error_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let open = |max_tokens| WindowTokenizer::open(folder.path(), size(max_tokens, 16)).unwrap_err();
     assert!(matches!(open(64), TokenizeError::Missing { .. }));
     std::fs::write(folder.path().join("vocab.txt"), "[UNK]\n[SEP]\n").unwrap();
-    assert!(open(64).to_string().contains("it has no [CLS]"), "{}", open(64));
+    assert!(open(64).to_string().contains("[CLS] is missing"), "{}", open(64));
     std::fs::write(folder.path().join("tokenizer.json"), "{").unwrap();
     assert!(matches!(open(64), TokenizeError::Invalid { .. }));
-    // Wherever the file breaks off, within the decoder too, it is an error and no panic.
+    // A file that is cut anywhere, even in the decoder, is an error and not a panic.
     let whole = std::fs::read_to_string(fixture().join("tokenizer.json")).unwrap();
     for end in (0..whole.trim_end().len()).filter(|end| whole.is_char_boundary(*end)).step_by(7) {
         std::fs::write(folder.path().join("tokenizer.json"), &whole[..end]).unwrap();
@@ -208,7 +208,7 @@ fn a_folder_without_a_usable_tokenizer_is_an_error_that_says_what_to_do() {
     assert!(WindowTokenizer::open(folder.path(), size(19, 16)).is_ok());
 }
 
-/// Texts of everything: words of the vocabulary, marks, wide characters, odd white space, anything else.
+/// Texts of words in the vocabulary, marks, wide characters, unusual white space and anything else.
 fn texts() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         3 => "[a-zA-Z]{1,8}",
@@ -223,7 +223,7 @@ fn texts() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn each_context_is_tokenized_by_itself_and_windows_stay_in_text_order() {
+fn each_context_is_tokenized_separately_and_windows_are_in_text_order() {
     let text = "Familial gout is. Colon cancer (e.g. a tumor) in many families of patients with it. Gene. No";
     let context = Context::Words(NonZeroUsize::new(4).unwrap());
     let contexts =
@@ -264,7 +264,7 @@ fn each_context_is_tokenized_by_itself_and_windows_stay_in_text_order() {
 }
 
 #[test]
-fn a_border_ends_a_sentence_and_with_it_may_end_a_context() {
+fn a_border_ends_a_sentence_and_can_end_a_context() {
     let tokenizer = bert(64, 16).with_context(Context::Words(NonZeroUsize::new(2).unwrap()));
     let contexts = |borders: &[usize]| {
         let windows = tokenizer.tokenize("Colon cancer gene cell", borders).unwrap().windows;
@@ -274,7 +274,7 @@ fn a_border_ends_a_sentence_and_with_it_may_end_a_context() {
     assert_eq!(contexts(&[0, 12, 13, 22]), [0, 1]);
 }
 
-/// A text too long to be tokenized at once, of words, marks and numbers.
+/// A text of words, marks and numbers that is too long to be tokenized at once.
 fn long_texts() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         6 => "[a-z]{1,9}", 2 => "[A-Z][a-z]{0,9}", 1 => "[0-9]{1,4}(\\.[0-9]{1,2})?",
@@ -287,7 +287,7 @@ fn long_texts() -> impl Strategy<Value = String> {
     })
 }
 
-/// The ids and, without the white space around them, the places of all tokens of a text that is tokenized as a whole.
+/// Ids and spans, without surrounding white space, of a text that is tokenized as a whole.
 fn at_once(tokenizer: &Tokenizer, text: &str) -> Vec<(u32, usize, usize)> {
     let encoding = tokenizer.encode(text, false).unwrap();
     let token = |(&id, &(start, end)): (&u32, &(usize, usize))| {
@@ -302,7 +302,7 @@ fn at_once(tokenizer: &Tokenizer, text: &str) -> Vec<(u32, usize, usize)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
-    fn a_long_text_has_the_tokens_and_words_that_it_has_as_a_whole(text in long_texts()) {
+    fn a_long_text_has_the_same_tokens_and_words_as_when_tokenized_at_once(text in long_texts()) {
         const MERGES: [(&str, &str); 8] =
             [("Ġ", "a"), ("Ġ", "t"), ("e", "r"), ("Ġt", "h"), ("i", "n"), ("Ġa", "n"), ("o", "n"), ("Ċ", "Ġ")];
         let folder = tempfile::tempdir().unwrap();
@@ -316,7 +316,7 @@ proptest! {
             let expected = at_once(&theirs, &text);
             let found: Vec<_> =
                 found.values().map(|(id, span)| (*id, span.start_byte as usize, span.end_byte as usize)).collect();
-            prop_assert!(found == expected, "the first that differs: {:?}", found.iter().zip(&expected).find(|(one, other)| one != other));
+            prop_assert!(found == expected, "first difference: {:?}", found.iter().zip(&expected).find(|(one, other)| one != other));
             check(&ours, &text, 64, 16);
         }
     }
@@ -342,7 +342,7 @@ fn check(tokenizer: &WindowTokenizer, text: &str, max_tokens: usize, stride: usi
 
 proptest! {
     #[test]
-    fn spans_and_windows_keep_their_laws(text in texts(), max_tokens in 6_usize..20) {
+    fn spans_and_windows_keep_their_invariants(text in texts(), max_tokens in 6_usize..20) {
         let stride = (max_tokens - 2) / 3;
         check(&bert(max_tokens, stride), &text, max_tokens, stride);
         check(&bytewise(max_tokens, stride), &text, max_tokens, stride);

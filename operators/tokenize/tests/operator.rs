@@ -1,19 +1,13 @@
-//! The operator keeps order and frames, whatever its number of threads.
-
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+//! The operator keeps order and frames with any number of threads.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use futures::StreamExt;
-use pubtag_schemas::testing::{self, close, deletion, unit};
+use pubtag_schemas::testing::{close, deletion, document as citation, unit};
 use pubtag_schemas::{Packet, Record, Tokenized, TokenizedRecord};
 use pubtag_stream::{Flow, Meter, Operator};
 use pubtag_tokenize::{Context, Tokenize, WindowSize, WindowTokenizer};
-
-fn citation(title: &str) -> Record {
-    Record::Document(testing::citation(title))
-}
 
 /// The output in short: a document's id and its number of tokens, `-` for a deletion, brackets for frames.
 fn short(packet: Packet<TokenizedRecord>) -> String {
@@ -59,7 +53,7 @@ async fn records_and_frames_keep_their_order_on_any_number_of_threads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_text_comes_in_pieces_that_together_are_its_windows() {
+async fn the_pieces_of_a_long_text_together_are_its_windows() {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/tiny-bert");
     let whole = WindowTokenizer::open(&model, WindowSize::of_model(NonZeroUsize::new(64).unwrap())).unwrap();
     let title = "Gene cell. Of gout and so on ".repeat(20_000);

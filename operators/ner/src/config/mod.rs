@@ -1,4 +1,4 @@
-//! What a model looks like: checked when it is read, then trusted.
+//! A model's configuration: validated when it is read, then trusted.
 
 mod read;
 
@@ -32,22 +32,22 @@ pub enum Activation {
     Silu,
 }
 
-/// What the model looks like. Every field comes from the checkpoint.
+/// A model's architecture and labels. Every field comes from the checkpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
-    /// Which encoder it is.
+    /// The kind of encoder.
     pub family: Family,
     /// What the columns of the logits mean.
     pub labels: LabelSet,
     /// Rows of the word embedding.
     pub vocab_size: usize,
-    /// Width of the embeddings; that of the layers except in ELECTRA.
+    /// Width of the embeddings; equal to that of the layers except in ELECTRA.
     pub embedding_size: usize,
     /// Width of the layers.
     pub hidden_size: usize,
     /// Number of encoder layers.
     pub layers: usize,
-    /// Attention heads; they divide the width.
+    /// Attention heads; a divisor of the width.
     pub heads: usize,
     /// Width between the two feed-forward layers.
     pub intermediate_size: usize,
@@ -55,7 +55,7 @@ pub struct ModelConfig {
     pub positions: usize,
     /// The row of a sequence's first token: 0, except in RoBERTa.
     pub first_position: usize,
-    /// Rows of the token-type embedding; 0 if there is none. Only row 0 is used: an input is one text.
+    /// Rows of the token-type embedding; 0 if there is none. Only row 0 is used, since an input is one text.
     pub token_types: usize,
     /// Added to the variance in every LayerNorm.
     pub layer_norm_eps: f64,
@@ -67,8 +67,8 @@ pub struct ModelConfig {
     pub attention_dropout: f64,
     /// Dropout before the classifier while training.
     pub classifier_dropout: f64,
-    /// Words of consecutive sentences that the model learnt to read at a time (`pubtag.context_words`); `None` for a
-    /// model that says nothing of it.
+    /// Context length in training, in words of consecutive sentences (`pubtag.context_words`); `None` if the file does
+    /// not say.
     pub context_words: Option<NonZeroUsize>,
 }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{Activation, Family, ModelConfig};
 use crate::{LabelSet, NerError};
 
-/// `config.json` as it stands, DistilBERT's names beside BERT's.
+/// `config.json` as written, with BERT's and DistilBERT's field names.
 #[derive(Deserialize)]
 struct RawConfig {
     #[serde(default)]
@@ -53,8 +53,7 @@ impl ModelConfig {
     /// Reads and checks a `config.json`.
     ///
     /// # Errors
-    /// If it cannot be read, names an architecture that is not built here, has labels that are not IOB2, or values out
-    /// of range.
+    /// If it cannot be read, the architecture is not supported, the labels are not IOB2, or a value is out of range.
     pub fn read(files: &ModelFiles, name: &str) -> Result<Self, NerError> {
         let path = files.path(name);
         let bytes = files.read(name).map_err(|source| NerError::Read { path: path.clone(), source })?;
@@ -63,7 +62,7 @@ impl ModelConfig {
 
     fn parse(bytes: &[u8], path: &Path) -> Result<Self, NerError> {
         let syntax = |source| NerError::ConfigSyntax { path: path.to_owned(), source };
-        // The architecture first: a foreign model lacks the other fields, and its name says more than they do.
+        // The architecture first: an unsupported model lacks other fields, and its name explains more than they do.
         let value: serde_json::Value = serde_json::from_slice(bytes).map_err(syntax)?;
         let family = family(&value, path)?;
         let raw: RawConfig = serde_json::from_value(value).map_err(syntax)?;
@@ -71,7 +70,7 @@ impl ModelConfig {
     }
 }
 
-/// Which family the file names, by its architecture or else by its model type.
+/// The family, by architecture or else by model type.
 fn family(value: &serde_json::Value, path: &Path) -> Result<Family, NerError> {
     let architecture = value["architectures"][0].as_str();
     let model_type = value["model_type"].as_str();
@@ -130,11 +129,11 @@ impl Checker {
             ("embedding_size", raw.embedding_size.unwrap_or(1)),
         ] {
             if value == 0 {
-                return Err(self.bad(field, value, "it has to be positive"));
+                return Err(self.bad(field, value, "must be positive"));
             }
         }
         if !raw.hidden_size.is_multiple_of(raw.num_attention_heads) {
-            let expected = format!("it has to be a multiple of num_attention_heads, {}", raw.num_attention_heads);
+            let expected = format!("must be a multiple of num_attention_heads, {}", raw.num_attention_heads);
             return Err(self.bad("hidden_size", raw.hidden_size, expected));
         }
         for (field, value) in [
@@ -143,14 +142,14 @@ impl Checker {
             ("classifier_dropout", raw.classifier_dropout),
         ] {
             if let Some(value) = value.filter(|value| !(0.0..1.0).contains(value)) {
-                return Err(self.bad(field, value, "it has to be from 0 to below 1"));
+                return Err(self.bad(field, value, "must be at least 0 and below 1"));
             }
         }
         if let Some(other) = raw.position_embedding_type.as_deref().filter(|kind| *kind != "absolute") {
-            return Err(self.bad("position_embedding_type", other, "only absolute positions are built here"));
+            return Err(self.bad("position_embedding_type", other, "only absolute positions are supported"));
         }
         if raw.is_decoder {
-            return Err(self.bad("is_decoder", true, "only encoders are built here"));
+            return Err(self.bad("is_decoder", true, "only encoders are supported"));
         }
         Ok(())
     }
@@ -170,7 +169,7 @@ impl Checker {
         }
         let first = self.raw.pad_token_id.unwrap_or(1).saturating_add(1);
         if first >= self.raw.max_position_embeddings {
-            let expected = format!("positions start at pad_token_id + 1, which is {first}");
+            let expected = format!("positions start at pad_token_id + 1 = {first}");
             return Err(self.bad("max_position_embeddings", self.raw.max_position_embeddings, expected));
         }
         Ok(first)
@@ -182,9 +181,7 @@ impl Checker {
             "gelu_new" | "gelu_pytorch_tanh" => Ok(Activation::GeluTanh),
             "relu" => Ok(Activation::Relu),
             "silu" | "swish" => Ok(Activation::Silu),
-            other => {
-                Err(self.bad("hidden_act", other, "gelu, gelu_new, gelu_pytorch_tanh, relu and silu are built here"))
-            }
+            other => Err(self.bad("hidden_act", other, "must be gelu, gelu_new, gelu_pytorch_tanh, relu or silu")),
         }
     }
 
@@ -217,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn values_come_from_the_file_and_defaults_are_those_of_transformers() {
+    fn values_come_from_the_file_with_the_defaults_of_transformers() {
         let config = with(json!({"layer_norm_eps": 1e-5, "hidden_act": "relu"})).unwrap();
         assert_eq!((config.layer_norm_eps, config.activation), (1e-5, Activation::Relu));
         let config = with(json!({})).unwrap();
@@ -226,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_context_that_a_model_learnt_with_is_read_and_what_else_pubtag_adds_is_passed_over() {
+    fn the_context_length_of_training_is_read_and_other_pubtag_fields_are_ignored() {
         let context =
             |pubtag| with(json!({"pubtag": pubtag})).map(|config| config.context_words.map(NonZeroUsize::get));
         assert_eq!(context(json!({"context_words": 80, "version": 3})).unwrap(), Some(80));
@@ -237,13 +234,13 @@ mod tests {
     }
 
     #[test]
-    fn roberta_loses_the_positions_up_to_its_padding_token() {
+    fn roberta_has_no_positions_up_to_its_padding_token() {
         let roberta = json!({"architectures": ["RobertaForTokenClassification"], "pad_token_id": 1});
         assert_eq!(with(roberta).unwrap().max_tokens().get(), 62);
     }
 
     #[test]
-    fn an_architecture_that_is_not_built_here_is_named() {
+    fn an_unsupported_architecture_is_named() {
         for (changes, name) in [
             (json!({"architectures": ["T5ForTokenClassification"]}), "T5ForTokenClassification"),
             (json!({"architectures": ["BertForMaskedLM"]}), "BertForMaskedLM"),
@@ -255,14 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_are_not_iob2_are_named_with_the_way_out() {
+    fn labels_that_are_not_iob2_are_named_with_a_hint() {
         let error = with(json!({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}})).unwrap_err().to_string();
         assert!(error.contains("[LABEL_0, LABEL_1] are not IOB2"), "{error}");
-        assert!(error.contains("name them O, B-<type> and I-<type> in id2label"), "{error}");
+        assert!(error.contains("rename them to O, B-<type> and I-<type> in id2label"), "{error}");
     }
 
     #[test]
-    fn values_that_cannot_be_run_are_refused_by_name() {
+    fn unsupported_values_are_named() {
         for (changes, field) in [
             (json!({"hidden_act": "mish"}), "hidden_act"),
             (json!({"num_attention_heads": 5}), "hidden_size"),

@@ -1,7 +1,7 @@
-//! Where compiled kernels and the results of tuning are kept from one night to the next.
+//! The disk cache of compiled kernels and tuning results.
 //!
-//! Neither cache of the library below knows the card, so each kind of card, and all else that decides a kernel, has a folder
-//! of its own.
+//! CubeCL's caches do not tell devices apart, so each kind of device, and everything else that a kernel depends on, has its
+//! own directory.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -13,23 +13,21 @@ use super::card::Card;
 use crate::config::ModelConfig;
 use crate::{ClassifierSetup, Device, NerError};
 
-/// The version of what makes kernels; a test holds it to the one that is built in.
+/// The version of the library that makes kernels; a test compares it with the one that is built in.
 const BURN: &str = "burn-0.21.0";
 
-/// The folder of this process: there can be but one.
+/// The directory of this process: there can be only one.
 static FOLDER: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// Has kernels for a model on a card kept in its own folder below the cache.
+/// Makes CubeCL cache kernels for a model and device in their own directory below the cache.
 pub(super) fn keep_kernels(card: &Card, model: &ModelConfig, setup: &ClassifierSetup) -> Result<(), NerError> {
     let refuse = |reason: String| Err(NerError::Device { device: Device::Cuda(card.number), reason });
     let Some(root) = setup.cuda.cache.clone().or_else(default_root) else {
-        return refuse(
-            "there is no home directory to keep compiled kernels in; name a folder with --cache-dir".to_owned(),
-        );
+        return refuse("no home directory for the kernel cache; set --cache-dir".to_owned());
     };
     let folder = root.join(key(card, model, setup));
     if let Err(error) = std::fs::create_dir_all(&folder) {
-        return refuse(format!("cannot keep compiled kernels in {}: {error}; use --cache-dir", folder.display()));
+        return refuse(format!("cannot create the kernel cache {}: {error}; set --cache-dir", folder.display()));
     }
     let mut kept = FOLDER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     match kept.as_ref() {
@@ -40,8 +38,8 @@ pub(super) fn keep_kernels(card: &Card, model: &ModelConfig, setup: &ClassifierS
         }
         Some(other) if *other == folder => Ok(()),
         Some(other) => refuse(format!(
-            "this process keeps its kernels in {}, which is not the folder of this card, model and precision; \
-             run a process for each",
+            "this process already caches kernels in {}, which belongs to another device, model or precision; \
+             run one process for each",
             other.display()
         )),
     }
@@ -60,7 +58,7 @@ fn default_root() -> Option<PathBuf> {
     named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache"))).map(|root| root.join("pubtag"))
 }
 
-/// Card, capability, library, precision and the model's widths, as a path.
+/// Library, device, compute capability, precision and the model's dimensions, as a path.
 fn key(card: &Card, model: &ModelConfig, setup: &ClassifierSetup) -> PathBuf {
     let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
     let card_name: String = card.name.chars().map(plain).collect();

@@ -1,13 +1,13 @@
-//! The model on a CUDA card: what has to be installed, where compiled kernels are kept, and how failures become loud.
+//! The model on a CUDA device: what has to be installed, where compiled kernels are cached, and how failures are detected.
 //!
 //! ```text
 //! card: driver, NVRTC, headers, a trial kernel ─► cache ─► load ─► warm-up: every shape, twice ─► check against the CPU
 //! ```
 //!
-//! The libraries below run launches on threads of their own. A panic there (out of memory is one) drops what follows it
-//! in silence, and an error at a launch can be taken for a slow candidate while kernels are tuned. So every micro-batch
-//! is watched for panics that nobody answers for, and all tuning is over before the first citation: the warm-up meets
-//! every shape that there can be, and the check behind it holds the tuned kernels' logits against the CPU's.
+//! Burn and CubeCL launch kernels on their own threads. A panic there (out of memory, for example) silently drops the
+//! launches after it, and while kernels are tuned, a failed launch can pass for a slow candidate. So every micro-batch is
+//! watched for unhandled panics, and all tuning is done before the first citation: the warm-up runs every possible shape,
+//! and the check after it compares the tuned kernels' logits with the CPU's.
 
 mod cache;
 mod card;
@@ -29,13 +29,13 @@ use crate::{
 
 pub(crate) use card::{count, probe};
 
-/// Fewest tokens that a micro-batch is cut to when memory does not suffice.
+/// Smallest micro-batch, in tokens, when memory does not suffice for more.
 const LEAST_TOKENS: usize = 1024;
 
-/// Opens a model on a card, on the calling thread, and warms it up.
+/// Opens a model on a device, on the calling thread, and warms it up.
 ///
 /// # Errors
-/// If the card cannot be used or fails, or its logits disagree with the CPU's.
+/// If the device cannot be used or fails, or its logits disagree with the CPU's.
 pub(crate) fn open(
     checkpoint: &Checkpoint,
     number: usize,
@@ -45,13 +45,13 @@ pub(crate) fn open(
     Ok((Box::new(classifier), warmed))
 }
 
-/// A model on a card, ready to be read with: all kernels compiled, its logits checked.
+/// A model on a device, ready for use: all kernels compiled, logits checked.
 struct CudaClassifier {
     model: Box<dyn TokenClassifier>,
     device: Device,
-    /// Tokens at a time: the budget, or less where memory does not suffice for it.
+    /// Tokens at a time: the budget, or less if memory does not suffice.
     most_tokens: usize,
-    /// What they may come down to.
+    /// The lower limit of `most_tokens`.
     least_tokens: usize,
     positions: usize,
     watch: PanicWatch,
@@ -76,14 +76,14 @@ impl CudaClassifier {
         opened.stay_within(setup.cuda.memory)?;
         opened.check(checkpoint, setup)?;
         opened.least_tokens = LEAST_TOKENS;
-        info!(%device, card = %card, precision = %setup.precision, tokens = opened.most_tokens, "the model is ready");
+        info!(%device, card = %card, precision = %setup.precision, tokens = opened.most_tokens, "model ready");
         Ok((opened, warmed))
     }
 
-    /// Meets every shape twice: the second time, operations are joined to kernels that the first one did not have.
+    /// Runs every shape twice: the second time, operations are fused into kernels that the first did not have.
     fn warm_up(&mut self) -> Result<Vec<Warmed>, NerError> {
         let shapes = Shapes::Listed.all(self.most_tokens, self.positions);
-        info!(shapes = shapes.len(), "warming up: kernels that are not in the cache are compiled, which takes minutes");
+        info!(shapes = shapes.len(), "warming up; compiling kernels that are not cached takes minutes");
         let mut warmed = Vec::with_capacity(shapes.len());
         for lengths in shapes {
             let batch = filled(&lengths);
@@ -99,8 +99,8 @@ impl CudaClassifier {
         Ok(started.elapsed())
     }
 
-    /// Refuses to run with more memory than the user grants. What is reserved is told for a thread's own stream, and
-    /// the others that this card will have reserve as much.
+    /// Fails if the device needs more memory than the limit. The reservation is known for the calling thread's stream; the
+    /// other streams of this device will reserve as much.
     fn stay_within(&mut self, granted: Option<u64>) -> Result<(), NerError> {
         let (Some(granted), Device::Cuda(number)) = (granted, self.device) else { return Ok(()) };
         let device = self.device;
@@ -111,7 +111,7 @@ impl CudaClassifier {
             return Ok(());
         }
         let reason = format!(
-            "it needs {} MiB of its memory, --device-memory grants {} MiB; lower --token-budget, which is {}",
+            "the model needs {} MiB, more than the {} MiB of --device-memory; lower --token-budget (now {})",
             reserved >> 20,
             granted >> 20,
             self.most_tokens
@@ -119,10 +119,10 @@ impl CudaClassifier {
         Err(NerError::Device { device: self.device, reason })
     }
 
-    /// Holds the card's logits against the CPU's.
+    /// Compares the device's logits with the CPU's.
     fn check(&mut self, checkpoint: &Checkpoint, setup: &ClassifierSetup) -> Result<(), NerError> {
         if setup.cuda.unchecked {
-            warn!(device = %self.device, "the card's results are not checked against the CPU's");
+            warn!(device = %self.device, "logits are not checked against the CPU's");
             return Ok(());
         }
         let agreement = agreement::with_cpu(checkpoint, self)?;
@@ -130,8 +130,8 @@ impl CudaClassifier {
             return Ok(());
         }
         let reason = format!(
-            "it computes wrongly: its {} logits differ from the CPU's by {:.2e} of their range, {:.0e} is allowed; \
-             see what `pubtag selftest --device {}` prints",
+            "its logits disagree with the CPU's: {} differs by {:.2e} of the range, more than {:.0e}; run \
+             `pubtag selftest --device {}`",
             setup.precision,
             agreement.difference,
             tolerance(setup.precision),
@@ -140,7 +140,7 @@ impl CudaClassifier {
         Err(NerError::Device { device: self.device, reason })
     }
 
-    /// Reads a micro-batch in parts that memory suffices for.
+    /// Runs a micro-batch in parts that fit into memory.
     fn in_parts(&mut self, batch: &MicroBatch) -> Result<Logits, NerError> {
         let mut all: Option<Logits> = None;
         for part in batch.split(self.most_tokens) {
@@ -167,7 +167,7 @@ impl TokenClassifier for CudaClassifier {
             match self.in_parts(batch) {
                 Err(NerError::OutOfMemory { .. }) if self.most_tokens > self.least_tokens => {
                     self.most_tokens /= 2;
-                    warn!(device = %self.device, tokens = self.most_tokens, "out of memory: going on with fewer tokens at a time");
+                    warn!(device = %self.device, tokens = self.most_tokens, "out of memory; continuing with fewer tokens at a time");
                 }
                 result => return result,
             }
@@ -182,7 +182,7 @@ fn load<F: burn_cubecl::FloatElement>(
 where
     Cuda<F>: NerBackend,
 {
-    // The numbers of the backend decide the precision.
+    // The backend's number type determines the precision.
     Ok(Box::new(BurnClassifier::<Cuda<F>>::load(checkpoint, cuda_device(number), kernels::Precision::F32)?))
 }
 

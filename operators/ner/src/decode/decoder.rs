@@ -1,9 +1,9 @@
-//! What decoding depends on besides the logits.
+//! Settings of decoding.
 
 use super::options::{Aggregation, Decoding};
 use crate::LabelSet;
 
-/// Turns a document's logits into annotations.
+/// Decodes a document's logits into annotations.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     pub(super) labels: LabelSet,
@@ -12,7 +12,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder for a model's labels.
+    /// Makes a decoder for a model's labels.
     pub fn new(labels: LabelSet, aggregation: Aggregation, decoding: Decoding) -> Self {
         Self { labels, aggregation, decoding }
     }

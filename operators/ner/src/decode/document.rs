@@ -1,4 +1,4 @@
-//! A document's windows as they come.
+//! Decoding a document window by window.
 
 use pubtag_schemas::{Annotation, TokenWindow};
 
@@ -12,7 +12,7 @@ use super::words::Words;
 impl Decoder {
     /// Decodes a document's windows, in text order. `rows` yields the logits of every token of every window, in order.
     ///
-    /// The annotations stand in text order and do not overlap; none reaches from one context into the next.
+    /// Annotations are in text order, do not overlap, and never cross the border of a context.
     pub fn decode<'a>(&self, windows: &[TokenWindow], rows: &mut impl Iterator<Item = &'a [f32]>) -> Vec<Annotation> {
         let mut document = DocumentDecoder::new(self);
         windows.iter().for_each(|window| document.push(self, window, rows));
@@ -20,10 +20,10 @@ impl Decoder {
     }
 }
 
-/// A document that is being decoded, window by window.
+/// The state of a document while it is decoded.
 ///
-/// *Memory*: the annotations, the tokens of two windows, and the words behind the last one up to which the best sequence
-/// of tags is settled: few, since sequences that end in different tags soon have the same beginning.
+/// *Memory*: the annotations, the tokens of two windows, and the words whose tags are not final yet. These are few, since
+/// sequences that end in different tags soon share their beginning.
 #[derive(Debug)]
 pub(crate) struct DocumentDecoder {
     context: u32,
@@ -34,7 +34,7 @@ pub(crate) struct DocumentDecoder {
 }
 
 impl DocumentDecoder {
-    /// Begins a document. All further calls take the same decoder.
+    /// Starts a document. All further calls must use the same decoder.
     pub(crate) fn new(decoder: &Decoder) -> Self {
         let labels = decoder.labels.count();
         Self {
@@ -46,7 +46,7 @@ impl DocumentDecoder {
         }
     }
 
-    /// Takes the next window; `rows` yields the logits of each of its tokens.
+    /// Adds the next window; `rows` yields the logits of each of its tokens.
     pub(crate) fn push<'a>(
         &mut self,
         decoder: &Decoder,
@@ -57,13 +57,13 @@ impl DocumentDecoder {
             self.end_context(decoder);
             self.context = window.context;
         }
-        // No further window has the tokens in front of this one.
+        // No later window contains tokens before this one.
         let settled = self.tokens.before(window);
         self.decode(decoder, settled, false);
         self.tokens.merge(window, rows);
     }
 
-    /// The annotations of all windows.
+    /// Returns the annotations of all windows.
     pub(crate) fn finish(mut self, decoder: &Decoder) -> Vec<Annotation> {
         self.end_context(decoder);
         self.entities.into_annotations()
@@ -73,7 +73,7 @@ impl DocumentDecoder {
         self.decode(decoder, self.tokens.len(), true);
     }
 
-    /// Decodes so many tokens, the last of the context or not.
+    /// Decodes the first `tokens`; `last` if they end the context.
     fn decode(&mut self, decoder: &Decoder, tokens: usize, last: bool) {
         self.tokens.settle(tokens);
         let joined = self.words.join(&self.tokens, tokens, decoder.aggregation, last);
@@ -106,7 +106,7 @@ mod tests {
         Decoder::new(LabelSet::from_id2label(&labels).unwrap(), aggregation, decoding)
     }
 
-    /// Windows of `length` tokens that share `stride`, between two special tokens, over words of these many tokens.
+    /// Windows of `length` tokens with an overlap of `stride`, between two special tokens, over words of these many tokens.
     fn windows(words: &[usize], length: usize, stride: usize, context: u32) -> Vec<TokenWindow> {
         let of_words = (0..).zip(words).flat_map(|(word, &tokens)| std::iter::repeat_n(word, tokens));
         let span = |(at, word): (u32, u32)| TokenSpan { start_byte: 2 * at, end_byte: 2 * at + 1, word };
@@ -126,7 +126,7 @@ mod tests {
         }
     }
 
-    /// What the whole document gives at once: every stage on all of it, the sequence of tags with all its past.
+    /// The whole document decoded at once.
     fn at_once(decoder: &Decoder, windows: &[TokenWindow], rows: &[Vec<f32>]) -> Vec<Annotation> {
         let mut rows = rows.iter().map(Vec::as_slice);
         let mut all = Tokens::new(LABELS.len());
@@ -146,7 +146,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn window_by_window_gives_what_the_whole_document_gives(
+        fn decoding_by_window_equals_decoding_the_whole_document(
             words in prop::collection::vec(1_usize..4, 1..120), seed in any::<u64>(), stride in 0_usize..6,
             aggregation in prop::sample::select(vec![Aggregation::Simple, Aggregation::First, Aggregation::Average, Aggregation::Max]),
             viterbi in any::<bool>(), flat in any::<bool>(),
@@ -154,7 +154,7 @@ mod tests {
             let decoder = decoder(aggregation, if viterbi { Decoding::Viterbi } else { Decoding::Argmax });
             let windows = windows(&words, 8, stride, 0);
             let count: usize = windows.iter().map(|window| window.ids.len()).sum();
-            // Flat logits keep sequences apart for long.
+            // With flat logits, sequences differ for long.
             let scale = if flat { 0.001 } else { 4.0 };
             let number = |at: usize| (seed.wrapping_add(at as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f32 / 16_777_216.0;
             let rows: Vec<Vec<f32>> =
@@ -165,8 +165,8 @@ mod tests {
     }
 
     #[test]
-    fn no_entity_reaches_from_one_context_into_the_next() {
-        // Every token but the first is most probably inside.
+    fn no_entity_crosses_the_border_of_a_context() {
+        // Every token but the first is most likely inside.
         let row = |first: bool| if first { vec![0.0, 9.0, 0.0, 0.0, 0.0] } else { vec![0.0, 0.0, 9.0, 0.0, 0.0] };
         let one = windows(&[1, 1, 1], 8, 0, 0);
         let mut other = windows(&[1, 1], 8, 0, 1);
@@ -178,11 +178,11 @@ mod tests {
         let found = decoder(Aggregation::First, Decoding::Viterbi)
             .decode(&[one, other].concat(), &mut rows.iter().map(Vec::as_slice));
         let places: Vec<_> = found.into_iter().map(|annotation| annotation.bytes).collect();
-        assert_eq!(places, [0..5, 6..9], "the second begins anew");
+        assert_eq!(places, [0..5, 6..9], "the second starts a new entity");
     }
 
     #[test]
-    fn a_long_document_keeps_few_words_behind() {
+    fn a_long_document_keeps_few_words_in_memory() {
         let decoder = decoder(Aggregation::First, Decoding::Viterbi);
         let words = vec![1; 20_000];
         let mut document = DocumentDecoder::new(&decoder);
@@ -190,7 +190,7 @@ mod tests {
             let number = |row: usize, label: usize| ((at * 977 + row * 31 + label * 7) % 13) as f32 / 4.0;
             let rows: Vec<Vec<f32>> = (0..64).map(|row| (0..5).map(|label| number(row, label)).collect()).collect();
             document.push(&decoder, window, &mut rows.iter().map(Vec::as_slice));
-            assert!(document.words.count() < 2_000, "{} words are kept", document.words.count());
+            assert!(document.words.count() < 2_000, "{} words in memory", document.words.count());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Logits into annotations, with the meaning of `transformers`' token-classification pipeline.
+//! Logits into annotations, as in `transformers`' token-classification pipeline.
 //!
 //! ```text
 //! windows ─► tokens (overlaps merged) ─► words (aggregation) ─► tags (Viterbi or argmax) ─► annotations

@@ -1,35 +1,35 @@
-//! How to decode.
+//! Options of decoding.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What a tag is given to, and by which of its tokens' scores; the names and meanings of `transformers`.
+/// What gets a tag, and from which tokens' scores. Names and meanings are those of `transformers`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Aggregation {
-    /// Every token by itself: a mention may begin or end inside a word.
+    /// Each token separately; a mention may begin or end inside a word.
     Simple,
-    /// Every word by its first token, which is how BERT taggers are trained.
+    /// Each word, from its first token; BERT taggers are trained this way.
     #[default]
     First,
-    /// Every word by the mean of its tokens' probabilities.
+    /// Each word, from the mean of its tokens' probabilities.
     Average,
-    /// Every word by its most confident token.
+    /// Each word, from its most confident token.
     Max,
 }
 
 /// How tags are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Decoding {
-    /// The most probable sequence of tags that is valid IOB2.
+    /// The most probable valid IOB2 sequence.
     #[default]
     Viterbi,
-    /// The most probable tag of each; an `I-X` after anything else begins a mention.
+    /// The most probable tag of each word or token; an `I-X` after anything else begins a mention.
     Argmax,
 }
 
-/// Says why a text names no option.
+/// A text that is not one of the options.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is none of {choices}")]
+#[error("{text:?} is not one of {choices}")]
 pub struct OptionError {
     text: String,
     choices: &'static str,
@@ -61,7 +61,7 @@ impl FromStr for Aggregation {
             "first" => Ok(Self::First),
             "average" => Ok(Self::Average),
             "max" => Ok(Self::Max),
-            _ => Err(OptionError::new(text, "simple, first, average and max")),
+            _ => Err(OptionError::new(text, "simple, first, average, max")),
         }
     }
 }
@@ -82,7 +82,7 @@ impl FromStr for Decoding {
         match text {
             "constrained" => Ok(Self::Viterbi),
             "argmax" => Ok(Self::Argmax),
-            _ => Err(OptionError::new(text, "constrained and argmax")),
+            _ => Err(OptionError::new(text, "constrained, argmax")),
         }
     }
 }
@@ -100,6 +100,6 @@ mod tests {
             assert_eq!(decoding.to_string().parse(), Ok(decoding));
         }
         let error = "none".parse::<Aggregation>().unwrap_err().to_string();
-        assert_eq!(error, "\"none\" is none of simple, first, average and max");
+        assert_eq!(error, "\"none\" is not one of simple, first, average, max");
     }
 }

@@ -7,26 +7,25 @@ use pubtag_schemas::{Annotation, AnnotationSource};
 use super::words::Words;
 use crate::labels::{Iob2, LabelSet};
 
-/// The entities of a document, word by word.
+/// The entities of a document.
 #[derive(Debug, Default)]
 pub(super) struct Entities {
     found: Vec<Annotation>,
     open: Option<Entity>,
 }
 
-/// An entity that the next word may belong to.
+/// An entity that may continue with the next word.
 #[derive(Debug)]
 struct Entity {
     kind: usize,
     bytes: Range<usize>,
     words: usize,
-    /// Of the probabilities of its words' tags.
+    /// Sum of the probabilities of its words' tags.
     sum: f32,
 }
 
 impl Entities {
-    /// Takes the first words with the labels that were chosen for them. An inside tag that follows nothing of its type
-    /// begins an entity.
+    /// Adds the first words with their chosen labels. An inside tag that does not continue an entity of its type begins one.
     pub(super) fn add(&mut self, words: &Words, chosen: &[usize], labels: &LabelSet) {
         for (word, &label) in chosen.iter().enumerate() {
             let (bytes, probability) = (&words.bytes[word], words.probability(word, label));
@@ -44,7 +43,7 @@ impl Entities {
         }
     }
 
-    /// Ends the entity at hand; it is none if its tokens stand for no text (a lone white-space token).
+    /// Ends the open entity; drops it if its tokens cover no text (a lone white-space token).
     pub(super) fn close(&mut self, labels: &LabelSet) {
         let Some(Entity { kind, bytes, words, sum }) = self.open.take() else { return };
         if !bytes.is_empty() {
@@ -71,7 +70,7 @@ mod tests {
         let labels =
             LabelSet::from_id2label(&LABELS.iter().map(|name| (*name).to_owned()).enumerate().collect()).unwrap();
         let chosen: Vec<_> = names.iter().map(|name| LABELS.iter().position(|label| label == name).unwrap()).collect();
-        // The first word is certain by 50%, every further one by 10% less.
+        // The first word has a probability of 50%, each further one 10% less.
         let probabilities = (0..names.len()).flat_map(|word| [0.5 - 0.1 * word as f32; 5]).collect();
         let bytes = (0..names.len()).map(|word| 3 * word..3 * word + 2).collect();
         let words = Words { bytes, probabilities, labels: 5 };
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entity_runs_from_its_first_word_to_its_last_and_scores_their_mean() {
+    fn an_entity_spans_its_words_and_its_score_is_their_mean() {
         assert_eq!(spans(&["B-D", "I-D", "I-D", "O"]), [(0, 8, "D".to_owned(), 40)]);
     }
 

@@ -1,26 +1,26 @@
-//! Which tag each word gets.
+//! Choosing the tag of each word.
 
 use super::words::Words;
 use crate::labels::Iob2;
 
-/// The most probable label of each word; the first of equals.
+/// The most probable label of each word; the first of ties.
 pub(super) fn argmax(words: &Words) -> Vec<usize> {
     let best = |row: &[f32]| (1..row.len()).fold(0, |best, label| if row[label] > row[best] { label } else { best });
     words.rows().map(best).collect()
 }
 
-/// How many words wait at least before it is looked which tags are settled.
+/// Words to collect before looking for tags that are final.
 const WAITING: usize = 256;
 
-/// The most probable sequence of labels that is valid IOB2 (Viterbi, 1967; a transition is allowed or not), word by word.
+/// Finds the most probable valid IOB2 sequence word by word (Viterbi, 1967; a transition is either allowed or not).
 #[derive(Debug)]
 pub(super) struct Viterbi {
-    /// Of the best valid sequence that ends in each label; empty before the first word.
+    /// Score of the best valid sequence that ends in each label; empty before the first word.
     scores: Vec<f64>,
-    /// `[words, labels]` of the words that are not settled: the label before, on that sequence.
+    /// `[words, labels]` for words that are not final: the previous label on that sequence.
     before: Vec<usize>,
     labels: usize,
-    /// Words after which it is looked again what is settled.
+    /// Number of words at which to look again.
     look_at: usize,
 }
 
@@ -29,8 +29,8 @@ impl Viterbi {
         Self { scores: Vec::new(), before: Vec::new(), labels, look_at: WAITING }
     }
 
-    /// Takes those of the words that it has not seen; gives the labels of the first of them: all if the sequence ends
-    /// with them, otherwise those that no further word can change. The words without a label must be given again.
+    /// Processes new words and returns labels for the first words: all if these are the `last`, otherwise those that no later
+    /// word can change. Words without a label must be passed again.
     pub(super) fn choose(&mut self, words: &Words, tags: &[Iob2], last: bool) -> Vec<usize> {
         for row in words.rows().skip(self.before.len() / self.labels) {
             self.step(row, tags);
@@ -67,13 +67,13 @@ impl Viterbi {
         self.scores = steps.into_iter().map(|(_, score)| score).collect();
     }
 
-    /// The label that the best sequence ends in; the first of equals.
+    /// The last label of the best sequence; the first of ties.
     fn best(&self) -> Option<usize> {
         let scores = &self.scores;
         (0..scores.len()).reduce(|best, label| if scores[label] > scores[best] { label } else { best })
     }
 
-    /// The labels of the words so far, on the best sequence that ends in a label.
+    /// The labels of the words so far, on the best sequence that ends in `label`.
     fn trace_back(&self, mut label: usize) -> Vec<usize> {
         let mut chosen = vec![0; self.before.len() / self.labels];
         for (word, place) in chosen.iter_mut().enumerate().rev() {
@@ -83,7 +83,7 @@ impl Viterbi {
         chosen
     }
 
-    /// The beginning that all sequences have in common which may still be the best.
+    /// The common beginning of all sequences that can still become the best.
     fn settled(&self) -> Vec<usize> {
         let possible = (0..self.labels).filter(|&label| self.scores[label] > f64::NEG_INFINITY);
         let mut sequences = possible.map(|label| self.trace_back(label));
@@ -131,8 +131,8 @@ mod tests {
     }
 
     #[test]
-    fn an_inside_tag_after_outside_is_mended_at_the_least_cost() {
-        // By itself the first word is O, the second I.
+    fn an_inside_tag_after_outside_is_repaired_at_the_lowest_cost() {
+        // Alone, the first word would be O and the second I.
         let rows = [[0.5, 0.4, 0.1, 0.0, 0.0], [0.1, 0.1, 0.8, 0.0, 0.0]];
         assert_eq!(argmax(&words(&rows)), [0, 2]);
         assert_eq!(viterbi(&words(&rows), &TAGS), [1, 2]);

@@ -1,17 +1,17 @@
-//! A document's tokens with their probabilities, each once: overlapping windows merged.
+//! Merges overlapping windows: each token of a document once, with its probabilities.
 
 use pubtag_schemas::{TokenSpan, TokenWindow};
 
-/// Some consecutive tokens of a document in text order, special tokens left out.
+/// Consecutive tokens of a document in text order, without special tokens.
 #[derive(Debug)]
 pub(super) struct Tokens {
-    /// Number of the first of them in the document.
+    /// Number of the first one in the document.
     first: usize,
-    /// Where each token stands.
+    /// Byte range and word of each token.
     pub(super) spans: Vec<TokenSpan>,
-    /// `[tokens, labels]`: probabilities of the tokens that are settled, logits of the others.
+    /// `[tokens, labels]`: probabilities of final tokens, logits of the others.
     values: Vec<f32>,
-    /// How many are settled.
+    /// How many are final.
     settled: usize,
     /// Length of a row of `values`.
     pub(super) labels: usize,
@@ -27,19 +27,19 @@ impl Tokens {
         self.spans.len()
     }
 
-    /// The probabilities of one token, which must be settled.
+    /// The probabilities of a token, which must be final.
     pub(super) fn row(&self, token: usize) -> &[f32] {
         &self.values[token * self.labels..(token + 1) * self.labels]
     }
 
-    /// How many of them stand before a window.
+    /// How many are before a window.
     pub(super) fn before(&self, window: &TokenWindow) -> usize {
         (window.first_token as usize).saturating_sub(self.first).min(self.len())
     }
 
-    /// Takes every token from the window in which it is furthest from a cut, where the model has seen most of its context.
+    /// Takes each token from the window in which it is furthest from a cut, where the model sees most of its context.
     ///
-    /// `rows` yields the logits of every token of the window, special tokens included. The ends of the text do not count as cuts.
+    /// `rows` yields the logits of every token of the window, including special tokens. The ends of the text are not cuts.
     pub(super) fn merge<'a>(&mut self, window: &TokenWindow, rows: &mut impl Iterator<Item = &'a [f32]>) {
         if self.spans.is_empty() {
             self.first = window.first_token as usize;
@@ -51,14 +51,14 @@ impl Tokens {
                 self.spans.push(span);
                 self.values.extend_from_slice(row);
             } else if token - first > end - 1 - token {
-                // Further from the cut in front of this window than from the cut behind the one before.
+                // Further from the start of this window than from the end of the previous one.
                 let at = (token - self.first) * self.labels;
                 self.values[at..at + self.labels].copy_from_slice(row);
             }
         }
     }
 
-    /// Makes probabilities of the logits of the first so many tokens, which no further window has.
+    /// Turns logits into probabilities for the first `tokens`, which no later window contains.
     pub(super) fn settle(&mut self, tokens: usize) {
         if tokens > self.settled {
             self.values[self.settled * self.labels..tokens * self.labels]
@@ -68,7 +68,7 @@ impl Tokens {
         }
     }
 
-    /// Forgets the first so many tokens, which must be settled.
+    /// Removes the first `tokens`, which must be final.
     pub(super) fn drop_front(&mut self, tokens: usize) {
         self.spans.drain(..tokens);
         self.values.drain(..tokens * self.labels);
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_token_is_taken_from_the_window_where_it_is_furthest_from_a_cut() {
         let windows = [window(0, 10), window(6, 16), window(12, 20)];
-        // Each window says for each of its tokens with the logit which window it is.
+        // The logits of each window encode its number.
         let rows: Vec<[f32; 2]> = windows
             .iter()
             .zip([1.0, 2.0, 3.0])
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn probabilities_sum_to_one_whatever_the_logits() {
+    fn probabilities_sum_to_one_for_any_logits() {
         for mut row in [[0.0, 0.0, 0.0], [1000.0, -1000.0, 999.0], [-80.0, -81.0, -82.0]] {
             softmax(&mut row);
             assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{row:?}");

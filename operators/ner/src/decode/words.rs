@@ -1,14 +1,14 @@
-//! Tokens into the units that get a tag: words, or the tokens themselves.
+//! Joins tokens into the units that get a tag: words, or the tokens themselves.
 
 use std::ops::Range;
 
 use super::options::Aggregation;
 use super::tokens::Tokens;
 
-/// Some consecutive units of a document in text order.
+/// Consecutive units of a document in text order.
 #[derive(Debug)]
 pub(super) struct Words {
-    /// Where each stands, in bytes.
+    /// Byte range of each unit.
     pub(super) bytes: Vec<Range<usize>>,
     /// `[words, labels]`
     pub(super) probabilities: Vec<f32>,
@@ -36,8 +36,8 @@ impl Words {
         self.probabilities[word * self.labels + label]
     }
 
-    /// Adds the words of the first `settled` tokens, and says how many tokens those have: not those of the last word,
-    /// which may go on, unless these are the `last` tokens.
+    /// Adds the words of the first `settled` tokens and returns their number of tokens. The last word is left out, since it
+    /// may continue, unless these are the `last` tokens.
     pub(super) fn join(&mut self, tokens: &Tokens, settled: usize, aggregation: Aggregation, last: bool) -> usize {
         let mut start = 0;
         while start < settled {
@@ -59,7 +59,7 @@ impl Words {
         start
     }
 
-    /// Forgets the first so many words.
+    /// Removes the first `words`.
     pub(super) fn drop_front(&mut self, words: usize) {
         self.bytes.drain(..words);
         self.probabilities.drain(..words * self.labels);
@@ -71,7 +71,7 @@ fn end_of_word(tokens: &Tokens, start: usize) -> usize {
     start + tokens.spans[start..].iter().take_while(|span| span.word == word).count()
 }
 
-/// The row that holds the highest probability; the first of equals.
+/// The row with the highest probability; the first of ties.
 fn most_confident(tokens: &Tokens, range: Range<usize>) -> &[f32] {
     let highest = |row: &[f32]| row.iter().copied().fold(0.0, f32::max);
     let first = tokens.row(range.start);
@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    /// Two words: one of three tokens, one of one, in a window of their own.
+    /// Two words, of three tokens and of one, in one window.
     fn tokens() -> Tokens {
         let span = |start_byte, end_byte, word| Some(TokenSpan { start_byte, end_byte, word });
         let spans = vec![span(0, 2, 0), span(2, 4, 0), span(4, 6, 0), span(7, 9, 1)];
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_joined_by_each_rule() {
+    fn words_are_joined_with_each_aggregation() {
         for (aggregation, bytes, probabilities) in [
             (Aggregation::Simple, vec![0..2, 2..4, 4..6, 7..9], vec![0.5, 0.5, 0.1, 0.9, 0.9, 0.1, 1.0, 0.0]),
             (Aggregation::First, vec![0..6, 7..9], vec![0.5, 0.5, 1.0, 0.0]),
@@ -118,9 +118,9 @@ mod tests {
         }
     }
     #[test]
-    fn a_word_that_may_go_on_waits() {
+    fn a_word_that_may_continue_is_not_added_yet() {
         let mut words = Words::new(2);
-        // The third token is still in a window to come, or the last word may go on in one.
+        // The third token, or the continuation of the last word, may be in a later window.
         assert_eq!(words.join(&tokens(), 2, Aggregation::First, false), 0);
         assert_eq!(words.join(&tokens(), 4, Aggregation::First, false), 3);
         assert_eq!(words.count(), 1);

@@ -1,36 +1,36 @@
-//! The optimiser's arithmetic in one pass over memory: parameter, gradient and both moments are each read once.
+//! The optimizer's arithmetic in one pass over memory: parameter, gradient and both moments are each read once.
 
 use rayon::prelude::*;
 
 use super::isa::Isa;
 use super::simd::{Kernel, Simd};
 
-/// Values that a thread takes at a time; fixed, so that sums do not depend on the number of threads.
+/// Values per unit of work; fixed, so that sums do not depend on the number of threads.
 const PIECE: usize = 1 << 14;
 
 /// One step of AdamW (Loshchilov and Hutter, 2019; algorithm 2), with the bias corrections folded into its factors.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdamWStep {
-    /// What gradients are multiplied by first: clipping.
-    pub scale: f32,
-    /// `1 − η·λ`: what the parameter keeps under decoupled weight decay.
-    pub keep: f32,
+pub(crate) struct AdamWStep {
+    /// Factor of the gradients, for clipping.
+    pub(crate) scale: f32,
+    /// `1 − η·λ`: factor of the parameter, for decoupled weight decay.
+    pub(crate) keep: f32,
     /// `η / (1 − β₁ᵗ)`
-    pub rate: f32,
+    pub(crate) rate: f32,
     /// `1 / √(1 − β₂ᵗ)`
-    pub correction: f32,
+    pub(crate) correction: f32,
 }
 
 impl AdamWStep {
-    /// β₁: how much of the first moment stays from step to step.
-    pub const BETA_1: f32 = 0.9;
-    /// β₂: the same of the second moment.
-    pub const BETA_2: f32 = 0.999;
+    /// β₁: decay of the first moment.
+    pub(crate) const BETA_1: f32 = 0.9;
+    /// β₂: decay of the second moment.
+    pub(crate) const BETA_2: f32 = 0.999;
     /// Added to the root of the second moment; as in PyTorch.
-    pub const EPSILON: f32 = 1e-8;
+    pub(crate) const EPSILON: f32 = 1e-8;
 
     /// The step at time `t` (from 1) with learning rate η, weight decay λ and gradients scaled by `scale`.
-    pub fn new(learning_rate: f64, weight_decay: f32, scale: f32, time: usize) -> Self {
+    pub(crate) fn new(learning_rate: f64, weight_decay: f32, scale: f32, time: usize) -> Self {
         let rest = |beta: f32| 1.0 - f64::from(beta).powf(time as f64);
         Self {
             scale,
@@ -45,9 +45,15 @@ impl AdamWStep {
 ///
 /// # Panics
 /// If the slices differ in length.
-pub fn adamw(isa: Isa, step: &AdamWStep, parameter: &mut [f32], gradient: &[f32], [first, second]: [&mut [f32]; 2]) {
+pub(crate) fn adamw(
+    isa: Isa,
+    step: &AdamWStep,
+    parameter: &mut [f32],
+    gradient: &[f32],
+    [first, second]: [&mut [f32]; 2],
+) {
     let lengths = [gradient.len(), first.len(), second.len()];
-    assert!(lengths.iter().all(|length| *length == parameter.len()), "a gradient and two moments for each value");
+    assert!(lengths.iter().all(|length| *length == parameter.len()), "one gradient and two moments per value");
     parameter
         .par_chunks_mut(PIECE)
         .zip(gradient.par_chunks(PIECE))
@@ -68,7 +74,7 @@ struct Update<'a> {
 impl<S: Simd> Kernel<S> for Update<'_> {
     type Output = ();
 
-    // Plain element-wise code: the compiler turns it into the vectors of the instruction set that it is inlined into.
+    // Plain element-wise code: the compiler vectorizes it for the instruction set that it is inlined into.
     #[inline(always)]
     fn run(self, _: S) {
         let AdamWStep { scale, keep, rate, correction } = self.step;
@@ -82,9 +88,9 @@ impl<S: Simd> Kernel<S> for Update<'_> {
     }
 }
 
-/// The sum of squares, the same bits on any number of threads.
-pub fn sum_of_squares(isa: Isa, values: &[f32]) -> f64 {
-    // Collected first: a parallel sum would add pieces in any order.
+/// The sum of squares, with the same bits on any number of threads.
+pub(crate) fn sum_of_squares(isa: Isa, values: &[f32]) -> f64 {
+    // Collected first, since a parallel sum would add in any order.
     let sums: Vec<f64> = values.par_chunks(PIECE).map(|piece| isa.run(Squares(piece))).collect();
     sums.into_iter().sum()
 }

@@ -1,9 +1,9 @@
-//! Attention over packed sequences: `softmax(Q·Kᵀ/√d)·V`, each sequence for itself.
+//! Attention over packed sequences: `softmax(Q·Kᵀ/√d)·V`, separately for each sequence.
 //!
-//! Work is cut into (sequence, head) pairs, which the threads take one by one; where there are fewer pairs than would
-//! keep all threads busy, a pair's queries are cut as well. Keys and values of a pair are packed into panels and stay
-//! in the second-level cache while blocks of queries pass: scores, exponentials and their sums, then the weighted
-//! values. A row's result depends on its own sequence alone, bit for bit.
+//! Work is divided into (sequence, head) pairs, which threads take one by one; if there are too few pairs to keep all
+//! threads busy, a pair's queries are divided as well. Keys and values of a pair are packed into panels and stay in the
+//! second-level cache while blocks of queries are processed: scores, exponentials and their sums, then the weighted values.
+//! A row's result depends only on its own sequence, bit for bit.
 
 use super::error::{KernelError, check_len};
 use super::gemm::{F32, Finish, Keep, Rows, Shape, Tile, multiply};
@@ -14,26 +14,26 @@ use super::parallel::{Shared, for_each};
 use super::scratch::{Lane, Scratch};
 use super::simd::{Kernel, Simd};
 
-/// Queries of a block, in register tiles: their scores stay in the second-level cache.
+/// Queries per block, in register tiles; their scores stay in the second-level cache.
 const QUERY_TILES: usize = 3;
-/// Pieces of work for each thread, so that the last ones even out.
+/// Units of work per thread, for even load.
 const PIECES_PER_THREAD: usize = 4;
 
 /// Rows of queries, keys or values of all heads: row `t` of head `h` starts at `t·stride + h·head_size`.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadRows<'a> {
-    /// The values, from the first row's first head on.
+    /// The values, starting at the first row's first head.
     pub values: &'a [f32],
-    /// Distance of two rows.
+    /// Distance between rows.
     pub stride: usize,
 }
 
 /// The shape of a multi-head attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heads {
-    /// Heads.
+    /// Number of heads.
     pub count: usize,
-    /// Values of a head in a row.
+    /// Values per head and row.
     pub size: usize,
 }
 
@@ -42,7 +42,7 @@ pub struct Heads {
 /// Sequence `i` is the rows `boundaries[i]..boundaries[i + 1]`; a sequence may be empty.
 ///
 /// # Errors
-/// If a slice is too short for its rows, or the boundaries do not rise from 0 to `T`.
+/// If a slice is too short for its rows, or the boundaries do not increase from 0 to `T`.
 pub fn attention(
     isa: Isa,
     heads: Heads,
@@ -53,7 +53,7 @@ pub fn attention(
 ) -> Result<(), KernelError> {
     let hidden = heads.count * heads.size;
     if hidden == 0 {
-        return Err(KernelError::Size { what: "attention heads", value: 0, why: "there must be some, of some size" });
+        return Err(KernelError::Size { what: "attention heads", value: 0, why: "number and size must be positive" });
     }
     let tokens = out.len() / hidden;
     check_len("output of attention", tokens * hidden, out.len())?;
@@ -69,13 +69,13 @@ pub fn attention(
     Ok(())
 }
 
-/// Fails unless boundaries start at 0, never fall, and end at `tokens`.
+/// Checks that boundaries start at 0, never decrease, and end at `tokens`.
 pub(super) fn check_boundaries(boundaries: &[u32], tokens: usize) -> Result<(), KernelError> {
     let ends = boundaries.first() == Some(&0) && boundaries.last().is_some_and(|last| *last as usize == tokens);
     if ends && boundaries.is_sorted() { Ok(()) } else { Err(KernelError::Boundaries { tokens }) }
 }
 
-/// A checked call: every row that a boundary names exists in the three inputs.
+/// A checked call: every row within the boundaries exists in the three inputs.
 pub(super) struct Attention<'a> {
     pub(super) isa: Isa,
     pub(super) heads: Heads,
@@ -138,7 +138,7 @@ impl<S: Simd> Kernel<S> for Pair<'_> {
         let value_panels = lane.values.words(value_shape.words());
         pack_rows(value_shape, value_panels, |k| fetch(s, value, keys.start + k, column..column + size));
 
-        // One cache line more than the keys, so that rows do not share cache sets.
+        // One extra cache line, so that rows do not share cache sets.
         let stride = length.next_multiple_of(16) + 16;
         let block = QUERY_TILES * S::TILE_ROWS;
         let scores = lane.scores.floats(block * stride);
@@ -156,7 +156,7 @@ impl<S: Simd> Kernel<S> for Pair<'_> {
                 let query_rows: Rows = Rows { start, stride: query.stride, count: rows };
                 let table = scores.as_mut_ptr();
                 multiply(s, F32, query_rows, key_panels.as_ptr(), key_shape, table.cast(), stride, &Keep);
-                // All maxima first: the processor works on several rows at once, and none waits for its own.
+                // All maxima first, so that the processor can work on several rows at once.
                 for (row, largest) in sums.iter_mut().enumerate().take(rows) {
                     *largest = largest_score(s, table.add(row * stride), length);
                 }
@@ -171,7 +171,7 @@ impl<S: Simd> Kernel<S> for Pair<'_> {
     }
 }
 
-/// Rows that are asked for ahead: each lies on a page of its own, where the hardware does not look ahead.
+/// Rows to prefetch: each is on its own page, where the hardware does not prefetch.
 const AHEAD: usize = 16;
 
 /// Some columns of a row.
@@ -181,14 +181,14 @@ fn fetch<'a, S: Simd>(s: S, rows: HeadRows<'a>, row: usize, columns: std::ops::R
     &rows.values[row * rows.stride..][columns]
 }
 
-/// Asks for some columns of a row, which need not exist.
+/// Prefetches some columns of a row, which need not exist.
 #[inline(always)]
 fn prefetch<S: Simd>(s: S, rows: HeadRows, row: usize, columns: std::ops::Range<usize>) {
     let start = rows.values.as_ptr().wrapping_add(row * rows.stride + columns.start);
     (0..columns.len()).step_by(LINE).for_each(|line| s.prefetch(start.wrapping_add(line)));
 }
 
-/// Values of a cache line.
+/// Values per cache line.
 const LINE: usize = 16;
 
 /// Rows of the tallest register tile.
@@ -213,7 +213,7 @@ pub(super) unsafe fn largest_score<S: Simd>(s: S, row: *const f32, length: usize
     }
 }
 
-/// Turns scores into `e^(scale·(score − largest))`, in place, and gives their sum.
+/// Replaces scores by `e^(scale·(score − largest))` and returns their sum.
 /// # Safety
 /// `row` is valid for reading and writing `length` values.
 #[inline(always)]
@@ -284,7 +284,7 @@ mod tests {
     }
 
     fn close(out: &[f32], expected: &[f64]) -> bool {
-        // Scores reach 9·√size; an error of 10⁻⁵ of that in the exponent, times values up to 3.
+        // Scores reach 9·√size; a relative error of 10⁻⁵ in the exponent, times values up to 3.
         out.iter().zip(expected).all(|(y, e)| (f64::from(*y) - e).abs() <= 1e-4)
     }
 
@@ -317,14 +317,14 @@ mod tests {
     }
 
     #[test]
-    fn a_sequence_has_the_same_bits_alone_and_among_others_and_on_any_number_of_threads() {
+    fn a_sequence_has_the_same_bits_alone_or_in_a_batch_and_on_any_number_of_threads() {
         let heads = Heads { count: 3, size: 20 };
         let lengths = [70, 1, 333, 16, 40];
         let boundaries = boundaries(&lengths);
         let (qkv, _) = inputs(heads, 460, 5);
         for isa in Isa::available() {
             let all = on_threads(1, || run(isa, heads, &qkv, &boundaries));
-            // Two and seven threads cut the queries of a pair differently.
+            // Two and seven threads divide the queries of a pair differently.
             assert_eq!(all, on_threads(2, || run(isa, heads, &qkv, &boundaries)));
             assert_eq!(all, on_threads(7, || run(isa, heads, &qkv, &boundaries)));
             for pair in boundaries.windows(2) {
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn boundaries_must_rise_from_zero_to_the_number_of_tokens() {
+    fn boundaries_must_increase_from_zero_to_the_number_of_tokens() {
         for good in [&[0, 4][..], &[0, 0, 2, 4], &[0, 4, 4]] {
             assert!(check_boundaries(good, 4).is_ok(), "{good:?}");
         }

@@ -1,8 +1,8 @@
 //! Linear arithmetic in bfloat16 (`vdpbf16ps`): weights and activations keep 8 significant bits, sums are `f32`.
 //!
-//! An output is off by at most 2⁻⁸·(1 + 2⁻¹⁰)·Σ|x·w|, before the rounding of the sum. Only processors whose bfloat16
-//! unit is wider than their `f32` unit gain from it (AMD since Zen 4); Intel's run it at half the rate of `f32`, where
-//! all it saves is memory.
+//! The error of an output is at most 2⁻⁸·(1 + 2⁻¹⁰)·Σ|x·w|, before the rounding of the sum. Only processors whose bfloat16
+//! unit is wider than their `f32` unit are faster with it (AMD since Zen 4); Intel's run it at half the rate of `f32`, where
+//! it only saves memory.
 
 use std::arch::x86_64::*;
 
@@ -12,7 +12,7 @@ use super::pack::pack;
 use super::simd::avx512::{Avx512, BF16};
 use super::simd::{Kernel, Simd};
 
-/// Values of a word.
+/// Values per word.
 const GROUP: usize = 2;
 
 /// Rounds and packs weights.
@@ -33,7 +33,7 @@ pub(super) fn pack_bf16(
     (shape, panels)
 }
 
-/// Words that hold two bfloat16, the first in the low half.
+/// Words of two bfloat16 values, the first in the low half.
 #[derive(Clone, Copy)]
 pub(super) struct Pairs;
 
@@ -102,7 +102,7 @@ impl Kernel<Avx512<BF16>> for Round<'_> {
     }
 }
 
-/// Lanes of a vector.
+/// Lanes per vector.
 const LANES: usize = 16;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Memory on cache-line boundaries.
+//! Memory aligned to cache lines.
 
 /// One cache line.
 #[derive(Clone, Copy)]
@@ -7,14 +7,14 @@ struct Line([u32; LINE]);
 
 const LINE: usize = 16;
 
-/// A growing run of 32-bit words that starts on a cache line, read as `u32` or as `f32`.
+/// A growing array of 32-bit words that starts on a cache line, read as `u32` or as `f32`.
 #[derive(Clone, Default)]
 pub(super) struct Buffer {
     lines: Vec<Line>,
 }
 
 impl Buffer {
-    /// The first `len` words, of any value; grows if it must and never shrinks.
+    /// The first `len` words, of any value; grows if necessary and never shrinks.
     pub(super) fn words(&mut self, len: usize) -> &mut [u32] {
         let lines = len.div_ceil(LINE);
         if lines > self.lines.len() {
@@ -31,16 +31,16 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), len) }
     }
 
-    /// The first word.
+    /// A pointer to the first word.
     pub(super) fn as_ptr(&self) -> *const u32 {
         self.lines.as_ptr().cast()
     }
 }
 
-/// A block of input rows in the words of a precision.
+/// A block of input rows, converted to a precision.
 #[derive(Default)]
 pub(super) struct Converted {
     pub(super) words: Buffer,
-    /// What a step of each row is worth, where rows are quantised.
+    /// The scale of each row, if rows are quantized.
     pub(super) scales: Vec<f32>,
 }

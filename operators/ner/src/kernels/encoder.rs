@@ -1,12 +1,12 @@
-//! A BERT encoder with the layer norm after each residual sum, prepared once and run on packed sequences.
+//! A BERT encoder (LayerNorm after each residual sum), packed once and run on packed sequences.
 //!
 //! ```text
 //! hidden ─► q,k,v ─► attention ─► output + hidden ─► norm ─► up ─► activation ─► down + residual ─► norm ─► hidden
 //!          └ rows ┘ └ sequence, head ┘ └──────────────────────── blocks of rows ────────────────────────┘
 //! ```
 //!
-//! Everything after the attention works on one block of rows at a time, small enough for the block's feed-forward
-//! activations to stay in the second-level cache of the thread that works it.
+//! Everything after the attention works on one block of rows at a time, small enough that its feed-forward activations stay
+//! in the thread's second-level cache.
 
 use rayon::prelude::*;
 
@@ -21,19 +21,19 @@ use super::parallel::{Blocks, Shared, for_each};
 use super::precision::Precision;
 use super::scratch::{Lane, Scratch};
 
-/// Values that a block of rows keeps in cache: about 1 MiB of a second-level cache.
+/// Values that a block of rows may keep in cache: about 1 MiB of a second-level cache.
 const BLOCK_VALUES: usize = 1 << 18;
 
-/// What all layers of an encoder share.
+/// Settings of all layers of an encoder.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EncoderConfig {
-    /// Attention heads; they divide the hidden size.
+    /// Attention heads; a divisor of the hidden size.
     pub heads: usize,
     /// The nonlinearity of the feed-forward block.
     pub activation: Activation,
     /// ε of both layer norms.
     pub layer_norm_epsilon: f32,
-    /// The arithmetic of the linear layers; all else is single precision.
+    /// The arithmetic of the linear layers; everything else is in single precision.
     pub precision: Precision,
 }
 
@@ -46,7 +46,7 @@ pub struct NormWeights<'a> {
     pub beta: &'a [f32],
 }
 
-/// One layer as a checkpoint holds it.
+/// The weights of a layer.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerWeights<'a> {
     /// `hidden → 3·hidden`: queries, keys and values side by side.
@@ -81,7 +81,7 @@ impl EncoderLayer {
     /// Packs a layer.
     ///
     /// # Errors
-    /// If the shapes do not fit each other.
+    /// If the shapes are inconsistent.
     pub fn new(isa: Isa, config: &EncoderConfig, weights: &LayerWeights) -> Result<Self, KernelError> {
         let norm = |norm: &NormWeights| LayerNorm::new(isa, norm.gamma, norm.beta, config.layer_norm_epsilon);
         let layer = Self {
@@ -99,11 +99,11 @@ impl EncoderLayer {
         Ok(layer)
     }
 
-    /// Fails unless each part takes what the one before it gives.
+    /// Checks that the output of each part fits the input of the next.
     fn check(&self) -> Result<(), KernelError> {
         let hidden = self.hidden();
         if self.heads.count * self.heads.size != hidden {
-            let why = "the heads must divide the hidden size";
+            let why = "must be a divisor of the hidden size";
             return Err(KernelError::Size { what: "attention heads", value: self.heads.count, why });
         }
         check_len("queries, keys and values of a layer", 3 * hidden, self.qkv.outputs())?;
@@ -116,18 +116,18 @@ impl EncoderLayer {
         check_len("norm after the feed-forward block", hidden, self.output_norm.hidden())
     }
 
-    /// Values of a row.
+    /// Values per row.
     pub fn hidden(&self) -> usize {
         self.qkv.inputs()
     }
 
     /// Replaces `hidden` (`[T, hidden]`) by the layer's output, on all threads of the current pool.
     ///
-    /// Sequence `i` is the rows `boundaries[i]..boundaries[i + 1]`. Each row depends on its own sequence alone: the
-    /// result has the same bits whatever else is in the micro-batch and however many threads there are.
+    /// Sequence `i` is the rows `boundaries[i]..boundaries[i + 1]`. Each row depends only on its own sequence, so its bits do
+    /// not depend on the rest of the micro-batch or the number of threads.
     ///
     /// # Errors
-    /// If `hidden` is no whole number of rows, or the boundaries do not rise from 0 to `T`.
+    /// If `hidden` is not a whole number of rows, or the boundaries do not increase from 0 to `T`.
     pub fn forward(&self, hidden: &mut [f32], boundaries: &[u32], scratch: &mut Scratch) -> Result<(), KernelError> {
         let width = self.hidden();
         let tokens = hidden.len() / width;
@@ -145,14 +145,14 @@ impl EncoderLayer {
         Ok(())
     }
 
-    /// Blocks of rows whose feed-forward activations fit the cache.
+    /// Blocks of rows whose feed-forward activations fit into the cache.
     fn blocks(&self, tokens: usize, threads: usize) -> Blocks {
         let tile = self.isa.tile_rows();
         let limit = BLOCK_VALUES / (self.up.outputs() + 3 * self.hidden());
         Blocks::new(tokens, tile, limit.max(4 * tile), threads)
     }
 
-    /// Query, key and value of all rows.
+    /// Queries, keys and values of all rows.
     fn project(&self, hidden: &[f32], qkv: Shared, blocks: Blocks, lanes: &mut [Lane]) {
         let width = self.hidden();
         for_each(lanes, blocks.count(), |lane, block| {
@@ -175,10 +175,10 @@ impl EncoderLayer {
             let inner = lane.inner.floats(rows.len() * self.up.outputs());
             let words = &mut lane.converted;
             self.attention_output.rows(&context[values], Epilogue::Residual(hidden), sum, words);
-            self.attention_norm.rows(sum, None, hidden);
+            self.attention_norm.rows(sum, hidden);
             self.up.rows(hidden, Epilogue::Activation(self.activation), inner, words);
             self.down.rows(inner, Epilogue::Residual(hidden), sum, words);
-            self.output_norm.rows(sum, None, hidden);
+            self.output_norm.rows(sum, hidden);
         });
     }
 }
@@ -235,7 +235,7 @@ mod tests {
         fn new(seed: u64) -> Self {
             let linear = [(3 * HIDDEN, HIDDEN), (HIDDEN, HIDDEN), (INNER, HIDDEN), (HIDDEN, INNER)].into_iter();
             let sizes = linear.flat_map(|(o, i)| [o * i, o]).chain([HIDDEN; 4]);
-            // Norms of 1 ± 0.2, everything else ± 0.2.
+            // Norms are 1 ± 0.2, everything else ± 0.2.
             let one = |at: usize| if at == 8 || at == 10 { 1.0 } else { 0.0 };
             Self(
                 sizes
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn two_layers_compute_what_the_formulas_say() {
+    fn two_layers_agree_with_the_formulas() {
         let tensors = [Tensors::new(1), Tensors::new(2)];
         let layers = [tensors[0].weights(), tensors[1].weights()];
         let boundaries = boundaries(&[5, 130, 1, 0, 64]);
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sequence_has_the_same_bits_alone_and_among_others_and_on_any_number_of_threads() {
+    fn a_sequence_has_the_same_bits_alone_or_in_a_batch_and_on_any_number_of_threads() {
         let tensors = Tensors::new(3);
         let lengths = [64, 1, 200, 17, 150];
         let boundaries = boundaries(&lengths);
@@ -318,7 +318,7 @@ mod tests {
         for (isa, precision) in Isa::available().into_iter().flat_map(|isa| isa.precisions().map(move |p| (isa, p))) {
             let config = EncoderConfig { precision, ..CONFIG };
             let encoder = Encoder::new(isa, &config, &[tensors.weights(), tensors.weights()]).expect("shapes fit");
-            // One arena for all, so that what an earlier micro-batch left behind must not matter.
+            // One scratch for all: remains of an earlier micro-batch must not matter.
             let mut scratch = Scratch::new();
             let mut run = |threads, x: &[f32], boundaries: &[u32]| {
                 let mut hidden = x.to_vec();
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_do_not_fit_each_other_are_errors() {
+    fn inconsistent_shapes_are_errors() {
         let tensors = Tensors::new(1);
         let mut weights = tensors.weights();
         weights.down = weights.attention_output;

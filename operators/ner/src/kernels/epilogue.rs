@@ -15,7 +15,7 @@ pub enum Epilogue<'a> {
     Residual(&'a [f32]),
 }
 
-/// Turns sums of products into numbers.
+/// Converts sums of products to numbers.
 pub(super) trait Decode<S: Simd> {
     /// The numbers of `n` columns of a row; `sums` are the bits that the format stored.
     /// # Safety
@@ -23,7 +23,7 @@ pub(super) trait Decode<S: Simd> {
     unsafe fn decode(&self, s: S, sums: S::F32, row: usize, column: usize, n: usize) -> S::F32;
 }
 
-/// Sums that are numbers already.
+/// Sums that already are numbers.
 pub(super) struct Plain;
 
 impl<S: Simd> Decode<S> for Plain {
@@ -36,7 +36,7 @@ impl<S: Simd> Decode<S> for Plain {
 /// Decodes, adds the bias if there is one, and applies the epilogue.
 pub(super) struct Complete<'a, E> {
     pub(super) decode: E,
-    /// One for each of the `width` columns of the output, if `biased`.
+    /// One value per column of the output (`width`), if `biased`.
     pub(super) bias: *const f32,
     pub(super) biased: bool,
     pub(super) width: usize,

@@ -1,18 +1,17 @@
-//! The matrix product that everything else is made of: rows times packed panels, accumulated in registers.
+//! The matrix product: rows times packed panels, accumulated in registers.
 //!
-//! Weights lie in [`Panels`]: the inner dimension is cut into blocks, a block into panels of two vectors' width, and a
-//! panel holds, for each step of the inner dimension, one 32-bit word for each column. A word is one `f32`, two
-//! `bf16` or four `i8`, which one broadcast word of the left side meets: the [`Format`]. A panel of a block stays in
-//! the first-level cache while all rows of the call pass it.
+//! The inner dimension of the weights is divided into blocks, and a block into panels that are two vectors wide. A panel
+//! holds one 32-bit word per column for each step of the inner dimension. A word is one `f32`, two `bf16` or four `i8`, and
+//! is multiplied by a broadcast word of the left side: the [`Format`]. A panel stays in the first-level cache while all
+//! rows of the call are multiplied by it.
 //!
-//! Each element is summed in one fixed order, over the inner dimension and nothing else. Its bits depend neither on the
-//! tile it falls into nor on the rows around it.
+//! Each element is summed over the inner dimension in one fixed order. Its bits do not depend on its tile or on other rows.
 
 use std::ops::Range;
 
 use super::simd::{Kernel, Simd};
 
-/// Words of the inner dimension that a block holds at most: 32 KiB for a panel of AVX-512.
+/// Maximum words of the inner dimension per block: 32 KiB for a panel of AVX-512.
 const MAX_BLOCK: usize = 256;
 
 /// The arithmetic of one word.
@@ -31,7 +30,7 @@ pub(super) trait Format<S: Simd>: Copy {
     unsafe fn load(s: S, p: *const u32) -> Self::Word;
     /// `sum + a·b`, word by word.
     fn dot(s: S, sum: Self::Sum, a: Self::Word, b: Self::Word) -> Self::Sum;
-    /// Writes sums, on top of those already there if `accumulate`.
+    /// Writes sums, added to the existing ones if `accumulate`.
     /// # Safety
     /// `p` is valid for reading and writing a vector.
     unsafe fn store(s: S, p: *mut u32, sum: Self::Sum, accumulate: bool);
@@ -78,39 +77,39 @@ pub(super) struct Shape {
     pub(super) inner: usize,
     /// Columns.
     pub(super) columns: usize,
-    /// Columns of a panel.
+    /// Columns per panel.
     pub(super) panel: usize,
 }
 
 impl Shape {
-    /// Words of the inner dimension in a block: equal blocks, the last one shorter.
+    /// Words of the inner dimension per block; blocks are equal except for a shorter last one.
     pub(super) fn block(self) -> usize {
         self.inner.div_ceil(self.inner.div_ceil(MAX_BLOCK).max(1)).max(1)
     }
 
-    /// Columns with the last panel filled up.
+    /// Columns including padding of the last panel.
     fn padded(self) -> usize {
         self.columns.next_multiple_of(self.panel)
     }
 
-    /// Words that the panels hold.
+    /// Words in all panels.
     pub(super) fn words(self) -> usize {
         self.inner * self.padded()
     }
 
-    /// How many panels there are, over all blocks.
+    /// Panels in all blocks.
     pub(super) fn panels(self) -> usize {
         self.inner.div_ceil(self.block()) * self.columns.div_ceil(self.panel)
     }
 
-    /// The inner indices and the columns of a panel; panels lie in this order.
+    /// The inner indices and the columns of a panel, in storage order.
     pub(super) fn nth_panel(self, number: usize) -> (Range<usize>, Range<usize>) {
         let across = self.columns.div_ceil(self.panel);
         let (first, column) = (number / across * self.block(), number % across * self.panel);
         (first..self.inner.min(first + self.block()), column..self.columns.min(column + self.panel))
     }
 
-    /// Where the word of an inner index and a column stands.
+    /// Position of the word for an inner index and a column.
     pub(super) fn index(self, inner: usize, column: usize) -> usize {
         let block = inner / self.block() * self.block();
         let depth = self.block().min(self.inner - block);
@@ -119,7 +118,7 @@ impl Shape {
     }
 }
 
-/// What becomes of the sums of a tile once they are complete.
+/// What is done with the complete sums of a tile.
 pub(super) trait Finish<S: Simd> {
     /// Rewrites a tile in place.
     /// # Safety
@@ -156,7 +155,7 @@ pub(super) struct Rows<const TRANSPOSED: bool = false> {
 }
 
 impl<const TRANSPOSED: bool> Rows<TRANSPOSED> {
-    /// Where the word of a row and an inner index stands.
+    /// Position of the word for a row and an inner index.
     #[inline(always)]
     fn index(stride: usize, row: usize, inner: usize) -> usize {
         if TRANSPOSED { inner * stride + row } else { row * stride + inner }
@@ -196,7 +195,7 @@ pub(super) unsafe fn multiply<S: Simd, D: Format<S>, E: Finish<S>, const TRANSPO
                     let tile = Tile { out, stride, row, column, rows: count, columns };
                     let a = rows.start.add(Rows::<TRANSPOSED>::index(rows.stride, row, k));
                     let b = panels.add(shape.index(k, column));
-                    // The next panel follows; each tile fetches its share of it, a piece with each step.
+                    // Each tile prefetches its share of the next panel, a piece per step.
                     let ahead_step = shape.panel.div_ceil(tiles);
                     let ahead = b.wrapping_add(steps * (shape.panel + tile_number * ahead_step));
                     let a_stride = rows.stride;
@@ -218,7 +217,7 @@ pub(super) unsafe fn multiply<S: Simd, D: Format<S>, E: Finish<S>, const TRANSPO
     }
 }
 
-/// Rows of the next tile, such that the tiles of a call are of nearly equal height.
+/// Rows of the next tile, so that the tiles of a call have nearly equal heights.
 #[inline(always)]
 fn next_rows<S: Simd>(left: usize) -> usize {
     left.div_ceil(left.div_ceil(S::TILE_ROWS))
@@ -230,7 +229,7 @@ struct Product {
     a: *const u32,
     a_stride: usize,
     b: *const u32,
-    /// What to fetch into the second-level cache meanwhile, so many words further with each step; it need not exist.
+    /// What to prefetch into the second-level cache, and how many words further per step; it need not exist.
     ahead: *const u32,
     ahead_step: usize,
     steps: usize,
@@ -245,13 +244,13 @@ const MAX_TILE: (usize, usize) = (12, 32);
 impl Product {
     /// A tile of full width.
     /// # Safety
-    /// The pointers are good for `rows` rows, `steps` words and a panel's columns.
+    /// The pointers are valid for `rows` rows, `steps` words and a panel's columns.
     #[inline(always)]
     unsafe fn run<S: Simd, D: Format<S>, const TRANSPOSED: bool>(self, s: S, rows: usize) {
         macro_rules! of_height {
             ($($n:literal)*) => {
                 match rows {
-                    // A set never asks for more than `TILE_ROWS`, so taller tiles are not compiled for it.
+                    // No instruction set uses more than its `TILE_ROWS`, so taller tiles are not compiled for it.
                     $($n if $n <= S::TILE_ROWS => s.call(RowTile::<D, $n, TRANSPOSED>(self, std::marker::PhantomData)),)*
                     _ => debug_assert!(false, "no tile of {rows} rows"),
                 }
@@ -260,7 +259,7 @@ impl Product {
         of_height!(1 2 3 4 5 6 7 8 9 10 11 12);
     }
 
-    /// A tile at the right edge, computed at full width beside the output.
+    /// A tile at the right edge, computed at full width outside the output.
     /// # Safety
     /// As [`run`](Self::run), with `tile.columns` columns of output.
     #[inline(always)]

@@ -1,12 +1,12 @@
-//! Eight-bit linear arithmetic: weights quantised once for each output, activations for each row as it comes.
+//! 8-bit linear arithmetic: weights are quantized once per output, activations per row at run time.
 //!
 //! A weight is `scale·q` with `q` in −127..=127 and `scale = max|w| / 127` of its output; an activation is `scale·(u −
-//! 128)` with `u` in 1..=255 and the row's own scale. Products of `u` and `q` are summed exactly in 32 bits, `128·Σq`
-//! is taken off, and one product with both scales and the sum with the bias give the result. All of it rounds the same
-//! way on every instruction set: before an activation function, the results have the same bits everywhere.
+//! 128)` with `u` in 1..=255 and the row's own scale. Products of `u` and `q` are summed exactly in 32 bits, `128·Σq` is
+//! subtracted, and the result is scaled and added to the bias. Every instruction set rounds in the same way: before an
+//! activation function, results have the same bits everywhere.
 //!
-//! Without rounding in between, an output is off by at most `max|w|/254·Σ|x| + max|x|/254·Σ|w|` and the product of the
-//! two half steps for each input.
+//! Apart from rounding, the error of an output is at most `max|w|/254·Σ|x| + max|x|/254·Σ|w|`, plus the product of the two
+//! half steps per input.
 
 use super::buffer::{Buffer, Converted};
 use super::epilogue::Decode;
@@ -15,24 +15,24 @@ use super::gemm::{Format, Shape};
 use super::pack::pack;
 use super::simd::{Kernel, Simd};
 
-/// Values of a word.
+/// Values per word.
 const GROUP: usize = 4;
 /// More could overflow 32 bits: 65 536 · 255 · 127 < 2³¹.
 const MAX_INPUTS: usize = 1 << 16;
-/// What stands for 0 in an unsigned byte.
+/// The unsigned byte for 0.
 const ZERO: f32 = 128.0;
 
-/// What undoes the quantisation of the weights.
+/// What dequantization needs to know about the weights.
 #[derive(Clone)]
 pub(super) struct Int8 {
-    /// A step of each output's weights.
+    /// The scale of each output's weights.
     scales: Vec<f32>,
     /// `−128·Σq` of each output, as bits.
     offsets: Vec<u32>,
 }
 
 impl Int8 {
-    /// Quantises and packs weights.
+    /// Quantizes and packs weights.
     pub(super) fn pack(
         inputs: usize,
         outputs: usize,
@@ -40,11 +40,11 @@ impl Int8 {
         weight: impl Fn(usize, usize) -> f32,
     ) -> Result<(Shape, Buffer, Self), KernelError> {
         if inputs > MAX_INPUTS {
-            let why = "sums of 8-bit products must fit 32 bits: use another precision";
+            let why = "sums of 8-bit products would overflow 32 bits; use another precision";
             return Err(KernelError::Size { what: "inputs of a linear layer", value: inputs, why });
         }
         let mut scales = vec![0.0f32; outputs];
-        // A panel at a time is read in cache lines, whichever way the weights lie.
+        // Reading a panel at a time uses whole cache lines in both layouts.
         for (first, scales) in (0..outputs).step_by(panel).zip(scales.chunks_mut(panel)) {
             for input in 0..inputs {
                 for (output, scale) in (first..).zip(scales.iter_mut()) {
@@ -77,7 +77,7 @@ impl Int8 {
     }
 }
 
-/// Words that hold four bytes, unsigned on the left and signed on the right.
+/// Words of four bytes, unsigned on the left and signed on the right.
 #[derive(Clone, Copy)]
 pub(super) struct Bytes;
 
@@ -110,7 +110,7 @@ impl<S: Simd> Format<S> for Bytes {
     }
 }
 
-/// Quantises rows of `inputs` values into words and a scale for each row.
+/// Quantizes rows of `inputs` values into words and one scale per row.
 pub(super) struct Quantise<'a> {
     pub(super) x: &'a [f32],
     pub(super) inputs: usize,
@@ -136,7 +136,7 @@ impl<S: Simd> Kernel<S> for Quantise<'_> {
     }
 }
 
-/// Quantises one row and gives its scale.
+/// Quantizes one row and returns its scale.
 /// # Safety
 /// `out` is valid for writing `row.len()` bytes.
 #[inline(always)]
@@ -166,7 +166,7 @@ unsafe fn quantise_row<S: Simd>(s: S, row: &[f32], out: *mut u8) -> f32 {
     largest / 127.0
 }
 
-/// Turns sums of products back into numbers.
+/// Dequantizes sums of products.
 pub(super) struct Dequantise<'a> {
     pub(super) weights: &'a Int8,
     /// The scale of each row.
@@ -194,7 +194,7 @@ mod tests {
     use crate::kernels::{Epilogue, Isa, Layout, LinearWeights, PackedLinear, Precision, Scratch};
     use proptest::prelude::*;
 
-    /// Multiplies quantised rows and keeps the sums.
+    /// Multiplies quantized rows and keeps the sums.
     struct Sums<'a> {
         rows: &'a Converted,
         count: usize,
@@ -221,7 +221,7 @@ mod tests {
         fn every_instruction_set_sums_the_same_integers(
             count in 1usize..30, inputs in 1usize..2500, outputs in 1usize..70, extreme: bool, seed: u64,
         ) {
-            // Extreme: all weights and activations at the ends of their range, where narrow sums would saturate.
+            // Extreme values, where narrow sums would saturate.
             let values = |seed, n| floats(seed, n).iter().map(|x| if extreme { x.signum() } else { *x }).collect::<Vec<_>>();
             let (x, w) = (values(seed, count * inputs), values(seed ^ 1, inputs * outputs));
             let mut first: Option<Vec<u32>> = None;

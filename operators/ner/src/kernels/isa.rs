@@ -1,4 +1,4 @@
-//! The choice of an instruction set, at run time.
+//! Selects an instruction set at run time.
 
 use super::precision::Precision;
 #[cfg(target_arch = "x86_64")]
@@ -11,7 +11,7 @@ use super::simd::{Kernel, Simd};
 /// A family of vector instructions, from narrow to wide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// What every processor of the compilation target has.
+    /// Available on every processor of the compilation target.
     Portable,
     /// AVX2 and FMA: 8 lanes.
     Avx2,
@@ -19,10 +19,10 @@ pub enum Level {
     Avx512,
 }
 
-/// The instructions that kernels use: those of this processor, or fewer if asked.
+/// The instructions that kernels use: all of this processor's, or fewer on request.
 ///
-/// Weights are packed for one `Isa` and stay with it. There is no other way to make one than to ask the processor,
-/// so holding it proves that its instructions exist.
+/// Weights are packed for one `Isa`. It can only be made by querying the processor, so a value proves that its instructions
+/// exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Isa {
     level: Level,
@@ -31,12 +31,12 @@ pub struct Isa {
 }
 
 impl Isa {
-    /// Everything that this processor has.
+    /// Everything that this processor supports.
     pub fn detect() -> Self {
         Self::at_most(Level::Avx512)
     }
 
-    /// What this processor has, up to a level.
+    /// What this processor supports, up to a level.
     pub fn at_most(limit: Level) -> Self {
         #[cfg(target_arch = "x86_64")]
         {
@@ -51,7 +51,7 @@ impl Isa {
         Self { level: limit.min(Level::Portable), byte_dot: false, bf16_dot: false }
     }
 
-    /// Every choice that this processor offers, narrowest first: each level, without and with its byte products.
+    /// Every choice on this processor, narrowest first: each level, without and with 8-bit products.
     pub fn available() -> Vec<Self> {
         let mut all: Vec<_> = [Level::Portable, Level::Avx2, Level::Avx512]
             .into_iter()
@@ -61,13 +61,13 @@ impl Isa {
         all
     }
 
-    /// The precisions that it computes in.
+    /// The supported precisions.
     pub fn precisions(self) -> impl Iterator<Item = Precision> {
         let all = [Precision::F32, Precision::Bf16, Precision::Int8];
         all.into_iter().filter(move |precision| *precision != Precision::Bf16 || self.bf16_dot)
     }
 
-    /// The same without VNNI: 8-bit products are widened instead, with the same results.
+    /// The same without VNNI; 8-bit products are widened instead, with the same results.
     pub fn without_byte_dot(self) -> Self {
         Self { byte_dot: false, ..self }
     }
@@ -77,17 +77,17 @@ impl Isa {
         self.level
     }
 
-    /// Whether 8-bit products have an instruction of their own (VNNI).
+    /// Whether there are instructions for 8-bit products (VNNI).
     pub fn has_byte_dot(self) -> bool {
         self.byte_dot
     }
 
-    /// Whether bfloat16 products have an instruction of their own.
+    /// Whether there are instructions for bfloat16 products.
     pub fn has_bf16_dot(self) -> bool {
         self.bf16_dot
     }
 
-    /// Columns of a weight panel: two vectors.
+    /// Columns per weight panel: two vectors.
     pub(super) fn panel_columns(self) -> usize {
         2 * match self.level {
             #[cfg(target_arch = "x86_64")]
@@ -98,7 +98,7 @@ impl Isa {
         }
     }
 
-    /// Rows of a register tile.
+    /// Rows per register tile.
     pub(super) fn tile_rows(self) -> usize {
         match self.level {
             #[cfg(target_arch = "x86_64")]
@@ -109,7 +109,7 @@ impl Isa {
         }
     }
 
-    /// Runs a kernel that multiplies no bytes.
+    /// Runs a kernel without 8-bit products.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn run<K, T>(self, kernel: K) -> T
     where
@@ -126,7 +126,7 @@ impl Isa {
         }
     }
 
-    /// Runs a kernel that multiplies bytes.
+    /// Runs a kernel with 8-bit products.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn run_bytes<K, T>(self, kernel: K) -> T
     where
@@ -137,15 +137,15 @@ impl Isa {
             + Kernel<Avx512<{ avx512::VNNI }>, Output = T>,
     {
         match (self.level, self.byte_dot) {
-            // SAFETY: `at_most` saw the level and its byte products.
+            // SAFETY: `at_most` saw the level and its 8-bit products.
             (Level::Avx2, true) => unsafe { Avx2::<true>::assume() }.call(kernel),
-            // SAFETY: `at_most` saw the level and its byte products.
+            // SAFETY: `at_most` saw the level and its 8-bit products.
             (Level::Avx512, true) => unsafe { Avx512::<{ avx512::VNNI }>::assume() }.call(kernel),
             _ => self.run(kernel),
         }
     }
 
-    /// Runs a kernel that multiplies bfloat16, if the processor can.
+    /// Runs a kernel with bfloat16 products, if the processor supports them.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn run_bf16<K: Kernel<Avx512<{ avx512::BF16 }>>>(self, kernel: K) -> Option<K::Output> {
         // SAFETY: `at_most` saw the features of the level and its bfloat16 products.
@@ -158,7 +158,7 @@ impl Isa {
         Portable.call(kernel)
     }
 
-    /// Runs a kernel that multiplies bytes.
+    /// Runs a kernel with 8-bit products.
     #[cfg(not(target_arch = "x86_64"))]
     pub(super) fn run_bytes<K: Kernel<Portable, Output = T>, T>(self, kernel: K) -> T {
         Portable.call(kernel)

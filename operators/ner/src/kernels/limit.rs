@@ -1,10 +1,10 @@
-//! How fast this machine could be: products and sums in registers, no memory.
+//! The machine's arithmetic limit: products and sums in registers, without memory access.
 
 use super::isa::Isa;
 use super::simd::{Kernel, Simd};
 
-/// Multiplies and adds in registers alone, `rounds` times over all accumulators of a register tile, and gives the
-/// number of floating-point operations that it took. Divided by the time, that is the limit of this thread.
+/// Multiplies and adds in registers, `rounds` times over all accumulators of a register tile, and returns the number of
+/// floating-point operations. Divided by the time, that is the limit of this thread.
 pub fn register_flops(isa: Isa, rounds: usize) -> usize {
     isa.run(Registers { rounds })
 }
@@ -13,7 +13,7 @@ struct Registers {
     rounds: usize,
 }
 
-/// Enough chains to hide the latency of one, few enough for the registers of every instruction set.
+/// Enough chains to hide latency, few enough for the registers of every instruction set.
 const CHAINS: usize = 10;
 
 impl<S: Simd> Kernel<S> for Registers {

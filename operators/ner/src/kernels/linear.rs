@@ -1,4 +1,4 @@
-//! `x·W + b` with what follows it folded in.
+//! `x·W + b`, fused with what follows it.
 
 #[cfg(target_arch = "x86_64")]
 use super::bf16::{Pairs, Round, pack_bf16};
@@ -14,17 +14,17 @@ use super::precision::Precision;
 use super::scratch::Scratch;
 use super::simd::{Kernel, Simd};
 
-/// Rows that a thread multiplies at a time.
+/// Rows per unit of work.
 const ROWS: usize = 96;
 
-/// A linear layer as a checkpoint holds it.
+/// The weights of a linear layer.
 #[derive(Clone, Copy, Debug)]
 pub struct LinearWeights<'a> {
     /// `inputs × outputs` weights.
     pub weight: &'a [f32],
-    /// The order of `weight`.
+    /// The layout of `weight`.
     pub layout: Layout,
-    /// One value for each output.
+    /// One value per output.
     pub bias: &'a [f32],
     /// Length of an input row.
     pub inputs: usize,
@@ -41,7 +41,7 @@ pub struct PackedLinear {
     bias: Vec<f32>,
 }
 
-/// What panels hold, and what turns sums of their products into numbers.
+/// The contents of panels, and how to decode sums of their products.
 #[derive(Clone)]
 enum Arithmetic {
     F32,
@@ -60,7 +60,7 @@ impl PackedLinear {
         let outputs = bias.len();
         for (what, value) in [("inputs of a linear layer", inputs), ("outputs of a linear layer", outputs)] {
             if value == 0 {
-                return Err(KernelError::Size { what, value, why: "a layer must have some" });
+                return Err(KernelError::Size { what, value, why: "must be positive" });
             }
         }
         check_len("weight of a linear layer", inputs * outputs, values.len())?;
@@ -71,7 +71,7 @@ impl PackedLinear {
             Precision::F32 => {
                 let shape = Shape { inner: inputs, columns: outputs, panel };
                 let mut panels = Buffer::default();
-                // New words are zero, and so are the columns that only fill up the last panel.
+                // New words are zero, including padding columns of the last panel.
                 let words = panels.words(shape.words());
                 match layout {
                     Layout::OutIn => pack_columns(shape, words, |output| &values[output * inputs..][..inputs]),
@@ -109,7 +109,7 @@ impl PackedLinear {
     /// pool.
     ///
     /// # Errors
-    /// If a length does not fit.
+    /// If a length is wrong.
     pub fn forward(
         &self,
         x: &[f32],
@@ -148,7 +148,7 @@ impl PackedLinear {
             "whole rows of input and output"
         );
         if let Epilogue::Residual(residual) = epilogue {
-            assert!(residual.len() == out.len(), "a residual for each output");
+            assert!(residual.len() == out.len(), "one residual per output");
         }
         match &self.arithmetic {
             Arithmetic::F32 => {
@@ -160,7 +160,7 @@ impl PackedLinear {
                 let rounded = self.isa.run_bf16(Round { x, inputs: self.inputs, converted });
                 let rows = Rows { start: converted.words.as_ptr(), stride: self.shape.inner, count };
                 let forward = Forward { linear: self, rows, format: Pairs, decode: Plain, epilogue, out };
-                rounded.and_then(|()| self.isa.run_bf16(forward)).expect("only packed where the processor can");
+                rounded.and_then(|()| self.isa.run_bf16(forward)).expect("only packed if the processor supports it");
             }
             Arithmetic::Int8(weights) => {
                 self.isa.run_bytes(Quantise { x, inputs: self.inputs, converted });
@@ -172,7 +172,7 @@ impl PackedLinear {
     }
 }
 
-/// The product of rows that were checked and converted.
+/// The product of checked and converted rows.
 struct Forward<'a, D, E> {
     linear: &'a PackedLinear,
     /// Rows of `shape.inner` words in the panels' format.
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_has_the_same_bits_alone_and_among_others_and_on_any_number_of_threads() {
+    fn a_row_has_the_same_bits_alone_or_in_a_batch_and_on_any_number_of_threads() {
         let (rows, inputs, outputs) = (301, 530, 70);
         let (x, w, bias) = (floats(1, rows * inputs), floats(2, inputs * outputs), floats(3, outputs));
         let weights = LinearWeights { weight: &w, layout: Layout::OutIn, bias: &bias, inputs };

@@ -1,7 +1,7 @@
 //! Exponential and activations, a vector at a time.
 //!
-//! Every instruction set evaluates the same polynomials; results differ between sets only by how a product and a sum
-//! are rounded together. The polynomials are minimax fits (Remez exchange in 40-digit arithmetic).
+//! Every instruction set evaluates the same polynomials; results differ only in whether a product and a sum are rounded
+//! together. The polynomials are minimax fits (Remez exchange in 40-digit arithmetic).
 
 use super::simd::Simd;
 
@@ -19,7 +19,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Applies it.
+    /// Applies the activation.
     #[inline(always)]
     pub(super) fn apply<S: Simd>(self, s: S, x: S::F32) -> S::F32 {
         match self {
@@ -32,7 +32,7 @@ impl Activation {
 }
 
 impl Activation {
-    /// The value and the derivative, within 10⁻⁶ of it.
+    /// The value and the derivative, the latter within 10⁻⁶.
     #[inline(always)]
     pub(super) fn with_slope<S: Simd>(self, s: S, x: S::F32) -> (S::F32, S::F32) {
         match self {
@@ -40,7 +40,7 @@ impl Activation {
             Self::GeluTanh => gelu_tanh_with_slope(s, x),
             Self::Relu => {
                 let y = s.max(s.splat(0.0), x);
-                // 1 for every value that is not far below the smallest that matters, 0 for 0.
+                // 1 for every value of relevant size, 0 for 0.
                 (y, s.min(s.splat(1.0), s.mul(y, s.splat(1e38))))
             }
             Self::Tanh => {
@@ -51,7 +51,7 @@ impl Activation {
     }
 }
 
-/// Evaluates a polynomial by Horner's rule; coefficients from the constant term up.
+/// Evaluates a polynomial by Horner's rule; coefficients start with the constant term.
 #[inline(always)]
 fn polynomial<S: Simd, const N: usize>(s: S, x: S::F32, coefficients: &[f32; N]) -> S::F32 {
     let mut sum = s.splat(coefficients[N - 1]);
@@ -63,14 +63,14 @@ fn polynomial<S: Simd, const N: usize>(s: S, x: S::F32, coefficients: &[f32; N])
 
 /// `(eʳ − 1 − r) / r²` for |r| ≤ ln 2 / 2, to 3·10⁻⁹ of `eʳ`.
 const EXP: [f32; 5] = [0.499_999_93, 0.166_665_2, 0.041_668_39, 0.008_368_773, 0.001_381_469_7];
-/// Beyond these arguments [`exp`] stands still: short of overflow, and of subnormal results.
+/// [`exp`] clamps its argument here, before results become subnormal.
 pub(super) const EXP_MIN: f32 = -87.0;
-/// See [`EXP_MIN`].
+/// [`exp`] clamps its argument here, before overflow.
 pub(super) const EXP_MAX: f32 = 88.0;
 /// ln 2 in two parts; the first has few bits, so that its product with a small integer is exact.
 const LN2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
 
-/// `eˣ` within 2·10⁻⁷ of itself for −87 ≤ x ≤ 88, and the value at that end beyond; NaN for NaN.
+/// `eˣ` with a relative error of 2·10⁻⁷ for −87 ≤ x ≤ 88, clamped beyond; NaN for NaN.
 #[inline(always)]
 pub(super) fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let x = s.max(s.splat(EXP_MIN), s.min(s.splat(EXP_MAX), x));
@@ -81,7 +81,7 @@ pub(super) fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
     s.scale(e, n)
 }
 
-/// Where the Gaussian tail ends: `5.5·(1 − Φ(5.5))` is 10⁻⁷.
+/// Where the Gaussian tail is cut off: `5.5·(1 − Φ(5.5))` is 10⁻⁷.
 const TAIL_END: f32 = 5.5;
 /// `1 − Φ(a)` in `u = a/2.75 − 1` for 0 ≤ a ≤ 5.5, such that `a` times its error stays within 4·10⁻⁸.
 const TAIL: [f32; 17] = [
@@ -121,7 +121,7 @@ fn gelu_with_slope<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
     let u = s.fma(a, s.splat(2.0 / TAIL_END), s.splat(-1.0));
     let tail = polynomial(s, u, &TAIL);
     let value = s.sub(s.max(s.splat(0.0), x), s.mul(a, tail));
-    // For negative x, Φ(x) is the tail itself; for positive x, 1 less it.
+    // For negative x, Φ(x) is the tail; for positive x, 1 minus the tail.
     let positive = s.min(s.splat(1.0), s.mul(s.max(s.splat(0.0), x), s.splat(1e38)));
     let distribution = s.fma(positive, s.sub(s.splat(1.0), s.add(tail, tail)), tail);
     let density = s.mul(s.splat(ROOT_2_PI_INVERSE), exp(s, s.mul(s.mul(x, x), s.splat(-0.5))));
@@ -183,7 +183,7 @@ mod tests {
         }
     }
 
-    /// Every 997th `f32` between two, by bits: all magnitudes alike.
+    /// Every 997th `f32` between two, by bits, so that all magnitudes are covered equally.
     fn sweep(from: f32, to: f32) -> Vec<f32> {
         (from.to_bits()..=to.to_bits()).step_by(997).map(f32::from_bits).collect()
     }
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn exp_stays_within_two_ten_millionths_of_itself() {
+    fn the_relative_error_of_exp_is_below_two_ten_millionths() {
         let xs: Vec<f32> = both_signs(88.0).into_iter().filter(|x| *x >= EXP_MIN).collect();
         for isa in Isa::available() {
             let worst = map(isa, None, &xs)
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn exp_stands_still_beyond_its_ends_and_keeps_nan() {
+    fn exp_is_clamped_at_its_ends_and_keeps_nan() {
         for isa in Isa::available() {
             let y = map(isa, None, &[f32::NEG_INFINITY, -1e30, -100.0, 100.0, f32::INFINITY, f32::NAN]);
             assert!(y[..3].iter().all(|y| *y > 0.0 && *y < 2e-38), "{isa:?}: {y:?}");
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn slopes_are_those_of_the_activations() {
+    fn derivatives_are_those_of_the_activations() {
         let xs: Vec<f32> = both_signs(30.0).into_iter().filter(|x| x.abs() > 1e-6).collect();
         let mut slopes = vec![0.0; xs.len()];
         for isa in Isa::available() {

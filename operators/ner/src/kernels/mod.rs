@@ -1,25 +1,24 @@
-//! The CPU fast path of a BERT-family encoder: plain functions over slices, for whoever owns the tensors.
+//! CPU kernels for BERT-family encoders: plain functions over slices.
 //!
 //! ```text
-//! ids ─► LayerNorm::forward_embeddings ─► Encoder::forward ─► PackedLinear::forward ─► logits
-//!                                          │ for each layer: PackedLinear, attention, LayerNorm
-//!                                          └ Scratch, reused from one micro-batch to the next
+//! hidden ─► Encoder::forward ─► hidden
+//!           │ for each layer: PackedLinear, attention, LayerNorm
+//!           └ Scratch, reused by each micro-batch
 //! ```
 //!
-//! [`Isa`] picks AVX-512, AVX2 or portable code at run time; weights are packed once for it and for a [`Precision`].
+//! [`Isa`] selects AVX-512, AVX2 or portable code at run time; weights are packed once for it and for a [`Precision`].
 //! Kernels are written once over `simd::Simd` and compiled for each instruction set.
 //!
-//! **Same bits.** A row's result depends on its own sequence, its weights, the instruction set and nothing else: not on
-//! the number of threads, the rest of the micro-batch, or how rows fall into blocks. Every sum runs over one inner
-//! dimension in one order. Between instruction sets, `f32` results differ in rounding; 8-bit products are exact
-//! everywhere.
+//! **Reproducibility.** A row's result depends only on its own sequence, the weights and the instruction set: not on the
+//! number of threads, the rest of the micro-batch, or how rows are divided into blocks. Every sum runs over one inner
+//! dimension in one order. `f32` results differ in rounding between instruction sets; 8-bit products are exact everywhere.
 //!
-//! **Threads.** Work is spread over the current rayon pool, and no thread is started. A steady run allocates nothing
-//! but rayon's small job records.
+//! **Threads.** Work is spread over the current rayon pool; no thread is started. A steady run allocates nothing but
+//! rayon's small job records.
 //!
-//! **Unsafe code** is allowed here alone, for two reasons: vector instructions, which exist only on the processors that
-//! have them (a value of a `Simd` type is the proof), and pointers, because tiles of one output are written by several
-//! threads. Public functions check every length before they hand out a pointer.
+//! **Unsafe code** is allowed only here in this crate, for two reasons: vector instructions, which not every processor has
+//! (a value of a `Simd` type proves that they exist), and pointers, because several threads write tiles of one output.
+//! Public functions check every length before they create a pointer.
 #![allow(unsafe_code)]
 
 mod adamw;
@@ -46,7 +45,7 @@ mod simd;
 mod testing;
 mod training;
 
-pub use adamw::{AdamWStep, adamw, sum_of_squares};
+pub(crate) use adamw::{AdamWStep, adamw, sum_of_squares};
 pub use attention::{HeadRows, Heads, attention};
 pub use encoder::{Encoder, EncoderConfig, EncoderLayer, LayerWeights, NormWeights};
 pub use epilogue::Epilogue;
@@ -55,8 +54,8 @@ pub use isa::{Isa, Level};
 pub use limit::register_flops;
 pub use linear::{LinearWeights, PackedLinear};
 pub use math::Activation;
-pub use norm::{Embedding, LayerNorm};
+pub use norm::LayerNorm;
 pub use pack::Layout;
 pub use precision::Precision;
 pub use scratch::Scratch;
-pub use training::{Dropout, LayerGradients, Tape, TrainedLinear, TrainingLayer, TrainingScratch};
+pub(crate) use training::{Dropout, LayerGradients, Tape, TrainedLinear, TrainingLayer, TrainingScratch};

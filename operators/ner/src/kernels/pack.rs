@@ -1,19 +1,19 @@
-//! Weights laid out as the matrix product reads them.
+//! Packs weights for the matrix product.
 
 use std::ops::Range;
 
 use super::gemm::Shape;
 
-/// How a weight matrix lies in memory, row by row.
+/// The layout of a weight matrix, row by row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Layout {
-    /// `[out, in]`, as PyTorch and Hugging Face keep it.
+    /// `[out, in]`, as in PyTorch and Hugging Face checkpoints.
     OutIn,
-    /// `[in, out]`, as Burn keeps it.
+    /// `[in, out]`, as in Burn.
     InOut,
 }
 
-/// A weight matrix that is only read.
+/// A borrowed weight matrix.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Matrix<'a> {
     pub(super) values: &'a [f32],
@@ -45,7 +45,7 @@ fn each_panel(shape: Shape, panels: &mut [u32], mut fill: impl FnMut(Range<usize
     }
 }
 
-/// Fills panels word by word; columns that only fill up the last panel are zero.
+/// Fills panels word by word; padding columns of the last panel are zero.
 pub(super) fn pack(shape: Shape, panels: &mut [u32], word: impl Fn(usize, usize) -> u32) {
     each_panel(shape, panels, |inner, columns, panel| {
         for (inner, row) in inner.zip(panel.chunks_exact_mut(shape.panel)) {
@@ -55,14 +55,13 @@ pub(super) fn pack(shape: Shape, panels: &mut [u32], word: impl Fn(usize, usize)
     });
 }
 
-/// Fills panels of `f32` from their columns, each of which lies in one piece. What fills up the last panel is left as
-/// it is.
+/// Fills panels of `f32` from contiguous columns. Padding columns of the last panel are left unchanged.
 #[inline(always)]
 pub(super) fn pack_columns<'a>(shape: Shape, panels: &mut [u32], column: impl Fn(usize) -> &'a [f32]) {
     each_panel(shape, panels, |inner, columns, panel| fill_from_columns(shape, inner, columns, panel, &column));
 }
 
-/// One panel of them.
+/// Fills one panel.
 #[inline(always)]
 pub(super) fn fill_from_columns<'a>(
     shape: Shape,
@@ -78,13 +77,13 @@ pub(super) fn fill_from_columns<'a>(
     }
 }
 
-/// The same from rows.
+/// Fills panels of `f32` from contiguous rows.
 #[inline(always)]
 pub(super) fn pack_rows<'a>(shape: Shape, panels: &mut [u32], row: impl Fn(usize) -> &'a [f32]) {
     each_panel(shape, panels, |inner, columns, panel| fill_from_rows(shape, inner, columns, panel, &row));
 }
 
-/// One panel of them.
+/// Fills one panel.
 #[inline(always)]
 pub(super) fn fill_from_rows<'a>(
     shape: Shape,

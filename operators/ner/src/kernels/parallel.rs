@@ -1,12 +1,12 @@
-//! Work shared among the threads of the current rayon pool.
+//! Divides work among the threads of the current rayon pool.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Calls `work` once for each item, on as many threads of the current pool as there are lanes.
 ///
-/// A lane is what one thread works with, and belongs to it for the whole call. Threads take the next item when they
-/// are done with one, so uneven items still even out, and an idle pool thread is not waited for.
+/// A lane is the working memory of one thread for the whole call. Threads take the next item when they finish one, so
+/// uneven items balance out, and nobody waits for an idle pool thread.
 pub(super) fn for_each<L: Send>(lanes: &mut [L], items: usize, work: impl Fn(&mut L, usize) + Sync) {
     let next = AtomicUsize::new(0);
     let drain = |lane: &mut L| {
@@ -29,7 +29,7 @@ pub(super) fn for_each<L: Send>(lanes: &mut [L], items: usize, work: impl Fn(&mu
     }
 }
 
-/// A division of rows into blocks of whole tiles, as even as tiles allow.
+/// Divides rows into blocks of whole tiles, as evenly as possible.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blocks {
     rows: usize,
@@ -38,14 +38,14 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// Blocks of about `limit` rows, each thread with equally many.
+    /// Blocks of about `limit` rows, equally many per thread.
     pub(super) fn new(rows: usize, tile: usize, limit: usize, threads: usize) -> Self {
         let tiles = rows.div_ceil(tile);
         let count = rows.div_ceil(limit.max(1)).next_multiple_of(threads.max(1)).min(tiles);
         Self { rows, tile, count }
     }
 
-    /// How many.
+    /// The number of blocks.
     pub(super) fn count(self) -> usize {
         self.count
     }
@@ -58,7 +58,7 @@ impl Blocks {
     }
 }
 
-/// A slice whose parts are written by several threads at once.
+/// A slice whose parts several threads write at once.
 #[derive(Clone, Copy)]
 pub(super) struct Shared<'a> {
     start: *mut f32,
@@ -66,24 +66,24 @@ pub(super) struct Shared<'a> {
     slice: std::marker::PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: it is a `&mut [f32]`, which may be sent; access through it is `unsafe` and promised to be disjoint.
+// SAFETY: it is a `&mut [f32]`, which may be sent; access through it is `unsafe` and must be disjoint.
 unsafe impl Send for Shared<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Shared<'_> {}
 
 impl<'a> Shared<'a> {
-    /// Takes the slice.
+    /// Wraps a slice.
     pub(super) fn new(slice: &'a mut [f32]) -> Self {
         Self { start: slice.as_mut_ptr(), len: slice.len(), slice: std::marker::PhantomData }
     }
 
     /// A part.
     /// # Safety
-    /// Nobody else reads or writes the part while it is borrowed.
+    /// No other code reads or writes the part while it is borrowed.
     #[allow(clippy::mut_from_ref)]
     pub(super) unsafe fn part(&self, range: Range<usize>) -> &'a mut [f32] {
-        assert!(range.start <= range.end && range.end <= self.len, "a part lies inside its slice");
-        // SAFETY: the part lies in the slice, and the caller promises that nobody else uses it.
+        assert!(range.start <= range.end && range.end <= self.len, "a part is inside its slice");
+        // SAFETY: the part is in the slice, and the caller guarantees that no other code uses it.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
 
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_item_is_worked_once() {
+    fn every_item_is_processed_once() {
         let seen = Mutex::new(vec![0; 1000]);
         for_each(&mut [(), (), ()], 1000, |(), item| seen.lock().expect("no panic")[item] += 1);
         assert!(seen.into_inner().expect("no panic").iter().all(|n| *n == 1));

@@ -1,17 +1,16 @@
-//! Working memory that lives from one micro-batch to the next.
+//! Working memory that is reused by each micro-batch.
 
 use super::buffer::{Buffer, Converted};
 
-/// Working memory of an encoder: it grows to the largest micro-batch seen and is then reused, so that a steady run
-/// allocates nothing large.
+/// Working memory of an encoder. It grows to the largest micro-batch seen, so that a steady run allocates nothing large.
 ///
-/// About `4·hidden` values for each token, and for each thread of the pool a block of rows of the feed-forward layer
-/// and the keys, values and scores of one head.
+/// About `4·hidden` values per token and, per thread of the pool, a block of rows of the feed-forward layer and the keys,
+/// values and scores of one head.
 #[derive(Default)]
 pub struct Scratch {
     /// `[T, 3·hidden]`: query, key and value.
     pub(super) qkv: Buffer,
-    /// `[T, hidden]`: what attention gathers.
+    /// `[T, hidden]`: the result of attention.
     pub(super) context: Buffer,
     lanes: Vec<Lane>,
 }
@@ -25,11 +24,11 @@ pub(super) struct Lane {
     pub(super) values: Buffer,
     /// Scores of a block of queries, then their exponentials.
     pub(super) scores: Buffer,
-    /// A block of rows before its layer norm.
+    /// A block of rows before the layer norm.
     pub(super) sum: Buffer,
     /// A block of rows inside the feed-forward layer.
     pub(super) inner: Buffer,
-    /// A block of rows in the words of a precision.
+    /// A block of rows, converted to a precision.
     pub(super) converted: Converted,
 }
 
@@ -39,12 +38,12 @@ impl Scratch {
         Self::default()
     }
 
-    /// One lane for each thread of the current pool.
+    /// One lane per thread of the current pool.
     pub(super) fn lanes(&mut self) -> &mut [Lane] {
         self.split().2
     }
 
-    /// The buffers, and one lane for each thread of the current pool.
+    /// The buffers, and one lane per thread of the current pool.
     pub(super) fn split(&mut self) -> (&mut Buffer, &mut Buffer, &mut [Lane]) {
         let threads = rayon::current_num_threads();
         if self.lanes.len() < threads {

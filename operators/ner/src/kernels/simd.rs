@@ -1,10 +1,9 @@
 //! The vector operations that the kernels are written in, once for every instruction set.
 //!
 //! A kernel is generic over [`Simd`] and is inlined whole into a function that enables the features of one instruction
-//! set ([`Simd::call`]), so that it compiles to that set's instructions and nothing else. A value of a `Simd` type is
-//! the proof that the processor has its features: only [`Isa`](super::Isa) makes them, after asking the processor.
-//! Everything between the entry and the arithmetic must therefore be `#[inline(always)]`, and closures may not touch
-//! vectors.
+//! set ([`Simd::call`]), so that it compiles to that set's instructions only. A value of a `Simd` type proves that the
+//! processor has its features: only [`Isa`](super::Isa) makes them, after querying the processor. Everything between the
+//! entry and the arithmetic must therefore be `#[inline(always)]`, and closures must not use vectors.
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;
@@ -32,10 +31,10 @@ pub(super) trait Simd: Copy + Send + Sync {
     /// A vector of 32-bit words.
     type I32: Copy;
 
-    /// Runs a kernel in a function of its own that has this set's features enabled.
+    /// Runs a kernel in a function that has this set's features enabled.
     fn call<K: Kernel<Self>>(self, kernel: K) -> K::Output;
 
-    /// Asks for the cache line that holds `p`, which may point anywhere, into the second-level cache.
+    /// Prefetches the cache line at `p`, which may point anywhere, into the second-level cache.
     fn prefetch(self, p: *const f32);
     fn splat(self, x: f32) -> Self::F32;
     /// # Safety
@@ -72,11 +71,11 @@ pub(super) trait Simd: Copy + Send + Sync {
     fn sub(self, a: Self::F32, b: Self::F32) -> Self::F32;
     fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
     fn div(self, a: Self::F32, b: Self::F32) -> Self::F32;
-    /// The smaller; `b` where either is NaN.
+    /// The smaller; `b` if either is NaN.
     fn min(self, a: Self::F32, b: Self::F32) -> Self::F32;
-    /// The larger; `b` where either is NaN.
+    /// The larger; `b` if either is NaN.
     fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
-    /// `a·b + c`, rounded once where the hardware can.
+    /// `a·b + c`, rounded once if the hardware can.
     fn fma(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     fn abs(self, a: Self::F32) -> Self::F32;
     /// The nearest integer, for `|a| < 2²²`.
@@ -102,7 +101,7 @@ pub(super) trait Simd: Copy + Send + Sync {
     fn words_to_f32(self, a: Self::I32) -> Self::F32;
     /// `acc + Σ aᵢ·bᵢ` in each lane over its four bytes, `a` unsigned and `b` signed, exactly.
     fn dot_bytes(self, acc: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32;
-    /// Writes the lanes, rounded to the nearest even and known to lie in 0..=255, as bytes.
+    /// Writes the lanes as bytes, rounded to nearest even; they must be in 0..=255.
     /// # Safety
     /// `p` is valid for writing `LANES` bytes.
     unsafe fn store_bytes(self, p: *mut u8, v: Self::F32);

@@ -1,8 +1,8 @@
-//! What the tests of the kernels share: inputs from a seed, and the plain formulas in double precision.
+//! Helpers for tests of the kernels: inputs from a seed, and the plain formulas in double precision.
 
 use super::*;
 
-/// `n` values in −1..1, the same for the same seed.
+/// `n` values in −1..1 that follow from a seed.
 pub(super) fn floats(seed: u64, n: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -27,7 +27,7 @@ pub(super) fn boundaries(lengths: &[usize]) -> Vec<u32> {
 /// An activation by its formula.
 pub(super) fn activate(activation: Activation, x: f64) -> f64 {
     match activation {
-        // With erfc, so that the tail keeps its digits.
+        // With erfc, which is accurate in the tail.
         Activation::Gelu => 0.5 * x * libm::erfc(-x / std::f64::consts::SQRT_2),
         Activation::GeluTanh => {
             0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
@@ -37,7 +37,7 @@ pub(super) fn activate(activation: Activation, x: f64) -> f64 {
     }
 }
 
-/// `x·W + b` of one row and output, and `1 + Σ|x·w|`, against which errors are measured.
+/// `x·W + b` of one row and output, and `1 + Σ|x·w|`, to which errors are relative.
 pub(super) fn dot(x: &[f32], weights: &LinearWeights, output: usize) -> (f64, f64) {
     let outputs = weights.bias.len();
     let products = x.iter().enumerate().map(|(input, x)| {
@@ -93,7 +93,7 @@ pub(super) fn plain_norm(row: &[f64], gamma: &[f32], beta: &[f32], epsilon: f64)
     row.iter().zip(affine).map(|(x, (g, b))| (x - mean) / (variance + epsilon).sqrt() * g + b).collect()
 }
 
-/// Runs on a pool of so many threads.
+/// Runs on a pool of this many threads.
 pub(super) fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started").install(work)
 }

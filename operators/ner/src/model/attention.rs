@@ -11,14 +11,14 @@ use crate::config::ModelConfig;
 use crate::packed::{PaddedView, Sequences};
 use crate::weights::Weights;
 
-/// Every token looks at the tokens of its own sequence.
+/// Attention of each token to the tokens of its own sequence.
 #[derive(Module, Debug)]
 pub(crate) struct SelfAttention<B: Backend> {
     /// Queries, keys and values side by side: `[hidden, 3·hidden]`.
     pub(crate) query_key_value: Linear<B>,
     /// `[hidden, hidden]`
     pub(crate) output: Linear<B>,
-    /// Of the attention probabilities, while training.
+    /// Dropout of attention probabilities, in training.
     pub(crate) dropout: Dropout,
     /// Heads; each has `hidden / heads` columns.
     pub(crate) heads: usize,

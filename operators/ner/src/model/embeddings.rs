@@ -16,11 +16,11 @@ pub(crate) struct Embeddings<B: Backend> {
     pub(crate) words: Param<Tensor<B, 2>>,
     /// `[positions, embedding]`
     pub(crate) positions: Param<Tensor<B, 2>>,
-    /// `[types, embedding]`; an input is one text, whose type is row 0.
+    /// `[types, embedding]`; only row 0 is used, since an input is one text.
     pub(crate) token_types: Option<Param<Tensor<B, 2>>>,
-    /// Over the sum.
+    /// Applied to the sum.
     pub(crate) norm: LayerNorm<B>,
-    /// From the embeddings' width to the layers', where they differ (ELECTRA).
+    /// From the width of the embeddings to that of the layers, if they differ (ELECTRA).
     pub(crate) projection: Option<Linear<B>>,
     dropout: Dropout,
 }

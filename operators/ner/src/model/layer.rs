@@ -16,7 +16,7 @@ use crate::weights::Weights;
 /// Attention and a feed-forward network, each with a residual connection and a LayerNorm after it.
 #[derive(Module, Debug)]
 pub(crate) struct EncoderLayer<B: Backend> {
-    /// Between tokens.
+    /// Self-attention.
     pub(crate) attention: SelfAttention<B>,
     /// After attention.
     pub(crate) attention_norm: LayerNorm<B>,
@@ -47,7 +47,7 @@ impl<B: Backend> EncoderLayer<B> {
         }
     }
 
-    /// The layer as backends take it.
+    /// The layer in the form that backends take.
     pub(crate) fn tensors(&self) -> LayerTensors<B> {
         let weights = [&self.attention.query_key_value, &self.attention.output, &self.intermediate, &self.output]
             .map(|linear| [primitive(&linear.weight), primitive(&linear.bias)]);
@@ -75,7 +75,7 @@ impl<B: NerBackend> EncoderLayer<B> {
         self.output_norm.forward(narrowed + hidden)
     }
 
-    /// The same with gradients: as one operation where the backend has one.
+    /// The same with gradients, as one operation if the backend has one.
     pub(crate) fn forward_training(&self, hidden: Tensor<B, 2>, sequences: &Sequences<B>) -> Tensor<B, 2> {
         let fused = B::differentiable_layer(&self.tensors(), &hidden, sequences);
         fused.unwrap_or_else(|| self.forward(hidden, sequences))

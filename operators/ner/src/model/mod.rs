@@ -4,8 +4,8 @@
 //! ids [T] ─► Embeddings ─► EncoderLayer × n ─► Linear ─► logits [T, labels]
 //! ```
 //!
-//! T counts the tokens of all sequences, end to end. The modules are generic over the backend; under `Autodiff` they
-//! train, dropout included. To run them, [`TokenClassification::prepare`] hands the layers to their backend.
+//! T is the number of tokens of all sequences. The modules are generic over the backend; under `Autodiff` they can be
+//! trained, dropout included. For inference, [`TokenClassification::prepare`] gives the layers to the backend.
 
 mod attention;
 mod embeddings;
@@ -29,7 +29,7 @@ pub(crate) use embeddings::Embeddings;
 pub(crate) use layer::EncoderLayer;
 pub(crate) use parts::{LayerNorm, Linear};
 
-/// The whole model, as it is trained and saved.
+/// The whole model, in the form that is trained and saved.
 #[derive(Module, Debug)]
 pub(crate) struct TokenClassification<B: Backend> {
     /// Token ids to vectors.
@@ -41,17 +41,17 @@ pub(crate) struct TokenClassification<B: Backend> {
     dropout: Dropout,
 }
 
-/// The model, its encoder in the form in which its backend runs it.
+/// The model, with the encoder in the form that its backend runs.
 pub(crate) struct PreparedModel<B: NerBackend> {
     embeddings: Embeddings<B>,
     encoder: PreparedEncoder<B>,
     classifier: Linear<B>,
 }
 
-/// An encoder as its backend runs it.
+/// An encoder in the form that its backend runs.
 enum PreparedEncoder<B: NerBackend> {
     Fused(Box<dyn FusedEncoder<B>>),
-    /// Layer by layer, where the backend has no fused encoder.
+    /// Layer by layer, if the backend has no fused encoder.
     Layers(Vec<EncoderLayer<B>>),
 }
 
@@ -62,12 +62,12 @@ pub(crate) struct Inputs<B: Backend> {
     pub(crate) ids: Tensor<B, 1, Int>,
     /// `[T]`: the row of the position table for each token.
     pub(crate) positions: Tensor<B, 1, Int>,
-    /// Where the sequences stand.
+    /// Where sequences begin and end.
     pub(crate) sequences: Sequences<B>,
 }
 
 impl<B: Backend> TokenClassification<B> {
-    /// Builds the model that a configuration describes out of its weights.
+    /// Builds a model from its configuration and weights.
     pub(crate) fn load(config: &ModelConfig, weights: &mut Weights, device: &B::Device) -> Self {
         Self {
             embeddings: Embeddings::load(config, weights, device),
@@ -79,7 +79,7 @@ impl<B: Backend> TokenClassification<B> {
 }
 
 impl<B: NerBackend> TokenClassification<B> {
-    /// Computes the logits `[T, labels]`; the differentiable way.
+    /// Computes the logits `[T, labels]`, differentiably.
     pub(crate) fn forward(&self, inputs: &Inputs<B>) -> Tensor<B, 2> {
         let mut hidden = self.embeddings.forward(inputs.ids.clone(), inputs.positions.clone());
         for layer in &self.layers {
@@ -88,7 +88,7 @@ impl<B: NerBackend> TokenClassification<B> {
         self.classifier.forward(self.dropout.forward(hidden))
     }
 
-    /// Turns the model into the form in which its backend runs it.
+    /// Converts the model to the form that its backend runs.
     pub(crate) fn prepare(self, precision: kernels::Precision) -> PreparedModel<B> {
         let tensors: Vec<_> = self.layers.iter().map(EncoderLayer::tensors).collect();
         let encoder = match B::fuse(&tensors, precision) {
@@ -114,10 +114,10 @@ impl<B: NerBackend> PreparedModel<B> {
 }
 
 impl<B: Backend> Inputs<B> {
-    /// Puts a micro-batch on the device, with padding tokens behind it where `shapes` asks for more.
+    /// Copies a micro-batch to the device, with padding tokens at the end if `shapes` requires them.
     pub(crate) fn new(batch: &MicroBatch, first_position: usize, shapes: Shapes, device: &B::Device) -> Self {
         let tokens = shapes.tokens(batch.token_count());
-        // Ids fit: they are below the vocabulary's size, which came in as the height of a table in memory.
+        // Ids fit: they are below the size of the vocabulary, which is the height of a table in memory.
         let mut ids: Vec<i32> = batch.ids().iter().map(|&id| index(id as usize)).collect();
         let mut positions: Vec<i32> =
             batch.sequences().flat_map(|sequence| first_position..first_position + sequence.len()).map(index).collect();
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use crate::Checkpoint;
 
-    /// The parameters without a gradient, or with one of zeros alone.
+    /// Parameters without a gradient, or with a gradient of zeros.
     struct Untouched<'a, A: AutodiffBackend> {
         gradients: &'a A::Gradients,
         parameters: usize,
@@ -184,13 +184,13 @@ mod tests {
         let gradients = model.forward(&inputs()).powi_scalar(2).sum().backward();
         let mut seen = Untouched { gradients: &gradients, parameters: 0, untouched: Vec::new() };
         model.visit(&mut seen);
-        // Three tables, a norm, a classifier; for each layer four linear layers and two norms.
+        // Three tables, a norm, a classifier; per layer four linear layers and two norms.
         assert_eq!(seen.parameters, 3 + 2 + 2 + 2 * (4 * 2 + 2 * 2));
-        assert!(seen.untouched.is_empty(), "no gradient for parameters of the shapes {:?}", seen.untouched);
+        assert!(seen.untouched.is_empty(), "no gradient for parameters of shape {:?}", seen.untouched);
     }
 
     #[test]
-    fn dropout_works_while_training_and_only_then() {
+    fn dropout_is_active_in_training_only() {
         let trained = tiny::<Autodiff<Flex>>();
         assert_ne!(logits(&trained), logits(&trained));
         let run = tiny::<Flex>();

@@ -1,4 +1,4 @@
-//! The parts that every module is made of: a linear layer and a LayerNorm.
+//! The building blocks: linear layers, LayerNorm and activations.
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
@@ -29,7 +29,7 @@ pub(crate) struct LayerNorm<B: Backend> {
 }
 
 impl<B: Backend> Linear<B> {
-    /// Takes modules that read the same input as one, their outputs side by side.
+    /// Loads modules with the same input as one, with their outputs side by side.
     pub(crate) fn load(modules: &[&str], input: usize, weights: &mut Weights, device: &B::Device) -> Self {
         let stacked = modules.iter().flat_map(|module| weights.take(&format!("{module}.weight"))).collect::<Vec<_>>();
         let bias = modules.iter().flat_map(|module| weights.take(&format!("{module}.bias"))).collect::<Vec<_>>();
@@ -77,7 +77,7 @@ pub(super) fn activate<B: Backend>(x: Tensor<B, 2>, activation: Activation) -> T
     }
 }
 
-/// A tensor of these values, as a parameter.
+/// A parameter with these values.
 pub(super) fn parameter<B: Backend, const D: usize>(
     values: Vec<f32>,
     shape: [usize; D],
@@ -86,7 +86,7 @@ pub(super) fn parameter<B: Backend, const D: usize>(
     Param::from_data(TensorData::new(values, shape), device)
 }
 
-/// `[rows, columns]` → `[columns, rows]`, in tiles that stay in the cache.
+/// `[rows, columns]` → `[columns, rows]`, in tiles that fit into the cache.
 fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     const TILE: usize = 32;
     let mut result = vec![0.0; values.len()];

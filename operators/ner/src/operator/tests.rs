@@ -9,16 +9,16 @@ use super::*;
 use crate::testing::document;
 use crate::{MicroBatch, Padding, TokenClassifier};
 
-/// Says `B-Disease` of every token whose id is 3, and keeps the sizes of what it has read. Panics at id 99.
+/// Gives `B-Disease` to every token with id 3, and reports the size of each micro-batch. Panics at id 99.
 struct Threes {
     read: std::sync::mpsc::Sender<usize>,
 }
 
 impl TokenClassifier for Threes {
     fn classify(&mut self, batch: &MicroBatch) -> Result<Logits, NerError> {
-        assert!(!batch.ids().contains(&99), "99 cannot be read");
+        assert!(!batch.ids().contains(&99), "99 cannot be classified");
         let sent = self.read.send(batch.token_count());
-        assert!(sent.is_ok(), "the test has ended");
+        assert!(sent.is_ok(), "the test is over");
         let values = batch.ids().iter().flat_map(|&id| if id == 3 { [0.0, 5.0] } else { [5.0, 0.0] }).collect();
         Ok(Logits { labels: 2, values, padding: Padding { tokens: 1, places: 2 } })
     }
@@ -34,7 +34,7 @@ fn tag(token_budget: usize) -> (Tag, Receiver<usize>) {
     (Tag::with_classifiers(LabelSet::from_id2label(&labels).unwrap(), vec![vec![factory]], &config).unwrap(), sizes)
 }
 
-/// A unit with these records, each in a packet of its own.
+/// A unit with these records, one per packet.
 fn packets(index: usize, records: Vec<TokenizedRecord>) -> Vec<Packet<TokenizedRecord>> {
     let items = records.into_iter().map(|record| Packet::Items(vec![record]));
     std::iter::once(Packet::Open(unit(index))).chain(items).chain([close(index)]).collect()
@@ -87,7 +87,7 @@ async fn micro_batches_fill_the_budget_and_never_cross_a_unit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_in_pieces_is_tagged_as_it_is_whole() {
+async fn a_document_in_pieces_is_tagged_as_the_whole_document_is() {
     let document_of = || crate::testing::document_of(&[9, 3, 9, 9]);
     let (whole, _sizes) = tag(16);
     let expected =
@@ -116,7 +116,7 @@ async fn the_same_records_in_other_packets_give_the_same_micro_batches() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panicking_model_is_the_last_item_and_says_why() {
+async fn a_panicking_model_is_a_fault_with_its_message_and_ends_the_stream() {
     let (tag, _sizes) = tag(8);
     let mut bad = document(&[2]);
     if let Record::Document(Tokenized::Document(document)) = &mut bad {
@@ -128,7 +128,7 @@ async fn a_panicking_model_is_the_last_item_and_says_why() {
     let fault = output.last().unwrap().as_ref().unwrap_err();
     assert_eq!((fault.stage(), fault.kind()), (NAME, FaultKind::Internal));
     let cause = std::error::Error::source(fault).unwrap().to_string();
-    assert_eq!(cause, "the model panicked: 99 cannot be read");
+    assert_eq!(cause, "the model panicked: 99 cannot be classified");
     assert!(output[..output.len() - 1].iter().all(Result::is_ok));
 }
 
@@ -154,5 +154,5 @@ async fn a_slow_reader_stops_the_model() {
     drop(output);
     let sizes = Mutex::new(sizes);
     let read = tokio::task::spawn_blocking(move || sizes.lock().unwrap().iter().count()).await.unwrap();
-    assert!(read < 12, "{read} micro-batches were read for nobody");
+    assert!(read < 12, "{read} micro-batches were computed for nobody");
 }

@@ -1,4 +1,4 @@
-//! From a pretrained encoder without a head to a token classifier that has learnt nothing yet.
+//! Adds an untrained token-classification head to a pretrained encoder.
 
 use std::fs;
 use std::path::Path;
@@ -10,18 +10,18 @@ use serde_json::{Map, Value, json};
 use crate::NerError;
 use crate::random::normal;
 
-/// Files that belong to the tokenizer; copied where they are there.
+/// Files of the tokenizer, copied if they exist.
 const TOKENIZER_FILES: [&str; 4] = ["tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"];
 
-/// Heads of other tasks, which a token classifier has no place for.
+/// Heads of other tasks, which are dropped.
 const OTHER_HEADS: [&str; 6] =
     ["pooler.", "cls.", "lm_head.", "classifier.", "discriminator_predictions.", "generator_predictions."];
 
-/// Turns a Hugging Face directory of an encoder into one of a token classifier for these labels (`O` first): same
-/// encoder, a fresh head drawn from a normal distribution as wide as the checkpoint says.
+/// Writes a token classifier for these labels (`O` first) in Hugging Face layout: the encoder of `base` and a new head,
+/// drawn from a normal distribution with the checkpoint's `initializer_range`.
 ///
 /// # Errors
-/// If a file of the base cannot be read or understood, or the output cannot be written.
+/// If a file of the base cannot be read or parsed, or the output cannot be written.
 pub fn with_head(base: &Path, labels: &[String], seed: u64, output: &Path) -> Result<(), NerError> {
     fs::create_dir_all(output).map_err(|source| NerError::Write { path: output.to_owned(), source })?;
     let mut config = read_config(&base.join("config.json"))?;
@@ -53,7 +53,7 @@ fn describe_head(config: &mut Map<String, Value>, labels: &[String]) {
     config.remove("_name_or_path");
 }
 
-/// The encoder's tensors under a token classifier's names, and a new head.
+/// The encoder's tensors under the names of a token classifier, and a new head.
 fn headed_weights(path: &Path, config: &Map<String, Value>, labels: usize, seed: u64) -> Result<Vec<u8>, NerError> {
     let bytes = read(path)?;
     let file =
@@ -61,9 +61,9 @@ fn headed_weights(path: &Path, config: &Map<String, Value>, labels: usize, seed:
     let prefix = format!("{}.", config.get("model_type").and_then(Value::as_str).unwrap_or("bert"));
     let hidden = ["hidden_size", "dim"].iter().find_map(|key| config.get(*key)).and_then(Value::as_u64);
     let hidden = usize::try_from(hidden.unwrap_or(0)).unwrap_or(0);
-    // A number from outside must not ask for more memory than what the file holds is like.
+    // An untrusted size must not allocate more than the file justifies.
     if !file.iter().any(|(_, tensor)| tensor.shape().last() == Some(&hidden)) {
-        let problems = format!("no tensor is {hidden} wide");
+        let problems = format!("no tensor has width {hidden}");
         return Err(NerError::Tensors { path: path.to_owned(), problems });
     }
     let deviation = config.get("initializer_range").and_then(Value::as_f64).unwrap_or(0.02);

@@ -1,31 +1,31 @@
-//! What a fine-tuning run can be told.
+//! Settings of a fine-tuning run.
 
 use std::num::NonZeroUsize;
 
-/// Settings of a fine-tuning run. The defaults suit a small encoder on a corpus of a few hundred abstracts.
+/// Settings of a fine-tuning run. The defaults suit a small encoder and a corpus of a few hundred abstracts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainConfig {
     /// Passes over the training examples.
     pub epochs: NonZeroUsize,
-    /// Examples of one optimiser step.
+    /// Examples per optimizer step.
     pub batch_size: NonZeroUsize,
-    /// Parts into which a step's examples are split to save memory; their gradients are added up.
+    /// Parts per step; splitting saves memory, and gradients are added up.
     pub accumulation: NonZeroUsize,
-    /// The highest learning rate: at the end of the warm-up.
+    /// Peak learning rate, at the end of the warm-up.
     pub learning_rate: f64,
-    /// The share of all steps in which the learning rate rises from 0; then it falls to 0.
+    /// Share of all steps in which the learning rate rises from 0; after that it falls to 0.
     pub warmup_share: f64,
-    /// Decoupled weight decay of matrices; biases and LayerNorm parameters have none.
+    /// Decoupled weight decay of matrices; biases and LayerNorm parameters do not decay.
     pub weight_decay: f32,
-    /// Gradients are scaled down to this norm, taken over all parameters.
+    /// Maximum norm of the gradients, over all parameters; larger ones are scaled down.
     pub clip_norm: f32,
-    /// Each encoder layer below the head learns at this fraction of the rate of the one above; 1 for none.
+    /// Learning rate of each encoder layer relative to the one above; 1 for equal rates.
     pub layer_decay: f64,
-    /// How much each label weighs in the loss; `None` weighs all alike.
+    /// Weight of each label in the loss; `None` for equal weights.
     pub label_weights: Option<Vec<f32>>,
-    /// Ends the run after so many epochs without a better score on the development set.
+    /// Stop after this many epochs without a better score on the development set.
     pub patience: Option<NonZeroUsize>,
-    /// Where every random choice comes from.
+    /// Seed of every random choice.
     pub seed: u64,
 }
 

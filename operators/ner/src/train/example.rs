@@ -1,4 +1,4 @@
-//! What a model learns from: token ids, and the label that each token should get.
+//! Training examples: token ids, and the label that each token should get.
 
 use std::fmt;
 use std::ops::Range;
@@ -18,9 +18,9 @@ use crate::{LabelSet, OptionError};
 pub struct Example {
     /// Token ids, special tokens included.
     pub ids: Vec<u32>,
-    /// One entry for each id: the label that the token should get, or `None` where it does not count.
+    /// One entry per id: the label that the token should get, or `None` if it does not count.
     pub targets: Vec<Option<u32>>,
-    /// Labels that a token with the target `O` may have in truth: those of the types that its corpus does not annotate.
+    /// Labels that a token with the target `O` may have in fact: those of types that its corpus does not annotate.
     pub unannotated: Arc<[u32]>,
 }
 
@@ -30,7 +30,7 @@ impl Example {
         Self { ids: window.ids.clone(), targets: vec![None; window.ids.len()], unannotated: [].into() }
     }
 
-    /// What each token is to learn; `outside` is the label `O`.
+    /// What each token should learn; `outside` is the label `O`.
     pub(super) fn targets(&self, outside: u32) -> impl Iterator<Item = Option<Target<'_>>> {
         let target =
             move |label: u32| Target { label, alternatives: if label == outside { &self.unannotated } else { &[] } };
@@ -38,11 +38,11 @@ impl Example {
     }
 }
 
-/// Gives the examples of an epoch, counted from 0: the same ones whenever it is asked for the same epoch. Epochs may
-/// differ in the number of their examples.
+/// Returns the examples of an epoch, counted from 0; always the same ones for the same epoch. Epochs may differ in their
+/// number of examples.
 ///
 /// # Errors
-/// Whatever keeps the examples from being made; it ends the run.
+/// If the examples cannot be made; this ends the run.
 pub type Examples<'a> = dyn FnMut(usize) -> Result<Vec<Example>, ExamplesError> + 'a;
 
 /// Which tokens of a word learn its label.
@@ -72,7 +72,7 @@ impl FromStr for LabelTokens {
         match text {
             "first" => Ok(Self::First),
             "all" => Ok(Self::All),
-            _ => Err(OptionError::new(text, "first or all")),
+            _ => Err(OptionError::new(text, "first, all")),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::weights::file_name;
 /// Writes a model's parameters: the inverse of reading them.
 ///
 /// # Errors
-/// If the file's header cannot be written, which only a model of absurd size can cause.
+/// If the file's header cannot be written, which only an absurdly large model can cause.
 pub(crate) fn export<B: Backend>(config: &ModelConfig, model: &TokenClassification<B>) -> Result<Vec<u8>, NerError> {
     let mut values = collect(model);
     let tensors = config.parameters().into_iter().map(|(name, shape)| {
@@ -27,10 +27,10 @@ pub(crate) fn export<B: Backend>(config: &ModelConfig, model: &TokenClassificati
     serialize(Dtype::F32, tensors)
 }
 
-/// A safetensors file with its 32-bit floats rounded to 16 bits.
+/// Rounds the 32-bit floats of a safetensors file to 16 bits.
 ///
 /// # Errors
-/// If the bytes are no safetensors file of 32-bit floats.
+/// If the bytes are not a safetensors file of 32-bit floats.
 pub fn to_f16(bytes: &[u8]) -> Result<Vec<u8>, NerError> {
     let file = SafeTensors::deserialize(bytes).map_err(NerError::Export)?;
     let halves = file.tensors().into_iter().map(|(name, tensor)| {
@@ -41,14 +41,14 @@ pub fn to_f16(bytes: &[u8]) -> Result<Vec<u8>, NerError> {
     serialize(Dtype::F16, halves)
 }
 
-/// Lays tensors, given by name, shape and bytes, out as a file.
+/// Writes tensors, given by name, shape and bytes, as a file.
 fn serialize(dtype: Dtype, tensors: impl Iterator<Item = (String, Vec<usize>, Vec<u8>)>) -> Result<Vec<u8>, NerError> {
     let tensors: Vec<_> = tensors.collect();
     let views = tensors
         .iter()
         .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(dtype, shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
-    // `format` is what `transformers` looks for before it reads a file.
+    // `transformers` requires `format`.
     let metadata = Some([("format".to_owned(), "pt".to_owned())].into());
     views.and_then(|views| safetensors::serialize(views, metadata)).map_err(NerError::Export)
 }
@@ -98,7 +98,7 @@ impl Found {
         self.values.insert(format!("{name}.bias"), floats(norm.bias.val()));
     }
 
-    /// Modules that read the same input stand side by side in one matrix `[in, out]`; files have one `[out, in]` each.
+    /// Modules with the same input are side by side in one matrix `[in, out]`; files have one `[out, in]` matrix each.
     fn linear<B: Backend>(&mut self, names: &[&str], linear: &Linear<B>) {
         let weight = floats(linear.weight.val().transpose());
         let bias = floats(linear.bias.val());

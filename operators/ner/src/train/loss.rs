@@ -1,4 +1,4 @@
-//! What training minimises.
+//! The loss.
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::backend::Backend;
@@ -6,21 +6,21 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::host::index;
 
-/// Added to the log-probability of a label that a token may not have: its exponential is 0 in 32 bits.
+/// Added to the log-probability of excluded labels: its exponential is 0 in 32 bits.
 const EXCLUDED: f32 = -1e9;
 
-/// What a token is to learn.
+/// What a token should learn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
-    /// The label that its corpus gives it.
+    /// The label in the corpus.
     pub(crate) label: u32,
-    /// Labels that it may have instead, because its corpus does not annotate their types.
+    /// Labels that are also possible, because the corpus does not annotate their types.
     pub(crate) alternatives: &'a [u32],
 }
 
-/// The negative log-likelihood of the tokens that have a target, −log Σ p over the label and its alternatives: the mean,
-/// weighted by label where weights are given. Without alternatives, this is PyTorch's `CrossEntropyLoss`; with them, the
-/// marginal likelihood of a partially annotated sequence (Greenberg et al., 2018), token by token.
+/// The mean negative log-likelihood of tokens with a target, −log Σ p over the label and its alternatives, weighted by label
+/// if weights are given. Without alternatives, this is PyTorch's `CrossEntropyLoss`; with them, the marginal likelihood of
+/// a partially annotated sequence (Greenberg et al., 2018), token by token.
 ///
 /// `logits` is `[T, labels]`; `targets` has one entry for each of the first tokens of the run, `None` where a token does
 /// not count. At least one must count.
@@ -86,20 +86,20 @@ mod tests {
     }
 
     #[test]
-    fn a_weighted_mean_divides_by_the_weights() {
+    fn a_weighted_mean_is_divided_by_the_sum_of_the_weights() {
         let weighted = loss(&[alone(0), alone(1), None], Some(&[1.0, 3.0]));
         assert!((weighted - (nll(2.0, 0.0) + 3.0 * nll(1.0, 0.0)) / 4.0).abs() < 1e-6, "{weighted}");
     }
 
     #[test]
-    fn a_token_that_may_have_any_label_teaches_nothing() {
+    fn a_token_that_may_have_any_label_has_no_loss() {
         let any = Some(Target { label: 0, alternatives: &[1] });
         assert!(loss(&[any, None, None], None).abs() < 1e-6);
         let mixed = loss(&[any, alone(1), None], None);
         assert!((mixed - nll(1.0, 0.0) / 2.0).abs() < 1e-6, "{mixed}");
     }
 
-    /// Three tokens with four labels: one with two alternatives, one with none, one that does not count.
+    /// Three tokens with four labels: one with two alternatives, one without, one that does not count.
     const LOGITS: [f32; 12] = [1.5, -0.5, 0.25, 2.0, -1.0, 0.75, 3.0, 0.5, 9.0, -9.0, 1.0, 0.0];
     const TARGETS: [Option<Target<'static>>; 3] =
         [Some(Target { label: 0, alternatives: &[1, 2] }), Some(Target { label: 2, alternatives: &[] }), None];
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn logits_far_apart_leave_the_loss_and_its_gradients_finite() {
+    fn the_loss_and_its_gradients_stay_finite_for_logits_far_apart() {
         type Train = Autodiff<Flex>;
         let logits = Tensor::<Train, 2>::from_floats([[-300.0, -200.0, 300.0]], &FlexDevice).require_grad();
         let loss = negative_log_likelihood(logits.clone(), &[Some(Target { label: 0, alternatives: &[1] })], None);

@@ -4,9 +4,9 @@
 //! base directory ─► base (adds a head) ─► Trainer: forward ─► loss ─► gradients ─► optimizer ─► export ─► directory
 //! ```
 //!
-//! Training runs the same model code as tagging does, under Burn's `Autodiff`. On one machine, device and number of
-//! threads, the same settings and examples give the same weights, bit for bit: examples are shuffled by a seeded
-//! generator, and the backend's own generator is seeded anew for every step.
+//! Training runs the same model code as tagging, under Burn's `Autodiff`. On the same machine, device and number of threads,
+//! the same settings and examples give the same weights, bit for bit: examples are shuffled by a seeded generator, and the
+//! backend's own generator is seeded anew for every step.
 
 mod base;
 mod config;

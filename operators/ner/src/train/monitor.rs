@@ -1,4 +1,4 @@
-//! What follows a run.
+//! Progress of a run.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use super::state::TrainState;
 use crate::NerError;
 use crate::classifier::Logits;
 
-/// What one optimiser step did.
+/// The result of one optimizer step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepReport {
-    /// Steps so far, this one included.
+    /// Steps so far, including this one.
     pub step: usize,
     /// Steps of the whole run, unless it ends early.
     pub steps: usize,
-    /// The pass over the examples that the step belongs to, from 0.
+    /// The epoch, from 0.
     pub epoch: usize,
     /// Mean loss of the step's examples.
     pub loss: f32,
@@ -27,25 +27,25 @@ pub struct StepReport {
     pub time: Duration,
 }
 
-/// What a monitor thinks of an epoch.
+/// The score of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Verdict {
-    /// How good the model is on the development set; higher is better.
+    /// Quality on the development set; higher is better.
     pub score: f64,
 }
 
-/// Watches a run and scores its epochs.
+/// Follows a run and scores its epochs.
 pub trait Monitor {
-    /// Hears of every step.
+    /// Called after every step.
     fn step(&mut self, report: &StepReport);
 
-    /// Scores the model at the end of an epoch by its logits for each development example, in their order.
+    /// Scores the model at the end of an epoch, given the logits of each development example in order.
     fn epoch(&mut self, epoch: usize, development: &[Logits]) -> Verdict;
 
-    /// Keeps what a later run needs to go on from the end of an epoch.
+    /// Saves what a later run needs to continue from the end of an epoch.
     ///
     /// # Errors
-    /// What keeps the state from being written; it ends the run.
+    /// If the state cannot be written; this ends the run.
     fn keep(&mut self, _state: &TrainState) -> Result<(), NerError> {
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! AdamW (Loshchilov and Hutter, 2019) over the model's parameters in module order.
 //!
-//! Burn's optimiser takes one configuration for a whole module, clips each tensor by itself, and keys its state by ids
-//! that are drawn anew in every process. Here each parameter has its own learning rate and weight decay, gradients are
-//! clipped by their global norm, and state is kept by position, so that a resumed run finds it again. The arithmetic is
-//! the backend's: [`NerBackend::adamw`].
+//! Burn's optimizer has one configuration for a whole module, clips each tensor separately, and keys its state by ids that
+//! differ between processes. Here each parameter has its own learning rate and weight decay, gradients are clipped by their
+//! global norm, and state is kept by position, so that a resumed run can use it. The arithmetic is the backend's:
+//! [`NerBackend::adamw`].
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -16,7 +16,7 @@ use crate::host::floats;
 use crate::kernels::AdamWStep;
 use crate::model::TokenClassification;
 
-/// The optimiser of a fine-tuning run.
+/// The optimizer of a fine-tuning run.
 pub(crate) struct Optimizer<B: NerBackend> {
     weight_decay: f32,
     clip_norm: f32,
@@ -24,11 +24,11 @@ pub(crate) struct Optimizer<B: NerBackend> {
     layers: usize,
     /// Steps done.
     time: usize,
-    /// Of each parameter, in module order; `None` before its first gradient.
+    /// Moments of each parameter, in module order; `None` before its first gradient.
     moments: Vec<Option<Moments<B>>>,
 }
 
-/// What an optimiser remembers, as it is saved with a run that may be resumed.
+/// The optimizer's state, as saved with a resumable run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct OptimizerState {
     /// Steps done.
@@ -38,13 +38,13 @@ pub(crate) struct OptimizerState {
 }
 
 impl<B: NerBackend> Optimizer<B> {
-    /// An optimiser for a model of so many encoder layers.
+    /// An optimizer for a model with this many encoder layers.
     pub(crate) fn new(config: &TrainConfig, layers: usize) -> Self {
         let &TrainConfig { weight_decay, clip_norm, layer_decay, .. } = config;
         Self { weight_decay, clip_norm, layer_decay, layers, time: 0, moments: Vec::new() }
     }
 
-    /// What a resumed run needs.
+    /// The state that a resumed run needs.
     pub(crate) fn state(&self) -> OptimizerState {
         let values = |moments: &Moments<B>| moments.each_ref().map(|moment| floats(moment.clone()));
         OptimizerState {
@@ -53,7 +53,7 @@ impl<B: NerBackend> Optimizer<B> {
         }
     }
 
-    /// Goes on from a saved state.
+    /// Restores a saved state.
     pub(crate) fn restore(&mut self, state: OptimizerState, device: &B::Device) {
         let tensor = |values: Vec<f32>| {
             let length = values.len();
@@ -63,7 +63,7 @@ impl<B: NerBackend> Optimizer<B> {
         self.moments = state.moments.into_iter().map(|moments| moments.map(|pair| pair.map(tensor))).collect();
     }
 
-    /// Updates every parameter that has a gradient; returns the gradients' norm before clipping, too.
+    /// Updates every parameter that has a gradient; also returns the norm of the gradients before clipping.
     pub(crate) fn step<A>(
         &mut self,
         learning_rate: f64,
@@ -83,7 +83,7 @@ impl<B: NerBackend> Optimizer<B> {
         (model, norm)
     }
 
-    /// How much slower than the head a parameter learns, by its depth.
+    /// The learning rate of a parameter relative to the head's, by depth.
     fn rate(&self, path: &[String]) -> f64 {
         let below_head = match path {
             [top, ..] if top == "classifier" => 0,
@@ -94,7 +94,7 @@ impl<B: NerBackend> Optimizer<B> {
     }
 }
 
-/// Adds up the squares of all gradients, in module order: the same order gives the same rounding.
+/// Adds up the squares of all gradients, always in module order, so that rounding is the same.
 struct SumOfSquares<'a> {
     gradients: &'a GradientsParams,
     sum: f64,
@@ -119,7 +119,7 @@ struct Step<'a, B: NerBackend> {
     scale: f32,
     /// Position of the next parameter.
     next: usize,
-    /// Names of the modules around it.
+    /// Names of the enclosing modules.
     path: Vec<String>,
 }
 
@@ -139,7 +139,7 @@ impl<B: NerBackend, A: AutodiffBackend<InnerBackend = B>> ModuleMapper<A> for St
             self.optimizer.moments.push(None);
         }
         let Some(gradient) = self.gradients.remove::<B, D>(param.id) else { return param };
-        // Vectors are biases and LayerNorm parameters: they do not decay.
+        // Vectors are biases and LayerNorm parameters, which do not decay.
         let decay = if D > 1 { self.optimizer.weight_decay } else { 0.0 };
         let rate = self.learning_rate * self.optimizer.rate(&self.path);
         let step = AdamWStep::new(rate, decay, self.scale, self.optimizer.time);
@@ -147,7 +147,7 @@ impl<B: NerBackend, A: AutodiffBackend<InnerBackend = B>> ModuleMapper<A> for St
 
         let (id, tensor, mapper) = param.consume();
         let shape = tensor.shape();
-        // Moments of one rank, whatever the parameter's, make one list.
+        // All moments have rank 1, so that they fit into one list.
         let (tensor, moments) = B::adamw(flat(tensor.inner()), flat(gradient), moments, &step);
         self.optimizer.moments[position] = Some(moments);
         let tensor = Tensor::from_inner(tensor.reshape(shape)).require_grad();

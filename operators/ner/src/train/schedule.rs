@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_rises_to_its_peak_and_falls_to_nothing() {
+    fn the_rate_rises_to_its_peak_and_falls_to_zero() {
         let schedule = Schedule::new(2.0, 0.2, 10);
         let rates: Vec<f64> = (0..11).map(|step| schedule.at(step)).collect();
         assert_eq!(rates, [0.0, 1.0, 2.0, 1.75, 1.5, 1.25, 1.0, 0.75, 0.5, 0.25, 0.0]);

@@ -1,4 +1,4 @@
-//! What a run keeps at the end of each epoch, so that a later one can go on from there.
+//! The state saved at the end of each epoch, from which a later run can continue.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ pub struct TrainState {
     pub(crate) weights: Vec<u8>,
     /// The best epoch so far.
     pub(crate) best: Option<Best>,
-    /// Of the optimiser.
+    /// The optimizer's state.
     pub(crate) optimizer: OptimizerState,
 }
 
@@ -33,10 +33,10 @@ pub(crate) struct Best {
 }
 
 impl TrainState {
-    /// The state as a safetensors file; `label` says what run it belongs to.
+    /// Writes the state as a safetensors file; `label` identifies the run.
     ///
     /// # Errors
-    /// If the file's header cannot be written, which only a model of absurd size can cause.
+    /// If the file's header cannot be written, which only an absurdly large model can cause.
     pub fn to_bytes(&self, label: &str) -> Result<Vec<u8>, NerError> {
         let mut metadata = HashMap::from([
             ("label".to_owned(), label.to_owned()),
@@ -47,7 +47,7 @@ impl TrainState {
         ]);
         let mut tensors = vec![("weights".to_owned(), Dtype::U8, self.weights.clone())];
         if let Some(best) = &self.best {
-            // By its bits: a decimal would have to be read back to the same number.
+            // As bits, so that exactly the same number is read back.
             metadata.insert("best_score".to_owned(), best.score.to_bits().to_string());
             metadata.insert("best_epoch".to_owned(), best.epoch.to_string());
             tensors.push(("best".to_owned(), Dtype::U8, best.weights.clone()));
@@ -68,7 +68,7 @@ impl TrainState {
         views.and_then(|views| safetensors::serialize(views, Some(metadata))).map_err(NerError::Export)
     }
 
-    /// Reads a state back; `None` if the bytes are none, or belong to a run with another label.
+    /// Reads a state; `None` if the bytes are not a state, or belong to a run with another label.
     pub fn from_bytes(bytes: &[u8], label: &str) -> Option<Self> {
         let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
         let metadata = header.metadata().as_ref()?;
@@ -83,7 +83,7 @@ impl TrainState {
             Some(bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect())
         };
         let weights = blob("weights")?;
-        // Each parameter is some bytes of the weights: a number from outside must not ask for more than there is.
+        // Each parameter takes some bytes of the weights, so this bounds an untrusted count.
         let parameters = number("parameters").filter(|count| *count <= weights.len())?;
         let moments = (0..parameters).map(|at| Some([moment(at, 0)?, moment(at, 1)?])).collect();
         let best = match metadata.get("best_score") {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_claims_more_parameters_than_it_holds_is_none() {
+    fn a_state_that_claims_more_parameters_than_it_has_is_rejected() {
         let mut state = TrainState { weights: vec![1, 2, 3], ..TrainState::default() };
         state.optimizer.moments = vec![None; 3];
         assert!(TrainState::from_bytes(&state.to_bytes("a").unwrap(), "a").is_some());

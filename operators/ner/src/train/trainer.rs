@@ -28,7 +28,7 @@ use crate::packed::MicroBatch;
 use crate::random::part_seed;
 use crate::{Checkpoint, NerError};
 
-/// Tokens of a micro-batch while scoring the development set.
+/// Token budget for scoring the development set.
 const SCORING_BUDGET: usize = 4096;
 
 /// Fine-tunes a checkpoint on a backend; see [`fine_tune`](super::fine_tune).
@@ -80,14 +80,14 @@ where
     Ok(state.best.map(|best| best.weights).expect("there is at least one epoch"))
 }
 
-/// Whether so many epochs went by without a better score that the run is to end.
+/// Whether the run should stop for lack of a better score.
 fn given_up(state: &TrainState, config: &TrainConfig) -> bool {
     let since_best = state.best.as_ref().map_or(0, |best| state.epochs - 1 - best.epoch);
     config.patience.is_some_and(|patience| since_best >= patience.get())
 }
 
-/// Steps of all epochs. The schedule needs them before the first; every epoch's examples are made once for it, so that
-/// what cannot be made shows before an hour of training.
+/// Steps of all epochs, which the schedule needs in advance. Makes every epoch's examples once, so that errors show before
+/// training starts.
 fn steps(
     examples: &mut impl FnMut(usize) -> Result<Vec<Example>, NerError>,
     config: &TrainConfig,
@@ -101,7 +101,7 @@ fn outside(shape: &ModelConfig) -> u32 {
 }
 
 struct Trainer<'a, A: AutodiffBackend<InnerBackend: NerBackend>> {
-    /// Only ever absent inside a step.
+    /// Absent only inside a step.
     model: Option<TokenClassification<A>>,
     optimizer: Optimizer<A::InnerBackend>,
     schedule: Schedule,
@@ -135,7 +135,7 @@ where
 
     fn learn(&mut self, epoch: usize, batch: &[&Example]) -> Result<StepReport, NerError> {
         let started = Instant::now();
-        // The backend's generator has no state that could be saved: a fresh seed makes each step reproducible by itself.
+        // The backend's generator has no state to save; a new seed makes each step reproducible on its own.
         A::seed(self.device, part_seed(self.config.seed ^ 0x5eed, self.step as u64));
         let parts = batch.chunks(batch.len().div_ceil(self.config.accumulation.get()));
         let mut accumulator = GradientsAccumulator::new();
@@ -157,7 +157,7 @@ where
         Ok(StepReport { step, steps, epoch, loss, learning_rate, gradient_norm, tokens, time: started.elapsed() })
     }
 
-    /// Adds the gradients of a part of a step's examples; returns the part's share of the loss.
+    /// Adds the gradients of a part of a step's examples; returns its share of the loss.
     fn accumulate(
         &self,
         part: &[&Example],
@@ -177,7 +177,7 @@ where
         value
     }
 
-    /// Logits for each example, in their order.
+    /// The logits of each example, in order.
     fn score(&self, examples: &[Example]) -> Result<Vec<Logits>, NerError> {
         let mut model = self.model().valid().prepare(kernels::Precision::F32);
         let mut scored = Vec::with_capacity(examples.len());
@@ -203,7 +203,7 @@ where
     }
 }
 
-/// How many of the first examples fit one micro-batch: at least one.
+/// How many of the first examples fit into one micro-batch; at least one.
 fn fitting(examples: &[Example]) -> usize {
     let mut tokens = 0;
     let fits = |example: &&Example| {

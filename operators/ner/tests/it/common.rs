@@ -1,13 +1,13 @@
-//! Where the tests find checkpoints.
+//! Checkpoints and reference data for tests.
 
 use std::path::{Path, PathBuf};
 
-/// A committed random checkpoint.
+/// A random checkpoint in the repository.
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
 }
 
-/// A path below the shared folder, or a loud word on stderr that the test is skipped.
+/// A path in the shared directory; if it does not exist, prints that the test is skipped.
 pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("PUBTAG_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
@@ -19,7 +19,7 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     Some(found)
 }
 
-/// A copy of a committed checkpoint that a test may spoil.
+/// A copy of a checkpoint that a test may change.
 pub(crate) fn copy_of(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(fixture(name)).unwrap() {

@@ -1,4 +1,4 @@
-//! The entities are those of `transformers`' token-classification pipeline, for every way to aggregate.
+//! Entities equal those of `transformers`' token-classification pipeline, with every aggregation.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ fn classify(model: &mut dyn TokenClassifier, windows: &[TokenWindow]) -> Logits 
 }
 
 #[test]
-fn every_entity_of_the_reference_is_found_with_its_score_and_no_other() {
+fn exactly_the_entities_of_the_reference_are_found_with_their_scores() {
     let (Some(directory), Some(rows)) = (shared("models/disease-minilm"), shared("reference/ncbi_dev_entities.jsonl"))
     else {
         return;
@@ -72,7 +72,7 @@ fn every_entity_of_the_reference_is_found_with_its_score_and_no_other() {
 }
 
 #[test]
-fn viterbi_gives_valid_entities_and_mostly_those_of_argmax() {
+fn viterbi_mostly_agrees_with_argmax() {
     let (Some(directory), Some(rows)) = (shared("models/disease-minilm"), shared("reference/ncbi_dev_entities.jsonl"))
     else {
         return;

@@ -1,4 +1,4 @@
-//! The logits are those of `transformers`, for one text, for many, and in every precision of the file.
+//! Logits equal those of `transformers`, for single and packed texts and for every type of weights.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn reference(name: &str) -> Vec<Case> {
     serde_json::from_slice(&std::fs::read(fixture(name).join("reference.json")).unwrap()).unwrap()
 }
 
-/// Opens a checkpoint that may lack a tokenizer, which parity of logits does not need.
+/// Opens a checkpoint, with any tokenizer if it has none.
 fn open(directory: &Path) -> Box<dyn TokenClassifier> {
     if !directory.join("tokenizer.json").exists() {
         std::fs::copy(fixture("tiny-bert").join("tokenizer.json"), directory.join("tokenizer.json")).unwrap();
@@ -41,13 +41,13 @@ fn worst<'a>(logits: &Logits, cases: impl IntoIterator<Item = &'a Case>) -> f32 
 }
 
 #[test]
-fn every_family_gives_the_logits_of_transformers() {
+fn every_family_has_the_logits_of_transformers() {
     for name in ["tiny-bert", "tiny-roberta", "tiny-electra", "tiny-distilbert"] {
         let cases = reference(name);
         let mut model = open(copy_of(name).path());
         for case in &cases {
             let difference = worst(&model.classify(&packed([case])).unwrap(), [case]);
-            assert!(difference <= 1e-4, "{name}: one text differs by {difference}");
+            assert!(difference <= 1e-4, "{name}: a single text differs by {difference}");
         }
         let difference = worst(&model.classify(&packed(&cases)).unwrap(), &cases);
         assert!(difference <= 1e-4, "{name}: packed texts differ by {difference}");
@@ -55,7 +55,7 @@ fn every_family_gives_the_logits_of_transformers() {
 }
 
 #[test]
-fn a_sequence_does_not_see_its_neighbours() {
+fn a_sequence_does_not_depend_on_its_neighbours() {
     let cases = reference("tiny-bert");
     let mut model = open(&fixture("tiny-bert"));
     let forwards = model.classify(&packed(&cases)).unwrap();
@@ -63,7 +63,7 @@ fn a_sequence_does_not_see_its_neighbours() {
     assert!(worst(&forwards, &cases) <= 1e-4 && worst(&backwards, cases.iter().rev()) <= 1e-4);
 }
 
-/// Writes the weights again in another type.
+/// Rewrites the weights in another type.
 fn recast(directory: &Path, dtype: Dtype, cast: impl Fn(f32) -> [u8; 2]) {
     let path = directory.join("model.safetensors");
     let bytes = std::fs::read(&path).unwrap();
@@ -90,13 +90,13 @@ fn half_precision_files_are_read() {
     recast(bf16_copy.path(), Dtype::BF16, |value| bf16::from_f32(value).to_le_bytes());
     for (copy, tolerance) in [(f16_copy, 0.05), (bf16_copy, 0.4)] {
         let difference = worst(&open(copy.path()).classify(&packed(&cases)).unwrap(), &cases);
-        // Not equal: else the file would still be in f32, and this would test nothing.
+        // Not equal, or the file would still be in f32.
         assert!(difference > 1e-5 && difference < tolerance, "differs by {difference}");
     }
 }
 
 #[test]
-fn a_trained_checkpoint_gives_the_logits_of_transformers() {
+fn a_trained_checkpoint_has_the_logits_of_transformers() {
     let (Some(model), Some(rows)) = (shared("models/disease-minilm"), shared("reference/ncbi_dev_entities.jsonl"))
     else {
         return;

@@ -1,4 +1,4 @@
-//! A directory that is no usable model is an error that says what to do.
+//! Opening models: invalid directories are errors with a hint.
 
 use std::error::Error;
 use std::path::Path;
@@ -9,7 +9,7 @@ use pubtag_stream::FaultKind;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-/// Opens and loads a model; the error, which always is one of configuration here.
+/// Opens and loads a model; returns the error, which is always one of configuration here.
 fn error_of(directory: &Path) -> NerError {
     let opened =
         Checkpoint::open(directory).and_then(|checkpoint| Tag::start(&checkpoint, &TagConfig::on(Device::Cpu)));
@@ -24,7 +24,7 @@ fn edit(directory: &Path, file: &str, change: impl FnOnce(String) -> String) {
     std::fs::write(&path, change(text)).unwrap();
 }
 
-/// Renames something in the header of the weights; the length stays, so the file stays whole.
+/// Renames something in the header of the weights to something of the same length.
 fn edit_weights(directory: &Path, from: &str, to: &str) {
     assert_eq!(from.len(), to.len());
     let path = directory.join("model.safetensors");
@@ -35,7 +35,7 @@ fn edit_weights(directory: &Path, from: &str, to: &str) {
 }
 
 #[test]
-fn a_whole_checkpoint_opens() {
+fn a_complete_checkpoint_opens() {
     let checkpoint = Checkpoint::open(fixture("tiny-bert")).unwrap();
     assert_eq!((checkpoint.name().as_str(), checkpoint.max_tokens().get()), ("tiny-bert", 64));
     assert_eq!(checkpoint.labels().entity_types(), ["Disease"]);
@@ -43,7 +43,7 @@ fn a_whole_checkpoint_opens() {
 }
 
 #[test]
-fn the_fingerprint_follows_the_files_and_not_the_place() {
+fn the_fingerprint_depends_on_the_files_and_not_on_their_location() {
     let (copy, other) = (copy_of("tiny-bert"), copy_of("tiny-bert"));
     let print = |directory: &Path| Checkpoint::open(directory).unwrap().fingerprint().to_owned();
     assert_eq!(print(copy.path()), print(other.path()));
@@ -55,17 +55,17 @@ fn the_fingerprint_follows_the_files_and_not_the_place() {
 }
 
 #[test]
-fn a_folder_without_a_model_is_named() {
+fn a_directory_without_a_model_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let text = error_of(folder.path()).to_string();
     assert!(text.contains(folder.path().to_str().unwrap()) && text.contains("config.json is missing"), "{text}");
 }
 
 #[test]
-fn missing_weights_and_missing_tokenizers_are_told_apart() {
+fn missing_weights_and_missing_tokenizers_have_different_errors() {
     let copy = copy_of("tiny-bert");
     std::fs::remove_file(copy.path().join("tokenizer.json")).unwrap();
-    assert!(Checkpoint::open(copy.path()).is_ok(), "vocab.txt is still there");
+    assert!(Checkpoint::open(copy.path()).is_ok(), "vocab.txt still exists");
     std::fs::remove_file(copy.path().join("vocab.txt")).unwrap();
     let text = error_of(copy.path()).to_string();
     assert!(text.contains("the tokenizer (tokenizer.json or vocab.txt) is missing"), "{text}");
@@ -74,7 +74,7 @@ fn missing_weights_and_missing_tokenizers_are_told_apart() {
 }
 
 #[test]
-fn pickled_weights_come_with_the_line_that_converts_them() {
+fn the_error_for_pickled_weights_has_a_command_that_converts_them() {
     let copy = copy_of("tiny-bert");
     std::fs::rename(copy.path().join("model.safetensors"), copy.path().join("pytorch_model.bin")).unwrap();
     let text = error_of(copy.path()).to_string();
@@ -82,14 +82,14 @@ fn pickled_weights_come_with_the_line_that_converts_them() {
 }
 
 #[test]
-fn a_foreign_architecture_is_named() {
+fn an_unsupported_architecture_is_named() {
     let copy = copy_of("tiny-bert");
     edit(copy.path(), "config.json", |text| text.replace("BertForTokenClassification", "MambaForTokenClassification"));
     assert!(error_of(copy.path()).to_string().contains("MambaForTokenClassification"));
 }
 
 #[test]
-fn a_broken_configuration_is_named_with_the_parsers_word() {
+fn a_broken_configuration_is_named_with_the_cause() {
     let copy = copy_of("tiny-bert");
     edit(copy.path(), "config.json", |text| text.replace("\"hidden_size\"", "\"hidden_sighs\""));
     let error = error_of(copy.path());
@@ -106,14 +106,14 @@ fn a_missing_tensor_and_an_unknown_one_are_both_named() {
 }
 
 #[test]
-fn a_tensor_of_another_shape_is_named_with_both_shapes() {
+fn a_tensor_with_the_wrong_shape_is_named_with_both_shapes() {
     let copy = copy_of("tiny-bert");
     edit(copy.path(), "config.json", |text| text.replace("\"intermediate_size\": 64", "\"intermediate_size\": 65"));
     let text = error_of(copy.path()).to_string();
-    assert!(text.contains("layer.0.intermediate.dense.weight has the shape [64, 32] instead of [65, 32]"), "{text}");
+    assert!(text.contains("layer.0.intermediate.dense.weight has shape [64, 32], expected [65, 32]"), "{text}");
 }
 
-/// Writes the weights again with more tensors, all of shape [2] and of zeros.
+/// Adds tensors of zeros with shape [2] to the weights.
 fn add_tensors(directory: &Path, names: &[&str], dtype: Dtype) {
     let path = directory.join("model.safetensors");
     let bytes = std::fs::read(&path).unwrap();
@@ -125,14 +125,14 @@ fn add_tensors(directory: &Path, names: &[&str], dtype: Dtype) {
 }
 
 #[test]
-fn tensors_that_a_tagger_does_not_need_are_ignored_and_no_others() {
+fn only_tensors_that_a_token_classifier_does_not_use_are_ignored() {
     let copy = copy_of("tiny-bert");
     let ignorable = ["bert.embeddings.position_ids", "bert.pooler.dense.bias"];
     add_tensors(copy.path(), &ignorable, Dtype::I64);
     assert!(Tag::start(&Checkpoint::open(copy.path()).unwrap(), &TagConfig::on(Device::Cpu)).is_ok());
     add_tensors(copy.path(), &["bert.encoder.layer.2.output.dense.bias"], Dtype::F32);
     let text = error_of(copy.path()).to_string();
-    assert!(text.ends_with("describes: bert.encoder.layer.2.output.dense.bias is not part of the model"), "{text}");
+    assert!(text.ends_with("config.json: bert.encoder.layer.2.output.dense.bias is not part of the model"), "{text}");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn set(directory: &Path, key: &str, value: &str) {
     });
 }
 
-/// Any tokenizer: the configuration is looked at once there is one.
+/// Adds a tokenizer, without which the configuration is not read.
 fn with_tokenizer(copy: tempfile::TempDir) -> tempfile::TempDir {
     let donor = copy_of("tiny-bert");
     std::fs::copy(donor.path().join("tokenizer.json"), copy.path().join("tokenizer.json")).unwrap();
@@ -171,7 +171,7 @@ fn with_tokenizer(copy: tempfile::TempDir) -> tempfile::TempDir {
 }
 
 #[test]
-fn a_configuration_cannot_ask_for_more_than_the_weights_hold() {
+fn sizes_in_the_configuration_are_limited_by_the_weights() {
     const FIELDS: [&str; 7] = [
         "num_hidden_layers",
         "hidden_size",
@@ -197,7 +197,7 @@ fn a_configuration_cannot_ask_for_more_than_the_weights_hold() {
 }
 
 #[test]
-fn a_small_file_that_is_huge_is_refused_unread() {
+fn a_huge_tokenizer_file_is_rejected_unread() {
     let copy = copy_of("tiny-bert");
     let tokenizer = std::fs::File::options().write(true).open(copy.path().join("tokenizer.json")).unwrap();
     tokenizer.set_len(1 << 40).unwrap();
@@ -206,7 +206,7 @@ fn a_small_file_that_is_huge_is_refused_unread() {
 }
 
 #[test]
-fn what_is_loaded_is_what_was_hashed() {
+fn the_loaded_files_are_the_hashed_ones() {
     let copy = copy_of("tiny-bert");
     let path = |name: &str| copy.path().join(name);
     let load =
@@ -226,14 +226,14 @@ fn what_is_loaded_is_what_was_hashed() {
 
     assert_eq!(load(&checkpoint).unwrap().classify(&batch).unwrap(), expected);
     assert_eq!(*checkpoint.files().read("tokenizer.json").unwrap(), tokenizer);
-    // The second time the file is read again, and is another by now.
+    // The second time, the file is read again and has changed.
     let error = load(&checkpoint).err().unwrap();
     assert!(matches!(&error, NerError::Changed { .. }) && error.kind() == FaultKind::Transient, "{error}");
 }
 
 #[cfg(not(feature = "cuda"))]
 #[test]
-fn cuda_in_a_program_without_it_is_refused_before_anything_starts() {
+fn cuda_in_a_build_without_it_is_rejected_at_the_start() {
     let checkpoint = Checkpoint::open(fixture("tiny-bert")).unwrap();
     let error = Tag::start(&checkpoint, &TagConfig::on(Device::Cuda(0))).unwrap_err();
     assert_eq!(error.kind(), FaultKind::Configuration);

@@ -1,4 +1,4 @@
-//! Fine-tuning: it learns, it saves what it learnt, and it can be repeated bit for bit.
+//! Fine-tuning: models learn, their weights are saved, and runs are reproducible bit for bit.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
@@ -7,10 +7,10 @@ use crate::common::fixture;
 use pubtag_ner::train::{Example, Monitor, StepReport, TrainConfig, Verdict, fine_tune};
 use pubtag_ner::{Checkpoint, ClassifierSetup, Device, Logits, MicroBatch, classifier};
 
-/// The backend's random numbers come from one generator for the whole process: one training run at a time.
+/// The backend has one random generator per process, so only one training run at a time.
 static GENERATOR: Mutex<()> = Mutex::new(());
 
-/// Sequences in which a token's label is its id modulo 3: something that can be learnt.
+/// Sequences in which a token's label is its id modulo 3, which can be learnt.
 fn examples() -> Vec<Example> {
     let sequence = |number: u32| {
         let ids: Vec<u32> = (0..6 + number % 5).map(|place| 5 + (number * 31 + place * 17) % 60).collect();
@@ -25,7 +25,7 @@ fn config() -> TrainConfig {
     TrainConfig { epochs: count(25), batch_size: count(6), learning_rate: 5e-3, ..TrainConfig::default() }
 }
 
-/// Notes losses and the logits of the best epoch; an epoch is the better the lower its last loss.
+/// Records losses and the logits of the best epoch, which is the one with the lowest last loss.
 #[derive(Default)]
 struct Notes {
     losses: Vec<f32>,
@@ -61,7 +61,7 @@ fn run(config: &TrainConfig) -> (Notes, Vec<u8>) {
 }
 
 #[test]
-fn a_model_learns_and_its_saved_weights_say_what_it_said() {
+fn a_model_learns_and_its_saved_weights_give_the_same_logits() {
     let (notes, weights) = run(&config());
     assert!(notes.losses[0] > 0.8 && notes.lowest.unwrap() < 0.2, "{:?}", notes.losses);
 
@@ -82,7 +82,7 @@ fn a_model_learns_and_its_saved_weights_say_what_it_said() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
+fn weights_follow_from_the_seed_bit_for_bit() {
     let short = TrainConfig { epochs: NonZeroUsize::new(2).unwrap(), ..config() };
     let (_, weights) = run(&short);
     assert_eq!(weights, run(&short).1);
@@ -90,7 +90,7 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
 }
 
 #[test]
-fn an_epoch_whose_examples_cannot_be_made_ends_the_run_before_its_first_step() {
+fn if_the_examples_of_an_epoch_cannot_be_made_the_run_ends_before_its_first_step() {
     let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     let checkpoint = Checkpoint::open(fixture("tiny-bert")).unwrap();
     let mut notes = Notes::default();
@@ -99,14 +99,14 @@ fn an_epoch_whose_examples_cannot_be_made_ends_the_run_before_its_first_step() {
     let error = outcome.unwrap_err();
     assert_eq!(error.to_string(), "cannot make the training examples of epoch 4");
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the tokenizer failed");
-    assert!(notes.losses.is_empty(), "{} steps were made", notes.losses.len());
+    assert!(notes.losses.is_empty(), "{} steps were run", notes.losses.len());
 }
 
 #[test]
-fn what_a_corpus_does_not_annotate_is_learnt_from_the_corpus_that_does() {
+fn types_that_one_corpus_does_not_annotate_are_learnt_from_another() {
     let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     let checkpoint = Checkpoint::open(fixture("tiny-bert")).unwrap();
-    // One corpus says all labels; the other, ten times as large, calls everything `O` and annotates no type.
+    // One corpus has all labels; the other, ten times as large, has only `O` and annotates no type.
     let poor = |unannotated: &[u32]| {
         let all_outside = |mut example: Example| {
             example.targets.iter_mut().flatten().for_each(|label| *label = 0);
@@ -126,7 +126,7 @@ fn what_a_corpus_does_not_annotate_is_learnt_from_the_corpus_that_does() {
     assert!(masked > 0.9 && naive < 0.6, "masked {masked}, naive {naive}");
 }
 
-/// The share of tokens that get their label.
+/// The share of tokens with the right label.
 fn accuracy(examples: &[Example], logits: &[Logits]) -> f64 {
     let label = |row: &[f32]| (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap();
     let pairs = examples.iter().zip(logits).flat_map(|(example, logits)| example.targets.iter().zip(logits.rows()));

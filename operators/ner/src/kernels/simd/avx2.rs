@@ -1,4 +1,4 @@
-//! AVX2 with FMA, and with AVX-VNNI where a kernel asks for it.
+//! AVX2 with FMA, and AVX-VNNI for kernels that use it.
 
 use std::arch::x86_64::*;
 
@@ -19,7 +19,7 @@ impl<const VNNI: bool> Avx2<VNNI> {
 /// Evaluates an intrinsic.
 macro_rules! avx2 {
     ($e:expr) => {{
-        // SAFETY: `self` proves that the processor has the features; pointers are as good as the caller's promise.
+        // SAFETY: `self` proves that the processor has the features; pointers are valid as the caller guarantees.
         unsafe { $e }
     }};
 }
@@ -38,7 +38,7 @@ fn call_vnni<S: Simd, K: Kernel<S>>(simd: S, kernel: K) -> K::Output {
 #[inline(always)]
 fn mask<const VNNI: bool>(_proof: Avx2<VNNI>, n: usize) -> __m256i {
     debug_assert!(n < 8);
-    // SAFETY: `_proof` says that the processor has AVX2.
+    // SAFETY: `_proof` shows that the processor has AVX2.
     unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
 }
 
@@ -161,7 +161,7 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         if VNNI {
             return avx2!(_mm256_dpbusd_avx_epi32(acc, a, b));
         }
-        // `vpmaddubsw` saturates, so the bytes are widened: even and odd ones apart, then exact 16-bit products.
+        // `vpmaddubsw` saturates, so even and odd bytes are widened separately for exact 16-bit products.
         let (a0, a1) = avx2!((_mm256_and_si256(a, _mm256_set1_epi16(0xff)), _mm256_srli_epi16::<8>(a)));
         let (b0, b1) = avx2!((_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(b)), _mm256_srai_epi16::<8>(b)));
         avx2!(_mm256_add_epi32(acc, _mm256_add_epi32(_mm256_madd_epi16(a0, b0), _mm256_madd_epi16(a1, b1))))

@@ -1,4 +1,4 @@
-//! AVX-512 (F, BW, DQ, VL), with VNNI or BF16 where a kernel asks for it.
+//! AVX-512 (F, BW, DQ, VL), and VNNI or BF16 for kernels that use them.
 
 use std::arch::x86_64::*;
 
@@ -26,7 +26,7 @@ impl<const EXT: u8> Avx512<EXT> {
 /// Evaluates an intrinsic.
 macro_rules! avx512 {
     ($e:expr) => {{
-        // SAFETY: `self` proves that the processor has the features; pointers are as good as the caller's promise.
+        // SAFETY: `self` proves that the processor has the features; pointers are valid as the caller guarantees.
         unsafe { $e }
     }};
 }
@@ -169,7 +169,7 @@ impl<const EXT: u8> Simd for Avx512<EXT> {
         if EXT == VNNI {
             return avx512!(_mm512_dpbusd_epi32(acc, a, b));
         }
-        // `vpmaddubsw` saturates, so the bytes are widened: even and odd ones apart, then exact 16-bit products.
+        // `vpmaddubsw` saturates, so even and odd bytes are widened separately for exact 16-bit products.
         let (a0, a1) = avx512!((_mm512_and_si512(a, _mm512_set1_epi16(0xff)), _mm512_srli_epi16::<8>(a)));
         let (b0, b1) = avx512!((_mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(b)), _mm512_srai_epi16::<8>(b)));
         avx512!(_mm512_add_epi32(acc, _mm512_add_epi32(_mm512_madd_epi16(a0, b0), _mm512_madd_epi16(a1, b1))))

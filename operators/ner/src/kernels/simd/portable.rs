@@ -1,8 +1,8 @@
-//! Plain Rust over four lanes, which compilers turn into SSE2, NEON and the like.
+//! Plain Rust over four lanes, which compiles to SSE2, NEON and the like.
 
 use crate::kernels::simd::{Kernel, Simd};
 
-/// Needs nothing of the processor.
+/// Needs no special instructions.
 #[derive(Clone, Copy)]
 pub(in crate::kernels) struct Portable;
 
@@ -91,7 +91,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn fma(self, a: [f32; LANES], b: [f32; LANES], c: [f32; LANES]) -> [f32; LANES] {
-        // Where the target has no such instruction `mul_add` is a slow library call.
+        // Without such an instruction, `mul_add` is a slow library call.
         if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
             lanes!(i => a[i].mul_add(b[i], c[i]))
         } else {
@@ -108,7 +108,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn scale(self, a: [f32; LANES], n: [f32; LANES]) -> [f32; LANES] {
-        // The low bits of `n + ROUNDER` are `n` in two's complement; the shift keeps them alone.
+        // The low bits of `n + ROUNDER` are `n` in two's complement; the shift keeps only them.
         lanes!(i => a[i] * f32::from_bits((n[i] + (ROUNDER + 127.0)).to_bits() << 23))
     }
     #[inline(always)]

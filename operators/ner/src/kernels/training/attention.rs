@@ -1,7 +1,7 @@
 //! Attention with dropout over its probabilities, and its gradient.
 //!
-//! Nothing of the forward pass is kept but queries, keys and values: the backward pass works a head's scores out again,
-//! which costs a fifth of its products and saves `heads·length` values for each token.
+//! The forward pass keeps only queries, keys and values. The backward pass recomputes a head's scores, which costs a fifth
+//! of its products and saves `heads·length` values per token.
 
 use std::ops::Range;
 
@@ -21,7 +21,7 @@ pub(super) struct Lane {
     panels: [Panels; 4],
 }
 
-/// What both passes read.
+/// The inputs of both passes.
 #[derive(Clone, Copy)]
 pub(super) struct Attention<'a> {
     pub(super) isa: Isa,
@@ -47,7 +47,7 @@ impl Attention<'_> {
     /// Computes the context `[T, hidden]`.
     pub(super) fn forward(&self, context: &mut [f32], lanes: &mut [Lane]) {
         let hidden = self.hidden();
-        assert!(context.len() * 3 == self.qkv.len(), "a row of context for each token");
+        assert!(context.len() * 3 == self.qkv.len(), "one row of context per token");
         let context = Shared::new(context);
         self.each_pair(lanes, |lane, pair| {
             let stride = stride(pair.tokens.len());
@@ -58,7 +58,7 @@ impl Attention<'_> {
             let (scores, [_, values, ..]) = (&mut lane.scores, &mut lane.panels);
             let weights = square(scores.floats(length * stride), length, stride);
             values.pack(self.isa, self.part(2, &pair), &mut [()]);
-            // SAFETY: these columns of the sequence's rows are this pair's alone.
+            // SAFETY: only this pair uses these columns of the sequence's rows.
             unsafe {
                 let out = context.as_mut_ptr().add(pair.tokens.start * hidden + column);
                 values.multiply_into(self.isa, weights, out, hidden);
@@ -69,7 +69,7 @@ impl Attention<'_> {
     /// Computes the gradient of `qkv` (`[T, 3·hidden]`) from that of the context (`[T, hidden]`).
     pub(super) fn backward(&self, context: &[f32], gradient: &mut [f32], lanes: &mut [Lane]) {
         let hidden = self.hidden();
-        assert!(context.len() * 3 == self.qkv.len() && gradient.len() == self.qkv.len(), "a row for each token");
+        assert!(context.len() * 3 == self.qkv.len() && gradient.len() == self.qkv.len(), "one row per token");
         let out = Shared::new(gradient);
         self.each_pair(lanes, |lane, pair| {
             let (length, stride) = (pair.tokens.len(), stride(pair.tokens.len()));
@@ -80,7 +80,7 @@ impl Attention<'_> {
             let [keys, values, queries, packed_incoming] = &mut lane.panels;
             values.pack_transposed(self.isa, self.part(2, &pair), &mut [()]);
             let gradients = lane.gradients.floats(length * stride);
-            // SAFETY: the rows of scores are this thread's, `stride` apart.
+            // SAFETY: only this thread uses the rows of scores, `stride` apart.
             unsafe { values.multiply_into(self.isa, incoming, gradients.as_mut_ptr(), stride) };
             let probabilities = lane.scores.floats(length * stride);
             self.isa.run(SoftmaxBackward { attention: self, pair: &pair, stride, probabilities, gradients });
@@ -89,7 +89,7 @@ impl Attention<'_> {
             queries.pack(self.isa, self.part(0, &pair), &mut [()]);
             packed_incoming.pack(self.isa, incoming, &mut [()]);
             let (weights, scores) = (square(probabilities, length, stride), square(gradients, length, stride));
-            // SAFETY: these columns of the sequence's rows of all three parts are this pair's alone.
+            // SAFETY: only this pair uses these columns of the sequence's rows, in all three parts.
             unsafe {
                 let at = |part: usize| out.as_mut_ptr().add((pair.tokens.start * 3 + part) * hidden + columns.start);
                 keys.multiply_into(self.isa, scores, at(0), 3 * hidden);
@@ -116,13 +116,13 @@ impl Attention<'_> {
         Table::within(self.qkv, pair.tokens.clone(), start..start + self.heads.size, 3 * self.hidden())
     }
 
-    /// Leaves `softmax(Q·Kᵀ/√d)` of a pair in the lane's scores.
+    /// Computes `softmax(Q·Kᵀ/√d)` of a pair into the lane's scores.
     fn probabilities(&self, lane: &mut Lane, pair: &Pair, stride: usize) {
         let length = pair.tokens.len();
         let keys = &mut lane.panels[0];
         keys.pack_transposed(self.isa, self.part(1, pair), &mut [()]);
         let scores = lane.scores.floats(length * stride);
-        // SAFETY: the rows of scores are this thread's, `stride` apart.
+        // SAFETY: only this thread uses the rows of scores, `stride` apart.
         unsafe { keys.multiply_into(self.isa, self.part(0, pair), scores.as_mut_ptr(), stride) };
         self.isa.run(Softmax { scores, length, stride, scale: 1.0 / (self.heads.size as f32).sqrt() });
     }
@@ -134,7 +134,7 @@ impl Attention<'_> {
     }
 }
 
-/// Distance of two rows of scores: a cache line more than needed, so that rows do not share cache sets.
+/// Distance between rows of scores, with an extra cache line so that rows do not share cache sets.
 fn stride(length: usize) -> usize {
     length.next_multiple_of(16) + 16
 }

@@ -1,20 +1,20 @@
-//! Dropout without stored masks: whether a value is dropped is a function of a seed and its place, so that the backward
-//! pass works the mask out again.
+//! Dropout without stored masks: whether a value is dropped is a function of a seed and its position, so that the backward
+//! pass can recompute the mask.
 
 use crate::random::mix;
 
-/// What a layer drops, and by which random numbers.
+/// Dropout of a layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Dropout {
-    /// The share of the hidden states' values that is dropped before each residual sum.
-    pub hidden: f32,
-    /// The share of the attention probabilities that is dropped.
-    pub attention: f32,
-    /// Where the random numbers come from: another one for each layer and step.
-    pub seed: u64,
+pub(crate) struct Dropout {
+    /// Probability that a hidden state's value is dropped before each residual sum.
+    pub(crate) hidden: f32,
+    /// Probability that an attention probability is dropped.
+    pub(crate) attention: f32,
+    /// Seed of the random numbers, different for each layer and step.
+    pub(crate) seed: u64,
 }
 
-/// A place where values are dropped.
+/// Where values are dropped.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place {
     /// The output of the attention block.
@@ -25,7 +25,7 @@ pub(super) enum Place {
     Head(usize),
 }
 
-/// The mask of one row: a number for each column, 0 where the value is dropped, else what makes up for the loss.
+/// The mask of one row: 0 in columns that are dropped, else the factor that compensates for dropped values.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mask {
     key: u32,
@@ -34,7 +34,7 @@ pub(super) struct Mask {
 }
 
 impl Dropout {
-    /// The mask of a row at a place; `None` where nothing is dropped.
+    /// The mask of a row; `None` if nothing is dropped there.
     pub(super) fn mask(&self, place: Place, row: usize) -> Option<Mask> {
         let (share, place) = match place {
             Place::AttentionOutput => (self.hidden, 0),
@@ -50,7 +50,7 @@ impl Dropout {
 }
 
 impl Mask {
-    /// The number of a column.
+    /// The factor of a column.
     #[inline(always)]
     pub(super) fn at(self, column: u32) -> f32 {
         let random = scramble(self.key ^ column.wrapping_mul(0x9e37_79b9));
@@ -66,7 +66,7 @@ impl Mask {
     }
 }
 
-/// A 32-bit finaliser of low bias (Wellons, 2018: lowbias32); it maps to vector instructions.
+/// A 32-bit finalizer with low bias (Wellons, 2018: lowbias32); it compiles to vector instructions.
 #[inline(always)]
 fn scramble(x: u32) -> u32 {
     let x = (x ^ (x >> 16)).wrapping_mul(0x7feb_352d);
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn masks_drop_the_share_that_was_asked_for_and_keep_the_mean() {
+    fn masks_drop_the_requested_share_and_keep_the_mean() {
         let dropout = Dropout { hidden: 0.1, attention: 0.3, seed: 5 };
         for (place, share) in [(Place::AttentionOutput, 0.1), (Place::Output, 0.1), (Place::Head(3), 0.3)] {
             let mut values = Vec::new();
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_places_and_seeds_have_masks_of_their_own() {
+    fn rows_places_and_seeds_have_different_masks() {
         let dropout = Dropout { hidden: 0.5, attention: 0.5, seed: 5 };
         let bits = |dropout: Dropout, place, row| -> Vec<bool> {
             let mask = dropout.mask(place, row).expect("something is dropped");

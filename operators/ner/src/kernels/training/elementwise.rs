@@ -1,4 +1,4 @@
-//! What lies between the products of a backward pass.
+//! Element-wise steps of the backward pass.
 
 use crate::kernels::math::Activation;
 use crate::kernels::simd::{Kernel, Simd};
@@ -9,11 +9,11 @@ use crate::kernels::simd::{Kernel, Simd};
 pub(super) struct NormBackward<'a> {
     pub(super) gamma: &'a [f32],
     pub(super) epsilon: f32,
-    /// What was normalised.
+    /// The input of the norm.
     pub(super) x: &'a [f32],
     /// The gradient of the result, replaced by that of `x`.
     pub(super) gradient: &'a mut [f32],
-    /// dγ and dβ of these rows are added to these.
+    /// Accumulators of dγ and dβ.
     pub(super) sums: [&'a mut [f32]; 2],
 }
 
@@ -48,7 +48,7 @@ impl<S: Simd> Kernel<S> for NormBackward<'_> {
     }
 }
 
-/// A row and what normalises it.
+/// A row and its statistics.
 struct Row<'a, S: Simd> {
     x: &'a [f32],
     mean: S::F32,
@@ -68,7 +68,7 @@ impl<'a, S: Simd> Row<'a, S> {
         let mut squares = s.splat(0.0);
         for i in (0..x.len()).step_by(S::LANES) {
             let n = S::LANES.min(x.len() - i);
-            // Lanes beyond the row's end are zero, not the mean: they must stay out.
+            // Lanes beyond the row's end are zero, not the mean, and must not count.
             let d = masked(s, s.sub(load(s, x, i, n), mean), n);
             squares = s.fma(d, d, squares);
         }
@@ -132,7 +132,7 @@ impl<S: Simd> Kernel<S> for Activate<'_> {
     }
 }
 
-/// Its gradient: `gradient ← gradient·f′(x)`, and `out = f(x)` once more.
+/// Its gradient, `gradient ← gradient·f′(x)`, and `out = f(x)` again.
 pub(super) struct ActivateBackward<'a> {
     pub(super) activation: Activation,
     pub(super) x: &'a [f32],

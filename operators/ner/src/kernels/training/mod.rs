@@ -1,20 +1,19 @@
-//! An encoder layer under training: a forward pass that keeps what the backward pass needs, and the gradients of the
-//! layer's input and of all its parameters.
+//! Training of an encoder layer: a forward pass that keeps what the backward pass needs, and the gradients of the layer's
+//! input and all parameters.
 //!
 //! ```text
 //! x ─► qkv ─► attention ─► context ─► (·Wo + bo, dropout) + x ─► norm ─► a ─► up ─► f ─► (·Wd + bd, dropout) + a ─► norm
 //! ```
 //!
-//! Products run on the same register tiles as tagging does; everything between two products of a block of rows happens
-//! while the block is in the cache. Sums over tokens are taken in a fixed order: the same inputs on the same machine
-//! and number of threads give the same bits.
+//! Products use the same register tiles as inference; everything between two products is computed while a block of rows is
+//! in the cache. Sums over tokens have a fixed order: the same inputs, machine and number of threads give the same bits.
 
 mod attention;
 mod dropout;
 mod elementwise;
 mod panels;
 
-pub use dropout::Dropout;
+pub(crate) use dropout::Dropout;
 
 use attention::Attention;
 use dropout::Place;
@@ -32,46 +31,46 @@ use super::norm::LayerNorm;
 use super::parallel::{Blocks, Shared, for_each};
 use super::simd::{Kernel, Simd};
 
-/// Rows that a thread takes at a time.
+/// Rows per unit of work.
 const ROWS: usize = 96;
 
-/// A linear layer as it is trained.
+/// A linear layer in training.
 #[derive(Clone, Copy, Debug)]
-pub struct TrainedLinear<'a> {
+pub(crate) struct TrainedLinear<'a> {
     /// `[in, out]`
-    pub weight: &'a [f32],
+    pub(crate) weight: &'a [f32],
     /// `[out]`
-    pub bias: &'a [f32],
+    pub(crate) bias: &'a [f32],
 }
 
-/// A layer's parameters and what else decides its result.
+/// A layer's parameters and settings.
 #[derive(Clone, Copy, Debug)]
-pub struct TrainingLayer<'a> {
+pub(crate) struct TrainingLayer<'a> {
     /// The instructions to use.
-    pub isa: Isa,
+    pub(crate) isa: Isa,
     /// The attention's heads.
-    pub heads: Heads,
+    pub(crate) heads: Heads,
     /// Between the two feed-forward products.
-    pub activation: Activation,
+    pub(crate) activation: Activation,
     /// Added to variances, in the norm after the attention and in that after the feed-forward block.
-    pub epsilon: [f32; 2],
+    pub(crate) epsilon: [f32; 2],
     /// Queries, keys and values side by side: `[hidden, 3·hidden]`.
-    pub query_key_value: TrainedLinear<'a>,
+    pub(crate) query_key_value: TrainedLinear<'a>,
     /// `[hidden, hidden]`
-    pub attention_output: TrainedLinear<'a>,
+    pub(crate) attention_output: TrainedLinear<'a>,
     /// After the attention.
-    pub attention_norm: NormWeights<'a>,
+    pub(crate) attention_norm: NormWeights<'a>,
     /// `[hidden, intermediate]`
-    pub up: TrainedLinear<'a>,
+    pub(crate) up: TrainedLinear<'a>,
     /// `[intermediate, hidden]`
-    pub down: TrainedLinear<'a>,
+    pub(crate) down: TrainedLinear<'a>,
     /// After the feed-forward block.
-    pub output_norm: NormWeights<'a>,
+    pub(crate) output_norm: NormWeights<'a>,
 }
 
-/// What a forward pass leaves for the backward pass: `(8·hidden + intermediate)` values for each token.
+/// What a forward pass keeps for the backward pass: `(8·hidden + intermediate)` values per token.
 #[derive(Clone)]
-pub struct Tape {
+pub(crate) struct Tape {
     boundaries: Vec<u32>,
     dropout: Dropout,
     kept: Kept,
@@ -81,11 +80,11 @@ pub struct Tape {
 struct Kept {
     /// `[T, 3·hidden]`
     qkv: Buffer,
-    /// `[T, hidden]`: what attention gathers.
+    /// `[T, hidden]`: the result of attention.
     context: Buffer,
     /// `[T, hidden]`: the sum before the first norm.
     attention_sum: Buffer,
-    /// `[T, hidden]`: its result.
+    /// `[T, hidden]`: the result of the first norm.
     attended: Buffer,
     /// `[T, intermediate]`: before the activation.
     inner: Buffer,
@@ -93,35 +92,35 @@ struct Kept {
     output_sum: Buffer,
 }
 
-/// The gradients of a layer, each laid out as what it belongs to.
+/// The gradients of a layer, each in the layout of its parameter.
 #[derive(Debug, Default)]
-pub struct LayerGradients {
+pub(crate) struct LayerGradients {
     /// Of the input.
-    pub hidden: Vec<f32>,
+    pub(crate) hidden: Vec<f32>,
     /// Of weight and bias: query, key and value.
-    pub query_key_value: [Vec<f32>; 2],
+    pub(crate) query_key_value: [Vec<f32>; 2],
     /// Of weight and bias.
-    pub attention_output: [Vec<f32>; 2],
+    pub(crate) attention_output: [Vec<f32>; 2],
     /// Of γ and β.
-    pub attention_norm: [Vec<f32>; 2],
+    pub(crate) attention_norm: [Vec<f32>; 2],
     /// Of weight and bias.
-    pub up: [Vec<f32>; 2],
+    pub(crate) up: [Vec<f32>; 2],
     /// Of weight and bias.
-    pub down: [Vec<f32>; 2],
+    pub(crate) down: [Vec<f32>; 2],
     /// Of γ and β.
-    pub output_norm: [Vec<f32>; 2],
+    pub(crate) output_norm: [Vec<f32>; 2],
 }
 
-/// Working memory that lives from one step to the next.
+/// Working memory that is reused by each step.
 #[derive(Default)]
-pub struct TrainingScratch {
+pub(crate) struct TrainingScratch {
     weights: [Panels; 4],
     gradient_panels: Panels,
     rows: Gradients,
     partial_sums: Buffer,
     lanes: Vec<Lane>,
     attention_lanes: Vec<attention::Lane>,
-    /// Of tapes that were worked off.
+    /// Memory of finished tapes.
     spare: Vec<Kept>,
 }
 
@@ -164,8 +163,8 @@ impl TrainingLayer<'_> {
     /// is the rows `boundaries[i]..boundaries[i + 1]`.
     ///
     /// # Errors
-    /// If a length does not fit the others, or the boundaries do not rise from 0 to `T`.
-    pub fn forward(
+    /// If lengths are inconsistent, or the boundaries do not increase from 0 to `T`.
+    pub(crate) fn forward(
         &self,
         hidden: &[f32],
         boundaries: &[u32],
@@ -220,22 +219,22 @@ impl TrainingLayer<'_> {
             let context = Table::new(&context[values.clone()], width);
             output_weight.multiply(self.isa, context, self.attention_output.bias, Epilogue::Bias, sum);
             self.isa.run(drop(Place::AttentionOutput).of(sum, Some(&hidden[values]), attention_sum));
-            norms[0].rows(attention_sum, None, attended);
+            norms[0].rows(attention_sum, attended);
             up_weight.multiply(self.isa, Table::new(attended, width), self.up.bias, Epilogue::Bias, widened);
             let activated = lane.inner.floats(widened.len());
             self.isa.run(Activate { activation: self.activation, x: widened, out: activated });
             down_weight.multiply(self.isa, Table::new(activated, inner), self.down.bias, Epilogue::Bias, sum);
             self.isa.run(drop(Place::Output).of(sum, Some(attended), output_sum));
-            norms[1].rows(output_sum, None, out);
+            norms[1].rows(output_sum, out);
         });
         Ok(Tape { boundaries: boundaries.to_vec(), dropout, kept })
     }
 
-    /// Computes all gradients from that of the output (`[T, hidden]`); `hidden` is what the forward pass was given.
+    /// Computes all gradients from that of the output (`[T, hidden]`); `hidden` is the input of the forward pass.
     ///
     /// # Errors
-    /// If a length does not fit.
-    pub fn backward(
+    /// If lengths are inconsistent.
+    pub(crate) fn backward(
         &self,
         tape: Tape,
         hidden: &[f32],
@@ -285,7 +284,7 @@ impl TrainingLayer<'_> {
         Ok(found)
     }
 
-    /// From the output back to the context: everything but the attention and the gradients of the weights.
+    /// From the output back to the context: everything except attention and the gradients of the weights.
     fn feed_forward_backward(
         &self,
         kept: &mut Kept,
@@ -369,7 +368,7 @@ impl TrainingLayer<'_> {
     fn check(&self, hidden: &[f32], out: &[f32]) -> Result<(), KernelError> {
         let (width, inner) = (self.hidden(), self.intermediate());
         if width == 0 || self.heads.count * self.heads.size != width {
-            let why = "the heads must divide the hidden size";
+            let why = "must be a divisor of the hidden size";
             return Err(KernelError::Size { what: "attention heads", value: self.heads.count, why });
         }
         check_len("hidden states", hidden.len() / width * width, hidden.len())?;
@@ -430,7 +429,7 @@ impl TrainingLayer<'_> {
 }
 
 impl TrainingScratch {
-    /// One lane for each thread of the current pool.
+    /// One lane per thread of the current pool.
     fn fit(&mut self) {
         let threads = rayon::current_num_threads();
         self.lanes.resize_with(threads, Lane::default);
@@ -451,7 +450,7 @@ struct Sums {
     inner: usize,
 }
 
-/// A run of numbers, as these sums.
+/// Splits a slice into these sums.
 struct SplitSums<'a> {
     output_norm: [&'a mut [f32]; 2],
     attention_norm: [&'a mut [f32]; 2],
@@ -468,7 +467,7 @@ impl Sums {
     fn split(self, sums: &mut [f32]) -> SplitSums<'_> {
         let (narrow, up) = sums.split_at_mut(6 * self.hidden);
         let mut parts = narrow.chunks_exact_mut(self.hidden);
-        let mut part = || parts.next().expect("six of them");
+        let mut part = || parts.next().expect("there are six");
         SplitSums {
             output_norm: [part(), part()],
             attention_norm: [part(), part()],

@@ -1,4 +1,4 @@
-//! Products whose right side changes from step to step: packed anew each time, into memory that stays.
+//! Products whose right side changes with each step: packed every time, into memory that is reused.
 
 use std::ops::Range;
 
@@ -10,11 +10,10 @@ use crate::kernels::pack::{fill_from_columns, fill_from_rows};
 use crate::kernels::parallel::{Blocks, Shared, for_each};
 use crate::kernels::simd::{Kernel, Simd};
 
-/// Rows of a weight gradient that a thread computes at a time: their share of the left side stays in the second-level
-/// cache while all panels pass.
+/// Rows of a weight gradient per unit of work: their share of the left side stays in the second-level cache for all panels.
 const GRADIENT_ROWS: usize = 192;
 
-/// Rows of values that may stand further apart than they are long.
+/// Rows of values, possibly with gaps between them.
 #[derive(Clone, Copy)]
 pub(super) struct Table<'a> {
     pub(super) values: &'a [f32],
@@ -24,16 +23,16 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Rows that stand end to end.
+    /// Rows without gaps.
     pub(super) fn new(values: &'a [f32], columns: usize) -> Self {
         assert!(values.len().is_multiple_of(columns), "whole rows");
         Self { values, rows: values.len() / columns, columns, stride: columns }
     }
 
-    /// The part of a wider table.
+    /// Some columns of a wider table.
     pub(super) fn within(values: &'a [f32], rows: Range<usize>, columns: Range<usize>, stride: usize) -> Self {
         let end = if rows.is_empty() { 0 } else { (rows.end - 1) * stride + columns.end };
-        assert!(columns.end <= stride && end <= values.len(), "the part lies inside the table");
+        assert!(columns.end <= stride && end <= values.len(), "the part is inside the table");
         let values = &values[(rows.start * stride + columns.start).min(values.len())..];
         Self { values, rows: rows.len(), columns: columns.len(), stride }
     }
@@ -57,12 +56,12 @@ pub(super) struct Panels {
 }
 
 impl Panels {
-    /// Packs a table as it stands: a product's inner dimension runs over its rows.
+    /// Packs a table; a product's inner dimension runs over its rows.
     pub(super) fn pack<L: Send>(&mut self, isa: Isa, table: Table, lanes: &mut [L]) {
         self.fill(isa, table, table.rows, table.columns, false, lanes);
     }
 
-    /// Packs a table's transpose: a product's inner dimension runs over its columns.
+    /// Packs a table's transpose; a product's inner dimension runs over its columns.
     pub(super) fn pack_transposed<L: Send>(&mut self, isa: Isa, table: Table, lanes: &mut [L]) {
         self.fill(isa, table, table.columns, table.rows, true, lanes);
     }
@@ -92,15 +91,15 @@ impl Panels {
         self.shape.expect("packed before it is multiplied")
     }
 
-    /// `out = epilogue(left·self + bias)` on this thread; an empty bias is none.
+    /// `out = epilogue(left·self + bias)` on this thread; an empty bias means none.
     pub(super) fn multiply(&self, isa: Isa, left: Table, bias: &[f32], epilogue: Epilogue, out: &mut [f32]) {
         let shape = self.shape();
         let residual = if let Epilogue::Residual(residual) = epilogue { residual.len() } else { out.len() };
         assert!(
             left.columns == shape.inner && out.len() == left.rows * shape.columns && residual == out.len(),
-            "a row of output for each row of input"
+            "one row of output per row of input"
         );
-        assert!(bias.is_empty() || bias.len() == shape.columns, "a bias for each output, or none");
+        assert!(bias.is_empty() || bias.len() == shape.columns, "one bias per output, or none");
         let finish =
             Complete { decode: Plain, bias: bias.as_ptr(), biased: !bias.is_empty(), width: shape.columns, epilogue };
         isa.run(Product { panels: self, left: left.left(), out: out.as_mut_ptr(), stride: shape.columns, finish });
@@ -109,10 +108,10 @@ impl Panels {
     /// `out = leftᵀ·self`, written to a part of a wider table, on this thread.
     ///
     /// # Safety
-    /// Nobody else reads or writes `left.columns` rows of `shape.columns` values from `out` on, `stride` apart.
+    /// No other code reads or writes `left.columns` rows of `shape.columns` values from `out` on, `stride` apart.
     pub(super) unsafe fn multiply_transposed(&self, isa: Isa, left: Table, out: *mut f32, stride: usize) {
         let shape = self.shape();
-        assert!(left.rows == shape.inner, "as many rows on both sides");
+        assert!(left.rows == shape.inner, "equally many rows on both sides");
         let rows = Rows::<true> { start: left.values.as_ptr().cast(), stride: left.stride, count: left.columns };
         isa.run(Product { panels: self, left: rows, out, stride, finish: crate::kernels::gemm::Keep });
     }
@@ -120,9 +119,9 @@ impl Panels {
     /// `out = left·self`, written to a part of a wider table, on this thread.
     ///
     /// # Safety
-    /// Nobody else reads or writes `left.rows` rows of `shape.columns` values from `out` on, `stride` apart.
+    /// No other code reads or writes `left.rows` rows of `shape.columns` values from `out` on, `stride` apart.
     pub(super) unsafe fn multiply_into(&self, isa: Isa, left: Table, out: *mut f32, stride: usize) {
-        assert!(left.columns == self.shape().inner, "rows as long as the panels are deep");
+        assert!(left.columns == self.shape().inner, "rows as long as the inner dimension");
         isa.run(Product { panels: self, left: left.left(), out, stride, finish: crate::kernels::gemm::Keep });
     }
 
@@ -167,7 +166,7 @@ impl<S: Simd> Kernel<S> for Fill<'_> {
     #[inline(always)]
     fn run(self, _: S) {
         let Self { shape, inner, columns, panel, table, transposed } = self;
-        // SAFETY: a word is as long and as aligned as a number, and every pattern of bits is one.
+        // SAFETY: `u32` and `f32` have the same size and alignment, and every bit pattern is valid.
         let panel = unsafe { std::slice::from_raw_parts_mut(panel.as_mut_ptr().cast::<u32>(), panel.len()) };
         if transposed {
             fill_from_columns(shape, inner, columns, panel, &|column| table.row(column));
@@ -191,7 +190,7 @@ impl<S: Simd, E: Finish<S>, const TRANSPOSED: bool> Kernel<S> for Product<'_, E,
     #[inline(always)]
     fn run(self, s: S) {
         let Self { panels, left, out, stride, finish } = self;
-        // SAFETY: whoever made the product checked the left side and vouches for the output; the panels have the shape.
+        // SAFETY: the caller checked the left side and guarantees the output; the panels have the shape.
         unsafe { multiply(s, F32, left, panels.words.as_ptr(), panels.shape(), out.cast(), stride, &finish) }
     }
 }
