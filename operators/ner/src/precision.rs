@@ -1,9 +1,6 @@
 //! Arithmetic precision.
 
 use std::fmt;
-use std::str::FromStr;
-
-use crate::OptionError;
 
 /// The model's arithmetic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -32,32 +29,5 @@ impl fmt::Display for Precision {
             Self::Bf16 => "bf16",
             Self::Int8 => "int8",
         })
-    }
-}
-
-impl FromStr for Precision {
-    type Err = OptionError;
-
-    fn from_str(text: &str) -> Result<Self, OptionError> {
-        match text {
-            "f32" => Ok(Self::F32),
-            "f16" => Ok(Self::F16),
-            "bf16" => Ok(Self::Bf16),
-            "int8" => Ok(Self::Int8),
-            _ => Err(OptionError::new(text, "f32, f16, bf16, int8")),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn precisions_are_read_as_they_are_written() {
-        for precision in Precision::ALL {
-            assert_eq!(precision.to_string().parse(), Ok(precision));
-        }
-        assert!("fp8".parse::<Precision>().is_err());
     }
 }

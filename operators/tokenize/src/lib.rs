@@ -15,7 +15,7 @@ mod segment;
 mod tokenizer;
 mod windows;
 
-pub use context::{Context, ContextError};
+pub use context::Context;
 pub use error::TokenizeError;
 pub use operator::Tokenize;
 pub use tokenizer::{WindowTokenizer, Windows};

@@ -14,4 +14,4 @@ mod words;
 
 pub use decoder::Decoder;
 pub(crate) use document::DocumentDecoder;
-pub use options::{Aggregation, Decoding, OptionError};
+pub use options::{Aggregation, Decoding};

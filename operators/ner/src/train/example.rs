@@ -1,17 +1,14 @@
 //! Training examples: token ids, and the label that each token should get.
 
-use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use pubtag_schemas::{TokenSpan, TokenWindow};
-use serde::Serialize;
 
 use super::loss::Target;
+use crate::LabelSet;
 use crate::error::ExamplesError;
 use crate::labels::Iob2;
-use crate::{LabelSet, OptionError};
 
 /// A window to learn from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,35 +43,13 @@ impl Example {
 pub type Examples<'a> = dyn FnMut(usize) -> Result<Vec<Example>, ExamplesError> + 'a;
 
 /// Which tokens of a word learn its label.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LabelTokens {
     /// The first, the only one that tagging by the first token reads.
     #[default]
     First,
     /// All; those after the first are inside where the first begins a mention.
     All,
-}
-
-impl fmt::Display for LabelTokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::First => "first",
-            Self::All => "all",
-        })
-    }
-}
-
-impl FromStr for LabelTokens {
-    type Err = OptionError;
-
-    fn from_str(text: &str) -> Result<Self, OptionError> {
-        match text {
-            "first" => Ok(Self::First),
-            "all" => Ok(Self::All),
-            _ => Err(OptionError::new(text, "first, all")),
-        }
-    }
 }
 
 /// How mentions become the labels of tokens.
