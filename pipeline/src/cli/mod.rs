@@ -5,6 +5,7 @@
 
 mod amounts;
 mod config;
+mod context_words;
 mod convert;
 mod corpus;
 mod device;
@@ -22,6 +23,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 pub use amounts::{ByteSize, MaxRejects, duration, show_duration};
 pub use config::{ConfigCommand, Configurable, ShowConfigArgs, ShowFormat};
+pub use context_words::ContextWords;
 pub use convert::ConvertArgs;
 pub use corpus::{CorpusCommand, CorpusFormat, DownloadArgs, ListArgs, Release, StatsArgs};
 pub use device::{DeviceArgs, DeviceChoice, Precision};

@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 use pubtag_corpus::CorpusSpec;
 use serde::Serialize;
 
+use super::context_words::ContextWords;
 use super::corpus::CorpusFormat;
 use super::device::DeviceChoice;
-use crate::training::context::ContextWords;
 
 /// Arguments of `pubtag train`. Serialized into the model's record, and into what identifies a run: those that its result
 /// depends on, in this order.

@@ -10,10 +10,9 @@ use pubtag_corpus::CorpusSpec;
 use serde_json::{Value as Json, json};
 
 use crate::cli::{
-    Abbreviations, Aggregation, ByteSize, ClassWeights, ContextLimit, CorpusFormat, Decode, DeviceChoice, InputFormat,
-    LabelTokens, Labels, MaxRejects, Precision, SavedType, Text, duration, show_duration,
+    Abbreviations, Aggregation, ByteSize, ClassWeights, ContextLimit, ContextWords, CorpusFormat, Decode, DeviceChoice,
+    InputFormat, LabelTokens, Labels, MaxRejects, Precision, SavedType, Text, duration, show_duration,
 };
-use crate::training::context::ContextWords;
 
 /// The type of a setting's value.
 pub(crate) trait Value: Sized {

@@ -6,7 +6,6 @@
 //! ```
 
 pub(crate) mod card;
-pub(crate) mod context;
 pub(crate) mod corpora;
 pub(crate) mod curve;
 pub(crate) mod metrics;

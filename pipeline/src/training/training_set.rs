@@ -7,11 +7,11 @@ use pubtag_ner::LabelSet;
 use pubtag_ner::train::{Example, LabelTokens, Labelling, Lexicon};
 use pubtag_schemas::Mention;
 use pubtag_tokenize::{TokenizeError, WindowTokenizer};
-use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
 
-use super::context::ContextWords;
+use crate::cli::ContextWords;
 
 /// How contexts are packed and labelled.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ fn contexts(gold: &Gold, words: ContextWords, random: &mut StdRng) -> Vec<Packed
     let mut all = Vec::new();
     let mut left = gold.corpus.weight;
     while left > 0.0 {
-        let mut contexts = pack(&gold.documents, || words.draw(random));
+        let mut contexts = pack(&gold.documents, || draw(words, random));
         if left < 1.0 {
             contexts.shuffle(random);
             contexts.truncate((contexts.len() as f64 * left).ceil() as usize);
@@ -80,4 +80,24 @@ fn contexts(gold: &Gold, words: ContextWords, random: &mut StdRng) -> Vec<Packed
         left -= 1.0;
     }
     all
+}
+
+/// The length of a context; every length of a range is equally likely.
+fn draw(words: ContextWords, random: &mut StdRng) -> usize {
+    if words.min == words.max { words.max } else { random.random_range(words.min..=words.max) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_fixed_and_a_range_is_drawn_from_completely() {
+        let mut random = StdRng::seed_from_u64(1);
+        assert_eq!(draw(ContextWords { min: 100, max: 100 }, &mut random), 100);
+        let mut drawn: Vec<usize> = (0..200).map(|_| draw(ContextWords { min: 3, max: 6 }, &mut random)).collect();
+        drawn.sort_unstable();
+        drawn.dedup();
+        assert_eq!(drawn, [3, 4, 5, 6]);
+    }
 }
