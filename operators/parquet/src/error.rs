@@ -17,7 +17,7 @@ pub enum Error {
     /// The output directory cannot be created or opened.
     #[error("cannot use {path} as the output directory")]
     Folder {
-        /// The folder.
+        /// The directory.
         path: String,
         /// The file system's error.
         source: io::Error,
@@ -25,7 +25,7 @@ pub enum Error {
     /// The directory was not written by pubtag.
     #[error("{path} is not an output of pubtag (_pubtag/output.json does not exist)")]
     NotAnOutput {
-        /// The folder.
+        /// The directory.
         path: String,
     },
     /// The output directory contains other files.
@@ -33,7 +33,7 @@ pub enum Error {
         "the output directory {output} contains other files ({found}); choose an empty directory or an output of pubtag"
     )]
     Foreign {
-        /// The folder.
+        /// The directory.
         output: String,
         /// Some of its files.
         found: String,

@@ -9,11 +9,11 @@
 //! The unit of commit is one input. Its parts are written under names that no other attempt uses, and count for nothing
 //! until a marker names them: creating it is the commit point. Parts that no marker names are what dead attempts left;
 //! the next run removes them, and never touches those of a live run ([`Liveness`]). So a run can be killed at any moment
-//! and run again, and the tables hold the same rows.
+//! and run again, and the tables have the same rows.
 //!
 //! ```text
 //! OUT/annotations/<stem>-<run id>-<attempt>-<number>.parquet   documents/ and rejects/ likewise
-//! OUT/_pubtag/output.json                                      marks the folder as an output
+//! OUT/_pubtag/output.json                                      marks the directory as an output
 //! OUT/_pubtag/commits/<32 hex of the input's key>.json         the markers: Commit
 //! OUT/_pubtag/attempts/<run id>.lock                           locked while the run lives
 //! ```

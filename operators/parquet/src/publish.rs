@@ -1,13 +1,13 @@
 //! The stages of a commit. Each is a type that the next step consumes, so that none can be skipped or repeated.
 //!
 //! ```text
-//!          ParquetAttempt ─prepare─► Prepared ─publish─► Published ─clean_up─► Ending
-//! parts    being sent                durable, read back  durable               durable
-//! marker   none                      none                ours, or identical    the same
-//! if killed   parts are swept        parts are swept     the next run cleans up
+//!            ParquetAttempt ─prepare─► Prepared ─publish─► Published ─clean_up─► Ending
+//! parts      being sent                durable, read back  durable               durable
+//! marker     none                      none                ours, or identical    ours, or identical
+//! if killed  parts are swept           parts are swept     the next run cleans up
 //! ```
 //!
-//! `publish` holds the commit point: one marker, created if absent.
+//! The commit point is in `publish`: one marker, created if absent.
 
 use std::error::Error as StdError;
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 //! source ─► stage(operator) ═channel═► stage(operator) ═channel═► … ─► sink
 //! ```
 //!
-//! An [`Operator`] takes a stream and returns a stream; it never spawns a task. [`stage`] runs one on a task of its own
+//! An [`Operator`] takes a stream and returns a stream; it never spawns a task. [`stage`] runs one on its own task
 //! behind a bounded channel: the channel *is* the backpressure. The rules, each tested in `tests/rules.rs`:
 //!
 //! 1. a full channel slows the source; memory does not grow with the input;

@@ -1,4 +1,4 @@
-//! Who decides what happens at a point.
+//! Decides what happens at a point.
 
 use std::fmt;
 use std::future::Future;
@@ -9,36 +9,36 @@ use async_trait::async_trait;
 
 use crate::Point;
 
-/// What becomes of a call.
+/// The fate of a call.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It is made.
+    /// It succeeds.
     Proceed,
     /// It fails and has no effect.
     Fail(io::Error),
-    /// It takes effect, but is said to have failed.
+    /// It takes effect, but reports a failure.
     FailAfter(io::Error),
-    /// It is said to have failed, and takes effect later: once [`Director::landing`] returns.
+    /// It reports a failure and takes effect later: once [`Director::landing`] returns.
     FailAndLand(io::Error),
-    /// It takes effect, and the process dies before it hears of it.
+    /// It takes effect, and the process dies before the answer arrives.
     DieAfter,
 }
 
-/// Decides what happens at each point. Its futures may take their time or never end: the caller is then stuck, as a
-/// process that died is.
+/// Decides what happens at each point. A future may be slow or never complete: the caller is then stuck, like a process
+/// that died.
 #[async_trait]
 pub trait Director: fmt::Debug + Send + Sync + 'static {
-    /// Asked before a call is made.
+    /// Called before each call.
     async fn before(&self, point: Point) -> Verdict;
 
-    /// Ends when a call that was said to have failed takes effect.
+    /// Completes when a call that reported a failure takes effect.
     async fn landing(&self);
 
     /// Ends the process; does not return.
     async fn die(&self);
 }
 
-/// Makes a call in place: if the caller is dropped, it was never made.
+/// Makes a call in place: if the caller is dropped, it never happened.
 pub(crate) async fn look<T, E: From<Failed>>(
     director: &dyn Director,
     point: Point,
@@ -56,7 +56,7 @@ pub(crate) async fn look<T, E: From<Failed>>(
     }
 }
 
-/// Makes a call on a task of its own: it goes on if the caller is dropped.
+/// Makes a call on a separate task: it continues if the caller is dropped.
 pub(crate) async fn change<T, E>(
     director: &Arc<dyn Director>,
     point: Point,
@@ -90,7 +90,7 @@ where
     task.await.unwrap_or_else(|error| Err(Failed { point, error: error.into() }.into()))
 }
 
-/// A call that the director made fail.
+/// A failure injected by the director.
 #[derive(Debug)]
 pub(crate) struct Failed {
     point: Point,

@@ -1,4 +1,4 @@
-//! A director that does what an environment variable says, for whole programs.
+//! A director configured by environment variables, for whole programs.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -14,14 +14,14 @@ use pubtag_parquet::Liveness;
 
 use crate::{Director, Point, PointLiveness, PointStore, Verdict};
 
-/// What is to happen, and where: `POINT:NUMBER:MODE`, as in `put marker:0:abort`. The number counts the calls of that
-/// point, from 0.
+/// What happens, and where: `POINT:NUMBER:MODE`, as in `put marker:0:abort`. The number counts the calls of that point,
+/// from 0.
 pub const CRASH: &str = "PUBTAG_CRASH";
 
-/// A file that gets the name of each point, a line each, as calls are made.
+/// A file to which the name of each point is appended, one per line, as calls are made.
 pub const CRASH_LOG: &str = "PUBTAG_CRASH_LOG";
 
-/// For how long a call waits that nobody lets go on.
+/// How long a call waits to be released.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What happens to a process at a point.
@@ -39,7 +39,7 @@ pub enum Mode {
     Wait(PathBuf),
 }
 
-/// A [`Mode`] and the call that it is for.
+/// A [`Mode`] and the call it applies to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Crash {
     /// Name of the point.
@@ -50,7 +50,7 @@ pub struct Crash {
     pub mode: Mode,
 }
 
-/// Says why a text is not a [`Crash`].
+/// The text is not a [`Crash`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrashError(String);
 
@@ -81,10 +81,10 @@ impl FromStr for Crash {
     }
 }
 
-/// Puts a store and its locks under the director that the environment asks for, if it asks for one.
+/// Puts a store and its locks under the director that the environment configures, if any.
 ///
 /// # Panics
-/// If the environment asks for something that makes no sense.
+/// If the configuration is invalid.
 pub fn from_environment(
     (store, liveness): (Arc<dyn ObjectStore>, Arc<dyn Liveness>),
 ) -> (Arc<dyn ObjectStore>, Arc<dyn Liveness>) {
@@ -105,7 +105,7 @@ struct Environment {
 }
 
 impl Environment {
-    /// Notes a call and says what is to happen to it.
+    /// Records a call and decides what happens to it.
     fn note(&self, point: Point) -> Option<&Mode> {
         let name = point.to_string();
         if let Some(mut log) = self.log.as_ref() {

@@ -4,7 +4,7 @@
 //! pubtag-parquet ─► PointStore / PointLiveness ─► before(point) ─► the call ─► after(point)
 //! ```
 //!
-//! A call that changes something runs on a task of its own, as it would on a blocking thread or on the wire: dropping
+//! A call that changes something runs on a separate task, as it would on a blocking thread or on the network: dropping
 //! the caller does not stop it.
 
 mod director;

@@ -1,4 +1,4 @@
-//! Marks of life whose every call is a point.
+//! A [`Liveness`] whose every call is a point.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub struct PointLiveness {
 }
 
 impl PointLiveness {
-    /// Marks of life under a director.
+    /// A liveness under a director.
     pub fn new(inner: Arc<dyn Liveness>, director: Arc<dyn Director>) -> Self {
         Self { inner, director }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use object_store::path::Path;
 
-/// What is done.
+/// The operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "each is the call of its name")]
 pub enum Call {
@@ -28,7 +28,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// Whether the call only adds an object, under a name that nothing else has.
+    /// Whether the call only adds an object under a unique name.
     pub fn only_adds(self) -> bool {
         matches!(self, Self::Put | Self::PutPart | Self::Complete)
     }
@@ -56,12 +56,12 @@ impl Call {
     }
 }
 
-/// A call and the kind of object that it is about, such as `put annotations` or `get marker`.
+/// An operation and the kind of object, such as `put annotations` or `get marker`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Point {
-    /// What is done.
+    /// The operation.
     pub call: Call,
-    /// To what: `marker`, `output.json`, a table, `root` or `run`.
+    /// The kind of object: `marker`, `output.json`, a table, `root` or `run`.
     pub subject: &'static str,
 }
 
@@ -80,7 +80,7 @@ impl Point {
         Self { call, subject }
     }
 
-    /// A call about a run's mark of life.
+    /// A call on a run's liveness.
     pub fn on_run(call: Call) -> Self {
         Self { call, subject: "run" }
     }

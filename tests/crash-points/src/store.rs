@@ -30,7 +30,7 @@ impl PointStore {
         Self { inner, director, compares: true }
     }
 
-    /// The same store without [`PutMode::Update`], which a file system does not have.
+    /// The same store without [`PutMode::Update`], which file systems do not support.
     #[must_use]
     pub fn like_a_disk(self) -> Self {
         Self { compares: false, ..self }

@@ -1,26 +1,26 @@
-//! What is wrong with an output, one line each.
+//! Defects of an output, one line each.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Something in an output that is not what it should be.
+/// Something wrong in an output.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Defect {
     /// The file, below the output directory.
     pub path: String,
     /// What is wrong with it.
     pub what: &'static str,
-    /// What should be there, where that can be said.
+    /// The expected value, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// What is there.
+    /// The actual value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
-    /// The first place in the file, where it has places: a row, a row group.
+    /// The first place in the file: a row, a row group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
-    /// More places in the same file with the same defect.
+    /// Number of further places in the same file with the same defect.
     pub more: u64,
 }
 
@@ -63,7 +63,7 @@ impl fmt::Display for Defect {
     }
 }
 
-/// Defects of one input, one for each file and kind: a table in which every row is wrong has one line, not a million.
+/// The defects of one input, one per file and kind: a table in which every row is wrong is one line, not a million.
 #[derive(Debug, Default)]
 pub(super) struct Defects(Vec<Defect>);
 

@@ -63,7 +63,7 @@ async fn parts_of_many_row_groups_reach_the_store_whole() {
     }
 }
 
-/// [`records`] over and over, numbered on.
+/// [`records`] repeated, with consecutive numbers.
 fn many_records(unit: &std::sync::Arc<InputUnit>, times: u32) -> Vec<TaggedRecord> {
     let renumbered = |mut record: TaggedRecord, at: u32| {
         let place = match &mut record {
@@ -163,7 +163,7 @@ async fn another_model_on_the_same_content_is_refused_by_name() {
     for word in ["/in/a.xml", "tiny-0123456789ab", "large-fedcba987654", "--overwrite"] {
         assert!(message.contains(word), "{word} is missing in {message:?}");
     }
-    // The sink refuses too, whatever the plan was.
+    // The sink also refuses, whatever was planned.
     let config = WriteConfig { spec: other_model(), ..config() };
     let fault = write(&output, &commit_log, config, packets(&unit)).await.remove(0).unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Configuration);
@@ -205,7 +205,7 @@ async fn a_changed_file_is_refused_and_replaced_only_on_demand() {
     assert_eq!(parts(folder.path()), second.parts.iter().map(|part| part.path.clone()).collect::<Vec<_>>());
     assert_eq!(markers(folder.path()).len(), 1);
 
-    // Back to the old content: its marker's name comes back, and the attempt behind it is a new one.
+    // Back to the old content: the marker has its old name again, but names a new attempt.
     let third = committed(run_one(folder.path(), config, &old).await);
     assert_eq!(third.supersedes, [second.attempt_id.as_str()]);
     let (_output, mut commit_log) = open(folder.path()).await.unwrap();
@@ -323,7 +323,7 @@ async fn partial_and_limited_units_say_so_and_keep_the_hash_of_the_whole_file() 
     }
 }
 
-/// Writes a unit that must fail and says with what message; nothing may be committed.
+/// Writes a unit that must fail, and returns the message; nothing may be committed.
 async fn fault_of(packets: Vec<Tagged>) -> String {
     let folder = tempfile::tempdir().unwrap();
     let (output, commit_log) = open(folder.path()).await.unwrap();
@@ -345,7 +345,7 @@ async fn a_lost_record_is_a_fault() {
     assert!(fault_of(lost).await.contains("/in/a.xml: 1 citations written, 2 met"));
     let mut miscounted = packets(&unit);
     miscounted.pop();
-    // The sum is right, the kinds are not.
+    // The total is right, the kinds are not.
     miscounted.push(close(&unit, Tally { citations: 2, deletions: 0, rejects: 2 }, Outcome::Complete));
     assert!(fault_of(miscounted).await.contains("1 deletions written, 0 met"));
 }

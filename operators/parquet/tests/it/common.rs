@@ -1,4 +1,4 @@
-//! What the tests share: small inputs, a run of the sink, and a reader of what it wrote.
+//! Shared by the tests: small inputs, runs of the sink, and a reader of its output.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 pub(crate) type Tagged = Packet<TaggedRecord>;
 
-/// A file of made-up content; the content only matters for its hash.
+/// A file; its content matters only for its hash.
 pub(crate) fn unit(index: usize, uri: &str, content: &str) -> Arc<InputUnit> {
     Arc::new(InputUnit {
         index,
@@ -66,8 +66,8 @@ pub(crate) fn document(unit: &Arc<InputUnit>, ordinal: u32, title: &str, mention
     let segment = AbstractSegment { label, nlm_category: None, text: "Wir maßen 𝛽-Zerfälle.".into() };
     let text = CitationText::new(title, vec![segment]);
     let annotations = mentions.iter().map(|mention| {
-        let start = text.as_str().find(mention).expect("the mention stands in the text");
-        // Those with a capital are the model's.
+        let start = text.as_str().find(mention).expect("the mention is in the text");
+        // Capitalised mentions are the model's.
         let by_model = mention.starts_with(char::is_uppercase);
         let source = if by_model { AnnotationSource::Model } else { AnnotationSource::Abbreviation };
         Annotation {
@@ -126,7 +126,7 @@ pub(crate) fn close(unit: &Arc<InputUnit>, tally: Tally, outcome: Outcome) -> Ta
     Packet::Close(Close { unit: unit.clone(), tally, bytes: unit.size.unwrap_or(10), sha256, outcome })
 }
 
-/// A whole unit of [`records`], an item a packet.
+/// A whole unit of [`records`], one record per packet.
 pub(crate) fn packets(unit: &Arc<InputUnit>) -> Vec<Tagged> {
     let items = records(unit).into_iter().map(|record| Packet::Items(vec![record]));
     let open = [Packet::Open(unit.clone())];
@@ -137,7 +137,7 @@ pub(crate) fn flow(packets: Vec<Tagged>) -> Flow<Tagged> {
     Box::pin(futures::stream::iter(packets.into_iter().map(Ok)))
 }
 
-/// Runs the sink over packets and returns all that it yields.
+/// Writes packets and returns all reports.
 pub(crate) async fn write(
     output: &Output,
     commit_log: &CommitLog,
@@ -155,7 +155,7 @@ pub(crate) async fn write_one(
     packets: Vec<Tagged>,
 ) -> Ending {
     let mut reports = write(output, commit_log, config, packets).await;
-    assert_eq!(reports.len(), 1, "one report a unit: {reports:?}");
+    assert_eq!(reports.len(), 1, "one report per unit: {reports:?}");
     reports.remove(0).expect("the unit was written").ending
 }
 
@@ -163,7 +163,7 @@ pub(crate) async fn write_one(
 pub(crate) async fn run_one(folder: &Path, config: WriteConfig, unit: &Arc<InputUnit>) -> Ending {
     let (output, commit_log) = open(folder).await.expect("the output opens");
     let ending = write_one(&output, &commit_log, config, packets(unit)).await;
-    output.finish().await.expect("the output is left clean");
+    output.finish().await.expect("the output can be finished");
     ending
 }
 
@@ -176,7 +176,7 @@ pub(crate) fn plan_one(commit_log: &mut CommitLog, unit: &Arc<InputUnit>, spec: 
     commit_log.plan(std::slice::from_ref(unit), spec).remove(0)
 }
 
-/// The committed commit.
+/// The commit of a committed unit.
 pub(crate) fn committed(ending: Ending) -> Arc<Commit> {
     match ending {
         Ending::Committed(commit) => commit,
@@ -184,7 +184,7 @@ pub(crate) fn committed(ending: Ending) -> Arc<Commit> {
     }
 }
 
-/// All files below a folder, relative and sorted.
+/// All files below a directory, relative and sorted.
 pub(crate) fn files(folder: &Path) -> Vec<String> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()) {
@@ -207,7 +207,7 @@ pub(crate) fn markers(folder: &Path) -> Vec<String> {
     files(&folder.join("_pubtag/commits"))
 }
 
-/// All rows below `folder/<table>`, as a reader of the glob sees them.
+/// All rows below `folder/<table>`, as read through the glob.
 pub(crate) fn read<T: Table>(folder: &Path) -> RecordBatch {
     let paths = parts(folder).into_iter().filter(|name| name.starts_with(T::NAME) && name.ends_with(".parquet"));
     let batches: Vec<_> = paths.flat_map(|path| read_file(&folder.join(path))).collect();
@@ -215,9 +215,9 @@ pub(crate) fn read<T: Table>(folder: &Path) -> RecordBatch {
 }
 
 pub(crate) fn read_file(path: &Path) -> Vec<RecordBatch> {
-    let file = fs::File::open(path).expect("the part is there");
+    let file = fs::File::open(path).expect("the part exists");
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("the part is Parquet").build().unwrap();
-    reader.map(|batch| batch.expect("the part is whole")).collect()
+    reader.map(|batch| batch.expect("the part is intact")).collect()
 }
 
 pub(crate) fn strings(batch: &RecordBatch, column: &str) -> Vec<Option<String>> {

@@ -1,4 +1,4 @@
-//! A store that fails, lies, fills up or is closed.
+//! A store that fails, misreports, fills up or denies access.
 
 use std::fmt;
 use std::ops::Range;
@@ -28,7 +28,7 @@ use crate::common::*;
 /// What goes wrong with a put.
 #[derive(Clone, Copy, Debug)]
 enum Trouble {
-    /// It fails, and nothing is there.
+    /// It fails without effect.
     Fails,
     /// It succeeds, but the answer is lost.
     AnswerLost,
@@ -178,7 +178,7 @@ async fn a_store_in_memory_keeps_the_same_protocol() {
     let first = committed(write_one(&output, &commit_log, config(), packets(&unit)).await);
     output.finish().await.unwrap();
 
-    // Here a marker is replaced only if it is still the one that was read.
+    // This store replaces a marker only if it is still the one that was read.
     let (output, commit_log) = open_store(locks.path(), store.clone()).await;
     let other = WriteConfig { spec: other_model(), overwrite: true, ..config() };
     let second = committed(write_one(&output, &commit_log, other, packets(&unit)).await);
@@ -203,7 +203,7 @@ async fn a_file_in_place_of_the_directory_is_a_configuration_error() {
     }
 }
 
-/// A small file system of its own, unmounted at the end; none where mounting is not allowed.
+/// A small temporary file system; `None` where mounting is not permitted.
 struct Tmpfs(tempfile::TempDir);
 
 impl Tmpfs {

@@ -1,4 +1,4 @@
-//! What replaces what: renamed and swapped files, other settings, commits whose parts are gone.
+//! Replacing commits: renamed and swapped files, other settings, commits with missing parts.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use pubtag_schemas::{Ending, InputUnit};
 
 use crate::common::*;
 
-/// A whole run: plans all units, writes those that are to be tagged, and says what became of each.
+/// A whole run: plans all units, writes those to be tagged, and returns the plan.
 async fn run(folder: &Path, config: WriteConfig, units: &[Arc<InputUnit>]) -> Vec<Standing> {
     let (output, mut commit_log) = open(folder).await.unwrap();
     let standings = commit_log.plan(units, &config.spec);
@@ -23,7 +23,7 @@ async fn run(folder: &Path, config: WriteConfig, units: &[Arc<InputUnit>]) -> Ve
     standings
 }
 
-/// Every part is named by one commit and every commit has its parts: URI and run spec of each.
+/// Content and model of each commit; checks that every part is named by one commit and every commit has its parts.
 async fn contents(folder: &Path) -> Vec<(String, String)> {
     let tables = Tables::open_local(folder).await.unwrap();
     let commits = tables.commits();
@@ -49,7 +49,7 @@ fn overwriting(spec: RunSpec) -> WriteConfig {
 
 #[tokio::test]
 async fn a_renamed_file_and_a_new_one_under_its_old_name_both_keep_their_rows() {
-    // The new name sorts before the old one, or behind it.
+    // The new name sorts before the old one, or after it.
     for renamed in ["/in/archive.jsonl", "/in/later.jsonl"] {
         let folder = tempfile::tempdir().unwrap();
         run(folder.path(), config(), &[unit(0, "/in/current.jsonl", "old")]).await;
@@ -134,7 +134,7 @@ async fn what_a_replaced_commit_had_superseded_never_comes_back() {
     run(folder.path(), config(), std::slice::from_ref(&one)).await;
     let first = saved(folder.path());
     run(folder.path(), overwriting(spec()), std::slice::from_ref(&two)).await;
-    // A run opens while the second is as if it had not yet removed what it replaced …
+    // A run opens the output as if the second had not yet removed what it replaced …
     restore(folder.path(), &first);
     let (output, mut commit_log) = open_beside(folder.path(), "2").await;
     commit_log.plan(std::slice::from_ref(&three), &spec());

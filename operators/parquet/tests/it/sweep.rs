@@ -1,4 +1,4 @@
-//! Runs beside each other and after each other's death: who wins, what is swept, what is never touched.
+//! Concurrent and dead runs: which one wins, what is swept, what is never touched.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::common::*;
 
-/// A run that is stopped in the middle of a unit, with parts on disk.
+/// A run stopped in the middle of a unit, with parts on disk.
 async fn half_a_unit(output: &Output, unit: &std::sync::Arc<InputUnit>) -> Half {
     let (sender, mut receiver) = mpsc::channel(1);
     let input: Flow<Tagged> = Box::pin(async_stream::stream! {
@@ -28,7 +28,7 @@ async fn half_a_unit(output: &Output, unit: &std::sync::Arc<InputUnit>) -> Half 
     for packet in rest {
         sender.send(packet).await.unwrap();
     }
-    // One more packet has room only once the one before it has been taken.
+    // The channel holds one packet: sending another returns once the previous one was taken.
     for _ in 0..2 {
         sender.send(Packet::Items(Vec::new())).await.unwrap();
     }
@@ -48,7 +48,7 @@ impl Half {
         self.writing.await.unwrap().remove(0).unwrap().ending
     }
 
-    /// Dies as a process does: nothing of it runs any further.
+    /// Dies like a process: nothing of it runs any further.
     async fn die(self) {
         self.writing.abort();
         let _ = self.writing.await;
@@ -156,7 +156,7 @@ async fn a_run_that_died_between_replacing_and_removing_is_finished_by_the_next(
     let saved: Vec<_> = saved.into_iter().map(|name| (fs::read(folder.path().join(&name)).unwrap(), name)).collect();
     let second = committed(run_one(folder.path(), WriteConfig { overwrite: true, ..config() }, &new).await);
 
-    // As if it had died right after its marker: all that it removed is still there.
+    // As if it had died right after its marker: what it removed still exists.
     for (bytes, name) in saved {
         fs::write(folder.path().join(name), bytes).unwrap();
     }

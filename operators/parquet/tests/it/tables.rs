@@ -1,4 +1,4 @@
-//! The files themselves: their schema is pinned, old ones are still read, and they say where they come from.
+//! The files themselves: their schema is pinned, old ones can still be read, and their footers have provenance.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow};
 
 use crate::common::*;
 
-/// Set to write the golden files anew instead of comparing with them.
+/// Set to rewrite the golden files instead of comparing with them.
 const BLESS: &str = "PUBTAG_BLESS";
 
 fn golden(name: &str) -> PathBuf {
@@ -51,7 +51,7 @@ async fn the_schema_of_the_files_is_the_golden_one() {
     );
 }
 
-/// Checks that every column of an old file is still there, with its id and type.
+/// Checks that every column of an old file still exists, with its id and type.
 fn check_old_file<T: Table>(path: &Path) {
     let old = ArrowReaderMetadata::load(&fs::File::open(path).unwrap(), Default::default()).unwrap();
     for field in old.schema().fields() {
@@ -84,7 +84,7 @@ fn files_of_schema_version_1_are_still_read() {
     assert_eq!(read_file(&rejects)[0]["raw"].as_binary::<i32>().value(0), b"<a");
 }
 
-/// Run by hand, once for each schema version.
+/// Run by hand, once per schema version.
 #[tokio::test]
 #[ignore = "writes the golden files"]
 async fn write_golden_files() {

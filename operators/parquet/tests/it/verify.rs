@@ -1,4 +1,4 @@
-//! An output is read back: a clean one has no line, and each kind of damage has its own.
+//! Verifies outputs: a clean one has no defects, and each kind of damage is one line.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -60,7 +60,7 @@ impl Sample {
         fs::write(path, marker.to_string()).unwrap();
     }
 
-    /// Edits the bytes of a part and leaves its marker as it was.
+    /// Edits the bytes of a part without changing its marker.
     fn edit_bytes(&self, table: &str, edit: impl FnOnce(&mut Vec<u8>)) {
         let path = self.path(&self.part(table));
         let mut bytes = fs::read(&path).unwrap();
@@ -68,7 +68,7 @@ impl Sample {
         fs::write(path, bytes).unwrap();
     }
 
-    /// Makes the marker say of a part what the file is now.
+    /// Updates a part's entry in its marker to match the file.
     fn vouch(&self, table: &str) {
         let part = self.part(table);
         let bytes = fs::read(self.path(&part)).unwrap();
@@ -83,7 +83,7 @@ impl Sample {
         });
     }
 
-    /// Writes a part again with other rows; the marker says what the file is.
+    /// Rewrites a part with other rows and updates its marker.
     fn rewrite(&self, table: &str, edit: impl FnOnce(RecordBatch) -> RecordBatch) {
         let path = self.path(&self.part(table));
         let batches = read_file(&path);
@@ -112,7 +112,7 @@ impl Sample {
         lines
     }
 
-    /// One line in full depth.
+    /// The only line in full depth.
     fn line(&self) -> String {
         let lines = self.lines(FULL);
         assert_eq!(lines.len(), 1, "{lines:#?}");

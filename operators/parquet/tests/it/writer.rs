@@ -1,4 +1,4 @@
-//! Whatever the records, and wherever row groups and parts end: what is read back is what was written.
+//! For arbitrary records and sizes of row groups and parts: what is read back is what was written.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! Visits each call of a run: the run dies, fails or is told to stop there, or another runs meanwhile.
+//! Visits each call of a run: the run dies, fails or is signalled there, or another runs meanwhile.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,7 +12,7 @@ use crate::process::{Fate, Mishap, When};
 const OVERWRITE: Order = Order { overwrite: true, ..ALL };
 const OTHER_SETTINGS: Order = Order { settings: Settings::B, ..OVERWRITE };
 
-/// All that can befall a run at a call.
+/// Everything that can happen to a run at a call.
 fn mishaps() -> Vec<Mishap> {
     let whens = [When::OwnEnd, When::NextOpened, When::NextOver];
     let holds = [0, 2, 8, 100];
@@ -26,7 +26,7 @@ fn mishaps() -> Vec<Mishap> {
     all
 }
 
-/// Visits each call of a run after some steps; one more run must bring about what an unbroken run does.
+/// Visits each call of a run after some steps; one more run must have the result of an undisturbed run.
 fn visit_each(what: &str, steps: &[Step], order: Order) {
     let then = |more: Vec<Step>| [steps, &more[..]].concat();
     let (unbroken, calls) = end_of(&then(vec![Step::Run(order, None)]));
@@ -35,7 +35,7 @@ fn visit_each(what: &str, steps: &[Step], order: Order) {
     for (at, point) in calls.iter().enumerate() {
         for mishap in mishaps() {
             let fate = Some(Fate { at, mishap });
-            // The second run is there for calls that take effect during the first.
+            // The second run covers calls that take effect during the first.
             let (end, _) = end_of(&then(vec![Step::Run(order, fate), Step::Run(order, None), Step::Run(order, None)]));
             assert_eq!(end, unbroken, "{what}: {mishap:?} at call {at}, {point}");
             visits += 1;
@@ -43,7 +43,7 @@ fn visit_each(what: &str, steps: &[Step], order: Order) {
         for neighbour in [order, OVERWRITE, OTHER_SETTINGS] {
             let beside = Step::Beside([(order, None), (neighbour, None)], vec![at]);
             let (end, _) = end_of(&then(vec![beside, Step::Run(order, None)]));
-            // Another kind of run may bring about something else; each step is held against the model in any case.
+            // Another kind of run may have another result; each step is compared with the model in any case.
             assert!(
                 neighbour != order || end == unbroken,
                 "{what}: {neighbour:?} beside call {at}, {point}: {end:?} and not {unbroken:?}"

@@ -1,4 +1,4 @@
-//! Histories that have failed once.
+//! Histories that once failed.
 
 use crate::inputs::Settings;
 use crate::play::{ALL, Order, Step, play};

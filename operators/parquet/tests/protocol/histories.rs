@@ -12,7 +12,7 @@ use crate::inputs::{BAD, Content, GOOD, Settings};
 use crate::play::{NAMES, Order, Played, Step, play};
 use crate::process::{Fate, Mishap, When};
 
-/// How many histories each test plays; `PUBTAG_HISTORIES` says otherwise.
+/// Number of histories per test [override: `PUBTAG_HISTORIES`].
 const HISTORIES: u32 = 2_500;
 
 fn content() -> impl Strategy<Value = Content> {
@@ -85,7 +85,7 @@ fn beside(percent: u32) -> impl Strategy<Value = Step> {
     both.prop_map(|(one, two, schedule)| Step::Beside([one, two], schedule))
 }
 
-/// Plays histories of such steps; the first few make files.
+/// Plays histories of these steps; the first few create files.
 fn play_many(what: &str, step: impl Strategy<Value = Step>) {
     let cases = std::env::var("PUBTAG_HISTORIES").ok().and_then(|count| count.parse().ok()).unwrap_or(HISTORIES);
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 4_000, ..Config::default() };

@@ -1,4 +1,4 @@
-//! Input files that are nothing but a content, and what is in it.
+//! Input files, reduced to a content, and the records in it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use pubtag_schemas::{InputUnit, Outcome, Packet, TaggedRecord, Tally};
 
 use crate::common::{self, Tagged};
 
-/// A content: a number that decides the records.
+/// A content: a number that determines the records.
 pub(crate) type Content = u8;
 
 /// Contents that can be read.
 pub(crate) const GOOD: std::ops::Range<Content> = 0..5;
-/// Of several row groups and parts.
+/// Has several row groups and parts.
 pub(crate) const LARGE: Content = 4;
 /// Damaged: it is quarantined.
 pub(crate) const BAD: Content = 5;
@@ -52,19 +52,19 @@ pub(crate) fn uri(name: &str) -> String {
     format!("/in/{name}")
 }
 
-/// The hash that a content is known by.
+/// The hash of a content.
 pub(crate) fn sha256(content: Content) -> String {
     common::sha256(&[content])
 }
 
-/// The file as a run meets it, not hashed yet.
+/// The file as a run discovers it, not hashed yet.
 pub(crate) fn unit(index: usize, name: &str, file: File) -> InputUnit {
     let unit = common::unit(index, &uri(name), "");
     let (size, modified_us) = (Some(100), Some(file.modified));
     InputUnit { sha256: None, size, modified_us, ..InputUnit::clone(&unit) }
 }
 
-/// What the stages before the writer make of a unit.
+/// What the stages before the writer yield for a unit.
 pub(crate) fn packets(unit: &Arc<InputUnit>, content: Content) -> Vec<Tagged> {
     let records = records(unit, content);
     let count = |is: fn(&TaggedRecord) -> bool| records.iter().filter(|record| is(record)).count() as u64;

@@ -1,4 +1,4 @@
-//! What a process does: a run from its inputs to its exit code, as `pubtag run` does it.
+//! What a process does: a run from its inputs to its exit code, like `pubtag run`.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::common::{self, Tagged};
 use crate::inputs::{self, Content, Files, Settings};
 
-/// What a run is asked to do.
+/// The configuration of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
     pub(crate) files: Files,
@@ -41,7 +41,7 @@ pub(crate) enum Exit {
     Died,
 }
 
-/// What a run finds around it.
+/// The environment of a run.
 pub(crate) trait Host {
     fn store(&self) -> Arc<dyn ObjectStore>;
     fn liveness(&self) -> Arc<dyn Liveness>;
@@ -81,7 +81,7 @@ pub(crate) async fn run(host: &impl Host, job: &Job) -> Exit {
     }
 }
 
-/// The stream and its end, as `pipeline` has it.
+/// The stream and its end, as in `pipeline`.
 async fn write(
     output: &Output,
     commit_log: &CommitLog,
@@ -157,7 +157,7 @@ fn exit_of(kind: FaultKind, error: &dyn std::error::Error) -> Exit {
     }
 }
 
-/// The inputs to be tagged, each with its content.
+/// The inputs to tag, each with its content.
 fn plan(commit_log: &mut CommitLog, job: &Job) -> Result<Vec<(Arc<InputUnit>, Content)>, Conflict> {
     let spec = job.settings.spec();
     let units = job.files.iter().enumerate().map(|(index, (name, file))| {

@@ -1,4 +1,4 @@
-//! One output on a disk, and the processes that work on it.
+//! One output on a disk, and the processes working on it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::job::{Exit, Job, Signals, run};
 use crate::process::{Fate, Process};
 
-/// A disk in memory with the runs on it. One of them works at a time: whose turn it is changes only between calls.
+/// A disk in memory and the runs on it. One run works at a time; turns change only between calls.
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(crate) store: Arc<InMemory>,
@@ -25,18 +25,18 @@ pub(crate) struct Machine {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) processes: Vec<Proc>,
-    /// Runs that hold their mark of life.
+    /// Runs that are alive.
     pub(crate) alive: HashMap<Uuid, usize>,
-    /// Who holds the lock on replacing.
+    /// The holder of the lock on replacing.
     pub(crate) locked: Option<usize>,
-    /// Who works.
+    /// The process whose turn it is.
     turn: usize,
-    /// Calls until it is another's turn, this time and the next times.
+    /// Calls until the next change of turns, and of those after it.
     left: usize,
     schedule: VecDeque<usize>,
 }
 
-/// What the machine knows of a process.
+/// The state of a process.
 #[derive(Debug, Default)]
 pub(crate) struct Proc {
     pub(crate) phase: Phase,
@@ -65,14 +65,14 @@ impl Machine {
         self.state.lock().unwrap()
     }
 
-    /// Changes the state and lets everybody who waits look again.
+    /// Changes the state and wakes everyone who waits.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let changed = change(&mut self.state());
         self.changed.notify_waiters();
         changed
     }
 
-    /// Waits until a condition yields something; it may change the state only when it does, but for whose turn it is.
+    /// Waits until a condition yields a value; until then it may change nothing but whose turn it is.
     pub(crate) async fn until<T>(&self, mut condition: impl FnMut(&mut State) -> Option<T>) -> T {
         loop {
             let changed = self.changed.notified();
@@ -119,7 +119,7 @@ impl Machine {
         exit
     }
 
-    /// Adds processes that are to work in turns of so many calls; the first begins.
+    /// Adds processes that take turns of the given lengths; the first begins.
     pub(crate) fn start(&self, count: usize, schedule: &[usize]) -> Vec<usize> {
         self.change(|state| {
             let first = state.processes.len();
@@ -131,7 +131,7 @@ impl Machine {
         })
     }
 
-    /// A process arrives at a call and waits for its turn to make it. A dead process waits for ever.
+    /// Called by a process before a call; waits for its turn. A dead process waits forever.
     pub(crate) async fn arrive(&self, process: usize, point: Point) -> usize {
         self.until(|state| {
             if !state.may_go_on(process) {
@@ -144,7 +144,7 @@ impl Machine {
         .await
     }
 
-    /// A process is over, by its end or by its death: nothing that it holds outlives it.
+    /// Called when a process ends or dies: its locks end with it.
     pub(crate) fn end(&self, process: usize, phase: Phase) {
         self.change(|state| {
             if state.processes[process].phase != Phase::Runs {
@@ -179,7 +179,7 @@ impl Machine {
 }
 
 impl State {
-    /// Whether a process is at work and may make its next call.
+    /// Whether a process is running and may make its next call.
     fn may_go_on(&mut self, process: usize) -> bool {
         if self.processes[process].phase != Phase::Runs || self.turn != process {
             return false;
@@ -193,7 +193,7 @@ impl State {
         self.turn == process && self.may_go_on(process)
     }
 
-    /// Hands the turn to somebody else, if anybody else works.
+    /// Passes the turn to another process, if one is running.
     pub(crate) fn yield_turn(&mut self, process: usize, to: Option<usize>) {
         if self.turn == process {
             self.turn = to.or_else(|| self.other(process)).unwrap_or(process);

@@ -1,7 +1,7 @@
-//! The commit protocol under crashes, failures, signals and neighbours, in one process and without a clock.
+//! The commit protocol under crashes, failures, signals and concurrent runs, in one process and without a clock.
 //!
 //! ```text
-//! Machine (store, locks, whose turn it is) ─► Process (one run; its Mishap at one call) ─► job (what it is to do)
+//! Machine (store, locks, whose turn it is) ─► Process (one run; its Mishap at one call) ─► job (what it does)
 //! ```
 //!
 //! [`crash_points`] visits every call of a few runs; [`histories`] plays random ones against a [`model`].

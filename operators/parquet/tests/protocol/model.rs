@@ -1,4 +1,4 @@
-//! What must be there: the protocol's promises as a map in memory.
+//! The expected state: the protocol's guarantees as a map in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,20 +6,20 @@ use crate::inputs::{BAD, Content, Settings};
 use crate::job::{Exit, Job};
 use crate::rows::{Observed, Seen};
 
-/// The commits that count, by content.
+/// The commits in force, by content.
 pub(crate) type Commits = BTreeMap<Content, Kept>;
 
 /// A commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Kept {
     pub(crate) settings: Settings,
-    /// Name of the file that it was made from.
+    /// Name of the file it was made from.
     pub(crate) name: String,
     /// Whether parts are missing or changed.
     pub(crate) is_broken: bool,
 }
 
-/// What a run does by itself: its exit, and the states that it goes through, the first included.
+/// The effect of an undisturbed run: its exit, and the states it goes through, including the first.
 #[derive(Debug)]
 pub(crate) struct Prediction {
     pub(crate) exit: Exit,
@@ -32,7 +32,7 @@ impl Prediction {
     }
 }
 
-/// The commits as they are in an output.
+/// The commits in an output.
 pub(crate) fn commits(observed: &Observed) -> Commits {
     let kept = |seen: &Seen| Kept { settings: seen.settings, name: seen.name.clone(), is_broken: seen.is_broken };
     observed.commits.iter().map(|(content, seen)| (*content, kept(seen))).collect()
@@ -43,7 +43,7 @@ impl Job {
         self.files.values().map(|file| file.content).collect()
     }
 
-    /// Commits under a file's name that no file of the job holds.
+    /// Commits under a file's name whose content no file of the job has.
     fn earlier(&self, commits: &Commits, name: &str) -> Vec<Content> {
         let held = self.contents();
         let of_name = commits.iter().filter(|(content, kept)| kept.name == name && !held.contains(*content));
@@ -51,7 +51,7 @@ impl Job {
     }
 }
 
-/// What a run does that nothing disturbs.
+/// The effect of an undisturbed run.
 pub(crate) fn predict(before: &Commits, job: &Job) -> Prediction {
     let mut planned = Vec::new();
     let mut first = BTreeSet::new();
@@ -81,7 +81,7 @@ pub(crate) fn predict(before: &Commits, job: &Job) -> Prediction {
     Prediction { exit, states }
 }
 
-/// Runs beside each other, or one whose last call takes effect during another.
+/// Concurrent runs, or one whose last call takes effect during another.
 #[derive(Debug)]
 pub(crate) struct Together<'a> {
     pub(crate) before: &'a Commits,
@@ -91,7 +91,7 @@ pub(crate) struct Together<'a> {
 }
 
 impl Together<'_> {
-    /// Why a state cannot be what runs together leave, if it cannot.
+    /// Why concurrent runs cannot leave a state, if they cannot.
     pub(crate) fn fault(&self, after: &Commits) -> Option<String> {
         let contents: BTreeSet<Content> = self.before.keys().chain(after.keys()).copied().collect();
         let changes = contents.iter().filter(|content| self.before.get(content) != after.get(content));
@@ -99,7 +99,7 @@ impl Together<'_> {
         faults.next().or_else(|| self.jobs.iter().find_map(|(job, exit)| self.unkept(job, *exit, after)))
     }
 
-    /// A change that no job makes.
+    /// A change that no job can have made.
     fn unexplained(&self, content: Content, after: Option<&Kept>) -> Option<String> {
         let before = self.before.get(&content);
         let Some(after) = after else {
@@ -130,7 +130,7 @@ impl Together<'_> {
         job.overwrite && !job.contents().contains(&content) && names.into_iter().any(named)
     }
 
-    /// What a job promised by its exit and what is not so.
+    /// What a job's exit code promised but does not hold.
     fn unkept(&self, job: &Job, exit: Exit, after: &Commits) -> Option<String> {
         let others = || self.jobs.iter().map(|(other, _)| other).filter(|other| !std::ptr::eq(*other, job));
         match exit {

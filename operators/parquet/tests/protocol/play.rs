@@ -1,4 +1,4 @@
-//! A history: what happens to files and runs, step by step, with a look at the output after each.
+//! Histories: what happens to files and runs, step by step, with a check of the output after each.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,31 +15,31 @@ use crate::model::{Commits, Together, commits, predict};
 use crate::process::{Fate, Mishap, When};
 use crate::rows::observe;
 
-/// The names that files have.
+/// The names of files.
 pub(crate) const NAMES: [&str; 3] = ["a", "b", "c"];
 
 /// A step of a history.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// A file is made, or written anew.
+    /// A file is created or rewritten.
     Write(&'static str, Content),
     /// `mv`
     Rename(&'static str, &'static str),
-    /// Two files change names.
+    /// Two files swap names.
     Swap(&'static str, &'static str),
     /// `cp`
     Copy(&'static str, &'static str),
     /// `rm`
     Delete(&'static str),
-    /// Somebody takes a part away (`true`) or cuts it short, of the commit with this number.
+    /// A part of the commit with this number is removed (`true`) or truncated.
     Damage(usize, bool),
     /// A run.
     Run(Order, Option<Fate>),
-    /// Two runs that take turns of so many calls.
+    /// Two runs that take turns of the given numbers of calls.
     Beside([(Order, Option<Fate>); 2], Vec<usize>),
 }
 
-/// A run over those of the files that are there.
+/// A run over those of the files that exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Order {
     pub(crate) names: [bool; 3],
@@ -50,7 +50,7 @@ pub(crate) struct Order {
 /// Runs over all files.
 pub(crate) const ALL: Order = Order { names: [true; 3], settings: Settings::A, overwrite: false };
 
-/// What was played, for the record.
+/// What was played.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Played {
     pub(crate) runs: usize,
@@ -58,7 +58,7 @@ pub(crate) struct Played {
     pub(crate) mishaps: usize,
 }
 
-/// Plays a history on a machine of its own, and one more run at its end.
+/// Plays a history on a new machine, followed by one more run.
 pub(crate) fn play(steps: &[Step]) -> Played {
     run_on_a_machine(async || {
         let mut world = World::new();
@@ -73,7 +73,7 @@ pub(crate) fn play(steps: &[Step]) -> Played {
 fn run_on_a_machine<T>(history: impl AsyncFnOnce() -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
     let end = runtime.block_on(history());
-    // What is still under way belongs to processes that are dead.
+    // Calls still in progress belong to dead processes.
     runtime.shutdown_background();
     end
 }
@@ -198,7 +198,7 @@ impl World {
         self.commits = after;
     }
 
-    /// One more run over everything brings the output to where it should be, and yet another has nothing to do.
+    /// One more run over everything completes the output, and yet another has nothing to do.
     async fn last_run(&mut self) {
         let job = self.job(Order { overwrite: true, ..ALL });
         if self.lingering.is_some() {
@@ -220,7 +220,7 @@ impl World {
         let path = Path::from(commit.parts[number % commit.parts.len()].path.as_str());
         let store = &self.machine.store;
         if goes {
-            // Another may have taken it away before.
+            // Another step may have removed it before.
             let _ = store.delete(&path).await;
         } else {
             store.put(&path, "cut short".into()).await.unwrap();

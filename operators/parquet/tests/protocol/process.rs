@@ -1,4 +1,4 @@
-//! One run as a process: what befalls it, and its locks.
+//! One run as a process: what happens to it, and its locks.
 
 use std::io;
 use std::sync::Arc;
@@ -14,43 +14,43 @@ use uuid::Uuid;
 use crate::job::{Host, Signals};
 use crate::machine::{Machine, Phase};
 
-/// What befalls a process at one of its calls.
+/// What happens to a process at one of its calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mishap {
     /// It dies before the call.
     DieBefore,
-    /// It dies after the call, before it hears of it.
+    /// It dies after the call, before the answer arrives.
     DieAfter,
     /// It dies, and the call, if it only adds an object, takes effect later.
     DieAndLand(When),
-    /// So many calls from this one on fail.
+    /// This and further calls fail.
     FailBefore {
-        /// The calls.
+        /// Number of calls.
         times: usize,
     },
-    /// So many calls take effect and are said to have failed.
+    /// This and further calls take effect but report a failure.
     FailAfter {
-        /// The calls.
+        /// Number of calls.
         times: usize,
     },
-    /// So many calls are said to have failed; those that only add an object take effect later.
+    /// This and further calls report a failure; those that only add an object take effect later.
     FailAndLand {
         /// When.
         when: When,
-        /// The calls.
+        /// Number of calls.
         times: usize,
     },
-    /// A first signal: nothing new is begun.
+    /// A first signal: no new unit is begun.
     Drain,
-    /// A second signal. The call at hand takes effect after so many further calls of the process, or once there are no
-    /// more without it.
+    /// A second signal. The current call takes effect after the given number of further calls, or once the process makes
+    /// none without it.
     Abort {
-        /// The further calls.
+        /// Number of further calls.
         hold: usize,
     },
 }
 
-/// When a call takes effect that nobody waits for.
+/// When a call that nobody awaits takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
     /// Once its process is over.
@@ -61,7 +61,7 @@ pub(crate) enum When {
     NextOver,
 }
 
-/// A mishap and the call that it comes with.
+/// A mishap and its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fate {
     /// Number of the call, from 0.
@@ -110,7 +110,7 @@ impl Process {
             .await;
     }
 
-    /// Ends after so many further calls, or when the process makes none any more.
+    /// Completes after the given number of further calls, or when the process makes no more.
     async fn hold_back(&self, hold: usize) {
         const QUIET: usize = 100;
         let calls = || self.machine.state().processes[self.number].calls.len();
@@ -217,7 +217,7 @@ impl Liveness for Locks {
 
     fn exclusive(&self) -> BoxFuture<'_, Result<Box<dyn Hold>, Error>> {
         async move {
-            // Who waits for a lock lets its holder work.
+            // Waiting for a lock passes the turn to its holder.
             self.machine
                 .until(|state| match state.locked {
                     None => {
@@ -240,7 +240,7 @@ impl Liveness for Locks {
     }
 }
 
-/// A mark of life, or the lock on replacing.
+/// A run's hold, or the lock on replacing.
 #[derive(Debug)]
 struct Mark {
     locks: Locks,

@@ -1,7 +1,7 @@
-//! Each call of a run, visited in a real process on a real disk with real locks: it dies there, the call fails, another
+//! Visits each call of a run in a real process on a real disk with real locks: it dies there, the call fails, another
 //! runs meanwhile, signals arrive.
 //!
-//! The processes are this test program, called again for [`child`] alone.
+//! The processes are this test binary, started again for [`child`] alone.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -25,9 +25,9 @@ use crate::inputs::{Content, File, Settings};
 use crate::job::{Exit, Host, Job, Signals, run};
 use crate::rows::observe;
 
-/// Tells a child its output folder.
+/// The child's output directory.
 const FOLDER: &str = "PUBTAG_TEST_FOLDER";
-/// Tells a child its inputs, settings and whether it overwrites.
+/// The child's inputs, settings and whether it overwrites.
 const JOB: &str = "PUBTAG_TEST_JOB";
 
 /// A run as one line of an environment variable.
@@ -36,11 +36,11 @@ struct Line(&'static str);
 
 /// Files `a` and `b`, the first of several parts.
 const FIRST: Line = Line("a=4,b=1 A keep");
-/// The same with other settings, in place of the first.
+/// The same with other settings, replacing the first.
 const OTHER_SETTINGS: Line = Line("a=4,b=1 B overwrite");
 /// `a` renamed to `c`, and a new `a`.
 const RENAMED: Line = Line("a=2,b=1,c=4 A overwrite");
-/// A new content of `a`.
+/// `a` with new content.
 const EDITED: Line = Line("a=3,b=1 A overwrite");
 
 impl Line {
@@ -58,7 +58,7 @@ impl Line {
     }
 }
 
-/// What a child has around it.
+/// The environment of a child.
 struct Disk {
     store: Arc<dyn ObjectStore>,
     liveness: Arc<dyn Liveness>,
@@ -83,14 +83,14 @@ impl Host for Disk {
     }
 }
 
-/// Is a run if the environment says so, and nothing otherwise.
+/// Performs a run if the environment says so; otherwise does nothing.
 #[test]
 fn child() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
     let line = std::env::var(JOB).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build().unwrap();
     let exit = runtime.block_on(async {
-        // Without fsync, which is for power cuts: processes die here, the machine does not.
+        // Without fsync, which protects from power cuts: here processes die, not the machine.
         let store = LocalFileSystem::new_with_prefix(&folder).unwrap();
         let (store, liveness) = from_environment((Arc::new(store), Arc::new(FileLocks::new(&folder))));
         let disk = Disk { store, liveness, signals: Signals::default() };
@@ -115,19 +115,19 @@ fn start(folder: &Path, line: Line, environment: &[(&str, &str)]) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Ends a child; none if a signal ended it.
+/// Waits for a child's exit code; `None` if a signal ended it.
 fn end(mut child: Child) -> Option<i32> {
     child.wait().unwrap().code()
 }
 
-/// A run to be visited, over an output as another run left it.
+/// A run to visit, on an output as another run left it.
 struct Scenario {
     dir: TempDir,
-    /// The output as the run finds it, file by file.
+    /// The output at the start of the run, file by file.
     before: Vec<(String, Vec<u8>)>,
     line: Line,
     expected: BTreeMap<Content, Settings>,
-    /// Names and numbers of the calls of an unbroken run.
+    /// Names and numbers of the calls of an undisturbed run.
     calls: Vec<(String, usize)>,
 }
 
@@ -158,7 +158,7 @@ impl Scenario {
         scenario
     }
 
-    /// A new output folder as the run finds it.
+    /// A new output directory, as at the start of the run.
     fn folder(&self) -> PathBuf {
         let folder = self.dir.path().join(Uuid::now_v7().to_string());
         fs::create_dir(&folder).unwrap();
@@ -170,7 +170,7 @@ impl Scenario {
         folder
     }
 
-    /// Reads all that is there; there must be nothing that no marker names.
+    /// Reads the whole output; every part must be named by a marker.
     fn look(&self, folder: &Path, after: &str) -> BTreeMap<Content, Settings> {
         let objects: BTreeMap<String, Bytes> =
             files(folder).into_iter().map(|name| (name.clone(), fs::read(folder.join(name)).unwrap().into())).collect();
@@ -180,7 +180,7 @@ impl Scenario {
         observed.commits.iter().map(|(content, seen)| (*content, seen.settings)).collect()
     }
 
-    /// Verifies all that is there.
+    /// Verifies the whole output.
     fn verify(&self, folder: &Path, after: &str) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let config = VerifyConfig { depth: Depth::Full, threads: NonZeroUsize::MIN };
@@ -194,7 +194,7 @@ impl Scenario {
         assert_eq!(verified.unwrap().defects, 0, "after {after}");
     }
 
-    /// Runs once more: all must be as after an unbroken run.
+    /// Runs once more: the result must be that of an undisturbed run.
     fn check(&self, folder: &Path, after: &str) {
         let code = end(start(folder, self.line, &[]));
         assert_eq!(code, Some(Exit::Done as i32), "one more run after {after}");
@@ -214,7 +214,7 @@ impl Scenario {
         }
     }
 
-    /// Starts a run that waits at a call; returns once it does, with the file that lets it go on.
+    /// Starts a run that waits at a call; returns once it does, with the file that releases it.
     fn wait_at(&self, folder: &Path, point: &str, number: usize) -> (Child, PathBuf) {
         let path = self.dir.path().join(Uuid::now_v7().to_string());
         let crash = format!("{point}:{number}:wait={}", path.display());
@@ -259,7 +259,7 @@ fn another_process_may_run_while_one_waits_at_any_call() {
             let folder = scenario.folder();
             let (first, go) = scenario.wait_at(&folder, point, *number);
             let mut second = start(&folder, scenario.line, &[]);
-            // It may have to wait for a lock that the first holds.
+            // It may have to wait for a lock held by the first.
             let started = Instant::now();
             while second.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_millis(500) {
                 std::thread::sleep(Duration::from_millis(2));
@@ -282,10 +282,10 @@ fn two_signals_may_arrive_during_any_call() {
             for _ in 0..2 {
                 let sent = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap();
                 assert!(sent.success());
-                // Two signals at once are one.
+                // Two simultaneous signals count as one.
                 std::thread::sleep(Duration::from_millis(20));
             }
-            // The run has time to give up and to sweep while the call is under way.
+            // The run has time to give up and sweep while the call is in progress.
             std::thread::sleep(Duration::from_millis(50));
             fs::write(go, "").unwrap();
             let code = end(child);

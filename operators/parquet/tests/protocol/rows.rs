@@ -1,4 +1,4 @@
-//! What an output holds: every object accounted for, every column of every part read.
+//! The contents of an output: accounts for every object, and reads every column of every part.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use pubtag_schemas::{TaggedDocument, TaggedRecord};
 use crate::common;
 use crate::inputs::{self, BAD, Content, GOOD, Settings};
 
-/// A commit that counts.
+/// A commit in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) settings: Settings,
-    /// Name of the file that it was made from.
+    /// Name of the file it was made from.
     pub(crate) name: String,
     pub(crate) attempt: String,
     /// Whether parts are missing or changed.

@@ -1,4 +1,4 @@
-//! The rows that records should become, said a second time: by counting, without the writer's own functions.
+//! The expected rows of records, computed independently of the writer's functions.
 
 use pubtag_schemas::table::Micros;
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow, SectionRow};
@@ -7,7 +7,7 @@ use pubtag_schemas::{
 };
 use sha2::{Digest, Sha256};
 
-/// What every row of an input carries.
+/// What all rows of an input have in common.
 #[derive(Debug)]
 pub(crate) struct Origin {
     /// The run.
@@ -16,7 +16,7 @@ pub(crate) struct Origin {
     pub(crate) model_id: String,
     /// Its SHA-256.
     pub(crate) model_sha256: String,
-    /// Whether the texts are kept.
+    /// Whether texts are kept.
     pub(crate) keep_text: bool,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
-    /// Those of some records.
+    /// The rows of some records.
     pub(crate) fn of(records: &[TaggedRecord], origin: &Origin) -> Self {
         let mut expected = Self::default();
         for record in records {

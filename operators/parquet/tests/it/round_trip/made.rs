@@ -1,4 +1,4 @@
-//! Any bytes become the records of an input: valid by the nouns, and otherwise as odd as may be.
+//! Arbitrary bytes to the records of an input: valid, but as odd as possible.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -9,7 +9,7 @@ use pubtag_schemas::{
     Place, Pmid, PmidVersion, PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally, civil_date,
 };
 
-/// Letters, spaces, marks and signs of one to four bytes, and some that readers trip over.
+/// Letters, spaces and symbols of one to four bytes, and some that are error-prone for readers.
 const CHARS: [char; 16] = [
     'a',
     'B',
@@ -41,27 +41,27 @@ const REASONS: [RejectReason; 7] = [
     RejectReason::Truncated,
 ];
 
-/// An input's records and how they are to be written.
+/// An input's records, and how to write them.
 #[derive(Debug)]
 pub(crate) struct Made {
     /// The input.
     pub(crate) unit: Arc<InputUnit>,
-    /// In the order of the input.
+    /// The records in input order.
     pub(crate) records: Vec<TaggedRecord>,
-    /// What they are.
+    /// Their counts.
     pub(crate) tally: Tally,
-    /// Records of a packet.
+    /// Records per packet.
     pub(crate) packet: NonZeroUsize,
     /// Bytes of a row group, in memory.
     pub(crate) row_group_bytes: NonZeroUsize,
     /// Encoded bytes of a part.
     pub(crate) part_bytes: NonZeroUsize,
-    /// Whether the texts are kept.
+    /// Whether texts are kept.
     pub(crate) keep_text: bool,
 }
 
 impl Made {
-    /// Reads bytes as decisions, until there are none left.
+    /// Interprets bytes as decisions until they run out.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         let draw = &mut Draw(bytes);
         let bound = |bytes: u32| NonZeroUsize::MIN.saturating_add(bytes as usize);
@@ -136,7 +136,7 @@ fn document(place: Place, draw: &mut Draw<'_>) -> TaggedDocument {
     TaggedDocument { citation: citation.into(), annotations, token_count, window_count: draw.below(1 << 30) }
 }
 
-/// Spans of characters, no two the same, in text order.
+/// Distinct spans of characters in text order.
 fn annotations(text: &str, draw: &mut Draw<'_>) -> Vec<Annotation> {
     let borders: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
     let last = borders.len() as u32 - 1;
@@ -175,7 +175,7 @@ fn text(draw: &mut Draw<'_>) -> String {
     (0..length).map(|_| CHARS[draw.below(16) as usize]).collect()
 }
 
-/// Bytes as decisions; zeros behind the last.
+/// Bytes as decisions; zeros after the last.
 struct Draw<'a>(&'a [u8]);
 
 impl Draw<'_> {
@@ -193,7 +193,7 @@ impl Draw<'_> {
         self.number().cast_signed()
     }
 
-    /// A number below a bound, of as many bytes as the bound needs.
+    /// A number below a bound, from as many bytes as the bound needs.
     fn below(&mut self, bound: u32) -> u32 {
         let number = match bound {
             0..=0x100 => u32::from(self.byte()),

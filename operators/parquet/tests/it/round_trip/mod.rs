@@ -1,4 +1,4 @@
-//! Records → rows → Parquet in a store → read back: the same rows, and nothing that `verify` would find.
+//! Records → rows → Parquet in a store → read back: the same rows, and no defects.
 //!
 //! Shared with the fuzz target of the writer (`tests/fuzz`).
 
@@ -27,7 +27,7 @@ use uuid::Uuid;
 use self::expected::{Expected, Origin};
 use self::made::Made;
 
-/// How an input was split up.
+/// How an input was split.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Borders {
     /// Rows of all tables.
@@ -38,7 +38,7 @@ pub(crate) struct Borders {
     pub(crate) parts: usize,
 }
 
-/// Writes what bytes decide, reads it back and compares; panics at the first difference.
+/// Writes the records determined by bytes, reads them back and compares; panics at the first difference.
 pub(crate) fn check(bytes: &[u8], runtime: &Runtime) -> Borders {
     let made = Made::of(bytes);
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
@@ -121,7 +121,7 @@ fn compare<T: Table>(
     borders.rows += expected.len();
     let found = concat_batches(&T::schema(), &batches).expect("the table's schema");
     let expected = T::to_batch(expected).expect("the table's rows");
-    // Compared column by column: a difference of two whole tables tells nobody anything.
+    // Compared column by column: the difference of two whole tables would be unreadable.
     let (found, expected) = (without_time(found), without_time(expected));
     assert_eq!(found.num_rows(), expected.num_rows(), "rows of {}", T::NAME);
     for (field, (found, expected)) in found.schema().fields().iter().zip(found.columns().iter().zip(expected.columns()))
@@ -130,7 +130,7 @@ fn compare<T: Table>(
     }
 }
 
-/// The rows with no time in them.
+/// The rows without times.
 fn without_time(rows: RecordBatch) -> RecordBatch {
     let Ok(index) = rows.schema().index_of("processed_at") else { return rows };
     let mut columns = rows.columns().to_vec();
