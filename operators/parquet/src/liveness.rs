@@ -311,7 +311,8 @@ mod tests {
         let run = Uuid::now_v7();
         let _hold = locks.hold(run).await.unwrap();
         let error = locks.hold(run).await.unwrap_err();
-        assert!(error.to_string().contains("same run id"), "{error}");
+        let Error::Lock { source, .. } = error else { panic!("{error:?}") };
+        assert!(source.to_string().contains("same run id"), "{source}");
     }
 
     #[tokio::test]
