@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Make the bundled model again: `deploy/models/make.sh CORPORA WORK`.
+# Rebuilds the bundled model: `deploy/models/make.sh CORPORA WORK`.
 #
-# CORPORA holds the PubTator files of NCBI Disease (ncbi_disease/pubtator) and of AIONER (aioner/train, aioner/test).
-# WORK gets every intermediate; the model is in WORK/MODEL. Each step is skipped when its result is there, and training
+# CORPORA contains the PubTator files of NCBI Disease (ncbi_disease/pubtator) and AIONER (aioner/train, aioner/test).
+# All results are written to WORK, the model to WORK/MODEL. Steps whose result exists are skipped, and training
 # resumes from its last epoch, so run the same command again after an interruption. `pubtag` must be on the PATH.
 #
 # Each result's SHA-256 is compared with deploy/models/SHA256SUMS. Corpora and base must agree. Trained weights agree on

@@ -1,14 +1,14 @@
-"""Sort the errors of a tagger into classes, each with examples in their context.
+"""Sorts the errors of a tagger into classes, each with examples in context.
 
 A mention is `(document, start, end, type)`. Every error belongs to the first class that fits:
 
-boundary      a found mention overlaps a gold mention of its type, but begins or ends elsewhere (one error, not two)
-type          a found mention has the place of a gold mention of another type
-abbreviation  a missed or spurious mention whose text is a short form: one word, two capitals or more, ten characters at most
-composite     a missed mention that joins several names ("breast and ovarian cancer")
-unseen        a missed mention whose text, without case, is no mention in the training corpora
+boundary      a mention found overlaps a gold mention of its type with other boundaries (one error, not two)
+type          a mention found has the boundaries of a gold mention of another type
+abbreviation  a missed or spurious mention whose text is a short form: one word of at most ten characters with two or more capitals
+composite     a missed mention that combines several names ("breast and ovarian cancer")
+unseen        a missed mention whose text, ignoring case, is not a mention in the training corpora
 missed        any other missed mention
-spurious      any other found mention
+spurious      any other mention found
 """
 import collections
 import re

@@ -7,12 +7,12 @@
     through_run.py NCBItestset_corpus.txt --pubtag target/release/pubtag
     through_run.py BioRED_Test.PubTator --pubtag pubtag --types Disease -- --precision int8
 
-GOLD is a PubTator file. Its documents become JSONL, `pubtag run` tags them, and the rows of `annotations` are read with
-pyarrow. A mention is right if document, first and last character and type are those of a mention in GOLD; each place
-counts once per type. The four categories of NCBI Disease and BioRED's `DiseaseOrPhenotypicFeature` count as `Disease`;
-`--map` renames further types, in GOLD and in the rows alike. Without `--types`, all types that stand in GOLD and in the
+GOLD is a PubTator file. Its documents are converted to JSONL and tagged by `pubtag run`, and the rows of `annotations` are
+read with pyarrow. A mention is correct if its document, boundaries and type are those of a mention in GOLD; each place
+counts once per type. The four categories of NCBI Disease and `DiseaseOrPhenotypicFeature` of BioRED count as `Disease`;
+`--map` renames other types, both in GOLD and in the rows. Without `--types`, all types that occur both in GOLD and in the
 rows are scored. `--errors N` counts the errors by class and prints N of each; `--seen` names the training corpora, to
-tell unseen mentions. Needs pyarrow.
+identify unseen mentions. Needs pyarrow.
 """
 import argparse
 import collections
