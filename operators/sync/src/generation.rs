@@ -1,0 +1,138 @@
+//! Generations: which files one consists of, what is missing, and whether its baseline is complete.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::listing::Listings;
+use crate::local::Local;
+use crate::{Folder, PubmedFile};
+
+/// The numbers of one generation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Generation {
+    /// Baseline files that the server lists or the mirror holds.
+    baseline: BTreeSet<u16>,
+    /// The same for update files.
+    updates: BTreeSet<u16>,
+    /// The last baseline file, as the server's README declares it.
+    declared_last: Option<u16>,
+    /// Whether the server lists any file of it.
+    pub(crate) listed: bool,
+}
+
+impl Generation {
+    /// All generations, by year.
+    pub(crate) fn all(listings: &Listings, local: &Local) -> BTreeMap<u16, Self> {
+        let mut all = BTreeMap::<u16, Self>::new();
+        for folder in [Folder::Baseline, Folder::Updates] {
+            let listed = listings.of(folder).files.iter();
+            // A file whose data is not listed is known to exist: its number counts as missing, below.
+            let listed = listed.map(|(file, listed)| (*file, true, listed.data));
+            let held = local.of(folder).keys().map(|file| (*file, false, true));
+            for (file, is_listed, exists) in listed.chain(held) {
+                let generation = all.entry(file.generation()).or_default();
+                generation.listed |= is_listed;
+                let numbers = match folder {
+                    Folder::Baseline => &mut generation.baseline,
+                    Folder::Updates => &mut generation.updates,
+                };
+                if exists {
+                    numbers.insert(file.number());
+                }
+            }
+        }
+        if let Some(last) = listings.last_of_baseline
+            && let Some(generation) = all.get_mut(&last.generation())
+        {
+            generation.declared_last = Some(last.number());
+        }
+        all
+    }
+
+    /// The number of the last baseline file, as far as it is known: as declared, or because update files go on from there.
+    pub(crate) fn last_of_baseline(&self) -> Option<u16> {
+        let highest = *self.baseline.last()?;
+        match self.declared_last {
+            Some(declared) => Some(declared.max(highest)),
+            None => self.updates.contains(&(highest + 1)).then_some(highest),
+        }
+    }
+
+    /// Whether the generation has any baseline file; without one, its update files cannot be used.
+    pub(crate) fn has_baseline(&self) -> bool {
+        !self.baseline.is_empty()
+    }
+
+    /// The numbers that must exist and are neither listed nor held, in a folder: those up to the last baseline file belong
+    /// to the baseline, the others to the updates.
+    pub(crate) fn missing(&self, folder: Folder, since: u16) -> Vec<u16> {
+        let highest = |numbers: &BTreeSet<u16>| numbers.last().copied().unwrap_or(0);
+        let last = self.last_of_baseline().unwrap_or_else(|| highest(&self.baseline));
+        let numbers = match folder {
+            Folder::Baseline => 1..=last,
+            Folder::Updates => last + 1..=highest(&self.updates),
+        };
+        let exists = |number: &u16| self.baseline.contains(number) || self.updates.contains(number);
+        numbers.filter(|number| *number >= since && !exists(number)).collect()
+    }
+
+    /// Whether the mirror holds every baseline file from `since` on.
+    pub(crate) fn is_baseline_held(&self, year: u16, local: &Local, since: u16) -> bool {
+        let held = |number| PubmedFile::new(year, number).is_some_and(|file| local.baseline.contains_key(&file));
+        match self.last_of_baseline() {
+            Some(last) => (since..=last).all(held),
+            // Nobody has its baseline any more, and none of it is wanted.
+            None => !self.has_baseline() && self.updates.first().is_some_and(|first| *first <= since),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn generation(baseline: &[u16], updates: &[u16], declared_last: Option<u16>) -> Generation {
+        let (baseline, updates) = (baseline.iter().copied().collect(), updates.iter().copied().collect());
+        Generation { baseline, updates, declared_last, listed: true }
+    }
+
+    #[test]
+    fn update_files_that_follow_tell_where_the_baseline_ends() {
+        assert_eq!(generation(&[1, 2, 3], &[4, 5], None).last_of_baseline(), Some(3));
+        assert_eq!(generation(&[1, 2, 3], &[], None).last_of_baseline(), None);
+        // 3 or 4 may be the last.
+        assert_eq!(generation(&[1, 2, 3], &[5], None).last_of_baseline(), None);
+        assert_eq!(generation(&[1, 2], &[5], Some(3)).last_of_baseline(), Some(3));
+    }
+
+    #[test]
+    fn every_number_up_to_the_highest_must_exist() {
+        let gaps = |g: &Generation| (g.missing(Folder::Baseline, 1), g.missing(Folder::Updates, 1));
+        let none = Vec::<u16>::new;
+        assert_eq!(gaps(&generation(&[1, 2, 3], &[4, 5], None)), (none(), none()));
+        assert_eq!(gaps(&generation(&[1, 3], &[4, 6], None)), (vec![2], vec![5]));
+        assert_eq!(gaps(&generation(&[1, 2], &[5], Some(3))), (vec![3], vec![4]));
+        assert_eq!(gaps(&generation(&[1, 2], &[5], None)), (none(), vec![3, 4]));
+        assert_eq!(gaps(&generation(&[2], &[], None)), (vec![1], none()));
+        assert_eq!(generation(&[1, 4], &[], None).missing(Folder::Baseline, 3), [3]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_from_a_whole_generation_is_found_missing(
+            last in 1_u16..60, updates in 1_u16..60, taken in prop::collection::btree_set(1_u16..119, 0..20)
+        ) {
+            let all = last + updates;
+            let left = |numbers: std::ops::RangeInclusive<u16>| -> Vec<u16> {
+                numbers.filter(|number| !taken.contains(number) || *number == all || *number == 1).collect()
+            };
+            let generation = generation(&left(1..=last), &left(last + 1..=all), Some(last));
+            let mut missing = generation.missing(Folder::Baseline, 1);
+            prop_assert!(missing.iter().all(|number| *number <= last));
+            missing.extend(generation.missing(Folder::Updates, 1));
+            let expected: Vec<u16> = taken.iter().copied().filter(|n| *n < all && *n > 1).collect();
+            prop_assert_eq!(missing, expected);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Mirrors PubMed: the yearly baseline, the daily update files, their checksums and statistics, and the deleted PMIDs.
+//!
+//! ```text
+//! listing ─► compare with the mirror ─► baseline files ─► is it complete? ─► update files ─► deleted.pmids.gz
+//!            (by MD5)                   └─ resumed, verified, flushed, renamed ─┘
+//! ```
+//!
+//! A mirror has the server's own layout:
+//!
+//! ```text
+//! DIR/baseline/pubmed26n0001.xml.gz      with .md5
+//! DIR/updatefiles/pubmed26n1335.xml.gz   with .md5 and _stats.html
+//! DIR/deleted.pmids.gz
+//! ```
+//!
+//! A file has its name only when it is whole, has the MD5 that the server gives, and is on disk; until then it is hidden
+//! (`.NAME.partial`). There is no state beside the files: what is up to date is told by the `.md5` files, so a sync may be
+//! killed at any moment, and a mirror may be copied.
+//!
+//! A generation is a baseline and the update files that go on from it. The next baseline does not touch the files of the
+//! last: both are kept, until a sync with [`SyncConfig::prune`] finds the new one complete. Update files are fetched only
+//! once their baseline is complete, since NLM requires them to be applied after it.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use pubtag_sync::{MOST_CONNECTIONS, NLM, Retries, Scope, SyncConfig, sync};
+//!
+//! let config = SyncConfig {
+//!     into: "pubmed".into(),
+//!     from: NLM.to_owned(),
+//!     scope: Scope::All,
+//!     since: None,
+//!     verify: false,
+//!     prune: false,
+//!     dry_run: true,
+//!     connections: MOST_CONNECTIONS,
+//!     timeout: Duration::from_secs(30),
+//!     retries: Retries::default(),
+//!     user_agent: "my-lab (mailto:me@example.org)".to_owned(),
+//! };
+//! let summary = sync(&config, |_| {})?;
+//! println!("{} files to fetch", summary.fetched.len());
+//! # Ok::<(), pubtag_sync::SyncError>(())
+//! ```
+
+mod name;
+
+mod deleted;
+mod listing;
+
+mod error;
+mod retries;
+mod config;
+mod server;
+
+mod disk;
+mod local;
+mod lock;
+
+mod generation;
+mod jobs;
+mod plan;
+mod summary;
+mod transfer;
+
+mod mirror;
+
+pub use deleted::deleted_pmids;
+pub use config::{MOST_CONNECTIONS, NLM, Scope, SyncConfig};
+pub use error::SyncError;
+pub use listing::{Listed, Listing, TruncatedListing, last_of_baseline, parse_listing};
+pub use mirror::{Event, sync};
+pub use name::{Folder, NameError, PubmedFile};
+pub use plan::{Planned, Reason};
+pub use retries::Retries;
+pub use summary::{DeletedPmids, Failed, GenerationState, Summary};
