@@ -21,6 +21,7 @@ mod real_size;
 mod replacing;
 mod reports;
 mod settings;
+mod sync;
 mod terminal;
 mod training;
 mod verify;

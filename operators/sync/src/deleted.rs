@@ -56,7 +56,10 @@ fn next_line(lines: &mut impl BufRead) -> io::Result<Option<String>> {
         return Ok(None);
     }
     if line.len() as u64 == LONGEST_LINE && !line.ends_with(b"\n") {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a list of PMIDs: a line is longer than 1024 bytes"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "not a list of PMIDs: a line is longer than 1024 bytes",
+        ));
     }
     Ok(Some(String::from_utf8_lossy(&line).trim().to_owned()))
 }

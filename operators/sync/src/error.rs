@@ -202,7 +202,9 @@ impl SyncError {
                 _ => FaultKind::Configuration,
             },
             Self::Unreachable { source, .. } => source.kind(),
-            Self::TooLarge { .. } | Self::NoChecksum { .. } | Self::Checksum { .. } | Self::Gzip { .. } => FaultKind::Data,
+            Self::TooLarge { .. } | Self::NoChecksum { .. } | Self::Checksum { .. } | Self::Gzip { .. } => {
+                FaultKind::Data
+            }
         }
     }
 

@@ -13,6 +13,10 @@ pub(crate) struct Generation {
     baseline: BTreeSet<u16>,
     /// The same for update files.
     updates: BTreeSet<u16>,
+    /// The highest number of the baseline that is listed at all: of a file, its checksum or its statistics.
+    last_in_baseline: u16,
+    /// The same for the update files.
+    last_in_updates: u16,
     /// The last baseline file, as the server's README declares it.
     declared_last: Option<u16>,
     /// Whether the server lists any file of it.
@@ -24,17 +28,16 @@ impl Generation {
     pub(crate) fn all(listings: &Listings, local: &Local) -> BTreeMap<u16, Self> {
         let mut all = BTreeMap::<u16, Self>::new();
         for folder in [Folder::Baseline, Folder::Updates] {
-            let listed = listings.of(folder).files.iter();
-            // A file whose data is not listed is known to exist: its number counts as missing, below.
-            let listed = listed.map(|(file, listed)| (*file, true, listed.data));
+            let listed = listings.of(folder).files.iter().map(|(file, listed)| (*file, true, listed.data));
             let held = local.of(folder).keys().map(|file| (*file, false, true));
             for (file, is_listed, exists) in listed.chain(held) {
                 let generation = all.entry(file.generation()).or_default();
                 generation.listed |= is_listed;
-                let numbers = match folder {
-                    Folder::Baseline => &mut generation.baseline,
-                    Folder::Updates => &mut generation.updates,
+                let (numbers, last) = match folder {
+                    Folder::Baseline => (&mut generation.baseline, &mut generation.last_in_baseline),
+                    Folder::Updates => (&mut generation.updates, &mut generation.last_in_updates),
                 };
+                *last = file.number().max(*last);
                 if exists {
                     numbers.insert(file.number());
                 }
@@ -50,10 +53,11 @@ impl Generation {
 
     /// The number of the last baseline file, as far as it is known: as declared, or because update files go on from there.
     pub(crate) fn last_of_baseline(&self) -> Option<u16> {
-        let highest = *self.baseline.last()?;
+        let last = self.last_in_baseline;
         match self.declared_last {
-            Some(declared) => Some(declared.max(highest)),
-            None => self.updates.contains(&(highest + 1)).then_some(highest),
+            _ if !self.has_baseline() => None,
+            Some(declared) => Some(declared.max(last)),
+            None => self.updates.contains(&(last + 1)).then_some(last),
         }
     }
 
@@ -65,11 +69,10 @@ impl Generation {
     /// The numbers that must exist and are neither listed nor held, in a folder: those up to the last baseline file belong
     /// to the baseline, the others to the updates.
     pub(crate) fn missing(&self, folder: Folder, since: u16) -> Vec<u16> {
-        let highest = |numbers: &BTreeSet<u16>| numbers.last().copied().unwrap_or(0);
-        let last = self.last_of_baseline().unwrap_or_else(|| highest(&self.baseline));
+        let last = self.last_of_baseline().unwrap_or(self.last_in_baseline);
         let numbers = match folder {
             Folder::Baseline => 1..=last,
-            Folder::Updates => last + 1..=highest(&self.updates),
+            Folder::Updates => last + 1..=self.last_in_updates,
         };
         let exists = |number: &u16| self.baseline.contains(number) || self.updates.contains(number);
         numbers.filter(|number| *number >= since && !exists(number)).collect()
@@ -93,8 +96,15 @@ mod tests {
     use super::*;
 
     fn generation(baseline: &[u16], updates: &[u16], declared_last: Option<u16>) -> Generation {
-        let (baseline, updates) = (baseline.iter().copied().collect(), updates.iter().copied().collect());
-        Generation { baseline, updates, declared_last, listed: true }
+        let last = |numbers: &[u16]| numbers.iter().copied().max().unwrap_or(0);
+        Generation {
+            last_in_baseline: last(baseline),
+            last_in_updates: last(updates),
+            baseline: baseline.iter().copied().collect(),
+            updates: updates.iter().copied().collect(),
+            declared_last,
+            listed: true,
+        }
     }
 
     #[test]

@@ -49,9 +49,9 @@ mod name;
 mod deleted;
 mod listing;
 
+mod config;
 mod error;
 mod retries;
-mod config;
 mod server;
 
 mod disk;
@@ -66,8 +66,8 @@ mod transfer;
 
 mod mirror;
 
-pub use deleted::deleted_pmids;
 pub use config::{MOST_CONNECTIONS, NLM, Scope, SyncConfig};
+pub use deleted::deleted_pmids;
 pub use error::SyncError;
 pub use listing::{Listed, Listing, TruncatedListing, last_of_baseline, parse_listing};
 pub use mirror::{Event, sync};

@@ -159,7 +159,11 @@ mod tests {
                      </td><td align=\"right\"> 19M</td><td>&nbsp;</td></tr></html>";
         for (page, bytes) in [(nginx, Some(19_922_944)), (python, None), (table, Some(19 << 20))] {
             let listing = parse_listing(page).unwrap();
-            assert_eq!(listing.files[&file("pubmed26n0001")], Listed { data: true, bytes, ..Listed::default() }, "{page}");
+            assert_eq!(
+                listing.files[&file("pubmed26n0001")],
+                Listed { data: true, bytes, ..Listed::default() },
+                "{page}"
+            );
         }
     }
 

@@ -56,7 +56,7 @@ pub fn sync(config: &SyncConfig, mut on_event: impl FnMut(Event<'_>)) -> Result<
     let sync = Sync { config, server: &server, listings: &listings };
     let mut summary = Summary {
         from: without_credentials(&config.from),
-        into: config.into.clone(),
+        into: config.into.display().to_string(),
         dry_run: config.dry_run,
         ..Summary::default()
     };
@@ -95,7 +95,8 @@ impl Sync<'_> {
         let generations = Generation::all(self.listings, &local);
         self.find_missing(&generations, &local, summary);
         let mut planned = self.compare(&local, summary, on_event)?;
-        let updates = planned.split_off(planned.iter().position(|p| p.folder == Folder::Updates).unwrap_or(planned.len()));
+        let updates =
+            planned.split_off(planned.iter().position(|p| p.folder == Folder::Updates).unwrap_or(planned.len()));
         if self.config.dry_run {
             // As if all of it had been fetched.
             let local = local.with_baseline(planned.iter().map(|planned| planned.file));
@@ -242,13 +243,7 @@ impl Sync<'_> {
     }
 
     /// Whether the update files of a generation may be fetched: its baseline is held, and none of it is out of date.
-    fn is_open(
-        &self,
-        year: u16,
-        generations: &BTreeMap<u16, Generation>,
-        local: &Local,
-        summary: &Summary,
-    ) -> bool {
+    fn is_open(&self, year: u16, generations: &BTreeMap<u16, Generation>, local: &Local, summary: &Summary) -> bool {
         let (Some(since), Some(generation)) = (self.since(year), generations.get(&year)) else { return false };
         let of_baseline = |failed: &Failed| failed.folder == Folder::Baseline && failed.file.generation() == year;
         generation.is_baseline_held(year, local, since) && !summary.failed.iter().any(of_baseline)
@@ -262,18 +257,24 @@ impl Sync<'_> {
     ) -> Result<(), SyncError> {
         let connections = self.connections(self.config.connections);
         let received = || self.server.received.load(Ordering::Relaxed);
-        jobs::run(self.server, planned, connections, |planned| self.fetch_one(planned), |happened| match happened {
-            Happened::Nothing => on_event(Event::Received(received())),
-            Happened::Failed(planned, error) => {
-                tracing::error!("{}", error.full_text());
-                summary.failed.push(Failed::new(planned.file, planned.folder, &error));
-            }
-            Happened::Done(planned, ()) => {
-                on_event(Event::Received(received()));
-                on_event(Event::Fetched(planned));
-                summary.fetched.push(planned.clone());
-            }
-        })
+        jobs::run(
+            self.server,
+            planned,
+            connections,
+            |planned| self.fetch_one(planned),
+            |happened| match happened {
+                Happened::Nothing => on_event(Event::Received(received())),
+                Happened::Failed(planned, error) => {
+                    tracing::error!("{}", error.full_text());
+                    summary.failed.push(Failed::new(planned.file, planned.folder, &error));
+                }
+                Happened::Done(planned, ()) => {
+                    on_event(Event::Received(received()));
+                    on_event(Event::Fetched(planned));
+                    summary.fetched.push(planned.clone());
+                }
+            },
+        )
     }
 
     fn fetch_one(&self, planned: &Planned) -> Result<(), SyncError> {
@@ -304,8 +305,7 @@ impl Sync<'_> {
     /// Fetches the list of deleted PMIDs. It has no checksum, so it is compared once it is here.
     fn fetch_deleted_pmids(&self) -> Result<DeletedPmids, SyncError> {
         let folder: &Path = &self.config.into;
-        let transfer =
-            Transfer { server: self.server, remote: DELETED_PMIDS.to_owned(), folder, name: DELETED_PMIDS };
+        let transfer = Transfer { server: self.server, remote: DELETED_PMIDS.to_owned(), folder, name: DELETED_PMIDS };
         let verified = match transfer.fetch(None, || Ok(None)) {
             Ok(verified) => verified,
             Err(SyncError::Status { status: 404 | 410, .. }) => {

@@ -42,7 +42,8 @@ pub(crate) struct Checksum {
 
 impl Server {
     pub(crate) fn new(base: &str, user_agent: &str, timeout: Duration, retries: Retries) -> Result<Self, SyncError> {
-        let usable = ["http://", "https://"].iter().any(|scheme| base.starts_with(scheme)) && !base.contains(['?', '#']);
+        let usable =
+            ["http://", "https://"].iter().any(|scheme| base.starts_with(scheme)) && !base.contains(['?', '#']);
         if !usable {
             return Err(SyncError::Url { url: without_credentials(base) });
         }
@@ -135,9 +136,8 @@ impl Server {
 
     /// One request, whatever its status.
     pub(crate) fn get(&self, path: &str, headers: &[(HeaderName, String)]) -> Result<Response<Body>, SyncError> {
-        let request = headers.iter().fold(self.agent.get(self.url(path)), |request, (name, value)| {
-            request.header(name, value)
-        });
+        let request =
+            headers.iter().fold(self.agent.get(self.url(path)), |request, (name, value)| request.header(name, value));
         request.call().map_err(|error| self.broken(path, error))
     }
 
@@ -214,7 +214,10 @@ mod tests {
     #[test]
     fn a_server_is_an_http_url() {
         let server = |url: &str| Server::new(url, "", Duration::from_secs(1), Retries::default());
-        assert_eq!(server("https://ann:hush@x.org/pubmed").ok().unwrap().shown("baseline/"), "https://x.org/pubmed/baseline/");
+        assert_eq!(
+            server("https://ann:hush@x.org/pubmed").ok().unwrap().shown("baseline/"),
+            "https://x.org/pubmed/baseline/"
+        );
         for url in ["ftp://x.org/pubmed", "x.org/pubmed", "file:///tmp", "https://ann:hush@x.org/?a=hush", ""] {
             let error = server(url).err().unwrap().to_string();
             assert!(error.contains("not an http or https URL") && !error.contains("hush"), "{error}");

@@ -1,7 +1,5 @@
 //! What a sync did, found and left undone.
 
-use std::path::PathBuf;
-
 use pubtag_stream::FaultKind;
 use serde::Serialize;
 
@@ -16,7 +14,7 @@ pub struct Summary {
     /// The server, without credentials.
     pub from: String,
     /// The mirror.
-    pub into: PathBuf,
+    pub into: String,
     /// Whether it was a dry run: nothing was fetched or written.
     pub dry_run: bool,
     /// Files that the mirror already held.
@@ -107,7 +105,9 @@ impl Summary {
     pub fn fault(&self) -> Option<FaultKind> {
         let failed = |kind| self.failed.iter().any(|failed| failed.kind == Some(kind));
         match () {
-            () if failed(FaultKind::Transient) || self.deleted_pmids == DeletedPmids::Failed => Some(FaultKind::Transient),
+            () if failed(FaultKind::Transient) || self.deleted_pmids == DeletedPmids::Failed => {
+                Some(FaultKind::Transient)
+            }
             () if failed(FaultKind::Configuration) => Some(FaultKind::Configuration),
             () if !self.failed.is_empty() || !self.missing.is_empty() => Some(FaultKind::Data),
             () => None,

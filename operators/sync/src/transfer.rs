@@ -64,9 +64,7 @@ impl Transfer<'_> {
             }
             let error = match &expected {
                 Some(checksum) if checksum.md5 == md5 => return Ok(Verified { md5, checksum: expected }),
-                Some(checksum) => {
-                    SyncError::Checksum { url: url(), found: md5, expected: checksum.md5.clone() }
-                }
+                Some(checksum) => SyncError::Checksum { url: url(), found: md5, expected: checksum.md5.clone() },
                 None => match check_gzip(&self.partial())? {
                     Ok(()) => return Ok(Verified { md5, checksum: None }),
                     Err(source) => SyncError::Gzip { url: url(), source },
@@ -221,10 +219,9 @@ impl Partial {
     /// The headers that ask for the rest of this version, or for the whole of another.
     fn conditions(&self) -> Vec<(ureq::http::HeaderName, String)> {
         match &self.validator {
-            Some(validator) if self.length > 0 => vec![
-                (header::RANGE, format!("bytes={}-", self.length)),
-                (header::IF_RANGE, validator.clone()),
-            ],
+            Some(validator) if self.length > 0 => {
+                vec![(header::RANGE, format!("bytes={}-", self.length)), (header::IF_RANGE, validator.clone())]
+            }
             _ => Vec::new(),
         }
     }

@@ -15,6 +15,7 @@ mod reading;
 mod run;
 mod self_test;
 mod show;
+mod sync;
 mod train;
 mod verify;
 mod warm_up;
@@ -33,6 +34,7 @@ pub use reading::{Abbreviations, Aggregation, ContextLimit, Decode};
 pub use run::{InputFormat, RunArgs, Text};
 pub use self_test::SelfTestArgs;
 pub use show::{Color, ShowArgs};
+pub use sync::{SyncArgs, SyncFormat};
 pub use train::{ClassWeights, LabelTokens, Labels, SavedType, TrainArgs};
 pub use verify::VerifyArgs;
 pub use warm_up::WarmUpArgs;
@@ -83,6 +85,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Read an output back and report every defect.
     Verify(VerifyArgs),
+    /// Mirror PubMed's baseline and update files.
+    Sync(SyncArgs),
     /// Show the settings of a command.
     #[command(subcommand)]
     Config(ConfigCommand),
