@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic, in its helpers too")]
 
 mod abbreviations;
+mod bundled;
 mod corpora;
 mod cuda;
 mod download;
