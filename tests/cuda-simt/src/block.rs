@@ -53,7 +53,14 @@ impl Block<'_> {
 
     /// Bytes of shared memory that a warp writes at an instruction.
     #[inline]
-    pub(crate) fn write_shared(&mut self, warp: usize, pc: usize, address: u64, bytes: usize, value: u64) -> Result<(), Fault> {
+    pub(crate) fn write_shared(
+        &mut self,
+        warp: usize,
+        pc: usize,
+        address: u64,
+        bytes: usize,
+        value: u64,
+    ) -> Result<(), Fault> {
         self.shared.store(address, bytes, value)?;
         self.races.write(warp, pc, address, bytes).map_err(|race| self.race_fault(&race, "writes over"))
     }
@@ -77,7 +84,14 @@ impl Machine<'_, '_> {
 
     /// Stores up to eight bytes for a lane.
     #[inline]
-    pub(crate) fn store(&mut self, space: Space, lane: usize, address: u64, bytes: usize, value: u64) -> Result<(), Fault> {
+    pub(crate) fn store(
+        &mut self,
+        space: Space,
+        lane: usize,
+        address: u64,
+        bytes: usize,
+        value: u64,
+    ) -> Result<(), Fault> {
         match space {
             Space::Global => self.block.global.store(address, bytes, value),
             Space::Shared => self.block.write_shared(self.warp, self.pc, address, bytes, value),
@@ -91,7 +105,13 @@ impl Machine<'_, '_> {
     }
 
     /// Replaces a value by a function of it, as one step; what it was.
-    pub(crate) fn update(&mut self, space: Space, address: u64, bytes: usize, change: impl Fn(u64) -> u64) -> Result<u64, Fault> {
+    pub(crate) fn update(
+        &mut self,
+        space: Space,
+        address: u64,
+        bytes: usize,
+        change: impl Fn(u64) -> u64,
+    ) -> Result<u64, Fault> {
         match space {
             Space::Global => self.block.global.update(address, bytes, change),
             Space::Shared => {

@@ -91,7 +91,14 @@ impl Copies {
 
 impl Block<'_> {
     /// Begins a copy; `group` is filled in.
-    pub(crate) fn begin_copy(&mut self, issuer: Issuer, lane: usize, to: u64, from: u64, [bytes, real]: [usize; 2]) -> Result<(), Fault> {
+    pub(crate) fn begin_copy(
+        &mut self,
+        issuer: Issuer,
+        lane: usize,
+        to: u64,
+        from: u64,
+        [bytes, real]: [usize; 2],
+    ) -> Result<(), Fault> {
         self.shared.slice(to, bytes, bytes)?;
         if real > 0 {
             if !from.is_multiple_of(bytes as u64) {

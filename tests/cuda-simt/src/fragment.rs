@@ -214,7 +214,15 @@ mod tests {
 
     #[test]
     fn every_element_lies_in_one_place() {
-        let shapes = [("m16n8k16", 16), ("m16n8k8", 32), ("m16n16k16", 16), ("m32n8k16", 16), ("m8n32k16", 16), ("m16n16k8", 32), ("m16n16k16", 8)];
+        let shapes = [
+            ("m16n8k16", 16),
+            ("m16n8k8", 32),
+            ("m16n16k16", 16),
+            ("m32n8k16", 16),
+            ("m8n32k16", 16),
+            ("m16n16k8", 32),
+            ("m16n16k16", 8),
+        ];
         for (shape, bits) in shapes {
             for (part, bits) in [(Part::A, bits), (Part::B, bits), (Part::Accumulator, 32), (Part::Accumulator, 16)] {
                 let fragment = fragment(shape, part, bits);

@@ -72,7 +72,11 @@ impl Global {
         let after = self.regions.partition_point(|&(start, _)| start <= address);
         let near = after.checked_sub(1).and_then(|at| self.regions.get(at)).map(|&(start, end)| {
             let place = if address < end { "across the end" } else { "behind the end" };
-            format!(", {} bytes {place} of the allocation of {} bytes at {start:#x}", address.abs_diff(end), end - start)
+            format!(
+                ", {} bytes {place} of the allocation of {} bytes at {start:#x}",
+                address.abs_diff(end),
+                end - start
+            )
         });
         Fault(format!("{bytes} bytes of global memory at {address:#x} are not allocated{}", near.unwrap_or_default()))
     }

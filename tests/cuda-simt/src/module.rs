@@ -99,7 +99,8 @@ impl Module {
         let skipped = (start - words.as_ptr().addr() as u64) as usize;
         let values = values.trim().trim_start_matches('{').trim_end_matches('}');
         for (at, value) in values.split(',').map(str::trim).filter(|value| !value.is_empty()).enumerate() {
-            let bits = decode::literal(value, variable.element).ok_or_else(|| format!("no value `{value}` in `{text}`"))?;
+            let bits =
+                decode::literal(value, variable.element).ok_or_else(|| format!("no value `{value}` in `{text}`"))?;
             let place = skipped + at * variable.element.bytes();
             let word = words.get(place / 8).ok_or("more values than a variable has room for")?;
             word.fetch_or(bits << (8 * (place % 8)), Ordering::Relaxed);
@@ -149,7 +150,10 @@ impl Variable {
         let (name, sizes) = declarator.split_once('[').unwrap_or((&declarator, "1]"));
         let count = match sizes.trim_end_matches(']') {
             "" => 0,
-            sizes => sizes.split("][").try_fold(1, |count, size| Some(count * size.parse::<usize>().ok()?)).ok_or_else(problem)?,
+            sizes => sizes
+                .split("][")
+                .try_fold(1, |count, size| Some(count * size.parse::<usize>().ok()?))
+                .ok_or_else(problem)?,
         };
         // A pointer's `.align` is that of what it points to.
         let is_pointer = words.contains(&".ptr");
@@ -170,11 +174,15 @@ struct Outer {
 struct Body {
     scope: Scope,
     code: Vec<Instruction>,
-    labels: HashMap<String, usize>,
+    /// Instructions of labels, by the block of braces that each belongs to.
+    labels: HashMap<(u32, String), usize>,
     /// Lists of labels (`.branchtargets`).
     lists: HashMap<String, Vec<String>>,
-    /// Branches whose targets are not known yet.
-    branches: Vec<(usize, Target)>,
+    /// Branches whose targets are not known yet, with the blocks that each lies in.
+    branches: Vec<(usize, Target, Vec<u32>)>,
+    /// The open blocks, the outermost first, and the number of the next one.
+    open: Vec<u32>,
+    next_block: u32,
 }
 
 impl Body {
@@ -213,6 +221,8 @@ impl Body {
             labels: HashMap::new(),
             lists: HashMap::new(),
             branches: Vec::new(),
+            open: vec![0],
+            next_block: 1,
         };
         for (line, item) in &body {
             reader.item(*line, item).map_err(|problem| ParseError { line: *line, problem })?;
@@ -233,9 +243,21 @@ impl Body {
 
     fn item(&mut self, line: u32, item: &Item) -> Result<(), String> {
         match item {
-            Item::Open => self.scope.open(),
-            Item::Close => drop(self.scope.close()),
-            Item::Label(name) => drop(self.labels.insert(name.clone(), self.code.len())),
+            Item::Open => {
+                self.scope.open();
+                self.open.push(self.next_block);
+                self.next_block += 1;
+            }
+            Item::Close => {
+                self.scope.close();
+                self.open.pop();
+            }
+            Item::Label(name) => {
+                let block = self.open.last().copied().unwrap_or_default();
+                if self.labels.insert((block, name.clone()), self.code.len()).is_some() {
+                    return Err(format!("a second label {name}"));
+                }
+            }
             Item::Directive(_) => {}
             Item::Statement(text) if text.starts_with(".reg") => self.scope.declare(text)?,
             Item::Statement(text) if text.starts_with(".branchtargets") => self.list(text)?,
@@ -243,7 +265,7 @@ impl Body {
             Item::Statement(text) => {
                 let decoded = decode::instruction(text, &mut self.scope)?;
                 if let Some(target) = decoded.target {
-                    self.branches.push((self.code.len(), target));
+                    self.branches.push((self.code.len(), target, self.open.clone()));
                 }
                 self.code.push(Instruction { guard: decoded.guard, step: decoded.step, line, text: text.clone() });
             }
@@ -255,23 +277,27 @@ impl Body {
     fn list(&mut self, text: &str) -> Result<(), String> {
         let here = self.code.len();
         let names = text.trim_start_matches(".branchtargets").split(',').map(|name| name.trim().to_owned());
-        let label = self.labels.iter().find(|&(name, at)| *at == here && !self.lists.contains_key(name));
-        let label = label.ok_or("targets of branches without a label")?.0.clone();
+        let label = self.labels.iter().find(|&((_, name), at)| *at == here && !self.lists.contains_key(name));
+        let label = label.ok_or("targets of branches without a label")?.0.1.clone();
         self.lists.insert(label, names.collect());
         Ok(())
     }
 
     /// Fills in the targets of branches.
     fn link(&mut self) -> Result<(), String> {
-        let find = |name: &String| self.labels.get(name).copied().ok_or_else(|| format!("there is no label {name}"));
-        for (at, target) in &self.branches {
-            self.code[*at].step = match target {
+        for (at, target, open) in std::mem::take(&mut self.branches) {
+            let find = |name: &String| {
+                let found = open.iter().rev().find_map(|block| self.labels.get(&(*block, name.clone())));
+                found.copied().ok_or_else(|| format!("there is no label {name}"))
+            };
+            let step = match &target {
                 Target::Label(name) => Step::Branch(find(name)?),
                 Target::List { index, list } => {
                     let names = self.lists.get(list).ok_or_else(|| format!("there is no list {list}"))?;
                     Step::BranchIndexed { index: *index, targets: names.iter().map(find).collect::<Result<_, _>>()? }
                 }
             };
+            self.code[at].step = step;
         }
         Ok(())
     }
@@ -365,9 +391,24 @@ mod tests {
     }
 
     #[test]
+    fn labels_belong_to_their_braces() {
+        let loops = "{\n.reg .pred p;\nsetp.eq.u32 p, 0, 1;\nL:\n@p bra L;\n}\n";
+        let text = format!(".version 8.5\n.target sm_80\n.address_size 64\n.entry k(\n)\n{{\n{loops}{loops}ret;\n}}\n");
+        let module = Module::parse(&text).unwrap();
+        let targets = module.kernels[0].code.iter().filter_map(|instruction| match instruction.step {
+            Step::Branch(target) => Some(target),
+            _ => None,
+        });
+        assert_eq!(targets.collect::<Vec<_>>(), [1, 3]);
+        assert!(Module::parse(&text.replace("bra L", "bra M")).is_err());
+    }
+
+    #[test]
     fn parameters_lie_as_their_alignment_asks() {
-        let head = Head::parse(".visible .entry k( .param .u32 a, .param .align 64 .b8 map[128], .param .u64 c )").unwrap();
-        let offsets: Vec<_> = head.parameters.iter().map(|(_, parameter)| (parameter.offset, parameter.bytes)).collect();
+        let head =
+            Head::parse(".visible .entry k( .param .u32 a, .param .align 64 .b8 map[128], .param .u64 c )").unwrap();
+        let offsets: Vec<_> =
+            head.parameters.iter().map(|(_, parameter)| (parameter.offset, parameter.bytes)).collect();
         assert_eq!(offsets, [(0, 4), (64, 128), (192, 8)]);
     }
 }

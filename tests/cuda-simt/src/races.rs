@@ -53,7 +53,9 @@ impl Race {
     /// The fault to report, once the text of the earlier instruction is known.
     pub(crate) fn fault(&self, verb: &str, earlier: &str) -> Fault {
         let Self { address, warp, earlier: did, .. } = self;
-        Fault(format!("race in shared memory at {address:#x}: it {verb} what warp {warp} {did} without a barrier between, in `{earlier}`"))
+        Fault(format!(
+            "race in shared memory at {address:#x}: it {verb} what warp {warp} {did} without a barrier between, in `{earlier}`"
+        ))
     }
 }
 

@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn threads_are_numbered_along_x_first() {
-        let place = Place { grid: [9, 1, 1], block: [8, 4, 3], index: [5, 0, 0], warp: 2, dynamic_shared: 0, total_shared: 0 };
+        let place =
+            Place { grid: [9, 1, 1], block: [8, 4, 3], index: [5, 0, 0], warp: 2, dynamic_shared: 0, total_shared: 0 };
         let row = |name: &str| Special::parse(name).unwrap().row(&place);
         assert_eq!((row("%tid.x")[9], row("%tid.y")[9], row("%tid.z")[9]), (1, 1, 2));
         assert_eq!((row("%ctaid.x")[0], row("%nctaid.x")[0], row("%nwarpid")[0]), (5, 9, 3));

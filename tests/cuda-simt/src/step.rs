@@ -19,11 +19,17 @@ pub(crate) enum Step {
     /// As an effect, by a whole warp at one instruction (`.aligned`).
     Aligned(EffectStep),
     /// As an effect; a warp in which `found` is not true for all lanes lets others go on.
-    Poll { run: EffectStep, found: Slot },
+    Poll {
+        run: EffectStep,
+        found: Slot,
+    },
     Collective(Collective),
     Barrier(Barrier),
     Branch(usize),
-    BranchIndexed { index: Slot, targets: Vec<usize> },
+    BranchIndexed {
+        index: Slot,
+        targets: Vec<usize>,
+    },
     Exit,
     Trap,
 }
@@ -114,7 +120,11 @@ pub(crate) enum BarrierKind {
     Sync,
     Arrive,
     /// Waits, and learns how many predicates were true.
-    Reduce { result: Slot, condition: Condition, reduction: Reduction },
+    Reduce {
+        result: Slot,
+        condition: Condition,
+        reduction: Reduction,
+    },
 }
 
 /// A reduction of predicates.

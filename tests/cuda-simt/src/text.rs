@@ -80,9 +80,11 @@ impl<'a> Items<'a> {
     /// A statement, or the head of a function, which ends before its body.
     fn statement(&mut self, line: u32) -> Result<Item, ParseError> {
         let rest = &self.text[self.at..];
-        let is_head = rest.split([';', '{']).next().is_some_and(|head| head.contains(".entry") || head.contains(".func"));
+        let is_head =
+            rest.split([';', '{']).next().is_some_and(|head| head.contains(".entry") || head.contains(".func"));
         let end = rest.find(if is_head { &[';', '{'][..] } else { &[';'][..] });
-        let unended = || ParseError { line, problem: format!("no end of `{}`", rest.lines().next().unwrap_or_default()) };
+        let unended =
+            || ParseError { line, problem: format!("no end of `{}`", rest.lines().next().unwrap_or_default()) };
         let end = end.ok_or_else(unended)?;
         let text = tidy(&without_comments(&rest[..end]));
         let ends_in_body = rest.as_bytes()[end] == b'{';
@@ -93,7 +95,8 @@ impl<'a> Items<'a> {
     fn skip_blanks(&mut self) {
         loop {
             let rest = &self.text[self.at..];
-            let blank = rest.len() - rest.trim_start_matches(|letter: char| letter.is_whitespace() || letter == ';').len();
+            let blank =
+                rest.len() - rest.trim_start_matches(|letter: char| letter.is_whitespace() || letter == ';').len();
             self.at += blank;
             let rest = &self.text[self.at..];
             if rest.starts_with("//") {
@@ -130,7 +133,9 @@ fn without_comments(text: &str) -> String {
         kept.push_str(line.split("//").next().unwrap_or_default());
         kept.push('\n');
     }
-    while let Some((start, end)) = kept.find("/*").and_then(|start| Some((start, kept[start..].find("*/")? + start + 2))) {
+    while let Some((start, end)) =
+        kept.find("/*").and_then(|start| Some((start, kept[start..].find("*/")? + start + 2)))
+    {
         kept.replace_range(start..end, " ");
     }
     kept
@@ -167,7 +172,8 @@ mod tests {
     #[test]
     fn statements_keep_their_lines() {
         let text = ".version 8.5\n// note\n.visible .entry add(\n .param .u64 a\n)\n{\nL_1:\n@%p1 mov.b64\n\t{%r1, %r2}, %rd1; /* x\n */ ret;\n}\n";
-        let (directive, statement) = (|text: &str| Item::Directive(text.to_owned()), |text: &str| Item::Statement(text.to_owned()));
+        let (directive, statement) =
+            (|text: &str| Item::Directive(text.to_owned()), |text: &str| Item::Statement(text.to_owned()));
         assert_eq!(
             items(text),
             [

@@ -165,7 +165,13 @@ impl Warp {
     }
 
     /// Instructions by which groups change. `None` if the group, whole as it was, goes on behind it.
-    fn special(&mut self, current: usize, active: u32, instruction: &Instruction, block: &mut Block<'_>) -> Result<Option<Stop>, Trap> {
+    fn special(
+        &mut self,
+        current: usize,
+        active: u32,
+        instruction: &Instruction,
+        block: &mut Block<'_>,
+    ) -> Result<Option<Stop>, Trap> {
         let Group { pc, mask, .. } = self.groups[current];
         let number = self.number;
         let trap = |fault: Fault| Trap { fault, warp: number, mask: active, pc };
@@ -255,7 +261,13 @@ impl Warp {
     }
 
     /// Lanes of a group arrive at a barrier of the block.
-    fn arrive(&mut self, current: usize, active: u32, barrier: &Barrier, block: &mut Block<'_>) -> Result<Option<Stop>, Fault> {
+    fn arrive(
+        &mut self,
+        current: usize,
+        active: u32,
+        barrier: &Barrier,
+        block: &mut Block<'_>,
+    ) -> Result<Option<Stop>, Fault> {
         if barrier.aligned && active != self.live {
             self.groups[current].state = State::Gathering;
             return Ok(Some(Stop::Regroup));
@@ -286,7 +298,9 @@ impl Warp {
     /// Lets go who waits at a barrier that is complete.
     pub(crate) fn resume(&mut self, release: &Release, code: &[Instruction]) {
         for group in self.groups.iter_mut().filter(|group| group.state == State::AtBarrier(release.id)) {
-            if let Step::Barrier(Barrier { kind: BarrierKind::Reduce { result, reduction, .. }, .. }) = &code[group.pc].step {
+            if let Step::Barrier(Barrier { kind: BarrierKind::Reduce { result, reduction, .. }, .. }) =
+                &code[group.pc].step
+            {
                 let votes = release.votes;
                 match reduction {
                     Reduction::Count => self.registers.write(*result, &[votes.yes; LANES], group.mask),
@@ -335,7 +349,10 @@ impl Warp {
     fn members(&self, collective: &Collective, mask: u32) -> (u32, u32) {
         let row = self.registers.row(collective.members);
         let members = row[mask.trailing_zeros() as usize];
-        (members, crate::registers::lanes(mask).filter(|lane| row[*lane] == members).fold(0, |same, lane| same | 1 << lane))
+        (
+            members,
+            crate::registers::lanes(mask).filter(|lane| row[*lane] == members).fold(0, |same, lane| same | 1 << lane),
+        )
     }
 
     /// Completes a collective whose lanes have come to it at different instructions.

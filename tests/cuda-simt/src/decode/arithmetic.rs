@@ -3,9 +3,9 @@
 //! Results are the exact ones, rounded once. What a card approximates (`.approx`) is rounded to the nearest here, so the
 //! two may differ in the last places.
 
+use super::Opcode;
 use super::lanes::{binary, ternary, unary};
 use super::operands::Operands;
-use super::Opcode;
 use crate::float::{Rounding, flush, fma_to_odd, sum_to_odd, to_f32};
 use crate::registers::{Bf16, F16, Half, Pair};
 use crate::step::Step;
@@ -16,9 +16,10 @@ const MODIFIERS: &[&str] = &["rn", "rz", "rm", "rp", "ftz", "sat", "approx", "fu
 pub(super) fn decode(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result<Option<Step>, String> {
     let Some(&kind) = opcode.types.last() else { return Ok(None) };
     let name = opcode.words[0];
-    let is_known = ["add", "sub", "mul", "fma", "mad", "div", "min", "max", "neg", "abs", "sqrt", "rsqrt", "rcp", "ex2"]
-        .contains(&name)
-        || ["lg2", "sin", "cos", "tanh", "copysign", "testp"].contains(&name);
+    let is_known =
+        ["add", "sub", "mul", "fma", "mad", "div", "min", "max", "neg", "abs", "sqrt", "rsqrt", "rcp", "ex2"]
+            .contains(&name)
+            || ["lg2", "sin", "cos", "tanh", "copysign", "testp"].contains(&name);
     if !is_known || opcode.types.len() != 1 {
         return Ok(None);
     }
@@ -89,12 +90,8 @@ fn single(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result<Option<Ste
         "sub" if finish.is_plain() => binary(operands, two, |a: f32, b: f32| a - b),
         "mul" if finish.is_plain() => binary(operands, two, |a: f32, b: f32| a * b),
         "fma" | "mad" if finish.is_plain() => ternary(operands, kinds, |a: f32, b: f32, c: f32| a.mul_add(b, c)),
-        "add" => {
-            binary(operands, two, move |a, b| finish.output(sum_to_odd(finish.input(a), finish.input(b))))
-        }
-        "sub" => {
-            binary(operands, two, move |a, b| finish.output(sum_to_odd(finish.input(a), -finish.input(b))))
-        }
+        "add" => binary(operands, two, move |a, b| finish.output(sum_to_odd(finish.input(a), finish.input(b)))),
+        "sub" => binary(operands, two, move |a, b| finish.output(sum_to_odd(finish.input(a), -finish.input(b)))),
         "mul" => binary(operands, two, move |a, b| finish.output(finish.input(a) * finish.input(b))),
         "fma" | "mad" => ternary(operands, kinds, move |a, b, c| {
             finish.output(fma_to_odd(finish.input(a), finish.input(b), finish.input(c)))
@@ -185,7 +182,11 @@ fn half_finish<H: Half>(opcode: &Opcode<'_>) -> impl Fn(f64) -> H + Copy + Send 
     }
 }
 
-fn half<H: Half + crate::registers::Lane>(opcode: &Opcode<'_>, kind: Type, operands: &mut Operands<'_>) -> Result<Option<Step>, String> {
+fn half<H: Half + crate::registers::Lane>(
+    opcode: &Opcode<'_>,
+    kind: Type,
+    operands: &mut Operands<'_>,
+) -> Result<Option<Step>, String> {
     let finish = half_finish::<H>(opcode);
     match half_function(opcode)? {
         Function::One(f) => unary(operands, kind, move |a: H| finish(f(a.value()))),
@@ -202,7 +203,9 @@ where
 {
     let finish = half_finish::<H>(opcode);
     match half_function(opcode)? {
-        Function::One(f) => unary(operands, kind, move |Pair(a, b): Pair<H>| Pair(finish(f(a.value())), finish(f(b.value())))),
+        Function::One(f) => {
+            unary(operands, kind, move |Pair(a, b): Pair<H>| Pair(finish(f(a.value())), finish(f(b.value()))))
+        }
         Function::Two(f) => binary(operands, [kind; 2], move |a: Pair<H>, b: Pair<H>| {
             Pair(finish(f(a.0.value(), b.0.value())), finish(f(a.1.value(), b.1.value())))
         }),
@@ -235,8 +238,20 @@ pub(super) fn minimum(a: f64, b: f64, nan: bool) -> f64 {
 /// The larger number, likewise.
 pub(super) fn maximum(a: f64, b: f64, nan: bool) -> f64 {
     match (a.is_nan(), b.is_nan()) {
-        (false, false) if a == b => if a.is_sign_negative() { b } else { a },
-        (false, false) => if a > b { a } else { b },
+        (false, false) if a == b => {
+            if a.is_sign_negative() {
+                b
+            } else {
+                a
+            }
+        }
+        (false, false) => {
+            if a > b {
+                a
+            } else {
+                b
+            }
+        }
         (true, false) if !nan => b,
         (false, true) if !nan => a,
         _ => f64::NAN,

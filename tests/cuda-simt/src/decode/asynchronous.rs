@@ -41,7 +41,9 @@ fn mbarrier(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result<Option<S
                 machine.block.init_mbarrier(address, count.into())
             })
         }
-        "inval" => for_each_lane(operands.address(0)?, |machine, _, address| machine.block.invalidate_mbarrier(address)),
+        "inval" => {
+            for_each_lane(operands.address(0)?, |machine, _, address| machine.block.invalidate_mbarrier(address))
+        }
         "arrive" | "arrive_drop" => arrive(opcode, operands),
         "expect_tx" | "complete_tx" => {
             let (address, bytes) = (operands.address(0)?, operands.source(1, WORD)?);
@@ -181,7 +183,8 @@ fn bulk(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result<Option<Step>
     if opcode.has("prefetch") {
         return Ok(Some(Step::Nothing));
     }
-    if opcode.words.iter().any(|word| word.contains("multicast") || word.starts_with("im2col")) || opcode.has("reduce") {
+    if opcode.words.iter().any(|word| word.contains("multicast") || word.starts_with("im2col")) || opcode.has("reduce")
+    {
         return Ok(None);
     }
     let loads = opcode.words.iter().any(|word| word.starts_with("mbarrier"));
@@ -227,7 +230,8 @@ fn tensor_store(operands: &mut Operands<'_>) -> Result<Option<Step>, String> {
         let issuer = Issuer { warp: machine.warp, pc: machine.pc };
         for lane in lanes(mask) {
             let map = tensor_map(machine, lane, maps[lane])?;
-            let what = Bulk::Box { map, start: coordinates(machine, &start, lane), shared: shared_address(from[lane])? };
+            let what =
+                Bulk::Box { map, start: coordinates(machine, &start, lane), shared: shared_address(from[lane])? };
             machine.block.begin_bulk_store(issuer, lane, what)?;
         }
         Ok(())

@@ -27,7 +27,12 @@ pub(super) fn decode(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result
     }
 }
 
-fn collective(opcode: &Opcode<'_>, members: Slot, offer: Option<Offer>, finish: Finish) -> Result<Option<Step>, String> {
+fn collective(
+    opcode: &Opcode<'_>,
+    members: Slot,
+    offer: Option<Offer>,
+    finish: Finish,
+) -> Result<Option<Step>, String> {
     Ok(Some(Step::Collective(Collective { key: opcode.text.to_owned(), members, offer, finish })))
 }
 
@@ -148,7 +153,8 @@ fn match_any(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result<Option<
     let (d, a) = (operands.destination(0)?, operands.source(1, Type::Bits(32))?);
     let members = operands.source(2, Type::Bits(32))?;
     let finish: Finish = Box::new(move |registers, offered, together, own| {
-        let same = |value: u32| lanes(together).filter(|lane| offered[*lane] == value).fold(0, |same, lane| same | 1 << lane);
+        let same =
+            |value: u32| lanes(together).filter(|lane| offered[*lane] == value).fold(0, |same, lane| same | 1 << lane);
         let values = std::array::from_fn(|lane| same(offered[lane]));
         registers.write_row(d, &values, own);
         Ok(())

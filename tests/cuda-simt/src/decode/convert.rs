@@ -23,7 +23,9 @@ pub(super) fn decode(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result
     }
     // The commonest ones, by their shortest way.
     match (to, from) {
-        (Type::F32, Type::F16) if opcode.words.len() == 3 => return unary(operands, Type::Bits(16), |a: u16| f16_to_f32(a)),
+        (Type::F32, Type::F16) if opcode.words.len() == 3 => {
+            return unary(operands, Type::Bits(16), |a: u16| f16_to_f32(a));
+        }
         (Type::F32, Type::Signed(32)) if opcode.has("rn") => return unary(operands, from, |a: i32| a as f32),
         (Type::F32, Type::Unsigned(32)) if opcode.has("rn") => return unary(operands, from, |a: u32| a as f32),
         _ => {}
@@ -80,7 +82,10 @@ fn writer(opcode: &Opcode<'_>, to: Type, from: Type) -> Result<Writer, String> {
     let (saturates, flushes, relu) = (opcode.has("sat"), opcode.has("ftz"), opcode.has("relu"));
     let finite = opcode.has("satfinite");
     if to.is_float() {
-        let narrows = to.bits() < from.bits() || to == Type::Tf32 || !from.is_float() || matches!((to, from), (Type::F16, Type::Bf16) | (Type::Bf16, Type::F16));
+        let narrows = to.bits() < from.bits()
+            || to == Type::Tf32
+            || !from.is_float()
+            || matches!((to, from), (Type::F16, Type::Bf16) | (Type::Bf16, Type::F16));
         if narrows && rounding.is_none() {
             return Err("a conversion without a rounding mode".to_owned());
         }
@@ -93,7 +98,11 @@ fn writer(opcode: &Opcode<'_>, to: Type, from: Type) -> Result<Writer, String> {
             };
             value = if to_integer { rounding.integer(value) } else { value };
             value = if relu && !value.is_nan() { value.max(0.0) } else { value };
-            value = if saturates { f64::from(saturate(1.0)).min(if value.is_nan() { 0.0 } else { value.max(0.0) }) } else { value };
+            value = if saturates {
+                f64::from(saturate(1.0)).min(if value.is_nan() { 0.0 } else { value.max(0.0) })
+            } else {
+                value
+            };
             let bits = float_bits(to, value, rounding, finite);
             if flushes && to == Type::F32 { u64::from(flush(f32::from_bits(bits as u32)).to_bits()) } else { bits }
         }));
@@ -176,7 +185,11 @@ fn two_into_one(opcode: &Opcode<'_>, to: Type, operands: &mut Operands<'_>) -> R
 }
 
 /// `cvt.rn.f16x2.e4m3x2 d, a`
-fn one_into_two(opcode: &Opcode<'_>, [to, from]: [Type; 2], operands: &mut Operands<'_>) -> Result<Option<Step>, String> {
+fn one_into_two(
+    opcode: &Opcode<'_>,
+    [to, from]: [Type; 2],
+    operands: &mut Operands<'_>,
+) -> Result<Option<Step>, String> {
     if to != Type::F16x2 {
         return Ok(None);
     }

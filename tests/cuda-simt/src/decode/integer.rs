@@ -1,8 +1,8 @@
 //! Integer arithmetic and bit fields.
 
+use super::Opcode;
 use super::lanes::{binary, ternary, unary};
 use super::operands::Operands;
-use super::Opcode;
 use crate::registers::Pair;
 use crate::step::Step;
 use crate::types::Type;
@@ -11,12 +11,30 @@ use crate::types::Type;
 macro_rules! with_integer {
     ($kind:expr, $t:ident => $body:expr) => {
         match $kind {
-            Type::Unsigned(16) | Type::Bits(16) => { type $t = u16; $body }
-            Type::Signed(16) => { type $t = i16; $body }
-            Type::Unsigned(32) | Type::Bits(32) => { type $t = u32; $body }
-            Type::Signed(32) => { type $t = i32; $body }
-            Type::Unsigned(64) | Type::Bits(64) => { type $t = u64; $body }
-            Type::Signed(64) => { type $t = i64; $body }
+            Type::Unsigned(16) | Type::Bits(16) => {
+                type $t = u16;
+                $body
+            }
+            Type::Signed(16) => {
+                type $t = i16;
+                $body
+            }
+            Type::Unsigned(32) | Type::Bits(32) => {
+                type $t = u32;
+                $body
+            }
+            Type::Signed(32) => {
+                type $t = i32;
+                $body
+            }
+            Type::Unsigned(64) | Type::Bits(64) => {
+                type $t = u64;
+                $body
+            }
+            Type::Signed(64) => {
+                type $t = i64;
+                $body
+            }
             _ => Ok(None),
         }
     };
@@ -37,7 +55,9 @@ pub(super) fn decode(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result
         ("add", _) if opcode.words.len() == 2 => with_integer!(kind, T => binary(operands, two, T::wrapping_add)),
         ("sub", _) if opcode.words.len() == 2 => with_integer!(kind, T => binary(operands, two, T::wrapping_sub)),
         ("mul", "lo") => with_integer!(kind, T => binary(operands, two, T::wrapping_mul)),
-        ("mul", "hi") => with_integer!(kind, T => binary(operands, two, |a: T, b: T| high(a.into(), b.into(), T::BITS) as T)),
+        ("mul", "hi") => {
+            with_integer!(kind, T => binary(operands, two, |a: T, b: T| high(a.into(), b.into(), T::BITS) as T))
+        }
         ("mad", "lo") => {
             with_integer!(kind, T => ternary(operands, three, |a: T, b: T, c: T| a.wrapping_mul(b).wrapping_add(c)))
         }
@@ -67,8 +87,12 @@ pub(super) fn decode(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result
             _ => Ok(None),
         },
         // Division by zero is undefined; a card gives all ones.
-        ("div", _) => with_integer!(kind, T => binary(operands, two, |a: T, b: T| if b == 0 { !0 } else { a.wrapping_div(b) })),
-        ("rem", _) => with_integer!(kind, T => binary(operands, two, |a: T, b: T| if b == 0 { a } else { a.wrapping_rem(b) })),
+        ("div", _) => {
+            with_integer!(kind, T => binary(operands, two, |a: T, b: T| if b == 0 { !0 } else { a.wrapping_div(b) }))
+        }
+        ("rem", _) => {
+            with_integer!(kind, T => binary(operands, two, |a: T, b: T| if b == 0 { a } else { a.wrapping_rem(b) }))
+        }
         ("min", _) if opcode.words.len() == 2 => with_integer!(kind, T => binary(operands, two, |a: T, b: T| a.min(b))),
         ("max", _) if opcode.words.len() == 2 => with_integer!(kind, T => binary(operands, two, |a: T, b: T| a.max(b))),
         ("neg", _) => with_integer!(kind, T => unary(operands, kind, |a: T| (0 as T).wrapping_sub(a))),
@@ -78,7 +102,9 @@ pub(super) fn decode(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result
             Type::Signed(64) => unary(operands, kind, i64::wrapping_abs),
             _ => Ok(None),
         },
-        ("sad", _) if kind == Type::Unsigned(32) => ternary(operands, three, |a: u32, b: u32, c: u32| a.abs_diff(b).wrapping_add(c)),
+        ("sad", _) if kind == Type::Unsigned(32) => {
+            ternary(operands, three, |a: u32, b: u32, c: u32| a.abs_diff(b).wrapping_add(c))
+        }
         ("popc", _) => with_integer!(kind, T => unary(operands, kind, |a: T| a.count_ones())),
         ("clz", _) => with_integer!(kind, T => unary(operands, kind, |a: T| a.leading_zeros())),
         ("brev", _) => with_integer!(kind, T => unary(operands, kind, |a: T| a.reverse_bits())),
@@ -86,7 +112,9 @@ pub(super) fn decode(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result
             let shift_amount = second == "shiftamt";
             match kind {
                 Type::Unsigned(32) => unary(operands, kind, move |a: u32| bfind(a.into(), 32, shift_amount)),
-                Type::Signed(32) => unary(operands, kind, move |a: i32| bfind(u64::from((a ^ a >> 31) as u32), 32, shift_amount)),
+                Type::Signed(32) => {
+                    unary(operands, kind, move |a: i32| bfind(u64::from((a ^ a >> 31) as u32), 32, shift_amount))
+                }
                 Type::Unsigned(64) => unary(operands, kind, move |a: u64| bfind(a, 64, shift_amount)),
                 Type::Signed(64) => unary(operands, kind, move |a: i64| bfind((a ^ a >> 63) as u64, 64, shift_amount)),
                 _ => Ok(None),
@@ -95,8 +123,12 @@ pub(super) fn decode(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result
         ("bfe", _) => {
             let kinds = [kind, Type::Bits(32), Type::Bits(32)];
             match kind {
-                Type::Unsigned(32) => ternary(operands, kinds, |a: u32, b: u32, c: u32| bfe(a.into(), b, c, 32, false) as u32),
-                Type::Signed(32) => ternary(operands, kinds, |a: i32, b: u32, c: u32| bfe(a as u32 as u64, b, c, 32, true) as u32),
+                Type::Unsigned(32) => {
+                    ternary(operands, kinds, |a: u32, b: u32, c: u32| bfe(a.into(), b, c, 32, false) as u32)
+                }
+                Type::Signed(32) => {
+                    ternary(operands, kinds, |a: i32, b: u32, c: u32| bfe(a as u32 as u64, b, c, 32, true) as u32)
+                }
                 Type::Unsigned(64) => ternary(operands, kinds, |a: u64, b: u32, c: u32| bfe(a, b, c, 64, false)),
                 Type::Signed(64) => ternary(operands, kinds, |a: u64, b: u32, c: u32| bfe(a, b, c, 64, true)),
                 _ => Ok(None),
@@ -146,7 +178,12 @@ fn bfe(value: u64, position: u32, length: u32, bits: u32, signed: bool) -> u64 {
 
 fn bit_field_insert(kind: Type, operands: &mut Operands<'_>) -> Result<Option<Step>, String> {
     let d = operands.destination(0)?;
-    let sources = [operands.source(1, kind)?, operands.source(2, kind)?, operands.source(3, Type::Bits(32))?, operands.source(4, Type::Bits(32))?];
+    let sources = [
+        operands.source(1, kind)?,
+        operands.source(2, kind)?,
+        operands.source(3, Type::Bits(32))?,
+        operands.source(4, Type::Bits(32))?,
+    ];
     let [a, b, position, length] = sources;
     match kind {
         Type::Bits(32) => Ok(Some(Step::Lanes(Box::new(move |registers, mask| {
@@ -205,7 +242,10 @@ mod tests {
         assert_eq!(bfi(0xff, 0, 4, 4, 32), 0xf0);
         assert_eq!(bfi(0xff, 0x1234_5678, 32, 4, 32), 0x1234_5678);
         assert_eq!(bfi(7, 0, 0, 64, 64), 7);
-        assert_eq!((bfind(0x0001_0000, 32, false), bfind(0x0001_0000, 32, true), bfind(0, 32, false)), (16, 15, u32::MAX));
+        assert_eq!(
+            (bfind(0x0001_0000, 32, false), bfind(0x0001_0000, 32, true), bfind(0, 32, false)),
+            (16, 15, u32::MAX)
+        );
     }
 
     #[test]

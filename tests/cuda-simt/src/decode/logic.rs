@@ -109,7 +109,8 @@ fn funnel_shift(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result<Opti
 fn lop3(operands: &mut Operands<'_>) -> Result<Option<Step>, String> {
     let d = operands.destination(0)?;
     let kind = Type::Bits(32);
-    let [a, b, c, table] = [operands.source(1, kind)?, operands.source(2, kind)?, operands.source(3, kind)?, operands.source(4, kind)?];
+    let [a, b, c, table] =
+        [operands.source(1, kind)?, operands.source(2, kind)?, operands.source(3, kind)?, operands.source(4, kind)?];
     Ok(Some(Step::Lanes(Box::new(move |registers, mask| {
         let (a, b, c) = (*registers.row(a), *registers.row(b), *registers.row(c));
         let table = registers.row(table)[0];
@@ -225,7 +226,12 @@ fn slct(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result<Option<Step>
 type Test = Box<dyn Fn(&Registers) -> u32 + Send + Sync>;
 
 /// A comparison of lanes of one type.
-fn compare<T: Lane + PartialOrd + 'static>(word: &str, a: Slot, b: Slot, prepare: impl Fn(T) -> T + Copy + Send + Sync + 'static) -> Option<Test> {
+fn compare<T: Lane + PartialOrd + 'static>(
+    word: &str,
+    a: Slot,
+    b: Slot,
+    prepare: impl Fn(T) -> T + Copy + Send + Sync + 'static,
+) -> Option<Test> {
     fn test<T: Lane + 'static>(
         a: Slot,
         b: Slot,

@@ -85,9 +85,9 @@ fn mma(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result<Option<Step>,
     };
     let (Some(a_element), Some(b_element)) = (Element::of(a_kind), Element::of(b_kind)) else { return Ok(None) };
     let known = ["sync", "aligned", "row", "col", "mma", "satfinite"];
-    let odd = opcode.words[1..].iter().find(|word| {
-        Type::parse(word).is_none() && Shape::parse(word).is_none() && !known.contains(word)
-    });
+    let odd = opcode.words[1..]
+        .iter()
+        .find(|word| Type::parse(word).is_none() && Shape::parse(word).is_none() && !known.contains(word));
     if odd.is_some() || !is_wmma && !opcode.text.contains(".row.col") {
         return Ok(None);
     }
@@ -103,8 +103,15 @@ fn mma(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result<Option<Step>,
     let d: Vec<Slot> = operands.destinations(0)?.iter().map(|register| register.slot).collect();
     let word = Type::Bits(32);
     let (a, b, c) = (operands.sources(1, word)?, operands.sources(2, word)?, operands.sources(3, word)?);
-    let counts = |element: Element, fragment: &Fragment| if is_wmma { element.wmma_registers(fragment) } else { fragment.registers() };
-    let expected = [fragments.d.registers(), counts(a_element, &fragments.a), counts(b_element, &fragments.b), fragments.c.registers()];
+    let counts = |element: Element, fragment: &Fragment| {
+        if is_wmma { element.wmma_registers(fragment) } else { fragment.registers() }
+    };
+    let expected = [
+        fragments.d.registers(),
+        counts(a_element, &fragments.a),
+        counts(b_element, &fragments.b),
+        fragments.c.registers(),
+    ];
     if [d.len(), a.len(), b.len(), c.len()] != expected {
         return Err(format!("registers are not {expected:?}, as the shape has them"));
     }
@@ -177,7 +184,13 @@ fn multiply_by<const N: usize>(shape: Shape, a: &[f32], b: &[f32], sums: &mut [f
     }
 }
 
-fn integer_mma(shape: Shape, fragments: Fragments, [d, a, b, c]: [Vec<Slot>; 4], elements: [Element; 2], saturates: bool) -> Result<Option<Step>, String> {
+fn integer_mma(
+    shape: Shape,
+    fragments: Fragments,
+    [d, a, b, c]: [Vec<Slot>; 4],
+    elements: [Element; 2],
+    saturates: bool,
+) -> Result<Option<Step>, String> {
     let value = |element: Element| -> fn(u32) -> i64 {
         if element == Element::Signed { |bits| i64::from(bits as i8) } else { |bits| i64::from(bits as u8) }
     };
@@ -214,7 +227,12 @@ struct Matrix {
 }
 
 impl Matrix {
-    fn parse(opcode: &Opcode<'_>, operands: &mut Operands<'_>, address_at: usize, stride_at: usize) -> Result<(Self, Part, Type), String> {
+    fn parse(
+        opcode: &Opcode<'_>,
+        operands: &mut Operands<'_>,
+        address_at: usize,
+        stride_at: usize,
+    ) -> Result<(Self, Part, Type), String> {
         let part = match opcode.words.get(2) {
             Some(&"a") => Part::A,
             Some(&"b") => Part::B,
@@ -299,7 +317,13 @@ fn wmma_store(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result<Option
             for at in 0..matrix.fragment.per_register() {
                 for (lane, cell) in row.iter().enumerate() {
                     let value = u64::from(cell >> (at as u32 * bits)) & ((1 << bits) - 1);
-                    machine.store(matrix.space, lane, matrix.address(origin, register, at, lane), matrix.bytes, value)?;
+                    machine.store(
+                        matrix.space,
+                        lane,
+                        matrix.address(origin, register, at, lane),
+                        matrix.bytes,
+                        value,
+                    )?;
                 }
             }
         }
@@ -318,7 +342,8 @@ fn tile_place(lane: usize, half: usize, transposed: bool) -> (usize, usize) {
 
 /// `ldmatrix` and `stmatrix`: the rows of matrix i are at the addresses of lanes 8i to 8i + 7.
 fn move_matrices(opcode: &Opcode<'_>, operands: &mut Operands<'_>, stores: bool) -> Result<Option<Step>, String> {
-    let count = [("x1", 1), ("x2", 2), ("x4", 4)].into_iter().find(|(word, _)| opcode.has(word)).map(|(_, count)| count);
+    let count =
+        [("x1", 1), ("x2", 2), ("x4", 4)].into_iter().find(|(word, _)| opcode.has(word)).map(|(_, count)| count);
     let Some(count) = count.filter(|_| opcode.has("m8n8") && opcode.has("b16")) else { return Ok(None) };
     let transposed = opcode.has("trans");
     let (list, address) = if stores { (1, operands.address(0)?) } else { (0, operands.address(1)?) };

@@ -1,8 +1,8 @@
 //! Loads, stores, atomic operations, addresses and fences.
 
-use super::operands::{Address, Operand, Operands};
 use super::Opcode;
 use super::lanes::unary;
+use super::operands::{Address, Operand, Operands};
 use crate::memory::{from_generic, to_generic};
 use crate::registers::{LANES, Slot, lanes};
 use crate::scope::Register;
@@ -22,8 +22,8 @@ pub(super) fn decode(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result
             unary(operands, Type::Bits(64), move |address: u64| from_generic(address).0 == space)
         }
         // One thing happens after another here, so fences have nothing to do.
-        "membar" | "fence" | "prefetch" | "prefetchu" | "discard" | "applypriority" | "griddepcontrol" | "nanosleep"
-        | "setmaxnreg" | "pmevent" => Ok(Some(Step::Nothing)),
+        "membar" | "fence" | "prefetch" | "prefetchu" | "discard" | "applypriority" | "griddepcontrol"
+        | "nanosleep" | "setmaxnreg" | "pmevent" => Ok(Some(Step::Nothing)),
         "ret" | "exit" => Ok(Some(Step::Exit)),
         "trap" | "brkpt" => Ok(Some(Step::Trap)),
         _ => Ok(None),
@@ -115,7 +115,11 @@ fn store(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result<Option<Step
         let addresses = machine.addresses(address);
         machine.block.progress += 1;
         for (at, part) in parts.iter().enumerate() {
-            let values = if bytes == 8 { machine.registers.read::<u64>(*part) } else { machine.registers.row(*part).map(u64::from) };
+            let values = if bytes == 8 {
+                machine.registers.read::<u64>(*part)
+            } else {
+                machine.registers.row(*part).map(u64::from)
+            };
             for lane in lanes(mask) {
                 if at == 0 {
                     check_vector(addresses[lane], bytes * parts.len())?;
@@ -170,7 +174,9 @@ fn atomic(opcode: &Opcode<'_>, operands: &mut Operands<'_>, returns: bool) -> Re
     let bytes = kind.bytes();
     Ok(Some(Step::Effect(Box::new(move |machine, mask| {
         let addresses = machine.addresses(address);
-        let read = |slot: Slot| if bytes == 8 { machine.registers.read::<u64>(slot) } else { machine.registers.row(slot).map(u64::from) };
+        let read = |slot: Slot| {
+            if bytes == 8 { machine.registers.read::<u64>(slot) } else { machine.registers.row(slot).map(u64::from) }
+        };
         let (b, c) = (read(b), read(c));
         let mut old = [0; LANES];
         for lane in lanes(mask) {
@@ -192,7 +198,11 @@ fn cvta(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result<Option<Step>
         return Ok(None);
     }
     if opcode.has("to") {
-        unary(operands, Type::Bits(64), move |address: u64| if space == Space::Global { address } else { from_generic(address).1 })
+        unary(
+            operands,
+            Type::Bits(64),
+            move |address: u64| if space == Space::Global { address } else { from_generic(address).1 },
+        )
     } else {
         unary(operands, Type::Bits(64), move |address: u64| to_generic(space, address))
     }
@@ -210,7 +220,10 @@ mod tests {
         assert_eq!(apply("inc", Type::Unsigned(32), 4, 4), 0);
         assert_eq!(apply("dec", Type::Unsigned(32), 0, 4), 4);
         assert_eq!((apply("cas", Type::Bits(32), 7, 7), apply("cas", Type::Bits(32), 6, 7)), (9, 6));
-        assert_eq!(apply("add", Type::F32, u64::from(1.5_f32.to_bits()), u64::from(2.0_f32.to_bits())), u64::from(3.5_f32.to_bits()));
+        assert_eq!(
+            apply("add", Type::F32, u64::from(1.5_f32.to_bits()), u64::from(2.0_f32.to_bits())),
+            u64::from(3.5_f32.to_bits())
+        );
         assert!(update("add", Type::F16).is_none());
     }
 }

@@ -9,7 +9,10 @@ use crate::types::Type;
 /// An operand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Operand {
-    Register { register: Register, negated: bool },
+    Register {
+        register: Register,
+        negated: bool,
+    },
     /// A number, whose bits depend on the type that it is used as.
     Literal(String),
     /// `{a, b}`
@@ -161,7 +164,6 @@ impl<'a> Operands<'a> {
     pub(crate) fn fresh(&mut self) -> Slot {
         self.scope.fresh()
     }
-
 }
 
 fn parse(text: &str, scope: &mut Scope) -> Result<Operand, String> {
@@ -194,7 +196,10 @@ fn parse(text: &str, scope: &mut Scope) -> Result<Operand, String> {
     if let Some((name, offset)) = text.split_once('+')
         && let (Some(base), Ok(offset)) = (scope.constant_of(name.trim()), offset.trim().parse::<u64>())
     {
-        return Ok(Operand::Register { register: Register { slot: scope.constant(base + offset), wide: true }, negated: false });
+        return Ok(Operand::Register {
+            register: Register { slot: scope.constant(base + offset), wide: true },
+            negated: false,
+        });
     }
     Ok(Operand::Symbol(text.to_owned()))
 }
@@ -277,7 +282,8 @@ mod tests {
         scope.declare(".reg .b64 %rd<3>").unwrap();
         scope.declare(".reg .pred %p<3>").unwrap();
         let mut operands =
-            Operands::parse("%p1|%p2, !%p1, [%rd1+-8], [tile+4], {%rd1, _}, [%rd2, {7, 8}], 5, L_1", &mut scope).unwrap();
+            Operands::parse("%p1|%p2, !%p1, [%rd1+-8], [tile+4], {%rd1, _}, [%rd2, {7, 8}], 5, L_1", &mut scope)
+                .unwrap();
         assert_eq!(operands.len(), 8);
         assert!(operands.destination_pair(0).unwrap().1.is_some());
         assert!(operands.condition(1).unwrap().negated);

@@ -29,10 +29,10 @@ extern "C" __global__ void wmma_bf16_wide(const __nv_bfloat16* a, const __nv_bfl
 
 extern "C" __global__ void wmma_tf32(const float* a, const float* b, const float* c, float* d) {
     wmma::fragment<wmma::matrix_a, 16, 16, 8, wmma::precision::tf32, wmma::row_major> fa;
-    wmma::fragment<wmma::matrix_b, 16, 16, 8, wmma::precision::tf32, wmma::row_major> fb;
+    wmma::fragment<wmma::matrix_b, 16, 16, 8, wmma::precision::tf32, wmma::col_major> fb;
     wmma::fragment<wmma::accumulator, 16, 16, 8, float> fc;
     wmma::load_matrix_sync(fa, a, 8);
-    wmma::load_matrix_sync(fb, b, 16);
+    wmma::load_matrix_sync(fb, b, 8);
     wmma::load_matrix_sync(fc, c, 16, wmma::mem_col_major);
     for (int i = 0; i < fa.num_elements; i++) fa.x[i] = wmma::__float_to_tf32(fa.x[i]);
     for (int i = 0; i < fb.num_elements; i++) fb.x[i] = wmma::__float_to_tf32(fb.x[i]);
