@@ -1,9 +1,13 @@
-//! A CUDA driver that computes nothing: what `libcuda.so.1` is to a program on a machine without a card.
+//! A CUDA driver for tests: what `libcuda.so.1` is to a program on a machine without a card.
 //!
 //! Device memory is host memory. Modules must be PTX for the card and the driver that are played;
 //! launches are held against the rules of the driver API (sizes of grid and block, shared memory, pointers into live
-//! memory) and not executed. So everything but the arithmetic of a CUDA program can be tested: that its kernels
-//! compile, what it launches and copies, and what it does when a call fails. What it reads back is zeros.
+//! memory). Unless asked to, it does not execute them: everything but the arithmetic of a CUDA program can be tested so,
+//! that its kernels compile, what it launches and copies, and what it does when a call fails. What it reads back is zeros.
+//!
+//! With `STUB_COMPUTE=1` it executes every launch on the CPU (`pubtag_cuda_simt`), and what is read back is what kernels
+//! have computed. Fresh memory is poison, every access is checked against what is allocated, and a kernel that breaks a
+//! rule is reported (`bad` in the log, and on stderr) and breaks the card: all that follows fails. See `README.md`.
 //!
 //! Copy the library to a folder as `libcuda.so.1` and put that on `LD_LIBRARY_PATH`. Settings are environment variables:
 //!
@@ -19,6 +23,9 @@
 //! | `STUB_FAIL_LAUNCH` | the number of a launch (from 1) that fails |
 //! | `STUB_FAIL_FROM` | the number of a launch from which on all fail |
 //! | `STUB_LAUNCH_MICROSECONDS` | how long a launch keeps the card at work, 0 unless told; whoever waits for the card waits so long |
+//! | `STUB_COMPUTE` | if 1, kernels are executed; the log has a line `computed` for each |
+//! | `STUB_WORKERS` | threads that execute blocks, as many as there are processors unless told |
+//! | `STUB_PLANT` | `OLD=>NEW`: in each module that is executed, the first `OLD` is replaced by `NEW`, so that tests can see errors noticed |
 //! | `STUB_NAN` | if set, what is read back is all ones: not a number in every floating-point type |
 
 mod driver;
@@ -153,7 +160,7 @@ extern "C" fn cuCtxGetCurrent(context: *mut *mut c_void) -> Code {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuCtxSynchronize() -> Code {
-    SUCCESS
+    with(|driver| driver.health())
 }
 
 #[unsafe(no_mangle)]
@@ -197,8 +204,10 @@ type Event = Mutex<Instant>;
 fn wait_until(done: Instant) -> Code {
     with(|driver| driver.log("wait"));
     std::thread::sleep(done.saturating_duration_since(Instant::now()));
-    with(|driver| driver.log("waited"));
-    SUCCESS
+    with(|driver| {
+        driver.log("waited");
+        driver.health()
+    })
 }
 
 fn moment<'a>(event: *const Event) -> std::sync::MutexGuard<'a, Instant> {
@@ -436,6 +445,9 @@ extern "C" fn cuLaunchKernel(
             .map(|(place, address)| format!("{}: parameter {place} is {address:#x}, no live memory", function.name));
         dead.map_or(Ok(()), Err)
     });
+    if verdict.is_ok() && with(|driver| driver.settings.compute) {
+        return with(|driver| driver.compute(function, &launch, parameters));
+    }
     checked(verdict)
 }
 
@@ -453,7 +465,7 @@ extern "C" fn cuTensorMapEncodeTiled(
     interleave: c_int,
     swizzle: c_int,
     _promotion: c_int,
-    _fill: c_int,
+    fill: c_int,
 ) -> Code {
     // Callers that try what a card has, tensor maps among it, are told that it has none.
     if with(|driver| driver.settings.capability) < 90 {
@@ -474,8 +486,12 @@ extern "C" fn cuTensorMapEncodeTiled(
             element_strides: std::slice::from_raw_parts(element_strides, rank),
             interleaved: interleave != 0,
             swizzle,
+            fill,
         }
     };
-    put(map, [0; 128]);
-    checked(tensor.check())
+    let computes = with(|driver| driver.settings.compute);
+    match tensor.check().and_then(|()| if computes { tensor.encode() } else { Ok([0; 128]) }) {
+        Ok(bytes) => put(map, bytes),
+        Err(problem) => checked(Err(problem)),
+    }
 }

@@ -1,7 +1,11 @@
 //! What a driver has to know of a module: its target, its version, and the entries with their parameters.
 
 use std::ffi::c_void;
+use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+
+use pubtag_cuda_simt::Kernel;
 
 /// Shared memory that a launch may ask for without an attribute.
 const DEFAULT_SHARED_MEMORY: i32 = 48 * 1024;
@@ -28,6 +32,8 @@ pub(crate) struct Function {
     /// `.maxntid`: the most threads of a block.
     pub(crate) most_threads: Option<u32>,
     shared_memory: AtomicI32,
+    /// The decoded module and the kernel's number in it, if kernels are executed.
+    code: Option<(Arc<pubtag_cuda_simt::Module>, usize)>,
 }
 
 /// A parameter of a kernel.
@@ -53,6 +59,16 @@ impl Module {
             functions: text.split(".entry ").skip(1).filter_map(Function::parse).collect(),
         })
     }
+
+    /// Decodes the code of all kernels, so that they can be executed.
+    pub(crate) fn decode(&mut self, text: &str) -> Result<(), pubtag_cuda_simt::ParseError> {
+        let module = Arc::new(pubtag_cuda_simt::Module::parse(text)?);
+        for function in &mut self.functions {
+            let number = module.kernels.iter().position(|kernel| kernel.name == function.name);
+            function.code = number.map(|number| (Arc::clone(&module), number));
+        }
+        Ok(())
+    }
 }
 
 impl Function {
@@ -73,7 +89,25 @@ impl Function {
             required_block: numbers(".reqntid").map(size),
             most_threads: numbers(".maxntid").map(|values| values.iter().product()),
             shared_memory: AtomicI32::new(DEFAULT_SHARED_MEMORY),
+            code: None,
         })
+    }
+
+    /// The kernel to execute, and the module that it belongs to.
+    pub(crate) fn kernel(&self) -> Option<(&pubtag_cuda_simt::Module, &Kernel)> {
+        let (module, number) = self.code.as_ref()?;
+        Some((module, module.kernels.get(*number)?))
+    }
+
+    /// The parameters of a launch, laid out as the kernel reads them.
+    pub(crate) fn parameter_bytes(&self, kernel: &Kernel, parameters: *const *const c_void) -> Vec<u8> {
+        let mut all = vec![0; kernel.parameter_bytes()];
+        for (at, parameter) in kernel.parameters.iter().enumerate() {
+            let place = &mut all[parameter.offset..parameter.offset + parameter.bytes];
+            // SAFETY: a launch has a pointer to each parameter, in their order, and each is as long as it was declared.
+            unsafe { ptr::copy_nonoverlapping((*parameters.add(at)).cast::<u8>(), place.as_mut_ptr(), place.len()) };
+        }
+        all
     }
 
     /// Lets launches ask for so much dynamic shared memory.

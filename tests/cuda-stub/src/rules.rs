@@ -99,9 +99,28 @@ pub(crate) struct TensorMap<'a> {
     pub(crate) element_strides: &'a [u32],
     pub(crate) interleaved: bool,
     pub(crate) swizzle: i32,
+    pub(crate) fill: i32,
 }
 
 impl TensorMap<'_> {
+    /// The 128 bytes that kernels are handed, if it can be copied from.
+    pub(crate) fn encode(&self) -> Result<[u8; 128], String> {
+        if self.interleaved {
+            return Err("interleaved tensors are not known".to_owned());
+        }
+        Ok(pubtag_cuda_simt::TensorMap {
+            element_bytes: element_bytes(self.element),
+            address: self.address,
+            dimensions: self.dimensions.to_vec(),
+            strides: self.strides.to_vec(),
+            box_dimensions: self.box_dimensions.to_vec(),
+            element_strides: self.element_strides.to_vec(),
+            swizzle: u32::try_from(self.swizzle).map_err(|_| "a swizzle below zero")?,
+            fill_nan: self.fill == 1,
+        }
+        .encode())
+    }
+
     /// What is wrong with the arguments, if anything.
     pub(crate) fn check(&self) -> Result<(), String> {
         let inner = self.box_dimensions[0] * element_bytes(self.element);
