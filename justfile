@@ -28,6 +28,10 @@ check-cuda:
 test-cuda *ARGS:
     tests/run --cuda-stub -- --test integration cuda:: {{ARGS}}
 
+# Run the kernels of the CUDA backend on the CPU.
+test-cuda-compute *ARGS:
+    tests/run --cuda-compute -- --test integration cuda_compute:: {{ARGS}}
+
 # Benchmark each stage separately.
 stages *ARGS:
     cargo bench -p pubtag --bench stages {{ARGS}}

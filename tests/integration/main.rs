@@ -6,6 +6,7 @@ mod abbreviations;
 mod bundled;
 mod corpora;
 mod cuda;
+mod cuda_compute;
 mod download;
 mod failures;
 mod faults;

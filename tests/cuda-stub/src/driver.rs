@@ -305,11 +305,14 @@ impl Driver {
     }
 }
 
-/// A page of poison in memory, to be mapped as often as needed: it costs nothing until it is written over.
+/// A file of poison in memory, to be mapped as often as needed: it costs nothing until it is written over.
 #[derive(Debug)]
 struct Poison {
-    page: OwnedFd,
+    file: OwnedFd,
 }
+
+/// Bytes of that file: large, as a process can have so many mappings only.
+const POISON_FILE: usize = 16 * PAGE;
 
 impl Poison {
     fn new() -> Option<Self> {
@@ -319,20 +322,21 @@ impl Poison {
             return None;
         }
         // SAFETY: the descriptor is new and belongs to nobody else.
-        let page = unsafe { OwnedFd::from_raw_fd(number) };
-        let bytes: Vec<u8> = POISON.iter().copied().cycle().take(PAGE).collect();
-        File::from(page.try_clone().ok()?).write_all(&bytes).ok()?;
-        Some(Self { page })
+        let file = unsafe { OwnedFd::from_raw_fd(number) };
+        let bytes: Vec<u8> = POISON.iter().copied().cycle().take(POISON_FILE).collect();
+        File::from(file.try_clone().ok()?).write_all(&bytes).ok()?;
+        Some(Self { file })
     }
 
     /// Maps poison over whole pages of a mapping that nobody uses yet.
     fn cover(&self, start: *mut c_void, bytes: usize) {
-        for offset in (0..bytes).step_by(PAGE) {
+        for offset in (0..bytes).step_by(POISON_FILE) {
+            let length = POISON_FILE.min(bytes - offset);
             let access = libc::PROT_READ | libc::PROT_WRITE;
             let kind = libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE;
             let place = start.wrapping_byte_add(offset);
             // SAFETY: the pages belong to a new mapping, which nothing points into.
-            let mapped = unsafe { libc::mmap(place, PAGE, access, kind, self.page.as_raw_fd(), 0) };
+            let mapped = unsafe { libc::mmap(place, length, access, kind, self.file.as_raw_fd(), 0) };
             assert!(mapped == place, "a page of poison cannot be mapped");
         }
     }

@@ -163,11 +163,6 @@ fn half_function(opcode: &Opcode<'_>) -> Result<Function, String> {
         "abs" => Function::One(f64::abs),
         "ex2" => Function::One(f64::exp2),
         "tanh" => Function::One(f64::tanh),
-        // Not in the reference for 16 bits; NVRTC writes them for `hsqrt` and `hrcp`, and ptxas takes them.
-        "sqrt" => Function::One(root),
-        "rcp" => Function::One(|a| 1.0 / a),
-        "rsqrt" => Function::One(|a| 1.0 / a.sqrt()),
-        "lg2" => Function::One(f64::log2),
         _ => return Err("unknown instruction".to_owned()),
     })
 }
