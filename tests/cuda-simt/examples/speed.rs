@@ -29,7 +29,8 @@ fn main() {
     let tensor_cores = Module::parse(include_str!("../tests/kernels/tensor_cores.ptx")).unwrap();
     let lanes = Module::parse(include_str!("../tests/kernels/lanes.ptx")).unwrap();
     for detect_races in [true, false] {
-        let launch = |grid, threads| Launch { grid, block: [threads, 1, 1], shared_memory: 0, workers: 1, detect_races };
+        let launch =
+            |grid, threads| Launch { grid, block: [threads, 1, 1], shared_memory: 0, workers: 1, detect_races };
         measure(&tensor_cores, "gemm_right", &launch([size / 32, size / 32, 1], 128), &product, &memory);
         measure(&lanes, "softmax", &launch([64, 1, 1], 128), &softmax, &memory);
         measure(&lanes, "collatz", &launch([128, 1, 1], 128), &collatz, &memory);
@@ -47,7 +48,11 @@ fn measure(module: &Module, name: &str, launch: &Launch, parameters: &[u8], memo
     let instructions = kernel.launch(launch, parameters, memory).unwrap().instructions;
     let took = busy() - start;
     let each = took as f64 / instructions as f64;
-    println!("{name}: {instructions} instructions in {:.1} ms, {each:.0} ns each (races {})", took as f64 / 1e6, launch.detect_races);
+    println!(
+        "{name}: {instructions} instructions in {:.1} ms, {each:.0} ns each (races {})",
+        took as f64 / 1e6,
+        launch.detect_races
+    );
 }
 
 /// Nanoseconds for which this thread has had a processor: other work on the machine does not count.

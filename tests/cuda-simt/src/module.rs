@@ -16,8 +16,10 @@ use crate::types::Type;
 pub struct Module {
     /// Its kernels, in the order of the text.
     pub kernels: Vec<Kernel>,
-    /// The variables in `.global` and `.const`, at addresses that the code holds.
+    /// Memory of the variables in `.global` and `.const`, at addresses that the code holds.
     variables: Vec<Box<[AtomicU64]>>,
+    /// Bytes of the last piece that are taken.
+    used: usize,
 }
 
 /// A parameter of a kernel.
@@ -53,7 +55,7 @@ impl Module {
     /// An instruction, a directive or an operand that this crate does not know, with its text and line.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let mut items = Items::new(text);
-        let mut module = Self { kernels: Vec::new(), variables: Vec::new() };
+        let mut module = Self { kernels: Vec::new(), variables: Vec::new(), used: 0 };
         let mut outer = Outer::default();
         while let Some((line, item)) = items.next()? {
             let error = |problem: String| ParseError { line, problem };
@@ -93,9 +95,8 @@ impl Module {
     fn variable(&mut self, text: &str) -> Result<(String, u64), String> {
         let (declaration, values) = text.split_once('=').unwrap_or((text, ""));
         let variable = Variable::parse(declaration)?;
-        // One word more, so that every alignment up to 16 can be had.
-        let words: Box<[AtomicU64]> = (0..variable.bytes.div_ceil(8) + 2).map(|_| AtomicU64::new(0)).collect();
-        let start = (words.as_ptr().expose_provenance() as u64).next_multiple_of(variable.align.max(1) as u64);
+        let start = self.place(variable.align.max(1), variable.bytes);
+        let words = self.variables.last().ok_or("no memory for variables")?;
         let skipped = (start - words.as_ptr().addr() as u64) as usize;
         let values = values.trim().trim_start_matches('{').trim_end_matches('}');
         for (at, value) in values.split(',').map(str::trim).filter(|value| !value.is_empty()).enumerate() {
@@ -105,8 +106,23 @@ impl Module {
             let word = words.get(place / 8).ok_or("more values than a variable has room for")?;
             word.fetch_or(bits << (8 * (place % 8)), Ordering::Relaxed);
         }
-        self.variables.push(words);
+        self.used = skipped + variable.bytes;
         Ok((variable.name, start))
+    }
+
+    /// An address for so many bytes, in the last piece of memory for variables or a new one.
+    fn place(&mut self, align: usize, bytes: usize) -> u64 {
+        if let Some(words) = self.variables.last() {
+            let start = words.as_ptr().expose_provenance() as u64;
+            let place = (start + self.used as u64).next_multiple_of(align as u64);
+            if place + bytes as u64 <= start + size_of_val::<[AtomicU64]>(words) as u64 {
+                return place;
+            }
+        }
+        let words: Box<[AtomicU64]> = (0..(bytes + align).div_ceil(8).max(512)).map(|_| AtomicU64::new(0)).collect();
+        let start = words.as_ptr().expose_provenance() as u64;
+        self.variables.push(words);
+        start.next_multiple_of(align as u64)
     }
 }
 

@@ -18,7 +18,9 @@ fn module(text: &str) -> String {
     );
     for at in 1..4 {
         let offset = 8 * (at - 1);
-        head += &format!("ld.global.u64 %d{at}, [%d10+{offset}];\ncvt.u32.u64 %r{at}, %d{at};\ncvt.u16.u64 %h{at}, %d{at};\n");
+        head += &format!(
+            "ld.global.u64 %d{at}, [%d10+{offset}];\ncvt.u32.u64 %r{at}, %d{at};\ncvt.u16.u64 %h{at}, %d{at};\n"
+        );
         head += &format!("and.b32 %r10, %r{at}, 1;\nsetp.ne.u32 %p{at}, %r10, 0;\n");
     }
     head += "mov.u64 %d9, 0;\nmov.u32 %r9, 0;\nmov.u16 %h9, 0;\nsetp.ne.u32 %p9, 0, 0;\n";
@@ -32,7 +34,8 @@ fn module(text: &str) -> String {
 fn run(text: &str, inputs: [u64; 3]) -> u64 {
     let module_text = module(text);
     if let Some(directory) = std::env::var_os("PUBTAG_PTX_OUT") {
-        let name: String = text.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).take(60).collect();
+        let name: String =
+            text.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).take(60).collect();
         std::fs::write(std::path::Path::new(&directory).join(format!("{name}.ptx")), &module_text).unwrap();
     }
     let module = Module::parse(&module_text).unwrap_or_else(|error| panic!("{error}"));
@@ -289,7 +292,11 @@ fn single_precision() {
         ("fma.rn.f32 %r9, %r1, %r2, %r3", [s(third), s(3.0), s(-1.0)], s(third.mul_add(3.0, -1.0))),
         // 1 · (1 − 2⁻²⁴) − 2⁻⁸⁰ lies just below a number of f32: down is the one before, to the nearest is the number.
         ("fma.rm.f32 %r9, %r1, %r2, %r3", [s(1.0), s(1.0 - f32::EPSILON / 2.0), s(-8.3e-25)], s(1.0 - f32::EPSILON)),
-        ("fma.rn.f32 %r9, %r1, %r2, %r3", [s(1.0), s(1.0 - f32::EPSILON / 2.0), s(-8.3e-25)], s(1.0 - f32::EPSILON / 2.0)),
+        (
+            "fma.rn.f32 %r9, %r1, %r2, %r3",
+            [s(1.0), s(1.0 - f32::EPSILON / 2.0), s(-8.3e-25)],
+            s(1.0 - f32::EPSILON / 2.0),
+        ),
         ("fma.rz.f32 %r9, %r1, %r2, %r3", [s(1.0), s(-1.0), s(1e-30)], s(-1.0 + f32::EPSILON / 2.0)),
         ("div.rn.f32 %r9, %r1, %r2", [s(1.0), s(3.0), 0], s(third)),
         ("div.rp.f32 %r9, %r1, %r2", [s(1.0), s(3.0), 0], 0x3eaa_aaab),
@@ -501,13 +508,21 @@ fn memory() {
             9,
         ),
         ("mov.u64 %d8, shared_bytes; cvta.shared.u64 %d8, %d8; isspacep.shared %p9, %d8", [0; 3], 1),
-        ("mov.u64 %d8, local_bytes; cvta.local.u64 %d8, %d8; st.u32 [%d8], %r1; ld.local.u32 %r9, [local_bytes]", [9, 0, 0], 9),
+        (
+            "mov.u64 %d8, local_bytes; cvta.local.u64 %d8, %d8; st.u32 [%d8], %r1; ld.local.u32 %r9, [local_bytes]",
+            [9, 0, 0],
+            9,
+        ),
         ("cvta.to.global.u64 %d8, %d10; ld.global.u32 %r9, [%d8]", [9, 0, 0], 9),
         ("atom.global.add.u32 %r9, [%d10], 5; ld.global.u32 %r8, [%d10]; add.u32 %r9, %r9, %r8", [9, 0, 0], 23),
         ("atom.global.cas.b32 %r8, [%d10], 9, 4; ld.global.u32 %r9, [%d10]", [9, 0, 0], 4),
         ("atom.global.exch.b64 %d9, [%d10], %d2", [9, 4, 0], 9),
         ("red.global.max.s32 [%d10], %r2; ld.global.u32 %r9, [%d10]", [n(-9), 4, 0], 4),
-        ("atom.shared.add.f32 %r9, [shared_bytes], %r1; ld.shared.b32 %r9, [shared_bytes+16]", [s(1.0), 0, 0], 0x7bff_7bff),
+        (
+            "atom.shared.add.f32 %r9, [shared_bytes], %r1; ld.shared.b32 %r9, [shared_bytes+16]",
+            [s(1.0), 0, 0],
+            0x7bff_7bff,
+        ),
         ("prefetch.global.L2 [%d10]; membar.gl; fence.acq_rel.gpu; membar.cta; mov.u32 %r9, 3", [0; 3], 3),
         ("nanosleep.u32 20; activemask.b32 %r9", [0; 3], 1),
         ("shfl.sync.idx.b32 %r9|%p8, %r1, 0, 31, 1", [7, 0, 0], 7),

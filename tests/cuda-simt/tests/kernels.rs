@@ -9,6 +9,7 @@ use pubtag_cuda_simt::{Global, Kernel, Launch, Module, POISON, TensorMap};
 const LANES: &str = include_str!("kernels/lanes.ptx");
 const TENSOR_CORES: &str = include_str!("kernels/tensor_cores.ptx");
 const HOPPER: &str = include_str!("kernels/hopper.ptx");
+const BARRIERS: &str = include_str!("kernels/barriers.ptx");
 
 /// Memory of a device, whose buffers end where they end.
 #[derive(Default)]
@@ -583,4 +584,45 @@ fn tiles_are_stored_transposed() {
         let (tile, row, column) = (at as u32 / 64, at as u32 / 8 % 8, at as u32 % 8);
         assert_eq!(u32::from(*value), pair(tile, column, row));
     }
+}
+
+#[test]
+fn barriers_and_copies_of_the_library_work() {
+    let mut device = Device::default();
+    let values = noise(512, 7);
+    let reversed = |values: &[f32]| values.iter().rev().copied().collect::<Vec<_>>();
+    let (from, to) = (device.buffer(&values), device.poisoned(2048));
+    run(BARRIERS, "copy_by_block", line(1, 128), &device, &[Address(from), Address(to), Word(4)]).unwrap();
+    let expected: Vec<f32> = values.chunks(128).flat_map(reversed).collect();
+    assert_eq!(device.read::<f32>(to), expected);
+
+    let to = device.poisoned(1024);
+    run(BARRIERS, "copy_by_thread", line(1, 64), &device, &[Address(from), Address(to)]).unwrap();
+    let expected: Vec<f32> = reversed(&values[..256]).iter().map(|value| value + 45.0).collect();
+    assert_eq!(device.read::<f32>(to), expected);
+
+    let to = device.poisoned(1024);
+    run(BARRIERS, "bytes_by_library", line(1, 64), &device, &[Address(from), Address(to)]).unwrap();
+    assert_eq!(device.read::<f32>(to), reversed(&values[..256]));
+}
+
+#[test]
+fn boxes_of_the_library_are_loaded_and_stored() {
+    let mut device = Device::default();
+    let values = noise(64 * 16, 8);
+    let (from, to) = (device.buffer(&values), device.buffer(&vec![0.5_f32; 64 * 16]));
+    let map = |address| TensorMap {
+        element_bytes: 4,
+        address,
+        dimensions: vec![64, 16],
+        strides: vec![256],
+        box_dimensions: vec![32, 8],
+        element_strides: vec![1; 2],
+        swizzle: 0,
+        fill_nan: false,
+    };
+    run(BARRIERS, "box_by_library", line(1, 256), &device, &[Map(map(from)), Map(map(to))]).unwrap();
+    let expected: Vec<f32> =
+        (0..64 * 16).map(|at| if at % 64 >= 32 && at / 64 >= 8 { 2.0 * values[at] } else { 0.5 }).collect();
+    assert_eq!(device.read::<f32>(to), expected);
 }

@@ -145,6 +145,7 @@ fn mov(kind: Type, operands: &mut Operands<'_>) -> Result<Option<Step>, String> 
     match (operands.get(0), operands.get(1)) {
         (Some(Operand::List(_)), _) => return unpack(kind, operands),
         (_, Some(Operand::List(_))) => return pack(kind, operands),
+        (_, Some(Operand::Clock)) => return clock(kind, operands),
         _ => {}
     }
     match kind.bits() {
@@ -160,6 +161,19 @@ fn mov(kind: Type, operands: &mut Operands<'_>) -> Result<Option<Step>, String> 
         64 => unary(operands, kind, |a: u64| a),
         _ => Ok(None),
     }
+}
+
+/// A clock that ticks with the instructions of the block: runs are the same each time.
+fn clock(kind: Type, operands: &mut Operands<'_>) -> Result<Option<Step>, String> {
+    let d = operands.destination(0)?;
+    Ok(Some(Step::Effect(Box::new(move |machine, mask| {
+        let now = machine.block.instructions;
+        match kind.bits() {
+            64 => machine.registers.write(d, &[now; LANES], mask),
+            _ => machine.registers.write(d, &[now as u32; LANES], mask),
+        }
+        Ok(())
+    }))))
 }
 
 /// `mov.b64 {a, b}, d`: the lowest bits go to the first.

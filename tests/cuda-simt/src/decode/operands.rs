@@ -25,6 +25,8 @@ pub(crate) enum Operand {
     Symbol(String),
     /// `_`
     Sink,
+    /// `%clock64`, `%globaltimer` …
+    Clock,
 }
 
 /// An address: a register and an offset.
@@ -180,6 +182,9 @@ fn parse(text: &str, scope: &mut Scope) -> Result<Operand, String> {
     }
     if let Some((one, other)) = text.split_once('|') {
         return Ok(Operand::Pair(Box::new(parse(one, scope)?), Box::new(parse(other, scope)?)));
+    }
+    if matches!(text, "%clock" | "%clock64" | "%globaltimer" | "%globaltimer_lo") {
+        return Ok(Operand::Clock);
     }
     let (negated, name) = text.strip_prefix('!').map_or((false, text), |name| (true, name));
     if let Some(register) = scope.find(name) {

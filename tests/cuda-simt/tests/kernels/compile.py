@@ -38,7 +38,14 @@ def compile_one(nvrtc, toolkit, name, text, arch):
     nvrtc.nvrtcGetPTXSize(program, ctypes.byref(size))
     ptx = ctypes.create_string_buffer(size.value)
     nvrtc.nvrtcGetPTX(program, ptx)
-    return ptx.value.decode()
+    return without_unused_variables(ptx.value.decode())
+
+
+def without_unused_variables(text):
+    """The C++ library declares a thousand constants, of which no kernel uses one."""
+    used = set(re.findall(r"[\w$]+", "\n".join(line for line in text.splitlines() if not line.startswith(".global"))))
+    kept = [line for line in text.splitlines() if not line.startswith(".global") or re.search(r"([\w$]+)(\[\d*\])?( = .*)?;$", line).group(1) in used]
+    return "\n".join(kept) + "\n"
 
 
 if __name__ == "__main__":
