@@ -128,6 +128,7 @@ impl<'a> View<'a> {
         Ok(())
     }
 
+    #[expect(clippy::useless_conversion, reason = "one of the sizes has 64 bits already")]
     #[inline]
     pub(crate) fn load(&mut self, address: u64, bytes: usize) -> Result<u64, Fault> {
         self.check(address, bytes)?;
@@ -142,6 +143,7 @@ impl<'a> View<'a> {
     }
 
     /// Replaces a value by a function of it, as one step; what it was.
+    #[expect(clippy::useless_conversion, reason = "one of the sizes has 64 bits already")]
     pub(crate) fn update(&mut self, address: u64, bytes: usize, change: impl Fn(u64) -> u64) -> Result<u64, Fault> {
         self.check(address, bytes)?;
         let old = by_size!(bytes, address, atomic => {

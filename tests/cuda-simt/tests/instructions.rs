@@ -4,6 +4,8 @@
 //! inputs, `%p1` to `%p3` whether these are odd; what it leaves in `%d9`, `%r9`, `%h9` or `%p9` is the result. With
 //! `PUBTAG_PTX_OUT=DIR` the modules are written there, so that ptxas can be asked whether they are PTX.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic, in its helpers too")]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use half::{bf16, f16};

@@ -1,5 +1,7 @@
 //! Bits, moves, selections and comparisons.
 
+use std::cmp::Ordering;
+
 use super::Opcode;
 use super::lanes::{binary, ternary, unary};
 use super::operands::{Operand, Operands};
@@ -264,17 +266,17 @@ fn compare<T: Lane + PartialOrd + 'static>(
     // Those that end in u hold for a NaN too.
     match word {
         "eq" => test(a, b, prepare, |a: T, b| a == b),
-        "ne" => test(a, b, prepare, |a: T, b| a < b || a > b),
+        "ne" => test(a, b, prepare, |a: T, b| a.partial_cmp(&b).is_some_and(Ordering::is_ne)),
         "lt" | "lo" => test(a, b, prepare, |a: T, b| a < b),
         "le" | "ls" => test(a, b, prepare, |a: T, b| a <= b),
         "gt" | "hi" => test(a, b, prepare, |a: T, b| a > b),
         "ge" | "hs" => test(a, b, prepare, |a: T, b| a >= b),
-        "equ" => test(a, b, prepare, |a: T, b| !(a < b || a > b)),
+        "equ" => test(a, b, prepare, |a: T, b| a.partial_cmp(&b).is_none_or(Ordering::is_eq)),
         "neu" => test(a, b, prepare, |a: T, b| a != b),
-        "ltu" => test(a, b, prepare, |a: T, b| !(a >= b)),
-        "leu" => test(a, b, prepare, |a: T, b| !(a > b)),
-        "gtu" => test(a, b, prepare, |a: T, b| !(a <= b)),
-        "geu" => test(a, b, prepare, |a: T, b| !(a < b)),
+        "ltu" => test(a, b, prepare, |a: T, b| a.partial_cmp(&b).is_none_or(Ordering::is_lt)),
+        "leu" => test(a, b, prepare, |a: T, b| a.partial_cmp(&b).is_none_or(Ordering::is_le)),
+        "gtu" => test(a, b, prepare, |a: T, b| a.partial_cmp(&b).is_none_or(Ordering::is_gt)),
+        "geu" => test(a, b, prepare, |a: T, b| a.partial_cmp(&b).is_none_or(Ordering::is_ge)),
         "num" => test(a, b, prepare, |a: T, b| a.partial_cmp(&b).is_some()),
         "nan" => test(a, b, prepare, |a: T, b| a.partial_cmp(&b).is_none()),
         _ => None,

@@ -63,9 +63,9 @@ fn load(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result<Option<Step>
         for lane in lanes(mask) {
             let first = addresses[lane];
             check_vector(first, bytes * parts.len())?;
-            for at in 0..parts.len() {
+            for (at, values) in values.iter_mut().enumerate().take(parts.len()) {
                 let value = machine.load(space, lane, first.wrapping_add((at * bytes) as u64), bytes)?;
-                values[at][lane] = extend(value);
+                values[lane] = extend(value);
             }
         }
         for (part, values) in parts.iter().zip(&values) {
