@@ -19,7 +19,7 @@ use half::{bf16, f16};
 use tracing::{info, warn};
 
 use crate::agreement::{self, tolerance};
-use crate::backend::{Cuda, NerBackend, cuda_device, reserved_bytes};
+use crate::backend::{Cuda, cuda_device, reserved_bytes};
 use crate::burn_classifier::BurnClassifier;
 use crate::panic_watch::PanicWatch;
 use crate::shapes::Shapes;
@@ -178,10 +178,7 @@ impl TokenClassifier for CudaClassifier {
 fn load<F: burn_cubecl::FloatElement>(
     checkpoint: &Checkpoint,
     number: usize,
-) -> Result<Box<dyn TokenClassifier>, NerError>
-where
-    Cuda<F>: NerBackend,
-{
+) -> Result<Box<dyn TokenClassifier>, NerError> {
     // The backend's number type determines the precision.
     Ok(Box::new(BurnClassifier::<Cuda<F>>::load(checkpoint, cuda_device(number), kernels::Precision::F32)?))
 }
