@@ -1,6 +1,5 @@
 //! The threads that the stages run on.
 
-use std::io;
 use std::num::NonZeroUsize;
 
 use tokio::runtime::{Builder, Runtime};
@@ -18,9 +17,11 @@ const SPARE: usize = 2;
 ///
 /// # Errors
 /// A thread cannot be started.
-pub(crate) fn runtime(threads: NonZeroUsize) -> io::Result<Runtime> {
+pub(crate) fn runtime(threads: NonZeroUsize) -> Result<Runtime, Failure> {
     let blocking = threads.get() + SPARE;
-    Builder::new_multi_thread().enable_all().worker_threads(WORKERS).max_blocking_threads(blocking).build()
+    let mut builder = Builder::new_multi_thread();
+    let built = builder.enable_all().worker_threads(WORKERS).max_blocking_threads(blocking).build();
+    built.map_err(|error| Failure::new(Exit::Internal, error))
 }
 
 /// Runs blocking work on a thread for blocking work.

@@ -1,7 +1,7 @@
 //! The command line as clap reads it: one file per subcommand, and the types of its values.
 //!
 //! Nothing here depends on the rest of the program. Values are plain types of the command line's own; `from_cli` converts
-//! them into those of the operators, and [`settings`](crate::settings) adds what a settings file says.
+//! them into those of the operators, and `settings` adds what a settings file says.
 
 mod amounts;
 mod config;

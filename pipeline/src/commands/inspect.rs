@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::bundled::named_or_bundled;
 use crate::cli::InspectArgs;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::figures::grouped;
 use crate::runtime::runtime;
 use crate::terminal;
@@ -151,7 +151,7 @@ struct TableSummary {
 
 impl OutputSummary {
     fn of(folder: &Path, top: usize) -> Result<Self, Failure> {
-        let runtime = runtime(NonZeroUsize::MIN).map_err(|error| Failure::new(Exit::Internal, error))?;
+        let runtime = runtime(NonZeroUsize::MIN)?;
         let tables = runtime.block_on(Tables::open_local(folder))?;
         let mut summary = Self { folder: folder.display().to_string(), ..Self::default() };
         let mut runs = std::collections::BTreeSet::new();

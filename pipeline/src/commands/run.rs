@@ -36,10 +36,9 @@ pub fn execute(args: RunArgs, quiet: bool) -> Result<u8, Failure> {
 }
 
 fn tag(config: &RunConfig, record: &mut RunRecord, quiet: bool) -> Result<(), Failure> {
-    let internal = |error| Failure::new(Exit::Internal, error);
-    let runtime = runtime(config.device.threads).map_err(internal)?;
+    let runtime = runtime(config.device.threads)?;
     let ran = runtime.block_on(async {
-        let shutdown = Shutdown::listen(config.grace).map_err(internal)?;
+        let shutdown = Shutdown::listen(config.grace).map_err(|error| Failure::new(Exit::Internal, error))?;
         record.announce(&config.output);
         run::run(config, record, &shutdown, quiet).await
     });

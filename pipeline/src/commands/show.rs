@@ -44,7 +44,7 @@ pub fn execute(args: &ShowArgs) -> Result<io::Result<()>, Failure> {
     if !Tables::exist_in(&args.output) {
         return Err(Failure::configuration(format!("{}: not an output of pubtag", args.output.display())));
     }
-    let runtime = runtime(NonZeroUsize::MIN).map_err(|error| Failure::new(Exit::Internal, error))?;
+    let runtime = runtime(NonZeroUsize::MIN)?;
     let (document, mentions) = runtime.block_on(async {
         let tables = Tables::open_local(&args.output).await?;
         let document = current(&tables, &args.id).await?.ok_or_else(|| not_there(&args.id, &args.output))?;

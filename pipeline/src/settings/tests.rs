@@ -33,6 +33,7 @@ fn the_command_line_wins_over_the_file_and_the_file_over_defaults() {
     assert_eq!(source("base"), (json!("out"), "command line".to_owned()));
     assert_eq!(source("learning-rate"), (json!(1e-4), "own.toml".to_owned()));
     assert_eq!(source("batch-size"), (json!(16), "default".to_owned()));
+    assert_eq!(source("weight-decay"), (json!(0.01), "default".to_owned()));
     assert_eq!(source("patience"), (json!(null), "default".to_owned()));
 }
 

@@ -79,7 +79,18 @@ macro_rules! plain {
     )*};
 }
 
-plain!(bool, u64, f32, f64, NonZeroUsize, String, PathBuf);
+plain!(bool, u64, f64, NonZeroUsize, String, PathBuf);
+
+impl Value for f32 {
+    fn parse(texts: &[String]) -> Result<Self, String> {
+        one(texts, str::parse)
+    }
+
+    fn to_json(&self) -> Json {
+        // With the digits that were given: as a double, 0.01 would be 0.009999999776482582.
+        serde_json::from_str(&self.to_string()).unwrap_or_else(|_| json!(self))
+    }
+}
 
 /// Types that are parsed as they are printed.
 macro_rules! printed {

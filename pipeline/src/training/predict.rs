@@ -13,7 +13,7 @@ use pubtag_schemas::{
 use pubtag_stream::{Flow, Meter, Operator};
 use pubtag_tokenize::{Tokenize, TokenizeError, WindowTokenizer};
 
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::runtime::runtime;
 
 /// Texts per packet.
@@ -71,7 +71,7 @@ pub(crate) fn tagged(
     tag: Tag,
     threads: NonZeroUsize,
 ) -> Result<Vec<Vec<Annotation>>, Failure> {
-    let runtime = runtime(threads).map_err(|error| Failure::new(Exit::Internal, error))?;
+    let runtime = runtime(threads)?;
     runtime.block_on(async {
         let packets: Flow<_> = Box::pin(futures::stream::iter(packets(texts).map(Ok)));
         let tokenized = Tokenize::new(tokenizer, threads).apply(packets, Meter::new("tokenize"));
