@@ -47,13 +47,13 @@ pub enum PubmedError {
         reason: String,
     },
     /// A directory or pattern leads to no readable file.
-    #[error("{argument}: none of {skipped} files found is a readable input (first: {first})")]
+    #[error("{argument}: no readable input ({first})")]
     NothingReadable {
         /// The argument.
         argument: String,
         /// Number of files skipped.
         skipped: usize,
-        /// The first of them, and why it was skipped.
+        /// The first of them, and why it was skipped; or that there are no files.
         first: String,
     },
     /// An input is a URL.

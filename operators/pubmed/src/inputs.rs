@@ -256,7 +256,9 @@ impl Finder<'_> {
 
     fn nothing_readable(&self, argument: &str, since: usize) -> PubmedError {
         let skipped = &self.inputs.skipped[since..];
-        let first = skipped.first().map_or("no files".to_owned(), |s| format!("{}: {}", s.path, s.reason));
+        let describe =
+            |first: &Skipped| format!("{} skipped; first is {}: {}", skipped.len(), first.path, first.reason);
+        let first = skipped.first().map_or("no files".to_owned(), describe);
         PubmedError::NothingReadable { argument: argument.to_owned(), skipped: skipped.len(), first }
     }
 }
