@@ -154,26 +154,23 @@ impl Sync<'_> {
         let candidates = candidates(self.listings, local, *scope, *since);
         let (mut planned, mut stats, mut done) = (Vec::new(), Vec::new(), 0);
         let compare = |candidate: &Candidate<'_>| candidate.compare(self.server, into, *verify, *dry_run);
-        jobs::run(self.server, &candidates, self.connections(*connections), compare, |happened| match happened {
-            Happened::Nothing => on_event(Event::Compared { done, of: candidates.len() }),
-            Happened::Failed(candidate, error) => {
-                done += 1;
-                summary.failed.push(Failed::new(candidate.file, candidate.folder, &error));
-            }
-            Happened::Done(candidate, Compared { planned: plan, has_checksum, stats_only }) => {
-                done += 1;
-                summary.up_to_date += usize::from(plan.is_none());
-                planned.extend(plan);
-                if !has_checksum {
-                    summary.without_checksum.push(candidate.file);
+        jobs::run(self.server, &candidates, self.connections(*connections), compare, |happened| {
+            match happened {
+                Happened::Nothing => return,
+                Happened::Failed(candidate, error) => {
+                    summary.failed.push(Failed::new(candidate.file, candidate.folder, &error));
                 }
-                if candidate.folder == Folder::Updates && !candidate.listed.stats {
-                    summary.without_stats.push(candidate.file);
-                }
-                if stats_only {
-                    stats.push(candidate.file);
+                Happened::Done(candidate, Compared { planned: plan, has_checksum, stats_only }) => {
+                    summary.up_to_date += usize::from(plan.is_none());
+                    planned.extend(plan);
+                    summary.without_checksum.extend((!has_checksum).then_some(candidate.file));
+                    let lacks_stats = candidate.folder == Folder::Updates && !candidate.listed.stats;
+                    summary.without_stats.extend(lacks_stats.then_some(candidate.file));
+                    stats.extend(stats_only.then_some(candidate.file));
                 }
             }
+            done += 1;
+            on_event(Event::Compared { done, of: candidates.len() });
         })?;
         if !dry_run {
             for file in stats {

@@ -70,26 +70,31 @@ impl Server {
 
     /// What it has.
     pub(crate) fn listings(&self) -> Result<Listings, SyncError> {
-        let baseline = self.listing(Folder::Baseline)?;
-        let updates = self.listing(Folder::Updates)?;
+        let baseline = self.listing(Folder::Baseline)?.ok_or_else(|| self.nothing_listed())?;
+        let updates = self.listing(Folder::Updates)?.unwrap_or_default();
         if baseline.files.is_empty() && updates.files.is_empty() {
-            return Err(SyncError::NothingListed { url: self.shown(&page_of(Folder::Baseline)) });
+            return Err(self.nothing_listed());
         }
         let readme = self.text(&format!("{}/README.txt", Folder::Baseline))?.unwrap_or_default();
         let last_of_baseline = last_of_baseline(&String::from_utf8_lossy(&readme));
         Ok(Listings { baseline, updates, last_of_baseline })
     }
 
-    fn listing(&self, folder: Folder) -> Result<Listing, SyncError> {
+    /// The files of a folder; `None` if there is no such folder.
+    fn listing(&self, folder: Folder) -> Result<Option<Listing>, SyncError> {
         let path = page_of(folder);
         let mut patience = self.patience();
         loop {
-            let page = self.text(&path)?.ok_or_else(|| self.status(&path, StatusCode::NOT_FOUND, &HeaderMap::new()))?;
+            let Some(page) = self.text(&path)? else { return Ok(None) };
             match parse_listing(&String::from_utf8_lossy(&page)) {
-                Ok(listing) => return Ok(listing),
+                Ok(listing) => return Ok(Some(listing)),
                 Err(_) => patience.after(SyncError::TruncatedListing { url: self.shown(&path) })?,
             }
         }
+    }
+
+    fn nothing_listed(&self) -> SyncError {
+        SyncError::NothingListed { url: self.shown(&page_of(Folder::Baseline)) }
     }
 
     /// The checksum of a file; `None` if the server has none.

@@ -21,16 +21,16 @@ const MOST_RANGES: usize = 10;
 /// The target, the server or the listing cannot be used. Single files that fail are part of the exit code only.
 pub fn execute(args: &SyncArgs, quiet: bool) -> Result<u8, Failure> {
     let config = config(args)?;
-    let mut progress = Progress::start(0, true);
-    let mut of = 0;
-    let mut fetched = 0;
+    let mut progress = Progress::start(0, quiet);
+    let (mut fetched, mut of) = (0, 0);
     let summary = sync(&config, |event| match event {
+        Event::Compared { done, of } => progress.show_bytes(0, || format!("compared {done} of {of} files")),
         Event::Planned(files) => {
             of = files.len();
             if !config.dry_run && of > 0 {
                 progress
                     .pause(|| tracing::info!("{} to fetch, about {}", files_of(of), megabytes(listed_bytes(files))));
-                progress = Progress::start(listed_bytes(files), quiet);
+                std::mem::replace(&mut progress, Progress::start(listed_bytes(files), quiet)).finish();
             }
         }
         Event::Received(bytes) => progress.show_bytes(bytes, || format!("{fetched} of {} files", grouped(of as u64))),
