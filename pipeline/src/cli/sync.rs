@@ -59,7 +59,7 @@ pub struct SyncArgs {
     pub contact: Option<String>,
 
     /// Format of the summary on stdout.
-    #[arg(long, value_enum, default_value_t, value_name = "text|json")]
+    #[arg(long, value_enum, default_value_t)]
     pub format: SyncFormat,
 }
 
