@@ -34,7 +34,7 @@ fn card() -> String {
 
 /// The rows of the table under a heading of the card, its heads first.
 fn table(card: &str, heading: &str) -> Vec<Vec<String>> {
-    let section = card.split(&format!("## {heading}\n")).nth(1).unwrap_or_else(|| panic!("no section {heading}"));
+    let section = card.split(&format!("### {heading}\n")).nth(1).unwrap_or_else(|| panic!("no section {heading}"));
     let lines = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
     let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
     lines.filter(|line| !line.starts_with("|--")).map(cells).collect()
