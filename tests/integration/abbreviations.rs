@@ -68,6 +68,16 @@ fn every_short_form_of_a_disease_is_a_row_with_its_source() {
 }
 
 #[test]
+fn the_bundled_model_tags_abbreviations_by_default() {
+    let dir = tempdir().unwrap();
+    let on = tagged(dir.path(), "on", "on");
+    let default = dir.path().join("default");
+    PubTag::new(PROGRAM, ["run"]).on_cpu(&default).arg(dir.path().join("texts.jsonl")).succeed();
+    assert_eq!(report(&default)["settings"]["abbreviations"], "on");
+    assert_eq!(read_table(&default, "annotations"), read_table(&on, "annotations"));
+}
+
+#[test]
 fn another_abbreviations_setting_is_a_conflict() {
     let dir = tempdir().unwrap();
     let output = tagged(dir.path(), "out", "off");

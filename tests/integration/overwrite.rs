@@ -60,7 +60,7 @@ fn a_directory_that_is_not_a_trained_model_is_never_replaced() {
     let photos = dir.path().join("photos");
     fs::create_dir(&photos).unwrap();
     fs::write(photos.join("holiday.jpg"), "a picture").unwrap();
-    assert_refused(dir.path(), "photos", "holds holiday.jpg");
+    assert_refused(dir.path(), "photos", "contains holiday.jpg");
     assert_eq!(fs::read(photos.join("holiday.jpg")).unwrap(), b"a picture");
 
     // Nor is a model from elsewhere replaced.
@@ -70,7 +70,7 @@ fn a_directory_that_is_not_a_trained_model_is_never_replaced() {
         fs::copy(tiny_model().join(name), foreign.join(name)).unwrap();
     }
     let before = files(&foreign);
-    assert_refused(dir.path(), "foreign", "has no training.json of `pubtag train`");
+    assert_refused(dir.path(), "foreign", "has no training.json written by `pubtag train`");
     assert!(files(&foreign) == before);
 
     fs::write(dir.path().join("notes"), "a file").unwrap();
@@ -83,7 +83,7 @@ fn a_model_with_other_files_in_it_is_never_replaced() {
     train(dir.path(), "model").succeed();
     let model = dir.path().join("model");
     fs::create_dir(model.join("runs")).unwrap();
-    assert_refused(dir.path(), "model", "holds runs");
+    assert_refused(dir.path(), "model", "contains runs");
     fs::remove_dir(model.join("runs")).unwrap();
 
     let moved = dir.path().join("moved");

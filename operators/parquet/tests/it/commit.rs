@@ -342,12 +342,12 @@ async fn a_lost_record_is_a_fault() {
     let unit = unit(0, "/in/a.xml", "a");
     let mut lost = packets(&unit);
     lost.remove(2);
-    assert!(fault_of(lost).await.contains("/in/a.xml: 1 citations written, 2 met"));
+    assert!(fault_of(lost).await.contains("/in/a.xml: 2 citations read but 1 written"));
     let mut miscounted = packets(&unit);
     miscounted.pop();
     // The total is right, the kinds are not.
     miscounted.push(close(&unit, Tally { citations: 2, deletions: 0, rejects: 2 }, Outcome::Complete));
-    assert!(fault_of(miscounted).await.contains("1 deletions written, 0 met"));
+    assert!(fault_of(miscounted).await.contains("0 deletions read but 1 written"));
 }
 
 #[tokio::test]

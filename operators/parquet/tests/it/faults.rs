@@ -286,7 +286,7 @@ async fn a_part_that_differs_in_the_store_is_never_committed() {
             let fault = write(&output, &commit_log, config(), packets(&unit)).await.remove(0).unwrap_err();
             assert_eq!(fault.kind(), FaultKind::Transient);
             let cause = std::error::Error::source(&fault).unwrap().to_string();
-            assert!(cause.contains(&format!("test-store/{table}/a-")) && cause.contains("holds"), "{cause}");
+            assert!(cause.contains(&format!("test-store/{table}/a-")) && cause.contains("read back as"), "{cause}");
             output.finish().await.unwrap();
             assert_eq!((parts(folder.path()).len(), markers(folder.path()).len()), (0, 0));
         }
