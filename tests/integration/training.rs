@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pubtag_ner::{Checkpoint, ClassifierSetup, Device, MicroBatch, classifier};
-use pubtag_tests::{PubTag, gzip, peers_python, shared, tiny_model};
+use pubtag_tests::{PubTag, gzip, peers_python, tiny_model};
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 
