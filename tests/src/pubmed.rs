@@ -7,6 +7,8 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 /// Every this many records, one deletes three others.
 const DELETION_EVERY: u32 = 200;
@@ -43,7 +45,7 @@ pub fn write_pubmed_file(path: &Path, records: u32, broken_every: u32) -> PubMed
     put("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<!DOCTYPE PubmedArticleSet>\n<PubmedArticleSet>\n");
     let (mut broken, mut deletions) = (0, 0);
     for number in 0..records {
-        let draw = &mut Draw(u64::from(number) + 1);
+        let draw = &mut Draw(SplitMix64::seed_from_u64(u64::from(number) + 1));
         if number % broken_every == broken_every - 1 {
             put(&article(number, Some(broken % 4), draw));
             broken += 1;
@@ -62,20 +64,12 @@ pub fn write_pubmed_file(path: &Path, records: u32, broken_every: u32) -> PubMed
     made
 }
 
-/// SplitMix64: small and reproducible.
-struct Draw(u64);
+/// Draws that are the same on every machine.
+struct Draw(SplitMix64);
 
 impl Draw {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     fn below(&mut self, bound: u32) -> u32 {
-        (self.next() % u64::from(bound)) as u32
+        (self.0.next_u64() % u64::from(bound)) as u32
     }
 
     fn of<'a>(&mut self, list: &[&'a str]) -> &'a str {
@@ -348,7 +342,9 @@ mod tests {
 
     #[test]
     fn a_citation_is_about_as_long_as_nlms_and_a_broken_one_longer_than_a_reject_keeps() {
-        let length = |number: u32, broken| article(number, broken, &mut Draw(u64::from(number) + 1)).len();
+        let length = |number: u32, broken| {
+            article(number, broken, &mut Draw(SplitMix64::seed_from_u64(u64::from(number) + 1))).len()
+        };
         let mean = (0..1000).map(|number| length(number, None)).sum::<usize>() / 1000;
         assert!((5_500..7_500).contains(&mean), "{mean} bytes per citation");
         assert!((0..4).all(|kind| length(7, Some(kind)) > 64 * 1024), "{}", length(7, Some(0)));
