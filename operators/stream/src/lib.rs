@@ -17,7 +17,7 @@
 //! use std::num::NonZeroUsize;
 //!
 //! use futures::StreamExt;
-//! use pubtag_stream::{Flow, Meter, Operator, spawn_blocking, stage};
+//! use pubtag_stream::{Flow, Meter, Meters, Operator, spawn_blocking, stage};
 //!
 //! /// Squares numbers, one at a time, on a blocking thread.
 //! struct Square;
@@ -44,7 +44,7 @@
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), pubtag_stream::Fault> {
 //! let numbers: Flow<u64> = Box::pin(futures::stream::iter([2, 3]).map(Ok));
-//! let mut squares = stage(Square, numbers, NonZeroUsize::MIN, Meter::new("square"));
+//! let mut squares = stage(Square, numbers, NonZeroUsize::MIN, &Meters::default());
 //! assert_eq!(squares.next().await.transpose()?, Some(4));
 //! assert_eq!(squares.next().await.transpose()?, Some(9));
 //! # Ok(())
