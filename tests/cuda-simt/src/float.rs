@@ -96,7 +96,7 @@ impl Format {
         self.infinity() | ((1 << self.mantissa_bits) - 1)
     }
 
-    /// The bits of a value rounded to this format. TF32 is right-aligned here; [`tf32`] puts it in its place.
+    /// The bits of a value rounded to this format. TF32 is right-aligned here; `tf32` puts it in its place.
     pub fn round(self, value: f64, rounding: Rounding) -> u32 {
         let negative = value.is_sign_negative();
         let sign = u32::from(negative) << (self.exponent_bits + self.mantissa_bits);
