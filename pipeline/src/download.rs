@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pubtag_corpus::WholeFile;
+use pubtag_sync::without_credentials;
 use thiserror::Error;
 use ureq::Agent;
 use ureq::config::RedirectAuthHeaders;
@@ -209,19 +210,19 @@ impl Transfer<'_> {
         let request = agent.get(url).header(header::RANGE, format!("bytes={have}-"));
         let response = request.call().map_err(|error| match error {
             // These errors would show the full URL.
-            ureq::Error::BadUri(_) | ureq::Error::Http(_) => DownloadError::Url { url: shown(url) },
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => DownloadError::Url { url: without_credentials(url) },
             error => self.broken(error),
         })?;
         match response.status() {
-            StatusCode::PARTIAL_CONTENT => tracing::info!("resuming {} at byte {have}", shown(url)),
+            StatusCode::PARTIAL_CONTENT => tracing::info!("resuming {} at byte {have}", without_credentials(url)),
             StatusCode::OK => {
-                tracing::info!("downloading {}", shown(url));
+                tracing::info!("downloading {}", without_credentials(url));
                 file.set_len(0).map_err(write_error)?;
                 have = 0;
             }
             // The partial file is complete; its checksum is verified later.
             StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => return Ok(()),
-            status => return Err(DownloadError::Status { url: shown(url), status }),
+            status => return Err(DownloadError::Status { url: without_credentials(url), status }),
         }
         let mut body = response.into_body().into_reader();
         let mut buffer = [0; 64 * 1024];
@@ -230,21 +231,23 @@ impl Transfer<'_> {
             have += got as u64;
             match got {
                 0 => return file.sync_all().map_err(write_error),
-                _ if have > *limit => return Err(DownloadError::TooLarge { url: shown(url), limit: *limit }),
+                _ if have > *limit => {
+                    return Err(DownloadError::TooLarge { url: without_credentials(url), limit: *limit });
+                }
                 _ => file.write_all(&buffer[..got]).map_err(write_error)?,
             }
         }
     }
 
     fn broken(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DownloadError {
-        DownloadError::Fetch { url: shown(&self.url), source: source.into() }
+        DownloadError::Fetch { url: without_credentials(&self.url), source: source.into() }
     }
 }
 
 /// Extracts the file from its archive, verifies it and moves it to its place.
 fn unpack(part: &Part, transfer: &Transfer<'_>, target: &Path) -> Result<(), DownloadError> {
     let Part { file, bytes: expected, .. } = *part;
-    let url = || shown(&transfer.url);
+    let url = || without_credentials(&transfer.url);
     let archive_error = |source| DownloadError::Archive { url: url(), file, source };
     let archive = File::open(&transfer.partial);
     let archive = archive.map_err(|source| DownloadError::Write { path: transfer.partial.clone(), source })?;
@@ -262,30 +265,4 @@ fn unpack(part: &Part, transfer: &Transfer<'_>, target: &Path) -> Result<(), Dow
     }
     let written = WholeFile::new(target).and_then(|mut file| file.write_all(&bytes).and_then(|()| file.finish()));
     written.map_err(|source| DownloadError::Write { path: target.to_owned(), source })
-}
-
-/// A URL without user, password and query.
-fn shown(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
-    let rest = rest.split(['?', '#']).next().unwrap_or(rest);
-    if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_is_shown_without_credentials() {
-        for (url, seen) in [
-            ("https://mirror.org/corpora/a.zip", "https://mirror.org/corpora/a.zip"),
-            ("http://ann:secret@mirror.org:8080/a.zip", "http://mirror.org:8080/a.zip"),
-            ("http://ann:se/cr?e#t@mirror.org/a.zip", "http://mirror.org/a.zip"),
-            ("https://mirror.org/a.zip?token=secret#secret", "https://mirror.org/a.zip"),
-            ("ann:secret@mirror.org", "mirror.org"),
-        ] {
-            assert_eq!(shown(url), seen, "{url}");
-        }
-    }
 }

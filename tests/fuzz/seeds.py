@@ -23,7 +23,7 @@ def heads(pattern):
             yield path.read_bytes()[:SIZE]
 
 
-# `inputs`: 0 is told from the bytes, then xml, jsonl, nbib, csv, tsv, parquet, lines, text.
+# `inputs`: 0 is auto-detected, then xml, jsonl, nbib, csv, tsv, parquet, lines, text.
 for head in heads("data/pubmed_xml/*/*"):
     seed("inputs", b"\x00" + head)
     seed("inputs", b"\x81" + head)

@@ -32,7 +32,7 @@ fn parquet_files(folder: &Path) -> Vec<PathBuf> {
 fn read_file(path: &Path, rows: &mut Rows) {
     let file = File::open(path).expect("a part can be opened");
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.build());
-    for batch in reader.unwrap_or_else(|error| panic!("{} is no Parquet file: {error}", path.display())) {
+    for batch in reader.unwrap_or_else(|error| panic!("{} is not a Parquet file: {error}", path.display())) {
         let batch = batch.unwrap_or_else(|error| panic!("{} is damaged: {error}", path.display()));
         let options = FormatOptions::default().with_null("∅");
         let schema = batch.schema();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use same_file::Handle;
 use uuid::Uuid;
 
 use crate::{Error, layout};
@@ -170,21 +171,13 @@ fn is_locked(path: &Path) -> io::Result<bool> {
     }
 }
 
-#[cfg(unix)]
+/// Whether a path still names an open file.
 fn still_there(file: &File, path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let ours = file.metadata()?;
-    match fs::metadata(path) {
-        Ok(found) => Ok((found.dev(), found.ino()) == (ours.dev(), ours.ino())),
+    match Handle::from_path(path) {
+        Ok(found) => Ok(found == Handle::from_file(file.try_clone()?)?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-#[cfg(not(unix))]
-fn still_there(_: &File, path: &Path) -> io::Result<bool> {
-    // An open file cannot be removed here.
-    path.try_exists()
 }
 
 /// Removes the lock files of dead runs and the files in which `LocalFileSystem` stages its writes (`name#1`).

@@ -69,7 +69,7 @@ pub(crate) fn run<J: Sync, R: Send>(
     fatal.map_or(Ok(()), Err)
 }
 
-/// What the calling thread is told.
+/// Progress of the jobs, for the calling thread.
 pub(crate) enum Happened<'a, J, R> {
     /// Time has passed.
     Nothing,

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! A file has its name only when it is whole, has the MD5 that the server gives, and is on disk; until then it is hidden
-//! (`.NAME.partial`). There is no state beside the files: what is up to date is told by the `.md5` files, so a sync may be
-//! killed at any moment, and a mirror may be copied.
+//! (`.NAME.partial`). There is no other state: the `.md5` files show what is up to date, so a sync can be
+//! killed at any moment, and a mirror can be copied.
 //!
 //! A generation is a baseline and the update files that go on from it. The next baseline does not touch the files of the
 //! last: both are kept, until a sync with [`SyncConfig::prune`] finds the new one complete. Update files are fetched only
@@ -74,4 +74,5 @@ pub use mirror::{Event, sync};
 pub use name::{Folder, NameError, PubmedFile};
 pub use plan::{Planned, Reason};
 pub use retries::Retries;
+pub use server::without_credentials;
 pub use summary::{DeletedPmids, Failed, GenerationState, Summary};

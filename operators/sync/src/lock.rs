@@ -4,6 +4,8 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use same_file::Handle;
+
 use crate::error::SyncError;
 
 /// The lock file, in the mirror. It is hidden, so readers of the mirror skip it.
@@ -43,21 +45,13 @@ impl Drop for Lock {
     }
 }
 
-#[cfg(unix)]
+/// Whether a path still names an open file.
 fn is_named(file: &File, path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let ours = file.metadata()?;
-    match fs::metadata(path) {
-        Ok(found) => Ok((found.dev(), found.ino()) == (ours.dev(), ours.ino())),
+    match Handle::from_path(path) {
+        Ok(found) => Ok(found == Handle::from_file(file.try_clone()?)?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-#[cfg(not(unix))]
-fn is_named(_: &File, path: &Path) -> io::Result<bool> {
-    // An open file cannot be removed here.
-    path.try_exists()
 }
 
 #[cfg(test)]

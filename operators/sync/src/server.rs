@@ -204,8 +204,8 @@ pub(crate) fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// A URL without user, password and query.
-pub(crate) fn without_credentials(url: &str) -> String {
+/// A URL without user, password and query, for messages.
+pub fn without_credentials(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
     let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
     let rest = rest.split(['?', '#']).next().unwrap_or(rest);
@@ -215,6 +215,19 @@ pub(crate) fn without_credentials(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_credentials() {
+        for (url, seen) in [
+            ("https://mirror.org/corpora/a.zip", "https://mirror.org/corpora/a.zip"),
+            ("http://ann:secret@mirror.org:8080/a.zip", "http://mirror.org:8080/a.zip"),
+            ("http://ann:se/cr?e#t@mirror.org/a.zip", "http://mirror.org/a.zip"),
+            ("https://mirror.org/a.zip?token=secret#secret", "https://mirror.org/a.zip"),
+            ("ann:secret@mirror.org", "mirror.org"),
+        ] {
+            assert_eq!(without_credentials(url), seen, "{url}");
+        }
+    }
 
     #[test]
     fn a_server_is_an_http_url() {

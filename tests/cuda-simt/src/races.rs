@@ -3,8 +3,8 @@
 //! Each warp has a clock of what it has seen of every other: barriers and mbarriers bring them up to date. An access
 //! races with an earlier one to the same two bytes if one of them writes, another warp made the earlier one, and the
 //! clock of this warp has not come so far. Of the readers of a place the last two are remembered, so a race with a third
-//! can be missed; none is reported that is not there. Accesses within a warp, atomics, volatile accesses and single bytes are not
-//! checked.
+//! can be missed; there are no false reports. Accesses within a warp, atomics and single bytes are not checked; volatile
+//! accesses are checked like all others.
 
 use crate::memory::Fault;
 

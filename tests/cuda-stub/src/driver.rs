@@ -155,7 +155,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether so many bytes from an address on lie in one live allocation.
+    /// Whether `bytes` bytes from an address lie in one live allocation.
     pub(crate) fn is_live(&self, address: u64, bytes: usize) -> bool {
         let before = self.live.range(..=address).next_back();
         before.is_some_and(|(start, length)| address + bytes as u64 <= start + *length as u64)
@@ -169,7 +169,7 @@ impl Driver {
     /// Host to device.
     pub(crate) fn write(&mut self, to: u64, from: *const u8, bytes: usize) -> Result<(), String> {
         let to = self.live(to, bytes)?;
-        // SAFETY: the target is live device memory; the source is the caller's, who says that it has so many bytes.
+        // SAFETY: the target is live device memory; the caller says that the source has `bytes` bytes.
         unsafe { ptr::copy(from, to, bytes) };
         Ok(())
     }
@@ -198,7 +198,7 @@ impl Driver {
     /// Takes a module that this card and this driver can run.
     pub(crate) fn load(&mut self, text: &str) -> Result<Module, Code> {
         let Some(module) = Module::parse(text) else {
-            self.log("bad an image that is no PTX");
+            self.log("bad image: not PTX");
             return Err(INVALID_PTX);
         };
         if module.version > self.settings.newest_ptx() {
@@ -311,7 +311,7 @@ struct Poison {
     file: OwnedFd,
 }
 
-/// Bytes of that file: large, as a process can have so many mappings only.
+/// Size of that file; large, because the number of mappings of a process is limited.
 const POISON_FILE: usize = 16 * PAGE;
 
 impl Poison {

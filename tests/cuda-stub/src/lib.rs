@@ -1,13 +1,13 @@
-//! A CUDA driver for tests: what `libcuda.so.1` is to a program on a machine without a card.
+//! A CUDA driver for tests, in place of `libcuda.so.1` on a machine without a card.
 //!
-//! Device memory is host memory. Modules must be PTX for the card and the driver that are played;
-//! launches are held against the rules of the driver API (sizes of grid and block, shared memory, pointers into live
-//! memory). Unless asked to, it does not execute them: everything but the arithmetic of a CUDA program can be tested so,
-//! that its kernels compile, what it launches and copies, and what it does when a call fails. What it reads back is zeros.
+//! Device memory is host memory. Modules must be PTX for the emulated card and driver; launches are checked against the
+//! rules of the driver API (grid and block sizes, shared memory, pointers into live memory). By default they are not
+//! executed: this tests that kernels compile, what is launched and copied, and what happens when a call fails. The program
+//! reads back zeros.
 //!
-//! With `STUB_COMPUTE=1` it executes every launch on the CPU (`pubtag_cuda_simt`), and what is read back is what kernels
-//! have computed. Fresh memory is poison, every access is checked against what is allocated, and a kernel that breaks a
-//! rule is reported (`bad` in the log, and on stderr) and breaks the card: all that follows fails. See `README.md`.
+//! With `STUB_COMPUTE=1` it executes every launch on the CPU (`pubtag_cuda_simt`), and the program reads back what the
+//! kernels computed. Fresh memory is poisoned, every access is checked against live allocations, and a kernel that breaks
+//! a rule is reported (`bad` in the log, and on stderr); every later call fails. See `README.md`.
 //!
 //! Copy the library to a folder as `libcuda.so.1` and put that on `LD_LIBRARY_PATH`. Settings are environment variables:
 //!
@@ -15,16 +15,16 @@
 //! |---|---|
 //! | `STUB_LOG` | file to write a line to for each event: `module`, `launch`, `h2d`, `d2h`, `wait` and `waited`, `alloc`, `free`, `bad` … |
 //! | `STUB_PTX` | folder to write every module to |
-//! | `STUB_SM` | compute capability, 80 or 90 (the default) |
-//! | `STUB_DEVICES` | number of cards, 1 unless told |
-//! | `STUB_DRIVER` | the driver's CUDA version as `cuDriverGetVersion` gives it, 13000 unless told |
-//! | `STUB_MEMORY` | bytes of a card's memory, 80 GiB unless told |
-//! | `STUB_FREE` | bytes of it that can be had, all unless told |
+//! | `STUB_SM` | compute capability, 80 or 90, default: 90 |
+//! | `STUB_DEVICES` | number of cards, default: 1 |
+//! | `STUB_DRIVER` | the driver's CUDA version as `cuDriverGetVersion` gives it, default: 13000 |
+//! | `STUB_MEMORY` | bytes of a card's memory, default: 80 GiB |
+//! | `STUB_FREE` | bytes of it that are free, default: all |
 //! | `STUB_FAIL_LAUNCH` | the number of a launch (from 1) that fails |
 //! | `STUB_FAIL_FROM` | the number of a launch from which on all fail |
-//! | `STUB_LAUNCH_MICROSECONDS` | how long a launch keeps the card at work, 0 unless told; whoever waits for the card waits so long |
+//! | `STUB_LAUNCH_MICROSECONDS` | how long a launch takes, default: 0; waiting for the card takes as long |
 //! | `STUB_COMPUTE` | if 1, kernels are executed; the log has a line `computed` for each |
-//! | `STUB_WORKERS` | threads that execute blocks, as many as there are processors unless told |
+//! | `STUB_WORKERS` | threads that execute blocks, default: one per processor |
 //! | `STUB_PLANT` | `OLD=>NEW`: in each module that is executed, the first `OLD` is replaced by `NEW`, so that tests can see errors noticed |
 //! | `STUB_NAN` | if set, what is read back is all ones: not a number in every floating-point type |
 
@@ -56,7 +56,7 @@ const NOT_READY: Code = 600;
 const LAUNCH_FAILED: Code = 719;
 const NOT_SUPPORTED: Code = 801;
 
-/// A handle that nobody looks behind.
+/// A handle that is never dereferenced.
 const TOKEN: *mut c_void = ptr::without_provenance_mut(0x10);
 
 fn with<T>(act: impl FnOnce(&mut Driver) -> T) -> T {
@@ -74,7 +74,7 @@ fn checked(verdict: Result<(), String>) -> Code {
     }
 }
 
-/// As [`checked`], for a copy of so many bytes, which is logged.
+/// Like [`checked`], for a copy of `bytes` bytes, which is logged.
 fn copied(kind: &str, bytes: usize, verdict: Result<(), String>) -> Code {
     with(|driver| driver.log(&format!("{kind} {bytes}")));
     checked(verdict)
@@ -467,7 +467,7 @@ extern "C" fn cuTensorMapEncodeTiled(
     _promotion: c_int,
     fill: c_int,
 ) -> Code {
-    // Callers that try what a card has, tensor maps among it, are told that it has none.
+    // Callers probe for tensor maps; cards before sm_90 do not have them.
     if with(|driver| driver.settings.capability) < 90 {
         return NOT_SUPPORTED;
     }

@@ -46,7 +46,7 @@ enum Parameter {
 }
 
 impl Module {
-    /// Reads the outline of a module; `None` if it is no PTX.
+    /// Reads the outline of a module; `None` if it is not PTX.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let directive = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
         let (major, minor) = directive(".version ")?.trim().split_once('.')?;
@@ -72,7 +72,7 @@ impl Module {
 }
 
 impl Function {
-    /// Reads what stands behind `.entry`.
+    /// Parses what follows `.entry`.
     fn parse(text: &str) -> Option<Self> {
         let (name, rest) = text.split_once('(')?;
         let (parameters, rest) = rest.split_once(')')?;

@@ -41,7 +41,7 @@ fuzz_target!(init: std::panic::set_hook(Box::new(|panic| eprintln!("{panic}"))),
                             Record::Reject(reject) => &reject.place,
                         };
                         assert_eq!(u64::from(place.ordinal), seen, "records are numbered");
-                        assert!(behind.is_none_or(|before| before < place.byte_offset), "and stand one behind the other");
+                        assert!(behind.is_none_or(|before| before < place.byte_offset), "records are in file order");
                         behind = Some(place.byte_offset);
                         if let Record::Document(citation) = &record {
                             let text = citation.text.as_str();

@@ -20,9 +20,9 @@ pub enum Fault {
     },
     /// All bytes, one of them wrong.
     Corrupt,
-    /// A few bytes at a time, so many a second.
+    /// A few bytes at a time, at a rate.
     Trickle {
-        /// Bytes a second.
+        /// Bytes per second.
         rate: u64,
     },
     /// A status without the file.
@@ -41,8 +41,8 @@ pub enum Fault {
         /// The address.
         to: String,
     },
-    /// The file is re-issued: with `after`, once so many bytes of the old one are sent and the connection has ended;
-    /// without, before anything is sent.
+    /// The file is re-issued: before anything is sent or, with `after`, once that many bytes of the old file are sent and
+    /// the connection has ended.
     Reissue {
         /// Bytes of the old file that are sent.
         after: Option<usize>,

@@ -1,4 +1,4 @@
-//! For tests: a server of PubMed files, over plain HTTP on a port of its own, whose faults are chosen by the test.
+//! An HTTP server of PubMed files for tests, with faults that the test chooses.
 //!
 //! [`PubmedServer::truth`] is what a mirror of it must be, byte for byte; [`files_in`] is what it is.
 
@@ -36,7 +36,7 @@ struct State {
     most_connections: usize,
 }
 
-/// A request that has come in.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The path, without a slash at its beginning.
@@ -66,8 +66,8 @@ impl PubmedServer {
         server
     }
 
-    /// Starts a server with a baseline of so many files of 2026 and its README, so many update files, and deleted PMIDs.
-    /// Each file has about so many bytes.
+    /// Starts a server with `baseline` baseline files of 2026 and their README, `updates` update files, and deleted PMIDs.
+    /// Each file has about `bytes` bytes.
     pub fn with_files(baseline: u16, updates: u16, bytes: usize) -> Self {
         let server = Self::start();
         server.publish_baseline(26, baseline, bytes);

@@ -1,6 +1,6 @@
 //! The disk cache of compiled kernels and tuning results.
 //!
-//! CubeCL's caches do not tell devices apart, so each kind of device, and everything else that a kernel depends on, has its
+//! CubeCL's caches do not distinguish devices, so each kind of device, and everything else that a kernel depends on, has its
 //! own directory.
 
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::card::Card;
 use crate::config::ModelConfig;
 use crate::{ClassifierSetup, Device, NerError};
 
-/// The version of the library that makes kernels; a test compares it with the one that is built in.
+/// The version of the library that makes kernels; `tests/it/versions.rs` compares it with `Cargo.lock`.
 const BURN: &str = "burn-0.21.0";
 
 /// The directory of this process: there can be only one.

@@ -27,6 +27,27 @@ struct Entity {
     end: usize,
 }
 
+/// A real model, and the entities that `transformers` finds with it.
+struct Reference {
+    checkpoint: Checkpoint,
+    tokenizer: WindowTokenizer,
+    model: Box<dyn TokenClassifier>,
+    /// One [`Row`] per line.
+    text: String,
+}
+
+impl Reference {
+    /// `None`, with a message, without the reference data.
+    fn open() -> Option<Self> {
+        let (directory, rows) = (shared("models/disease-minilm")?, shared("reference/ncbi_dev_entities.jsonl")?);
+        let checkpoint = Checkpoint::open(directory).unwrap();
+        let size = WindowSize::of_model(checkpoint.max_tokens());
+        let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), size).unwrap();
+        let model = classifier(&checkpoint, Device::Cpu, ClassifierSetup::on(Device::Cpu)).unwrap()().unwrap();
+        Some(Self { checkpoint, tokenizer, model, text: std::fs::read_to_string(rows).unwrap() })
+    }
+}
+
 fn classify(model: &mut dyn TokenClassifier, windows: &[TokenWindow]) -> Logits {
     let mut batch = MicroBatch::default();
     windows.iter().for_each(|window| batch.push(&window.ids));
@@ -35,15 +56,7 @@ fn classify(model: &mut dyn TokenClassifier, windows: &[TokenWindow]) -> Logits 
 
 #[test]
 fn exactly_the_entities_of_the_reference_are_found_with_their_scores() {
-    let (Some(directory), Some(rows)) = (shared("models/disease-minilm"), shared("reference/ncbi_dev_entities.jsonl"))
-    else {
-        return;
-    };
-    let checkpoint = Checkpoint::open(directory).unwrap();
-    let size = WindowSize::of_model(checkpoint.max_tokens());
-    let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), size).unwrap();
-    let mut model = classifier(&checkpoint, Device::Cpu, ClassifierSetup::on(Device::Cpu)).unwrap()().unwrap();
-    let text = std::fs::read_to_string(rows).unwrap();
+    let Some(Reference { checkpoint, tokenizer, mut model, text }) = Reference::open() else { return };
     let (mut compared, mut worst) = (0, 0.0_f32);
     for line in text.lines() {
         let row: Row = serde_json::from_str(line).unwrap();
@@ -73,17 +86,9 @@ fn exactly_the_entities_of_the_reference_are_found_with_their_scores() {
 
 #[test]
 fn viterbi_mostly_agrees_with_argmax() {
-    let (Some(directory), Some(rows)) = (shared("models/disease-minilm"), shared("reference/ncbi_dev_entities.jsonl"))
-    else {
-        return;
-    };
-    let checkpoint = Checkpoint::open(directory).unwrap();
-    let size = WindowSize::of_model(checkpoint.max_tokens());
-    let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), size).unwrap();
-    let mut model = classifier(&checkpoint, Device::Cpu, ClassifierSetup::on(Device::Cpu)).unwrap()().unwrap();
+    let Some(Reference { checkpoint, tokenizer, mut model, text }) = Reference::open() else { return };
     let decoder = |decoding| Decoder::new(checkpoint.labels().clone(), Aggregation::First, decoding);
     let (viterbi, argmax) = (decoder(Decoding::Viterbi), decoder(Decoding::Argmax));
-    let text = std::fs::read_to_string(rows).unwrap();
     let (mut same, mut all) = (0, 0);
     for line in text.lines().take(20) {
         let row: Row = serde_json::from_str(line).unwrap();

@@ -9,3 +9,4 @@ mod entities;
 mod logits;
 mod opening;
 mod train;
+mod versions;

@@ -71,7 +71,7 @@ fn leftovers_of_files_that_are_not_wanted_any_more_are_removed() {
     mirror(&server, dir.path());
 }
 
-/// A small disk of its own, unmounted when it is dropped; `None` after saying so where none can be made.
+/// A small disk, unmounted on drop; `None`, with a message, if it cannot be mounted.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
