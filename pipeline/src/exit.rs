@@ -116,7 +116,7 @@ macro_rules! by_kind {
     )*};
 }
 
-by_kind!(Fault, NerError, PubmedError, TokenizeError, pubtag_parquet::Error);
+by_kind!(Fault, NerError, PubmedError, TokenizeError, pubtag_parquet::Error, pubtag_snapshot::Error);
 
 impl Classified for CorpusError {
     fn exit(&self) -> Exit {

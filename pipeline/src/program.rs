@@ -57,6 +57,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<u8, Failure> {
         Command::Config(command) => to_stdout(commands::config::execute(command, matches)?),
         Command::WarmUp(args) => to_stdout(commands::warm_up::execute(args)?),
         Command::SelfTest(args) => commands::self_test::execute(args),
+        Command::Snapshot(args) => commands::snapshot::execute(&args, cli.quiet),
         Command::Sync(args) => commands::sync::execute(&args, cli.quiet),
         Command::Schema => to_stdout(commands::schema::execute()),
     }

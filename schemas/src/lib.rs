@@ -21,6 +21,7 @@ mod packet;
 mod record;
 mod reject;
 mod sentences;
+pub mod snapshot;
 pub mod table;
 pub mod tables;
 #[cfg(feature = "testing")]

@@ -219,9 +219,13 @@ pub(crate) use table;
 
 /// The documentation of a table in Markdown, one row per column.
 pub fn markdown<T: Table>() -> String {
-    let mut page =
-        format!("## `{}`\n\n{}\n\n| id | column | type | null | meaning |\n|---|---|---|---|---|\n", T::NAME, T::DOC);
-    for Column { field, doc } in T::columns() {
+    columns_markdown(T::NAME, T::DOC, T::columns())
+}
+
+/// The documentation of some columns.
+pub(crate) fn columns_markdown(name: &str, doc: &str, columns: Vec<Column>) -> String {
+    let mut page = format!("## `{name}`\n\n{doc}\n\n| id | column | type | null | meaning |\n|---|---|---|---|---|\n");
+    for Column { field, doc } in columns {
         let id = field.metadata().get(FIELD_ID).map_or("", String::as_str);
         let null = if field.is_nullable() { "yes" } else { "no" };
         page.push_str(&format!("| {id} | `{}` | {} | {null} | {doc} |\n", field.name(), type_name(field.data_type())));

@@ -76,20 +76,35 @@ impl Tables {
         columns: &'a [&'a str],
     ) -> impl Stream<Item = Result<RecordBatch, Error>> + Unpin + 'a {
         let parts = self.parts.iter().filter(move |part| part.table == table);
-        futures::stream::iter(parts).map(move |part| self.rows(part, columns).try_flatten_stream().boxed()).flatten()
+        futures::stream::iter(parts)
+            .map(move |part| self.rows(part, Some(columns)).try_flatten_stream().boxed())
+            .flatten()
+    }
+
+    /// All columns of a part.
+    ///
+    /// *Memory*: one row group.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] if it is missing or damaged; the stream ends with it.
+    pub fn part<'a>(&'a self, part: &'a Part) -> impl Stream<Item = Result<RecordBatch, Error>> + Send + 'a {
+        self.rows(part, None).try_flatten_stream()
     }
 
     async fn rows(
         &self,
         part: &Part,
-        columns: &[&str],
+        columns: Option<&[&str]>,
     ) -> Result<impl Stream<Item = Result<RecordBatch, Error>> + use<>, Error> {
         let path = StorePath::from(part.path.as_str());
         let name = self.objects.full_name(&path);
         let unreadable = move |source| Error::Unreadable { path: name.clone(), source };
         let file = PartFile { store: self.objects.store().clone(), path, length: part.bytes };
         let builder = ParquetRecordBatchStreamBuilder::new(file).await.map_err(&unreadable)?;
-        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+        let mask = match columns {
+            Some(columns) => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
+            None => ProjectionMask::all(),
+        };
         let rows = builder.with_projection(mask).build().map_err(&unreadable)?;
         Ok(rows.map_err(unreadable))
     }

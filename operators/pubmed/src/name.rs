@@ -3,7 +3,7 @@
 /// The baseline year and number of a file of the PubMed distribution.
 ///
 /// `pubmed26n0001.xml.gz` is file 1 of the 2026 baseline; until 2017, names began with `medline`.
-pub(crate) fn distribution(file_name: &str) -> Option<(i32, i32)> {
+pub fn distribution(file_name: &str) -> Option<(i32, i32)> {
     let rest = file_name.strip_prefix("pubmed").or_else(|| file_name.strip_prefix("medline"))?;
     let (year, rest) = rest.split_once('n')?;
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();

@@ -15,6 +15,7 @@ mod reading;
 mod run;
 mod self_test;
 mod show;
+mod snapshot;
 mod sync;
 mod train;
 mod verify;
@@ -34,6 +35,7 @@ pub use reading::{Abbreviations, Aggregation, ContextLimit, Decode};
 pub use run::{InputFormat, RunArgs, Text};
 pub use self_test::SelfTestArgs;
 pub use show::{Color, ShowArgs};
+pub use snapshot::SnapshotArgs;
 pub use sync::{SyncArgs, SyncFormat};
 pub use train::{ClassWeights, LabelTokens, Labels, SavedType, TrainArgs};
 pub use verify::VerifyArgs;
@@ -85,6 +87,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Read an output back and report every defect.
     Verify(VerifyArgs),
+    /// Publish the current state of an output: one row per live citation.
+    Snapshot(SnapshotArgs),
     /// Mirror PubMed's baseline and update files.
     Sync(SyncArgs),
     /// Show the settings of a command.

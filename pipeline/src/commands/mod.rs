@@ -9,6 +9,7 @@ pub mod run;
 pub mod schema;
 pub mod self_test;
 pub mod show;
+pub mod snapshot;
 pub mod sync;
 pub mod train;
 pub mod verify;

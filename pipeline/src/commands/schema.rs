@@ -2,6 +2,7 @@
 
 use std::io;
 
+use pubtag_schemas::snapshot::snapshot_markdown;
 use pubtag_schemas::table::markdown;
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow};
 
@@ -12,6 +13,7 @@ use crate::terminal;
 /// # Errors
 /// Standard output cannot be written.
 pub fn execute() -> io::Result<()> {
-    let pages = [markdown::<AnnotationRow>(), markdown::<DocumentRow>(), markdown::<RejectRow>()];
+    let tables = [markdown::<AnnotationRow>(), markdown::<DocumentRow>(), markdown::<RejectRow>()];
+    let pages = tables.into_iter().chain([snapshot_markdown()]).collect::<Vec<_>>();
     terminal::print(&pages.join("\n"))
 }
