@@ -12,6 +12,7 @@ mod allocator;
 mod bundled;
 pub mod cli;
 pub mod commands;
+mod committed;
 pub mod config;
 pub mod device;
 mod diagnostics;

@@ -162,7 +162,11 @@ assert counts == dict(read) and set(counts) == {'model', 'abbreviation'}, (count
 last = pyarrow.parquet.read_schema(new[0]).names[-1]
 assert last == 'source', last
 ";
-    let outcome =
-        Command::new(python).args(["-c", script]).arg(&output).arg(root.join("deploy/sql/views.sql")).output().unwrap();
+    let outcome = Command::new(python)
+        .args(["-c", script])
+        .arg(&output)
+        .arg(root.join("deploy/sql/duckdb.sql"))
+        .output()
+        .unwrap();
     assert!(outcome.status.success(), "{}", String::from_utf8_lossy(&outcome.stderr));
 }

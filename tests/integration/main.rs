@@ -27,6 +27,7 @@ mod sync;
 mod terminal;
 mod training;
 mod verify;
+mod year;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pubtag-under-test");

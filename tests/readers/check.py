@@ -76,7 +76,7 @@ def check_offsets(documents, annotations):
 
 
 def check_views(output, connection, documents):
-    sql = Path(__file__).resolve().parents[2] / "deploy" / "sql" / "views.sql"
+    sql = Path(__file__).resolve().parents[2] / "deploy" / "sql" / "duckdb.sql"
     connection.sql(f"set variable pubtag = '{output}'")
     connection.execute(sql.read_text())
     current = connection.sql("select * from current_documents").to_arrow_table().to_pylist()

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::encode::{Encoder, encode_history};
-use crate::key::Entry;
+use crate::key::{Entry, Key};
 use crate::manifest::Bucket;
 use crate::place::Place;
 use crate::rows::{ROWS, Row, gather};
@@ -86,9 +86,17 @@ impl<'a> BucketWriter<'a> {
 
     /// Ends the current bucket.
     async fn cut(&mut self) -> Result<(), Error> {
+        let first = self.open.as_ref().and_then(|open| open.history.first()).map(|entry| entry.key.clone());
+        match first {
+            Some(first) => self.end(first).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the current bucket, whose first key is given.
+    async fn end(&mut self, first: Key) -> Result<(), Error> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         self.threshold = self.bucket_bytes;
-        let Some(first) = open.history.first().map(|entry| entry.key.clone()) else { return Ok(()) };
         open.flush()?;
         let documents = self.write("documents", open.encoder.finish()?).await?;
         let history = self.write("history", encode_history(&open.history)?).await?;
@@ -105,6 +113,10 @@ impl<'a> BucketWriter<'a> {
 
     pub(crate) async fn finish(mut self) -> Result<Written, Error> {
         self.cut().await?;
+        if self.written.is_empty() {
+            self.open = Some(Open::new()?);
+            self.end(Key::Pmid(0)).await?;
+        }
         Ok(Written { buckets: self.written, rewritten: self.rewritten, bytes: self.bytes })
     }
 }

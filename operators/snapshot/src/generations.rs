@@ -73,6 +73,11 @@ impl Generations {
             waiting: newer.map(|(year, numbers)| numbers.waiting(*year)).collect(),
         })
     }
+
+    /// Whether an input counts: it belongs to the generation in force, or to none.
+    pub fn counts(&self, commit: &Committed) -> bool {
+        commit.generation.is_none() || commit.generation == self.in_force
+    }
 }
 
 fn numbers(commits: &[Committed]) -> BTreeMap<i32, Numbers> {

@@ -110,7 +110,7 @@ impl Manifest {
     ///
     /// # Errors
     /// The store fails, or the manifest is damaged or newer than this version.
-    pub(crate) async fn read(place: &Place, snapshot: u64) -> Result<Option<Self>, Error> {
+    pub async fn read(place: &Place, snapshot: u64) -> Result<Option<Self>, Error> {
         let path = Self::path(snapshot);
         let Some(bytes) = place.read(&path).await? else { return Ok(None) };
         let damaged = |error: serde_json::Error| Error::Damaged {

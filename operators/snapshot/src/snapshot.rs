@@ -93,7 +93,7 @@ pub async fn snapshot(
     let started = Instant::now();
     let former = Manifest::latest(place).await?.unwrap_or_else(Manifest::empty);
     let generations = Generations::of(commits, former.generation, config.generation)?;
-    let plan = Plan::new(&former, commits, generations.in_force);
+    let plan = Plan::new(&former, commits, &generations);
     let is_new = former.snapshot == 0 || !plan.added.is_empty() || !plan.removed.is_empty();
     let (manifest, rewritten, bytes) = match is_new {
         true => {
@@ -141,11 +141,9 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// Inputs of the generation in force count, and those of none.
-    fn new(former: &Manifest, commits: &'a [Committed], in_force: Option<i32>) -> Self {
+    fn new(former: &Manifest, commits: &'a [Committed], generations: &Generations) -> Self {
         let known: HashMap<&str, i32> = former.inputs.iter().map(|input| (&*input.attempt_id, input.number)).collect();
-        let mut counting: Vec<&Committed> =
-            commits.iter().filter(|commit| commit.generation.is_none() || commit.generation == in_force).collect();
+        let mut counting: Vec<&Committed> = commits.iter().filter(|commit| generations.counts(commit)).collect();
         counting.sort_by(|one, other| one.input(0).recency().cmp(&other.input(0).recency()));
         let mut plan =
             Self { inputs: Vec::new(), added: HashSet::new(), removed: HashSet::new(), next_input: former.next_input };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Arguments of `pubtag inspect`.
 #[derive(Args, Debug)]
@@ -15,7 +15,33 @@ pub struct InspectArgs {
     #[arg(long, default_value_t = 10, value_name = "N")]
     pub top: usize,
 
+    /// Print the part files of a table that count, one per line: of the commits in force, in the PubMed generation in force.
+    #[arg(long, value_name = "TABLE", conflicts_with = "top")]
+    pub parts: Option<TableName>,
+
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// The tables of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TableName {
+    /// Mentions.
+    Annotations,
+    /// Citations and deletions.
+    Documents,
+    /// Records that could not be read.
+    Rejects,
+}
+
+impl TableName {
+    /// The table's directory.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Annotations => "annotations",
+            Self::Documents => "documents",
+            Self::Rejects => "rejects",
+        }
+    }
 }

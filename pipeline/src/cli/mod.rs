@@ -30,7 +30,7 @@ pub use convert::ConvertArgs;
 pub use corpus::{CorpusCommand, CorpusFormat, DownloadArgs, ListArgs, Release, StatsArgs};
 pub use device::{DeviceArgs, DeviceChoice, Precision};
 pub use evaluate::EvaluateArgs;
-pub use inspect::InspectArgs;
+pub use inspect::{InspectArgs, TableName};
 pub use reading::{Abbreviations, Aggregation, ContextLimit, Decode};
 pub use run::{InputFormat, RunArgs, Text};
 pub use self_test::SelfTestArgs;

@@ -14,10 +14,12 @@ use pubtag_schemas::CommitOutcome;
 use pubtag_schemas::ModelFiles;
 use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::AnnotationRow;
+use pubtag_snapshot::Generations;
 use serde::Serialize;
 
 use crate::bundled::named_or_bundled;
-use crate::cli::InspectArgs;
+use crate::cli::{InspectArgs, TableName};
+use crate::committed::committed;
 use crate::exit::Failure;
 use crate::figures::grouped;
 use crate::runtime::runtime;
@@ -29,9 +31,15 @@ use crate::terminal;
 /// The path is neither, or cannot be read.
 pub fn execute(args: &InspectArgs) -> Result<io::Result<()>, Failure> {
     let output = args.path.as_deref().filter(|path| Tables::exist_in(path));
-    let text = match output {
-        Some(folder) => printed(&OutputSummary::of(folder, args.top)?, args.json, OutputSummary::page)?,
-        None => {
+    let text = match (output, args.parts) {
+        (Some(folder), Some(table)) => printed(&parts(folder, table)?, args.json, lines)?,
+        (Some(folder), None) => printed(&OutputSummary::of(folder, args.top)?, args.json, OutputSummary::page)?,
+        (None, Some(_)) => {
+            return Err(Failure::configuration(
+                "--parts needs an output of pubtag: a directory with _pubtag/output.json",
+            ));
+        }
+        (None, None) => {
             let files = named_or_bundled(args.path.clone())?;
             if !files.has("config.json") {
                 return Err(Failure::configuration(format!(
@@ -43,6 +51,23 @@ pub fn execute(args: &InspectArgs) -> Result<io::Result<()>, Failure> {
         }
     };
     Ok(terminal::print(&text))
+}
+
+/// The part files of a table that count.
+fn parts(folder: &Path, table: TableName) -> Result<Vec<String>, Failure> {
+    let tables = runtime(NonZeroUsize::MIN)?.block_on(Tables::open_local(folder))?;
+    let commits = committed(&tables);
+    let generations = Generations::of(&commits, None, None)?;
+    let counting = commits.iter().filter(|commit| generations.counts(commit));
+    let parts = counting.flat_map(|commit| &commit.commit.parts).filter(|part| part.table == table.as_str());
+    let mut paths: Vec<_> = parts.map(|part| folder.join(&part.path).display().to_string()).collect();
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+#[expect(clippy::ptr_arg, reason = "it is the page of a Vec")]
+fn lines(lines: &Vec<String>) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 fn printed<T: Serialize>(summary: &T, json: bool, page: fn(&T) -> String) -> Result<String, Failure> {

@@ -7,17 +7,12 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use pubtag_parquet::Tables;
-use pubtag_pubmed::distribution;
-use pubtag_schemas::Part;
-use pubtag_snapshot::{Committed, Generations, Parts, Place, SnapshotConfig, Summary, snapshot};
-use pubtag_stream::Fault;
+use pubtag_snapshot::{Generations, Place, SnapshotConfig, Summary, snapshot};
 
 use crate::cli::SnapshotArgs;
+use crate::committed::{OutputParts, committed};
 use crate::exit::{Exit, Failure};
 use crate::figures::{counted, grouped};
 use crate::provenance::PROGRAM;
@@ -60,8 +55,8 @@ pub fn publish(args: &SnapshotArgs) -> Result<Summary, Failure> {
     let config = config(args);
     let runtime = runtime(NonZeroUsize::MIN)?;
     runtime.block_on(async {
-        let output = Output(Tables::open_local(&args.output).await?);
-        Ok(snapshot(&place, &output, &output.committed(), &config).await?)
+        let output = OutputParts(Tables::open_local(&args.output).await?);
+        Ok(snapshot(&place, &output, &committed(&output.0), &config).await?)
     })
 }
 
@@ -78,26 +73,6 @@ fn config(args: &SnapshotArgs) -> SnapshotConfig {
         scratch: args.scratch.clone().unwrap_or_else(std::env::temp_dir),
         keep: args.keep,
         is_alone: true,
-    }
-}
-
-/// The output as a snapshot reads it.
-struct Output(Tables);
-
-impl Output {
-    fn committed(&self) -> Vec<Committed> {
-        let commits = self.0.commits().iter().cloned();
-        let committed = commits.map(|commit| {
-            let name = commit.input.uri.rsplit('/').next().and_then(distribution);
-            Committed { generation: name.map(|(year, _)| year), file_seq: name.map(|(_, number)| number), commit }
-        });
-        committed.collect()
-    }
-}
-
-impl Parts for Output {
-    fn rows<'a>(&'a self, part: &'a Part) -> BoxStream<'a, Result<RecordBatch, Fault>> {
-        self.0.part(part).map_err(Fault::from).boxed()
     }
 }
 
