@@ -177,6 +177,6 @@ fn out_of_order_with_kills(site: &Site, year: &Year) {
             site.publish();
         }
     }
-    site.run(&[site.mirror.clone()]).succeed();
+    site.run(std::slice::from_ref(&site.mirror)).succeed();
     site.publish();
 }

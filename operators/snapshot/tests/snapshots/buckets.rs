@@ -42,7 +42,8 @@ async fn a_bucket_that_grows_row_by_row_is_split_into_useful_sizes() {
     }
     let manifest = Manifest::latest(&place).await.unwrap().unwrap();
     let rows: Vec<u64> = manifest.buckets.iter().map(|bucket| bucket.documents.rows).collect();
-    let small = rows.iter().filter(|rows| **rows < 1600 / rows.len() as u64 / 8).count();
+    let usual = 1600 / rows.len() as u64;
+    let small = rows.iter().filter(|count| **count < usual / 8).count();
     assert!(rows.len() > 3 && small <= rows.len() / 4, "{rows:?}");
     assert_eq!(published(&place).await, output.expected(Some(2026)));
 }

@@ -63,7 +63,8 @@ impl Output {
             sha256: String::new(),
         };
         let parts = vec![part("annotations"), part("documents")];
-        let documents: Vec<_> = (0..).zip(&made.records).map(|(ordinal, r)| document(ordinal, r, &made, run_id, &name)).collect();
+        let documents: Vec<_> =
+            (0..).zip(&made.records).map(|(ordinal, r)| document(ordinal, r, &made, run_id, &name)).collect();
         let annotations: Vec<_> =
             documents.iter().flat_map(|row| (0..row.annotation_count).map(|at| annotation(row, at))).collect();
         self.batches.insert(parts[0].path.clone(), AnnotationRow::to_batch(&annotations).unwrap());

@@ -26,7 +26,11 @@ fn in_force(commits: &[Committed]) -> Option<i32> {
 fn a_generation_is_in_force_once_its_baseline_and_its_first_update_file_are_there() {
     let complete: (i32, &[i32], &[i32]) = (2026, &[1, 2, 3], &[4, 5]);
     assert_eq!(in_force(&commits(&[complete])), Some(2026));
-    assert_eq!(in_force(&commits(&[complete, (2027, &[1, 2], &[])])), Some(2026), "the last baseline file is not known");
+    assert_eq!(
+        in_force(&commits(&[complete, (2027, &[1, 2], &[])])),
+        Some(2026),
+        "the last baseline file is not known"
+    );
     assert_eq!(in_force(&commits(&[complete, (2027, &[1, 3], &[4])])), Some(2026), "a baseline file is missing");
     assert_eq!(in_force(&commits(&[complete, (2027, &[1, 2, 3], &[4])])), Some(2027));
     assert_eq!(in_force(&commits(&[complete, (2027, &[1, 2, 3], &[5])])), Some(2026), "file 4 may be of the baseline");
@@ -47,7 +51,11 @@ fn while_none_is_complete_the_oldest_is_in_force_and_a_published_one_stays() {
     let incomplete = commits(&[(2026, &[1], &[]), (2027, &[1, 2], &[])]);
     assert_eq!(in_force(&incomplete), Some(2026));
     assert_eq!(Generations::of(&incomplete, Some(2027), None).unwrap().in_force, Some(2027));
-    assert_eq!(Generations::of(&incomplete, Some(2028), None).unwrap().in_force, Some(2026), "it has no inputs any more");
+    assert_eq!(
+        Generations::of(&incomplete, Some(2028), None).unwrap().in_force,
+        Some(2026),
+        "it has no inputs any more"
+    );
 }
 
 #[test]

@@ -31,7 +31,12 @@ fn made() -> impl Strategy<Value = Made> {
         4 => (2025..2027, 1..8, any::<bool>()).prop_map(|(year, seq, is_update)| (Some(year), Some(seq), is_update)),
         1 => Just((None, None, false)),
     ];
-    (place, records()).prop_map(|((generation, file_seq, is_update), records)| Made { generation, file_seq, is_update, records })
+    (place, records()).prop_map(|((generation, file_seq, is_update), records)| Made {
+        generation,
+        file_seq,
+        is_update,
+        records,
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
