@@ -173,7 +173,7 @@ fn documents(packet: &Packet<TokenizedRecord>) -> impl Iterator<Item = &Tokenize
     };
     records.iter().filter_map(|record| match record {
         Record::Document(Tokenized::Document(document)) => Some(document),
-        Record::Document(Tokenized::Windows(_)) | Record::Deletion(_) | Record::Reject(_) => None,
+        _ => None,
     })
 }
 
@@ -201,7 +201,7 @@ fn rows(packets: &[Packet<TaggedRecord>]) -> usize {
     });
     records
         .map(|record| match record {
-            TaggedRecord::Document(document) => 1 + document.annotations.len(),
+            TaggedRecord::Document(document) | TaggedRecord::Cached(document) => 1 + document.annotations.len(),
             TaggedRecord::Deletion(_) | TaggedRecord::Reject(_) => 1,
         })
         .sum()

@@ -38,6 +38,11 @@ impl AnnotationSource {
             Self::Abbreviation => "abbreviation",
         }
     }
+
+    /// The source with this name in the table.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Model, Self::Abbreviation].into_iter().find(|source| source.as_str() == name)
+    }
 }
 
 /// A citation with its annotations in text order.
@@ -51,4 +56,6 @@ pub struct TaggedDocument {
     pub token_count: u32,
     /// Windows that the model read.
     pub window_count: u32,
+    /// Tokens that the model read, including special tokens and overlaps of windows.
+    pub model_tokens: u32,
 }

@@ -8,6 +8,8 @@ use crate::{Citation, Deletion, Reject, TaggedDocument, Tokenized};
 pub enum Record<D = Box<Citation>> {
     /// A citation, or what a stage has made of it.
     Document(D),
+    /// A citation whose annotations are known from an earlier run; passed through by every stage.
+    Cached(TaggedDocument),
     /// A deletion; passed through by every stage.
     Deletion(Deletion),
     /// A record that could not be read; passed through by every stage.
@@ -21,7 +23,7 @@ pub type TokenizedRecord = Record<Tokenized>;
 pub type TaggedRecord = Record<TaggedDocument>;
 
 impl<D> Record<D> {
-    /// Maps the document; deletions and rejects are unchanged.
+    /// Maps the document; all other records are unchanged.
     ///
     /// ```
     /// use pubtag_schemas::Record;
@@ -31,6 +33,7 @@ impl<D> Record<D> {
     pub fn map<E>(self, change: impl FnOnce(D) -> E) -> Record<E> {
         match self {
             Self::Document(document) => Record::Document(change(document)),
+            Self::Cached(document) => Record::Cached(document),
             Self::Deletion(deletion) => Record::Deletion(deletion),
             Self::Reject(reject) => Record::Reject(reject),
         }

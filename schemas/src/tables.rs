@@ -65,6 +65,7 @@ table! {
         24 => file_seq: Option<i32>, "Number of the input file within its baseline year; null if its name does not include it.";
         25 => ordinal: i32, "Number of the record in its input file, from 0.";
         26 => source_file: String, "Name of the input file.";
+        27 => cached: Option<bool>, "Whether the annotations are those of an earlier run on the same text, so that the model did not read it again; null only in files written before this column existed.";
     }
 }
 

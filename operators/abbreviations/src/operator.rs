@@ -26,7 +26,7 @@ const NAME: &str = "abbreviations";
 /// let citation = testing::citation("Huntington disease (HD). HD is rare.");
 /// let (label, source) = ("Disease".to_owned(), AnnotationSource::Model);
 /// let annotations = vec![Annotation { bytes: 0..18, label, score: 0.9, source, concept_ids: vec![] }];
-/// let document = TaggedDocument { citation, annotations, token_count: 8, window_count: 1 };
+/// let document = TaggedDocument { citation, annotations, token_count: 8, window_count: 1, model_tokens: 10 };
 /// let input = Box::pin(futures::stream::iter([Ok(Packet::Items(vec![Record::Document(document)]))]));
 ///
 /// let operator = Abbreviations::default();
@@ -40,7 +40,7 @@ const NAME: &str = "abbreviations";
 /// - *Ordering*: records and the frames of their units keep their order.
 /// - *Memory*: one packet, on a blocking thread.
 /// - *Cancellation*: dropping the output drops the input; the packet in progress is completed and dropped.
-/// - *Rejects*: rejects and deletions pass through; none are added.
+/// - *Rejects*: rejects, deletions and cached documents, which are complete, pass through; none are added.
 #[derive(Clone, Debug, Default)]
 pub struct Abbreviations {
     stats: AbbreviationStats,

@@ -19,7 +19,7 @@ fn document(title: &str, found: &str) -> TaggedRecord {
         concept_ids: vec![],
     };
     let annotations = vec![annotation];
-    TaggedRecord::Document(TaggedDocument { citation: citation(title), annotations, token_count: 9, window_count: 1 })
+    TaggedRecord::Document(TaggedDocument { citation: citation(title), annotations, token_count: 9, window_count: 1, model_tokens: 11 })
 }
 
 /// The output in short: a document's mentions, `-` for a deletion, `!` for a reject, brackets for frames.
@@ -29,6 +29,7 @@ fn short(packet: &Packet<TaggedRecord>) -> String {
             let text = document.citation.text.as_str();
             document.annotations.iter().map(|found| &text[found.bytes.clone()]).collect::<Vec<_>>().join("+")
         }
+        TaggedRecord::Cached(_) => "=".to_owned(),
         TaggedRecord::Deletion(_) => "-".to_owned(),
         TaggedRecord::Reject(_) => "!".to_owned(),
     };

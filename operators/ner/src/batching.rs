@@ -9,6 +9,9 @@ use crate::MicroBatch;
 /// Maximum records per run, so that records without tokens (deletions, rejects) do not pile up.
 const MAX_RECORDS: usize = 1024;
 
+/// Maximum bytes of cached documents' texts per run.
+const MAX_CACHED_BYTES: usize = 2 * 1024 * 1024;
+
 /// What is tagged together.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Run {
@@ -26,13 +29,15 @@ pub(crate) struct Runs {
     budget: usize,
     records: Vec<Record<TokenizedDocument>>,
     tokens: usize,
+    /// Bytes of the texts of cached documents.
+    cached_bytes: usize,
     /// Part of the next document has arrived.
     in_pieces: bool,
 }
 
 impl Runs {
     pub(crate) fn new(token_budget: NonZeroUsize) -> Self {
-        Self { budget: token_budget.get(), records: Vec::new(), tokens: 0, in_pieces: false }
+        Self { budget: token_budget.get(), records: Vec::new(), tokens: 0, cached_bytes: 0, in_pieces: false }
     }
 
     /// Adds a record; returns the runs that are complete: those full without it, or consisting of it alone.
@@ -46,6 +51,7 @@ impl Runs {
                 return self.finish().into_iter().chain(Some(Run::LastPiece(document)));
             }
             Record::Document(Tokenized::Document(document)) => Record::Document(document),
+            Record::Cached(document) => Record::Cached(document),
             Record::Deletion(deletion) => Record::Deletion(deletion),
             Record::Reject(reject) => Record::Reject(reject),
         };
@@ -55,7 +61,11 @@ impl Runs {
     fn push_whole(&mut self, record: Record<TokenizedDocument>) -> Option<Run> {
         let tokens: usize = windows(&record).iter().map(|window| window.ids.len()).sum();
         let full = self.tokens > 0 && self.tokens + tokens > self.budget;
-        let finished = if full || self.records.len() >= MAX_RECORDS { self.finish() } else { None };
+        let many = self.records.len() >= MAX_RECORDS || self.cached_bytes >= MAX_CACHED_BYTES;
+        let finished = if full || many { self.finish() } else { None };
+        if let Record::Cached(document) = &record {
+            self.cached_bytes += document.citation.text.as_str().len();
+        }
         self.records.push(record);
         self.tokens += tokens;
         finished
@@ -63,7 +73,7 @@ impl Runs {
 
     /// Returns the last run, at the end of a commit unit.
     pub(crate) fn finish(&mut self) -> Option<Run> {
-        self.tokens = 0;
+        (self.tokens, self.cached_bytes) = (0, 0);
         let records = std::mem::take(&mut self.records);
         (!records.is_empty()).then_some(Run::Records(records))
     }
@@ -87,7 +97,7 @@ impl Run {
 fn windows(record: &Record<TokenizedDocument>) -> &[TokenWindow] {
     match record {
         Record::Document(document) => &document.windows,
-        Record::Deletion(_) | Record::Reject(_) => &[],
+        Record::Cached(_) | Record::Deletion(_) | Record::Reject(_) => &[],
     }
 }
 

@@ -75,7 +75,7 @@ impl TagConfig {
 /// - *Memory*: the models (one on the CPU, two per CUDA device); two runs plus one per model, each at most 1024 records and
 ///   one token budget, one longer document, or a piece of a long one; the annotations of a long document.
 /// - *Cancellation*: dropping the output closes the model threads' channel; micro-batches in progress finish first.
-/// - *Rejects*: rejects and deletions pass through. A failing or panicking model is a fault.
+/// - *Rejects*: rejects, deletions and cached documents pass through. A failing or panicking model is a fault.
 #[derive(Debug)]
 pub struct Tag {
     threads: ModelThreads,
@@ -197,18 +197,19 @@ enum Tagged {
 struct Pieces {
     decoder: Arc<Decoder>,
     meter: Meter,
-    /// What is decoded so far, and its number of windows.
-    open: Option<(DocumentDecoder, usize)>,
+    /// What is decoded so far, and what was read for it.
+    open: Option<(DocumentDecoder, Read)>,
 }
 
 impl Pieces {
     async fn push(&mut self, windows: Vec<TokenWindow>, logits: Vec<Logits>) -> Result<(), Fault> {
         let decoder = self.decoder.clone();
-        let (mut document, count) = self.open.take().unwrap_or_else(|| (DocumentDecoder::new(&decoder), 0));
+        let (mut document, mut read) = self.open.take().unwrap_or_else(|| (DocumentDecoder::new(&decoder), Read::default()));
         let decode = move || {
+            read.add(&windows);
             let mut rows = logits.iter().flat_map(Logits::rows);
             windows.iter().for_each(|window| document.push(&decoder, window, &mut rows));
-            (document, count + windows.len())
+            (document, read)
         };
         self.open = Some(spawn_blocking(&self.meter, decode).await?);
         Ok(())
@@ -217,9 +218,9 @@ impl Pieces {
     async fn finish(&mut self, last: TokenizedDocument, logits: Vec<Logits>) -> Result<Packet<TaggedRecord>, Fault> {
         self.push(last.windows, logits).await?;
         let decoder = &self.decoder;
-        let (document, count) = self.open.take().unwrap_or_else(|| (DocumentDecoder::new(decoder), 0));
+        let (document, read) = self.open.take().unwrap_or_else(|| (DocumentDecoder::new(decoder), Read::default()));
         self.meter.add_items(1);
-        let document = tagged(last.citation, document.finish(decoder), last.token_count, count);
+        let document = tagged(last.citation, document.finish(decoder), last.token_count, read);
         Ok(Packet::Items(vec![Record::Document(document)]))
     }
 }
@@ -261,13 +262,31 @@ fn decode(decoder: &Decoder, records: Vec<Record<TokenizedDocument>>, logits: &[
     let mut rows = logits.iter().flat_map(Logits::rows);
     let mut tag = |TokenizedDocument { citation, windows, token_count }| {
         let annotations = decoder.decode(&windows, &mut rows);
-        tagged(citation, annotations, token_count, windows.len())
+        let mut read = Read::default();
+        read.add(&windows);
+        tagged(citation, annotations, token_count, read)
     };
     records.into_iter().map(|record| record.map(&mut tag)).collect()
 }
 
-fn tagged(citation: Box<Citation>, annotations: Vec<Annotation>, token_count: u32, windows: usize) -> TaggedDocument {
-    TaggedDocument { citation, annotations, token_count, window_count: u32::try_from(windows).unwrap_or(u32::MAX) }
+/// What the model read of a document.
+#[derive(Clone, Copy, Default)]
+struct Read {
+    windows: u32,
+    tokens: u32,
+}
+
+impl Read {
+    fn add(&mut self, windows: &[TokenWindow]) {
+        let count = |many: usize| u32::try_from(many).unwrap_or(u32::MAX);
+        self.windows = self.windows.saturating_add(count(windows.len()));
+        let tokens = windows.iter().map(|window| count(window.ids.len()));
+        self.tokens = tokens.fold(self.tokens, u32::saturating_add);
+    }
+}
+
+fn tagged(citation: Box<Citation>, annotations: Vec<Annotation>, token_count: u32, read: Read) -> TaggedDocument {
+    TaggedDocument { citation, annotations, token_count, window_count: read.windows, model_tokens: read.tokens }
 }
 
 #[cfg(test)]

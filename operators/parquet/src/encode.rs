@@ -197,6 +197,7 @@ mod tests {
                 doc_id, pmid, pmid_version, title, r#abstract, text_sha256, sections, pub_date_raw, pub_year, pub_date,
                 date_revised, journal, language, has_abstract, char_count, token_count, window_count, annotation_count,
                 processed_at: Micros(processed_at), generation, file_seq: generation, ordinal,
+                cached: pmid.map(|pmid| pmid > 0),
             }
         }
     }

@@ -86,7 +86,8 @@ impl Rows {
         pass_on: &mut PassOn<'_>,
     ) -> Result<(), Error> {
         match record {
-            TaggedRecord::Document(document) => self.push_document(&document, by, counts, pass_on),
+            TaggedRecord::Document(document) => self.push_document(&document, false, by, counts, pass_on),
+            TaggedRecord::Cached(document) => self.push_document(&document, true, by, counts, pass_on),
             TaggedRecord::Deletion(deletion) => self.push_deletion(&deletion, by, counts),
             TaggedRecord::Reject(reject) => self.push_reject(reject, by, counts),
         }
@@ -95,6 +96,7 @@ impl Rows {
     fn push_document(
         &mut self,
         document: &TaggedDocument,
+        cached: bool,
         by: &Provenance,
         counts: &mut RowCounts,
         pass_on: &mut PassOn<'_>,
@@ -118,7 +120,8 @@ impl Rows {
         counts.annotations += document.annotations.len() as u64;
         let status = status(document);
         counts.count(&citation.place, Some(status)).map_err(fail)?;
-        self.documents.push(document_row(document, status, text_sha256, by).map_err(fail)?);
+        let row = document_row(document, status, text_sha256, by).map_err(fail)?;
+        self.documents.push(DocumentRow { cached: Some(cached), ..row });
         Ok(())
     }
 
@@ -204,7 +207,7 @@ fn document_row(
     text_sha256: String,
     by: &Provenance,
 ) -> Result<DocumentRow, String> {
-    let TaggedDocument { citation, annotations, token_count, window_count } = document;
+    let TaggedDocument { citation, annotations, token_count, window_count, model_tokens: _ } = document;
     let Citation { text, place, .. } = &**citation;
     let keep = |part: &str| (by.text == TextPolicy::Keep).then(|| part.to_owned());
     let (sections, char_count) = section_rows(text)?;
@@ -272,6 +275,7 @@ fn empty_document(place: &Place, by: &Provenance) -> Result<DocumentRow, String>
         file_seq: place.unit.file_seq,
         ordinal: int(place.ordinal, "ordinal")?,
         source_file: place.unit.file_name().to_owned(),
+        cached: Some(false),
     })
 }
 

@@ -64,6 +64,7 @@ impl Collector {
         }
         let (count, bytes) = match &record {
             Record::Document(citation) => (&mut self.tally.citations, citation.text.as_str().len()),
+            Record::Cached(document) => (&mut self.tally.citations, document.citation.text.as_str().len()),
             Record::Deletion(_) => (&mut self.tally.deletions, 0),
             Record::Reject(reject) => (&mut self.tally.rejects, reject.raw.len()),
         };

@@ -46,7 +46,7 @@ const PIECE_TOKENS: usize = 32 * 1024;
 /// - *Memory*: the tokenizer, and one packet per thread with about 100,000 tokens each. A long text is tokenized and passed
 ///   on in pieces, so only the text itself grows with its length.
 /// - *Cancellation*: dropping the output drops the input; packets in progress are tokenized to the end and dropped.
-/// - *Rejects*: rejects and deletions pass through. A text on which the tokenizer fails is a fault.
+/// - *Rejects*: rejects, deletions and cached documents pass through. A text on which the tokenizer fails is a fault.
 #[derive(Debug)]
 pub struct Tokenize {
     tokenizer: WindowTokenizer,
@@ -142,6 +142,7 @@ impl Work {
             }
             match self.records.next() {
                 Some(Record::Document(citation)) => self.open = Some(Open::new(citation)?),
+                Some(Record::Cached(document)) => records.push(Record::Cached(document)),
                 Some(Record::Deletion(deletion)) => records.push(Record::Deletion(deletion)),
                 Some(Record::Reject(reject)) => records.push(Record::Reject(reject)),
                 None => break,

@@ -17,6 +17,7 @@ fn short(packet: Packet<TokenizedRecord>) -> String {
             format!("{}:{}/{ids}", document.citation.doc_id.as_str(), document.token_count)
         }
         Record::Document(Tokenized::Windows(windows)) => format!("+{}", windows.len()),
+        Record::Cached(_) => "=".to_owned(),
         Record::Deletion(_) => "-".to_owned(),
         Record::Reject(_) => "!".to_owned(),
     };

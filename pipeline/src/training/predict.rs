@@ -81,7 +81,7 @@ pub(crate) fn tagged(
             let packet = packet?;
             let Packet::Items(records) = packet else { continue };
             found.extend(records.into_iter().filter_map(|record| match record {
-                TaggedRecord::Document(document) => Some(document.annotations),
+                TaggedRecord::Document(document) | TaggedRecord::Cached(document) => Some(document.annotations),
                 TaggedRecord::Deletion(_) | TaggedRecord::Reject(_) => None,
             }));
         }

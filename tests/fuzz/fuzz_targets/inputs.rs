@@ -37,6 +37,7 @@ fuzz_target!(init: std::panic::set_hook(Box::new(|panic| eprintln!("{panic}"))),
                     for record in records {
                         let place = match &record {
                             Record::Document(citation) => &citation.place,
+                            Record::Cached(document) => &document.citation.place,
                             Record::Deletion(deletion) => &deletion.place,
                             Record::Reject(reject) => &reject.place,
                         };

@@ -48,6 +48,7 @@ fn flow(packets: Vec<Packet<TokenizedRecord>>) -> Flow<Packet<TokenizedRecord>> 
 fn short(packet: &Packet<TaggedRecord>) -> String {
     let record = |record: &TaggedRecord| match record {
         TaggedRecord::Document(document) => document.annotations.len().to_string(),
+        TaggedRecord::Cached(_) => "=".to_owned(),
         TaggedRecord::Deletion(_) => "-".to_owned(),
         TaggedRecord::Reject(_) => "!".to_owned(),
     };

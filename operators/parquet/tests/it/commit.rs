@@ -67,7 +67,7 @@ async fn parts_of_many_row_groups_reach_the_store_whole() {
 fn many_records(unit: &std::sync::Arc<InputUnit>, times: u32) -> Vec<TaggedRecord> {
     let renumbered = |mut record: TaggedRecord, at: u32| {
         let place = match &mut record {
-            TaggedRecord::Document(document) => &mut document.citation.place,
+            TaggedRecord::Document(document) | TaggedRecord::Cached(document) => &mut document.citation.place,
             TaggedRecord::Deletion(deletion) => &mut deletion.place,
             TaggedRecord::Reject(reject) => &mut reject.place,
         };

@@ -91,7 +91,9 @@ pub(crate) fn document(unit: &Arc<InputUnit>, ordinal: u32, title: &str, mention
         language: Some("eng".into()),
         place: place(unit, ordinal),
     };
-    TaggedRecord::Document(TaggedDocument { citation: citation.into(), annotations, token_count: 9, window_count: 1 })
+    let (token_count, window_count, model_tokens) = (9, 1, 11);
+    let citation = citation.into();
+    TaggedRecord::Document(TaggedDocument { citation, annotations, token_count, window_count, model_tokens })
 }
 
 pub(crate) fn deletion(unit: &Arc<InputUnit>, ordinal: u32) -> TaggedRecord {

@@ -116,7 +116,8 @@ fn expected(content: Content, settings: Settings) -> HashMap<&'static str, Vec<S
     let mut row = |table: &str, row: String| tables.get_mut(table).unwrap().push(row);
     for record in inputs::records(&unit, content) {
         match record {
-            TaggedRecord::Document(TaggedDocument { citation, annotations, .. }) => {
+            TaggedRecord::Document(TaggedDocument { citation, annotations, .. })
+            | TaggedRecord::Cached(TaggedDocument { citation, annotations, .. }) => {
                 let (id, text) = (citation.doc_id.as_str(), citation.text.as_str());
                 for found in &annotations {
                     let (mention, span) = (&text[found.bytes.clone()], &found.bytes);

@@ -79,6 +79,7 @@ impl Reading {
 fn place(record: &Record) -> (u32, u64) {
     let place = match record {
         Record::Document(citation) => &citation.place,
+        Record::Cached(document) => &document.citation.place,
         Record::Deletion(deletion) => &deletion.place,
         Record::Reject(reject) => &reject.place,
     };

@@ -117,6 +117,7 @@ fn oracle(python: &Path, files: &[PathBuf]) -> BTreeMap<String, Vec<Value>> {
 fn row(uri: &str, record: &Record) -> Value {
     match record {
         Record::Document(citation) => citation_row(uri, citation),
+        Record::Cached(_) => unreachable!("a source reads"),
         Record::Deletion(deletion) => json!({
             "file": uri, "kind": "deletion", "pmid": deletion.pmid.get(), "version": deletion.version.get(),
         }),

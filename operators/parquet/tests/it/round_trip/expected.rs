@@ -37,10 +37,11 @@ impl Expected {
         let mut expected = Self::default();
         for record in records {
             match record {
-                TaggedRecord::Document(document) => {
+                TaggedRecord::Document(document) | TaggedRecord::Cached(document) => {
                     let rows = document.annotations.iter().map(|found| annotation(&document.citation, found, origin));
                     expected.annotations.extend(rows);
-                    expected.documents.push(self::document(document, origin));
+                    let cached = Some(matches!(record, TaggedRecord::Cached(_)));
+                    expected.documents.push(DocumentRow { cached, ..self::document(document, origin) });
                 }
                 TaggedRecord::Deletion(gone) => expected.documents.push(deletion(gone, origin)),
                 TaggedRecord::Reject(found) => expected.rejects.push(reject(found, origin)),
@@ -190,6 +191,7 @@ fn empty(place: &Place, origin: &Origin) -> DocumentRow {
         file_seq: place.unit.file_seq,
         ordinal: int(place.ordinal),
         source_file: file_name(&place.unit),
+        cached: Some(false),
     }
 }
 

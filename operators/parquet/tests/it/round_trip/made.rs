@@ -104,9 +104,10 @@ fn record(place: Place, tally: &mut Tally, draw: &mut Draw<'_>) -> TaggedRecord 
             let (reason, detail, pmid) = (REASONS[draw.below(7) as usize], text(draw), draw.maybe(pmid));
             TaggedRecord::Reject(Reject { place, reason, detail, pmid, raw })
         }
-        _ => {
+        kind => {
             tally.citations += 1;
-            TaggedRecord::Document(document(place, draw))
+            let document = document(place, draw);
+            if kind == 2 { TaggedRecord::Cached(document) } else { TaggedRecord::Document(document) }
         }
     }
 }
@@ -133,7 +134,8 @@ fn document(place: Place, draw: &mut Draw<'_>) -> TaggedDocument {
         place,
     };
     let token_count = draw.below(1 << 30);
-    TaggedDocument { citation: citation.into(), annotations, token_count, window_count: draw.below(1 << 30) }
+    let (window_count, model_tokens) = (draw.below(1 << 30), token_count);
+    TaggedDocument { citation: citation.into(), annotations, token_count, window_count, model_tokens }
 }
 
 /// Distinct spans of characters in text order.
