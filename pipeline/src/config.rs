@@ -7,9 +7,11 @@ use std::time::Duration;
 use pubtag_ner::{Aggregation, Checkpoint, Decoding, Precision};
 use pubtag_parquet::TextPolicy;
 use pubtag_pubmed::{ReadOptions, TextColumns};
+use pubtag_schemas::InputUnit;
 use pubtag_tokenize::Context;
 
-use crate::cli::{Abbreviations, MaxRejects, RunArgs};
+use crate::cached::CacheChoice;
+use crate::cli::{Abbreviations, MaxRejects, Reissued, RunArgs};
 use crate::device::DeviceConfig;
 use crate::exit::{Exit, Failure};
 
@@ -38,8 +40,12 @@ pub struct RunConfig {
     pub max_rejects: MaxRejects,
     /// How inputs are read.
     pub read: ReadOptions,
+    /// Where results are kept for later runs.
+    pub cache: CacheChoice,
     /// Whether earlier commits may be replaced.
     pub overwrite: bool,
+    /// What becomes of the earlier results of re-issued files.
+    pub reissued: Reissued,
     /// Time to finish the current file after a signal.
     pub grace: Duration,
 }
@@ -72,9 +78,21 @@ impl RunConfig {
                 columns: TextColumns { id: args.id_column, title: args.title_column, text: args.text_column },
                 output: Some(output),
             },
+            cache: match args.cache {
+                _ if args.no_cache => CacheChoice::Off,
+                Some(directory) => CacheChoice::At(directory),
+                None => CacheChoice::Beside,
+            },
             overwrite: args.overwrite,
+            reissued: args.reissued,
             grace: args.grace,
         })
+    }
+
+    /// Whether an input replaces what was committed of an earlier content without `overwrite`: it is a file of the PubMed
+    /// distribution, which NLM has re-issued.
+    pub fn replaces(&self, unit: &InputUnit) -> bool {
+        self.reissued == Reissued::Replace && unit.generation.is_some() && unit.file_seq.is_some()
     }
 
     /// How much of a document the model reads at a time [default: what the model was trained with].
@@ -91,17 +109,11 @@ impl RunConfig {
     ///
     /// Device, threads and token budget are not: they change results by no more than rounding errors.
     pub fn decisive_settings(&self, checkpoint: &Checkpoint) -> BTreeMap<String, String> {
-        let mut settings = BTreeMap::from([
-            ("aggregation".to_owned(), self.aggregation.to_string()),
-            ("decode".to_owned(), self.decode.to_string()),
-            ("text".to_owned(), self.text.to_string()),
-        ]);
+        let mut settings = self.tagging_settings(checkpoint);
+        settings.insert("text".to_owned(), self.text.to_string());
         // Absent unless set, so that fingerprints from before these settings existed stay valid.
         let ReadOptions { accept_partial, limit, format, columns, output: _ } = &self.read;
-        let context = Some(self.context(checkpoint)).filter(|context| *context != Context::Document);
         let given = [
-            ("context", context.map(|context| context.to_string())),
-            ("abbreviations", self.abbreviations(checkpoint).then(|| "on".to_owned())),
             ("limit", limit.map(|limit| limit.to_string())),
             ("input_format", format.map(|format| format.to_string())),
             ("id_column", columns.id.clone()),
@@ -110,6 +122,23 @@ impl RunConfig {
             ("accept_partial", accept_partial.then(|| "true".to_owned())),
         ];
         settings.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        settings
+    }
+
+    /// The settings that change the annotations of a text; part of every key of the cache.
+    pub fn tagging_settings(&self, checkpoint: &Checkpoint) -> BTreeMap<String, String> {
+        let mut settings = BTreeMap::from([
+            ("aggregation".to_owned(), self.aggregation.to_string()),
+            ("decode".to_owned(), self.decode.to_string()),
+        ]);
+        // Absent unless set, as in fingerprints.
+        let context = Some(self.context(checkpoint)).filter(|context| *context != Context::Document);
+        if let Some(context) = context {
+            settings.insert("context".to_owned(), context.to_string());
+        }
+        if self.abbreviations(checkpoint) {
+            settings.insert("abbreviations".to_owned(), "on".to_owned());
+        }
         if self.device.precision != Precision::F32 {
             settings.insert("precision".to_owned(), self.device.precision.to_string());
         }

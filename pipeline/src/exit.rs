@@ -116,7 +116,15 @@ macro_rules! by_kind {
     )*};
 }
 
-by_kind!(Fault, NerError, PubmedError, TokenizeError, pubtag_parquet::Error, pubtag_snapshot::Error);
+by_kind!(
+    Fault,
+    NerError,
+    PubmedError,
+    TokenizeError,
+    pubtag_cache::CacheError,
+    pubtag_parquet::Error,
+    pubtag_snapshot::Error,
+);
 
 impl Classified for CorpusError {
     fn exit(&self) -> Exit {

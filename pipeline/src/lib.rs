@@ -1,7 +1,7 @@
 //! pubtag reads PubMed citations, finds entities with a transformer model and writes Parquet.
 //!
 //! ```text
-//! source ─► tokenize ─► tag ─► abbreviations ─► write          run::run() wires this, top to bottom
+//! source ─► recall ─► tokenize ─► tag ─► abbreviations ─► remember ─► write     run::run() wires this, top to bottom
 //! ```
 //!
 //! [`cli`] is the command line, `settings` merges it with a settings file, and [`config`] is the checked result; [`run`]
@@ -10,6 +10,7 @@
 
 mod allocator;
 mod bundled;
+mod cached;
 pub mod cli;
 pub mod commands;
 mod committed;
@@ -22,6 +23,7 @@ pub mod exit;
 mod figures;
 mod from_cli;
 mod html;
+mod night;
 mod processors;
 mod program;
 mod progress;

@@ -54,11 +54,13 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<u8, Failure> {
         Command::Inspect(args) => to_stdout(commands::inspect::execute(&args)?),
         Command::Verify(args) => commands::verify::execute(&args, cli.quiet),
         Command::Show(args) => to_stdout(commands::show::execute(&args)?),
+        Command::Cache(command) => to_stdout(commands::cache::execute(&command)?),
         Command::Config(command) => to_stdout(commands::config::execute(command, matches)?),
         Command::WarmUp(args) => to_stdout(commands::warm_up::execute(args)?),
         Command::SelfTest(args) => commands::self_test::execute(args),
         Command::Snapshot(args) => commands::snapshot::execute(&args, cli.quiet),
         Command::Sync(args) => commands::sync::execute(&args, cli.quiet),
+        Command::Nightly(args) => commands::nightly::execute(&args, cli.quiet),
         Command::Schema => to_stdout(commands::schema::execute()),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pubtag_abbreviations::Changes;
+use pubtag_cache::CacheCounts;
 use pubtag_ner::{Checkpoint, TagConfig, TagStats};
 use pubtag_parquet::{Finished, RunSpec};
 use pubtag_schemas::{InputUnit, UnitReport};
@@ -19,8 +20,8 @@ use crate::exit::{Exit, Failure};
 use crate::figures::counted;
 use crate::provenance::PROGRAM;
 use crate::report::{
-    AbbreviationSummary, InputLine, InputStatus, ModelSummary, Packing, Reconciliation, Report, RunEnding, StageLine,
-    Throughput, committed,
+    AbbreviationSummary, CacheSummary, InputLine, InputStatus, ModelSummary, Packing, Reconciliation, Report,
+    RunEnding, StageLine, Throughput, committed,
 };
 
 /// The record of a run.
@@ -53,6 +54,7 @@ impl RunRecord {
             statuses: BTreeMap::new(),
             annotations: 0,
             abbreviations: None,
+            cache: None,
             throughput: Throughput::default(),
             packing: Packing::default(),
             stages: Vec::new(),
@@ -68,6 +70,11 @@ impl RunRecord {
     /// The report so far.
     pub(crate) fn report(&self) -> &Report {
         &self.report
+    }
+
+    /// The report of a closed record.
+    pub(crate) fn into_report(self) -> Report {
+        self.report
     }
 
     /// Writes a report that says `running` to an output directory; logs a failure to do so.
@@ -161,6 +168,11 @@ impl RunRecord {
         let causes = std::iter::successors(Some(error), |cause| cause.source()).map(ToString::to_string);
         self.report.errors.extend(causes);
         self.worsen(kind.into());
+    }
+
+    /// Records what the cache saved; `None` without a cache.
+    pub(crate) fn saved(&mut self, counts: Option<CacheCounts>) {
+        self.report.cache = counts.map(CacheSummary::from);
     }
 
     /// Records the meters of the stages.

@@ -7,6 +7,7 @@ mod summary;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use pubtag_cache::CacheCounts;
 use pubtag_schemas::Tally;
 use pubtag_schemas::{Commit, Ending, UnitReport};
 use pubtag_stream::Snapshot;
@@ -57,6 +58,8 @@ pub struct Report {
     pub annotations: u64,
     /// Annotations changed by definitions of abbreviations; null if these were not tagged, or nothing was.
     pub abbreviations: Option<AbbreviationSummary>,
+    /// What the cache saved; null without a cache, or if nothing was tagged.
+    pub cache: Option<CacheSummary>,
     /// Speed.
     pub throughput: Throughput,
     /// Fill of the micro-batches.
@@ -72,6 +75,25 @@ pub struct AbbreviationSummary {
     pub added: u64,
     /// Annotations of the model removed.
     pub removed: u64,
+}
+
+/// What the cache saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CacheSummary {
+    /// Citations looked up.
+    pub looked_up: u64,
+    /// Citations found, which the model did not read.
+    pub hits: u64,
+    /// Tokens that the model would have read of them, special tokens and overlaps included.
+    pub tokens_saved: u64,
+    /// Texts added.
+    pub added: u64,
+}
+
+impl From<CacheCounts> for CacheSummary {
+    fn from(CacheCounts { looked_up, hits, tokens_saved, added }: CacheCounts) -> Self {
+        Self { looked_up, hits, tokens_saved, added }
+    }
 }
 
 /// How a run ended.
@@ -146,7 +168,10 @@ impl InputLine {
     /// An input that went through the stream.
     pub fn of_unit(report: &UnitReport) -> Self {
         let (status, reason) = match &report.ending {
-            Ending::Committed(_) => (InputStatus::Committed, None),
+            Ending::Committed(commit) => {
+                let replaced = (!commit.supersedes.is_empty()).then(|| "replaced an earlier result".to_owned());
+                (InputStatus::Committed, replaced)
+            }
             Ending::Identical(_) => {
                 (InputStatus::AlreadyCommitted, Some("committed by another run in the meantime".into()))
             }

@@ -1,19 +1,22 @@
-//! `pubtag run`: source → tokenize → tag → abbreviations → write. Read it from top to bottom.
+//! `pubtag run`: source → recall → tokenize → tag → abbreviations → remember → write. Read it from top to bottom.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use pubtag_abbreviations::Abbreviations;
+use pubtag_cache::{Cache, CacheStats, Recall, Remember};
 use pubtag_ner::{Checkpoint, Tag, TagStats};
-use pubtag_parquet::{CommitLog, Output, ParquetSink, RunSpec, Standing, WriteConfig};
+use pubtag_parquet::{CommitLog, Conflict, Output, ParquetSink, RunSpec, Standing, WriteConfig};
 use pubtag_pubmed::{InputFormat, Inputs, Source};
 use pubtag_schemas::{InputUnit, UnitReport};
 use pubtag_stream::{CancellationToken, Flow, Meters, Operator, Write, stage, stage_from};
 use pubtag_tokenize::{Tokenize, WindowTokenizer};
 
 use crate::bundled::named_or_bundled;
+use crate::cached;
 use crate::config::RunConfig;
 use crate::device;
 use crate::exit::Failure;
@@ -44,11 +47,16 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let (output, work) = shutdown.unless_signalled(start_up(config, record, &shutdown.drain)).await?;
 
-    if let Some(Work { units, commit_log, spec, tokenizer, tag, abbreviations }) = work {
+    let mut cache_to_tidy = None;
+    if let Some(Work { units, reissued, commit_log, spec, tokenizer, tag, abbreviations, cache }) = work {
         let (stats, changes) = (tag.stats(), abbreviations.as_ref().map(Abbreviations::stats));
         let meters = Meters::default();
         let source = Source::new(units.clone(), config.read.clone(), shutdown.drain.clone());
         let flow = stage_from(Source::NAME, |meter| source.flow(meter), QUEUE_CAPACITY, &meters);
+        let flow = match &cache {
+            Some((cache, saved)) => stage(Recall::new(cache.clone(), saved.clone()), flow, QUEUE_CAPACITY, &meters),
+            None => flow,
+        };
         let tokenize = Tokenize::new(tokenizer, config.device.threads);
         let flow = stage(tokenize, flow, QUEUE_CAPACITY, &meters);
         let tagger = tag.name();
@@ -57,18 +65,27 @@ pub(crate) async fn run(
             Some(abbreviations) => stage(abbreviations, flow, QUEUE_CAPACITY, &meters),
             None => flow,
         };
-        let write = Write::new(ParquetSink::new(&output, &commit_log, write_config(config, spec)));
+        let flow = match &cache {
+            Some((cache, saved)) => stage(Remember::new(cache.clone(), saved.clone()), flow, QUEUE_CAPACITY, &meters),
+            None => flow,
+        };
+        let write = Write::new(ParquetSink::new(&output, &commit_log, write_config(config, spec, reissued)));
         let reports = stage(write, flow, QUEUE_CAPACITY, &meters);
 
         let progress = Progress::start(units.iter().filter_map(|unit| unit.size).sum(), quiet);
         let position = || position(&meters, tagger, &stats);
         let ending = drain(reports, &units, record, progress, &position, shutdown).await;
         record.ended(ending, shutdown.signal());
+        record.saved(cache.as_ref().map(|(_, saved)| saved.counts()));
+        cache_to_tidy = cache.map(|(cache, _)| cache);
         record.measured(&stats, changes.map(|changes| changes.changes()), &meters.snapshots());
     }
     match output.finish().await {
         Ok(finished) => record.finished(&finished),
         Err(error) => record.failed(error.kind(), &error),
+    }
+    if let Some(cache) = cache_to_tidy {
+        cached::tidy(&cache, shutdown).await;
     }
     Ok(())
 }
@@ -76,11 +93,14 @@ pub(crate) async fn run(
 /// What to tag, and what to tag it with.
 struct Work {
     units: Vec<Arc<InputUnit>>,
+    /// URIs of those that replace their earlier contents.
+    reissued: HashSet<String>,
     commit_log: CommitLog,
     spec: RunSpec,
     tokenizer: WindowTokenizer,
     tag: Tag,
     abbreviations: Option<Abbreviations>,
+    cache: Option<(Cache, CacheStats)>,
 }
 
 /// Everything before the first citation; no work if every input is done.
@@ -104,12 +124,13 @@ async fn start_up(
     for broken in commit_log.broken() {
         tracing::warn!("{broken}");
     }
-    let Plan { units, settled } = plan(inputs, &mut commit_log, &spec, config.overwrite, stop).await?;
+    let Plan { units, settled, reissued } = plan(inputs, &mut commit_log, &spec, config, stop).await?;
     record.settled(settled);
     if units.is_empty() {
         return Ok((output, None));
     }
 
+    let cache = cached::open(config, &checkpoint, &spec)?;
     let arguments = config.clone();
     let abbreviations = config.abbreviations(&checkpoint).then(Abbreviations::default);
     let (tokenizer, tag_config, tag) = off_thread(move || {
@@ -120,7 +141,7 @@ async fn start_up(
     })
     .await?;
     record.runs_on(&tag_config);
-    Ok((output, Some(Work { units, commit_log, spec, tokenizer, tag, abbreviations })))
+    Ok((output, Some(Work { units, reissued, commit_log, spec, tokenizer, tag, abbreviations, cache })))
 }
 
 fn spec(config: &RunConfig, checkpoint: &Checkpoint) -> RunSpec {
@@ -130,14 +151,16 @@ fn spec(config: &RunConfig, checkpoint: &Checkpoint) -> RunSpec {
     RunSpec { model_id, model_sha256: sha256, settings: config.decisive_settings(checkpoint), named_after_file }
 }
 
-fn write_config(config: &RunConfig, spec: RunSpec) -> WriteConfig {
-    WriteConfig { text: config.text, overwrite: config.overwrite, ..WriteConfig::new(spec, PROGRAM) }
+fn write_config(config: &RunConfig, spec: RunSpec, reissued: HashSet<String>) -> WriteConfig {
+    WriteConfig { text: config.text, overwrite: config.overwrite, reissued, ..WriteConfig::new(spec, PROGRAM) }
 }
 
 /// The inputs to tag, and those that need no tagging.
 struct Plan {
     units: Vec<Arc<InputUnit>>,
     settled: Vec<InputLine>,
+    /// URIs of inputs that replace their earlier contents.
+    reissued: HashSet<String>,
 }
 
 /// Identifies all inputs by SHA-256 and compares them with the commits.
@@ -145,12 +168,12 @@ async fn plan(
     inputs: Inputs,
     commit_log: &mut CommitLog,
     spec: &RunSpec,
-    overwrite: bool,
+    config: &RunConfig,
     stop: &CancellationToken,
 ) -> Result<Plan, Failure> {
     let skipped =
         inputs.skipped.into_iter().map(|file| InputLine::unread(file.path, InputStatus::Skipped, Some(file.reason)));
-    let mut plan = Plan { units: Vec::new(), settled: skipped.collect() };
+    let mut plan = Plan { units: Vec::new(), settled: skipped.collect(), reissued: HashSet::new() };
     let mut units = Vec::with_capacity(inputs.units.len());
     for unit in inputs.units {
         units.push(identified(unit, commit_log, spec, stop).await?);
@@ -164,7 +187,14 @@ async fn plan(
                 let reason = Some(format!("same content as {of}"));
                 plan.settled.push(InputLine::unread(unit.uri(), InputStatus::Duplicate, reason));
             }
-            Standing::Conflict(conflict) if !overwrite => return Err(Failure::configuration(conflict.to_string())),
+            Standing::Conflict(Conflict::OtherContent { uri, committed, found }) if config.replaces(&unit) => {
+                tracing::warn!(committed, found, "{uri}: re-issued since it was committed; its rows are replaced");
+                plan.reissued.insert(uri);
+                plan.units.push(unit);
+            }
+            Standing::Conflict(conflict) if !config.overwrite => {
+                return Err(Failure::configuration(conflict.to_string()));
+            }
             Standing::New | Standing::Broken(_) | Standing::Conflict(_) => plan.units.push(unit),
         }
     }

@@ -4,6 +4,7 @@
 
 mod abbreviations;
 mod bundled;
+mod cache;
 mod corpora;
 mod cuda;
 mod cuda_compute;
@@ -14,6 +15,7 @@ mod hostile_inputs;
 mod kill;
 mod looking;
 mod main_job;
+mod nightly;
 mod overwrite;
 mod pipes;
 mod readers;

@@ -7,7 +7,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// The columns that differ from run to run.
-const VOLATILE: [&str; 2] = ["run_id", "processed_at"];
+const VOLATILE: [&str; 3] = ["run_id", "processed_at", "cached"];
 
 /// The rows of a table, each as `column=value` fields in column order, sorted.
 pub type Rows = Vec<String>;

@@ -19,7 +19,13 @@ fn document(title: &str, found: &str) -> TaggedRecord {
         concept_ids: vec![],
     };
     let annotations = vec![annotation];
-    TaggedRecord::Document(TaggedDocument { citation: citation(title), annotations, token_count: 9, window_count: 1, model_tokens: 11 })
+    TaggedRecord::Document(TaggedDocument {
+        citation: citation(title),
+        annotations,
+        token_count: 9,
+        window_count: 1,
+        model_tokens: 11,
+    })
 }
 
 /// The output in short: a document's mentions, `-` for a deletion, `!` for a reject, brackets for frames.

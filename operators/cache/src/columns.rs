@@ -55,7 +55,8 @@ pub(crate) fn schema() -> SchemaRef {
 
 /// Entries as a batch.
 pub(crate) fn to_batch(entries: &[Entry], spec: &SpecId) -> Result<RecordBatch, ArrowError> {
-    let count = |count: fn(&Entry) -> u32| Arc::new(UInt32Array::from_iter_values(entries.iter().map(count))) as ArrayRef;
+    let count =
+        |count: fn(&Entry) -> u32| Arc::new(UInt32Array::from_iter_values(entries.iter().map(count))) as ArrayRef;
     let hashes = entries.iter().map(|entry| entry.key.sha256);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(UInt64Array::from_iter_values(entries.iter().map(|entry| entry.key.locus))),
@@ -88,6 +89,18 @@ fn annotations(entries: &[Entry]) -> Result<ListArray, ArrowError> {
     let lengths = OffsetBuffer::from_lengths(entries.iter().map(|entry| entry.annotations.len()));
     let annotations = StructArray::try_new_with_length(ANNOTATION.clone(), members, None, all().count())?;
     ListArray::try_new(ANNOTATIONS.clone(), lengths, Arc::new(annotations), None)
+}
+
+/// What a search ends with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Found {
+    /// No entry has the key.
+    #[default]
+    Nothing,
+    /// An entry has the key, and its checksum does not match.
+    Damaged,
+    /// The entry.
+    Entry(Entry),
 }
 
 /// Entries in a batch of [`schema`].
@@ -124,12 +137,15 @@ impl Entries {
         self.0.column(LOCUS).as_primitive::<UInt64Type>().values()
     }
 
-    /// The entry with this key, if it is there and undamaged.
-    pub(crate) fn find(&self, key: &Key, spec: &SpecId) -> Option<Entry> {
+    /// The entry with this key.
+    pub(crate) fn find(&self, key: &Key, spec: &SpecId) -> Found {
         let loci = self.loci();
         let first = loci.partition_point(|locus| *locus < key.locus);
-        let rows = (first..loci.len()).take_while(|row| loci[*row] == key.locus);
-        rows.filter(|row| self.sha256(*row) == key.sha256).find_map(|row| self.entry(row, spec))
+        let mut rows = (first..loci.len()).take_while(|row| loci[*row] == key.locus);
+        match rows.find(|row| self.sha256(*row) == key.sha256) {
+            None => Found::Nothing,
+            Some(row) => self.entry(row, spec).map_or(Found::Damaged, Found::Entry),
+        }
     }
 
     fn sha256(&self, row: usize) -> &[u8] {

@@ -225,7 +225,8 @@ impl Cursor {
             let block = self.segment.read(cache, self.next_block).await?;
             self.next_block += 1;
             let spec = cache.id.clone();
-            let decode = move || block.decode().map(|all| (0..all.len()).map(|row| all.entry(row, &spec)).collect::<Vec<_>>());
+            let decode =
+                move || block.decode().map(|all| (0..all.len()).map(|row| all.entry(row, &spec)).collect::<Vec<_>>());
             let decoded = spawn_blocking(meter, decode).await;
             match decoded.map_err(|fault| CacheError::Encode { problem: format!("{fault:?}") })? {
                 Ok(entries) => {

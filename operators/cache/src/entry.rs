@@ -49,7 +49,8 @@ impl Entry {
     /// Size in memory, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let texts = |annotation: &Annotation| {
-            annotation.label.len() + annotation.concept_ids.iter().map(|id| size_of::<String>() + id.len()).sum::<usize>()
+            annotation.label.len()
+                + annotation.concept_ids.iter().map(|id| size_of::<String>() + id.len()).sum::<usize>()
         };
         let annotations = self.annotations.iter().map(|annotation| size_of::<Annotation>() + texts(annotation));
         size_of::<Self>() + annotations.sum::<usize>()

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use pubtag_stream::{Fault, Meter, spawn_blocking};
 
 use crate::blocks::{BlockId, Blocks};
-use crate::columns::Entries;
+use crate::columns::{Entries, Found};
 use crate::entry::Entry;
 use crate::error::CacheError;
 use crate::key::Key;
@@ -41,12 +41,22 @@ pub(crate) struct Lookup {
     /// Segments that could not be read.
     failed: HashSet<SegmentName>,
     failures: usize,
+    has_damaged_entries: bool,
+}
+
+/// Prefers an entry to its damaged copy.
+fn rank(found: &Found) -> u8 {
+    match found {
+        Found::Nothing => 0,
+        Found::Damaged => 1,
+        Found::Entry(_) => 2,
+    }
 }
 
 impl Lookup {
     pub(crate) fn new(cache: Cache) -> Self {
         let (footers, blocks) = (BTreeMap::new(), Blocks::new(BLOCKS_BYTES));
-        Self { cache, segments: None, footers, blocks, failed: HashSet::new(), failures: 0 }
+        Self { cache, segments: None, footers, blocks, failed: HashSet::new(), failures: 0, has_damaged_entries: false }
     }
 
     /// The entry of each key, if it exists.
@@ -65,12 +75,18 @@ impl Lookup {
             let (keys, spec) = (keys.to_vec(), self.cache.id.clone());
             let search = move || {
                 let in_blocks = |key: &Key| {
-                    let mut near = blocks.iter().filter(|near| near.first <= key.locus && key.locus <= near.last);
-                    near.find_map(|near| near.entries.find(key, &spec))
+                    let near = blocks.iter().filter(|near| near.first <= key.locus && key.locus <= near.last);
+                    near.map(|near| near.entries.find(key, &spec)).max_by_key(rank).unwrap_or_default()
                 };
                 keys.iter().map(in_blocks).collect::<Vec<_>>()
             };
-            found.extend(spawn_blocking(meter, search).await?);
+            for result in spawn_blocking(meter, search).await? {
+                found.push(match result {
+                    Found::Entry(entry) => Some(entry),
+                    Found::Nothing => None,
+                    Found::Damaged => self.damaged(),
+                });
+            }
         }
         Ok(found)
     }
@@ -102,7 +118,8 @@ impl Lookup {
         let read = async |(id, first, last, segment): (BlockId, u64, u64, Arc<Segment>)| {
             (id, first, last, read(&cache, &segment, id.1, meter).await)
         };
-        let read: Vec<_> = futures::stream::iter(missing).map(read).buffer_unordered(CONCURRENT_REQUESTS).collect().await;
+        let read: Vec<_> =
+            futures::stream::iter(missing).map(read).buffer_unordered(CONCURRENT_REQUESTS).collect().await;
         for (id, first, last, entries) in read {
             match entries? {
                 Ok(entries) => {
@@ -136,16 +153,26 @@ impl Lookup {
         if self.footers.len() + wanted.len() > MOST_FOOTERS {
             self.footers.retain(|name, _| wanted.contains_key(name));
         }
-        let missing: Vec<Listed> = wanted.into_values().filter(|listed| !self.footers.contains_key(&listed.name)).collect();
+        let missing: Vec<Listed> =
+            wanted.into_values().filter(|listed| !self.footers.contains_key(&listed.name)).collect();
         let cache = self.cache.clone();
         let open = async |listed: Listed| (listed.name, Segment::open(&cache, &listed).await);
-        let opened: Vec<_> = futures::stream::iter(missing).map(open).buffer_unordered(CONCURRENT_REQUESTS).collect().await;
+        let opened: Vec<_> =
+            futures::stream::iter(missing).map(open).buffer_unordered(CONCURRENT_REQUESTS).collect().await;
         for (name, segment) in opened {
             match segment {
                 Ok(segment) => drop(self.footers.insert(name, segment.into())),
                 Err(error) => self.leave_out(name, &error),
             }
         }
+    }
+
+    /// Goes on without an entry; said once.
+    fn damaged(&mut self) -> Option<Entry> {
+        if !std::mem::replace(&mut self.has_damaged_entries, true) {
+            tracing::warn!("entries of the cache are damaged; their texts are tagged again");
+        }
+        None
     }
 
     /// Goes on without a segment.
@@ -159,7 +186,10 @@ impl Lookup {
             self.segments = None;
             return;
         }
-        tracing::warn!(error = error as &dyn std::error::Error, "a part of the cache is left out; its texts are tagged again");
+        tracing::warn!(
+            error = error as &dyn std::error::Error,
+            "a part of the cache is left out; its texts are tagged again"
+        );
         self.failures += 1;
         let segments = self.segments.get_or_insert_default();
         segments.retain(|listed| listed.name != name);

@@ -73,15 +73,13 @@ async fn recall(
     stats.look_up(keys.len());
     let mut found = lookup.find(&keys, meter).await?.into_iter();
     let records = records.into_iter().map(|record| match record {
-        Record::Document(citation) => {
-            match found.next().flatten().filter(|entry| entry.fits(citation.text.as_str())) {
-                Some(entry) => {
-                    stats.hit(entry.model_tokens);
-                    Record::Cached(entry.into_document(citation))
-                }
-                None => Record::Document(citation),
+        Record::Document(citation) => match found.next().flatten().filter(|entry| entry.fits(citation.text.as_str())) {
+            Some(entry) => {
+                stats.hit(entry.model_tokens);
+                Record::Cached(entry.into_document(citation))
             }
-        }
+            None => Record::Document(citation),
+        },
         other => other,
     });
     Ok(records.collect())

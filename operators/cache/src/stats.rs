@@ -33,7 +33,12 @@ impl CacheStats {
     pub fn counts(&self) -> CacheCounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let Counters { looked_up, hits, tokens_saved, added } = &*self.0;
-        CacheCounts { looked_up: read(looked_up), hits: read(hits), tokens_saved: read(tokens_saved), added: read(added) }
+        CacheCounts {
+            looked_up: read(looked_up),
+            hits: read(hits),
+            tokens_saved: read(tokens_saved),
+            added: read(added),
+        }
     }
 
     pub(crate) fn look_up(&self, citations: usize) {

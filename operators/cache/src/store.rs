@@ -72,7 +72,8 @@ impl Cache {
     /// Writes `spec.json`, if it does not exist.
     pub(crate) async fn describe(&self) -> Result<(), CacheError> {
         let path = self.folder.clone().join(SPEC_FILE);
-        let json = serde_json::to_vec_pretty(&*self.spec).map_err(|error| CacheError::Encode { problem: error.to_string() })?;
+        let json = serde_json::to_vec_pretty(&*self.spec)
+            .map_err(|error| CacheError::Encode { problem: error.to_string() })?;
         match self.store.put_opts(&path, json.into(), PutMode::Create.into()).await {
             Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
             Err(error) => Err(CacheError::store("write", &self.name, &path, error)),

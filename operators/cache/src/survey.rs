@@ -50,7 +50,12 @@ pub async fn survey(name: &str, store: &Arc<dyn ObjectStore>, prefix: &Path) -> 
     Ok(specs)
 }
 
-async fn describe(name: &str, store: &Arc<dyn ObjectStore>, folder: Path, id: SpecId) -> Result<SpecSummary, CacheError> {
+async fn describe(
+    name: &str,
+    store: &Arc<dyn ObjectStore>,
+    folder: Path,
+    id: SpecId,
+) -> Result<SpecSummary, CacheError> {
     let spec = read_spec(store, &folder).await.filter(|spec| spec.id() == id);
     let unknown = || CacheSpec::new(String::new(), String::new(), Default::default());
     let cache = Cache {
@@ -95,7 +100,12 @@ async fn read_spec(store: &Arc<dyn ObjectStore>, folder: &Path) -> Option<CacheS
 ///
 /// # Errors
 /// The store fails.
-pub async fn remove(name: &str, store: &Arc<dyn ObjectStore>, prefix: &Path, directory: &str) -> Result<(), CacheError> {
+pub async fn remove(
+    name: &str,
+    store: &Arc<dyn ObjectStore>,
+    prefix: &Path,
+    directory: &str,
+) -> Result<(), CacheError> {
     let folder = prefix.clone().join(directory);
     let listed: Result<Vec<_>, _> = store.list(Some(&folder)).try_collect().await;
     for object in listed.map_err(|error| CacheError::store("list", name, &folder, error))? {

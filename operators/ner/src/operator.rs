@@ -204,7 +204,8 @@ struct Pieces {
 impl Pieces {
     async fn push(&mut self, windows: Vec<TokenWindow>, logits: Vec<Logits>) -> Result<(), Fault> {
         let decoder = self.decoder.clone();
-        let (mut document, mut read) = self.open.take().unwrap_or_else(|| (DocumentDecoder::new(&decoder), Read::default()));
+        let (mut document, mut read) =
+            self.open.take().unwrap_or_else(|| (DocumentDecoder::new(&decoder), Read::default()));
         let decode = move || {
             read.add(&windows);
             let mut rows = logits.iter().flat_map(Logits::rows);

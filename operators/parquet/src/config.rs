@@ -1,5 +1,6 @@
 //! How units are written.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -52,6 +53,8 @@ pub struct WriteConfig {
     pub text: TextPolicy,
     /// Whether conflicting commits are replaced.
     pub overwrite: bool,
+    /// URIs of inputs whose earlier contents are replaced even without `overwrite`.
+    pub reissued: HashSet<String>,
     /// Name and version of the program, as provenance.
     pub program: String,
     /// Size in memory, in bytes, of the rows of a row group.
@@ -74,6 +77,7 @@ impl WriteConfig {
             spec,
             text: TextPolicy::Keep,
             overwrite: false,
+            reissued: HashSet::new(),
             program: program.into(),
             row_group_bytes: mib(16),
             part_bytes: mib(512),

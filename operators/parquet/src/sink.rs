@@ -115,7 +115,8 @@ impl Attempt for ParquetAttempt {
     async fn finish(self, close: &Close, outcome: CommitOutcome, meter: &Meter) -> Result<Ending, Fault> {
         let ParquetSink { commit_log, config, .. } = self.sink.clone();
         let prepared = self.prepare(close, outcome, meter).await?;
-        let terms = Terms { commit_log: &commit_log, spec: &config.spec, overwrite: config.overwrite };
+        let overwrite = config.overwrite || config.reissued.contains(close.unit.uri());
+        let terms = Terms { commit_log: &commit_log, spec: &config.spec, overwrite };
         let published = prepared.publish(terms).await?;
         Ok(published.clean_up().await?)
     }

@@ -13,6 +13,7 @@ use walkdir::WalkDir;
 use crate::disk::modified_us;
 use crate::error::is_permanent;
 use crate::name::distribution;
+use crate::order::in_pubmed_order;
 use crate::pattern::{is_pattern, literal_directory, matched_directories, matches};
 use crate::sniff::{HEAD_BYTES, recognise};
 use crate::{PubmedError, ReadOptions};
@@ -20,7 +21,8 @@ use crate::{PubmedError, ReadOptions};
 /// The inputs of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs {
-    /// The units in the order of the arguments, sorted by path within a directory or pattern; each file once.
+    /// The units in the order of the arguments, sorted by path within a directory or pattern, each file once; files of the
+    /// PubMed distribution are in its order.
     pub units: Vec<Arc<InputUnit>>,
     /// Files and directories that were found and are not read.
     pub skipped: Vec<Skipped>,
@@ -60,6 +62,7 @@ pub fn discover(arguments: &[String], options: &ReadOptions) -> Result<Inputs, P
     if finder.inputs.units.is_empty() {
         return Err(finder.nothing_readable(&arguments.join(" "), 0));
     }
+    in_pubmed_order(&mut finder.inputs.units);
     Ok(finder.inputs)
 }
 

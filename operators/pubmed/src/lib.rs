@@ -16,6 +16,7 @@ mod error;
 mod inputs;
 mod name;
 mod options;
+mod order;
 mod pattern;
 mod sniff;
 

@@ -4,6 +4,7 @@
 //! them into those of the operators, and `settings` adds what a settings file says.
 
 mod amounts;
+mod cache;
 mod config;
 mod context_words;
 mod convert;
@@ -11,6 +12,7 @@ mod corpus;
 mod device;
 mod evaluate;
 mod inspect;
+mod nightly;
 mod reading;
 mod run;
 mod self_test;
@@ -24,6 +26,7 @@ mod warm_up;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub use amounts::{ByteSize, MaxRejects, duration, show_duration};
+pub use cache::{CacheCommand, CachePruneArgs, CacheStatsArgs};
 pub use config::{ConfigCommand, Configurable, ShowConfigArgs, ShowFormat};
 pub use context_words::ContextWords;
 pub use convert::ConvertArgs;
@@ -31,8 +34,9 @@ pub use corpus::{CorpusCommand, CorpusFormat, DownloadArgs, ListArgs, Release, S
 pub use device::{DeviceArgs, DeviceChoice, Precision};
 pub use evaluate::EvaluateArgs;
 pub use inspect::{InspectArgs, TableName};
+pub use nightly::NightlyArgs;
 pub use reading::{Abbreviations, Aggregation, ContextLimit, Decode};
-pub use run::{InputFormat, RunArgs, Text};
+pub use run::{InputFormat, Reissued, RunArgs, Text};
 pub use self_test::SelfTestArgs;
 pub use show::{Color, ShowArgs};
 pub use snapshot::SnapshotArgs;
@@ -91,6 +95,11 @@ pub enum Command {
     Snapshot(SnapshotArgs),
     /// Mirror PubMed's baseline and update files.
     Sync(SyncArgs),
+    /// Mirror PubMed, tag what is new and verify the output: the job of every night.
+    Nightly(NightlyArgs),
+    /// Inspect or prune the cache of results.
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Show the settings of a command.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -85,9 +85,22 @@ pub struct RunArgs {
     #[arg(long, value_name = "N")]
     pub limit: Option<NonZeroUsize>,
 
+    /// Directory of the cache of results, which several outputs may share: texts that were tagged before with the same
+    /// model and settings are not tagged again [default: `_pubtag/cache` in the output].
+    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
+    pub cache: Option<String>,
+
+    /// Tag every text, and keep no results for later runs.
+    #[arg(long)]
+    pub no_cache: bool,
+
     /// Replace what was written for the same inputs with another model or other settings.
     #[arg(long)]
     pub overwrite: bool,
+
+    /// What to do with a file of the PubMed distribution that NLM has re-issued since it was committed.
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    pub reissued: Reissued,
 
     /// Commit the readable part of a truncated or corrupt file instead of quarantining the file.
     #[arg(long)]
@@ -117,6 +130,16 @@ pub enum InputFormat {
     Lines,
     /// Plain text, one document per file.
     Text,
+}
+
+/// What becomes of the earlier result of a re-issued file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Reissued {
+    /// It is replaced, with a warning.
+    #[default]
+    Replace,
+    /// The run is refused, as for any other file that has changed; --overwrite replaces it.
+    Refuse,
 }
 
 /// What `documents` contains of the text.

@@ -1,10 +1,12 @@
 //! The subcommands, one file each.
 
+pub mod cache;
 pub mod config;
 pub mod convert;
 pub mod corpus;
 pub mod evaluate;
 pub mod inspect;
+pub mod nightly;
 pub mod run;
 pub mod schema;
 pub mod self_test;

@@ -20,6 +20,19 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// # Errors
 /// The run cannot start; later errors are in the report and in the exit code.
 pub fn execute(args: RunArgs, quiet: bool) -> Result<u8, Failure> {
+    let (report, exit) = tag_all(args, quiet)?;
+    show_errors(&report);
+    if !quiet {
+        terminal::eprint(&report.summary());
+    }
+    Ok(exit.code())
+}
+
+/// Tags and writes the report.
+///
+/// # Errors
+/// As [`execute`].
+pub(crate) fn tag_all(args: RunArgs, quiet: bool) -> Result<(Report, Exit), Failure> {
     let config = RunConfig::check(args)?;
     let mut record = RunRecord::new(&config);
     let ran = tag(&config, &mut record, quiet);
@@ -27,12 +40,12 @@ pub fn execute(args: RunArgs, quiet: bool) -> Result<u8, Failure> {
         record.not_started(failure);
     }
     let exit = record.close(config.max_rejects);
-    if ran.is_ok() {
-        show(record.report(), quiet);
-    }
     let left = record.report().leave(&config.output);
+    if ran.is_ok() && left.is_err() {
+        show_errors(record.report());
+    }
     ran.and(left)?;
-    Ok(exit.code())
+    Ok((record.into_report(), exit))
 }
 
 fn tag(config: &RunConfig, record: &mut RunRecord, quiet: bool) -> Result<(), Failure> {
@@ -50,12 +63,9 @@ fn tag(config: &RunConfig, record: &mut RunRecord, quiet: bool) -> Result<(), Fa
     ran
 }
 
-/// Prints errors and the summary.
-fn show(report: &Report, quiet: bool) {
+/// Prints the errors of a run.
+pub(crate) fn show_errors(report: &Report) {
     for error in &report.errors {
         tracing::error!("{error}");
-    }
-    if !quiet {
-        terminal::eprint(&report.summary());
     }
 }

@@ -20,6 +20,29 @@ const MOST_RANGES: usize = 10;
 /// # Errors
 /// The target, the server or the listing cannot be used. Single files that fail are part of the exit code only.
 pub fn execute(args: &SyncArgs, quiet: bool) -> Result<u8, Failure> {
+    let summary = mirror(args, quiet)?;
+    let text = match args.format {
+        SyncFormat::Text => page(&summary),
+        SyncFormat::Json => {
+            serde_json::to_string_pretty(&summary).map_err(|error| Failure::new(Exit::Internal, error))? + "\n"
+        }
+    };
+    match print(&text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Transient, error)),
+        _ => Ok(exit(&summary).code()),
+    }
+}
+
+/// How a sync ends.
+pub(crate) fn exit(summary: &Summary) -> Exit {
+    summary.fault().map_or(Exit::Done, Exit::from)
+}
+
+/// Brings a mirror up to date, showing progress and logging what a person has to know.
+///
+/// # Errors
+/// As [`execute`].
+pub(crate) fn mirror(args: &SyncArgs, quiet: bool) -> Result<Summary, Failure> {
     let config = config(args)?;
     let mut progress = Progress::start(0, quiet);
     let (mut fetched, mut of) = (0, 0);
@@ -43,16 +66,7 @@ pub fn execute(args: &SyncArgs, quiet: bool) -> Result<u8, Failure> {
     progress.finish();
     let summary = summary.map_err(|error| Failure::new(error.kind(), error))?;
     log(&summary);
-    let text = match args.format {
-        SyncFormat::Text => page(&summary),
-        SyncFormat::Json => {
-            serde_json::to_string_pretty(&summary).map_err(|error| Failure::new(Exit::Internal, error))? + "\n"
-        }
-    };
-    match print(&text) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Transient, error)),
-        _ => Ok(summary.fault().map_or(Exit::Done, Exit::from).code()),
-    }
+    Ok(summary)
 }
 
 fn config(args: &SyncArgs) -> Result<SyncConfig, Failure> {
@@ -116,7 +130,7 @@ fn log(summary: &Summary) {
 }
 
 /// The summary for a person.
-fn page(summary: &Summary) -> String {
+pub(crate) fn page(summary: &Summary) -> String {
     let mut text = String::new();
     let mut line = |args: std::fmt::Arguments<'_>| {
         // Writing to a string cannot fail.

@@ -32,6 +32,23 @@ struct Findings<'a> {
 /// # Errors
 /// It is not an output, or cannot be read at all.
 pub fn execute(args: &VerifyArgs, quiet: bool) -> Result<u8, Failure> {
+    let verified = check(args, quiet)?;
+    if !quiet {
+        eprint(&summary(args, &verified));
+    }
+    Ok(exit(&verified).code())
+}
+
+/// How a verification ends.
+pub(crate) fn exit(verified: &Verified) -> Exit {
+    if verified.defects == 0 { Exit::Done } else { Exit::Data }
+}
+
+/// Prints one line per defect, or all of them as JSON.
+///
+/// # Errors
+/// As [`execute`].
+pub(crate) fn check(args: &VerifyArgs, quiet: bool) -> Result<Verified, Failure> {
     let runtime = Builder::new_multi_thread().worker_threads(1).build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Internal, error))?;
     let config = VerifyConfig {
@@ -62,14 +79,11 @@ pub fn execute(args: &VerifyArgs, quiet: bool) -> Result<u8, Failure> {
         let json = serde_json::to_string_pretty(&findings)?;
         let _ = print(&format!("{json}\n"));
     }
-    if !quiet {
-        eprint(&summary(args, &verified));
-    }
-    Ok(if verified.defects == 0 { Exit::Done } else { Exit::Data }.code())
+    Ok(verified)
 }
 
 /// What was read, what was not checked, and how many defects were found.
-fn summary(args: &VerifyArgs, verified: &Verified) -> String {
+pub(crate) fn summary(args: &VerifyArgs, verified: &Verified) -> String {
     let Verified { inputs, parts, bytes, rows, documents_without_text, live_files, defects } = verified;
     let rows: Vec<String> = rows.iter().map(|(table, rows)| format!("{} {table}", grouped(*rows))).collect();
     let mut text = format!(

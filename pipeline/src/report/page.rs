@@ -140,6 +140,7 @@ mod tests {
             statuses: BTreeMap::new(),
             annotations: 0,
             abbreviations: None,
+            cache: None,
             throughput: Throughput::default(),
             packing: Packing::default(),
             stages: vec![StageLine {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{AbbreviationSummary, InputStatus, Report, RunEnding, StageLine, Throughput, share};
+use super::{AbbreviationSummary, CacheSummary, InputStatus, Report, RunEnding, StageLine, Throughput, share};
 use crate::figures::{counted, grouped, human_time, plural};
 
 impl Report {
@@ -30,18 +30,15 @@ impl Report {
     }
 
     /// The results, as names and lines.
-    pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = Vec::new();
         if !self.inputs.is_empty() {
             lines.push(("inputs", self.inputs_line()));
         }
         if self.reconciliation.records() > 0 {
-            lines.extend([
-                ("reconciled", self.reconciliation.to_string()),
-                ("found", self.found_line()),
-                ("speed", self.speed_line()),
-                ("packing", self.packing_line()),
-            ]);
+            lines.extend([("reconciled", self.reconciliation.to_string()), ("found", self.found_line())]);
+            lines.extend(self.cache.map(|cache| ("cache", self.cache_line(cache))));
+            lines.extend([("speed", self.speed_line()), ("packing", self.packing_line())]);
         }
         lines
     }
@@ -65,6 +62,21 @@ impl Report {
             counted(self.annotations, "annotation"),
             abbreviations.unwrap_or_default(),
             statuses.collect::<Vec<_>>().join(", ")
+        )
+    }
+
+    fn cache_line(&self, cache: CacheSummary) -> String {
+        let CacheSummary { looked_up, hits, tokens_saved, added } = cache;
+        let tokens = tokens_saved + self.packing.tokens;
+        format!(
+            "{} of {} found ({:.1}%) · {} of {} saved ({:.1}%) · {} added",
+            grouped(hits),
+            counted(looked_up, "text"),
+            100.0 * share(hits as f64, looked_up as f64),
+            grouped(tokens_saved),
+            counted(tokens, "model token"),
+            100.0 * share(tokens_saved as f64, tokens as f64),
+            grouped(added),
         )
     }
 

@@ -11,6 +11,7 @@
 mod file;
 mod foreign;
 mod names;
+mod sections;
 mod source;
 mod value;
 
@@ -23,6 +24,7 @@ use clap::parser::ValueSource;
 use crate::cli::{DeviceArgs, RunArgs, TrainArgs};
 use crate::exit::{Exit, Failure};
 use file::SettingsFile;
+pub(crate) use sections::Sections;
 pub(crate) use source::{Effective, Source};
 use value::Value;
 
@@ -132,7 +134,7 @@ impl Configurable for RunArgs {
     fn merge(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
         merge_fields!(layers, self, {
             inputs, output, model, decode, aggregation, context, abbreviations, text, max_rejects, input_format, id_column,
-            text_column, title_column, limit, overwrite, accept_partial, grace,
+            text_column, title_column, limit, cache, no_cache, overwrite, reissued, accept_partial, grace,
         }, nested device, without config)
     }
 }

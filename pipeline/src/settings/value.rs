@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::{
     Abbreviations, Aggregation, ByteSize, ClassWeights, ContextLimit, ContextWords, CorpusFormat, Decode, DeviceChoice,
-    InputFormat, LabelTokens, Labels, MaxRejects, Precision, SavedType, Text, duration, show_duration,
+    InputFormat, LabelTokens, Labels, MaxRejects, Precision, Reissued, SavedType, Text, duration, show_duration,
 };
 
 /// The type of a setting's value.
@@ -134,6 +134,7 @@ named!(
     LabelTokens,
     Labels,
     Precision,
+    Reissued,
     SavedType,
     Text,
 );

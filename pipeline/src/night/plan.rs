@@ -1,0 +1,41 @@
+//! The steps of a night, from its settings file.
+
+use std::path::Path;
+
+use crate::cli::{Command, RunArgs, SyncArgs, VerifyArgs};
+use crate::config::missing;
+use crate::exit::Failure;
+use crate::settings::Sections;
+
+/// The steps with their settings. All of them are checked before the first one begins.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) sync: SyncArgs,
+    pub(crate) run: RunArgs,
+    pub(crate) verify: VerifyArgs,
+}
+
+impl Plan {
+    /// Reads a settings file.
+    ///
+    /// # Errors
+    /// A setting is unknown, missing or invalid.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let sections = Sections::read(path, &["sync", "run", "verify"])?;
+        let Command::Sync(sync) = sections.command("sync", &[])? else { return Err(mismatch("sync")) };
+        let mirror = sync.into.display().to_string();
+        let folders = ["baseline", "updatefiles"].map(|folder| format!("{mirror}/{folder}"));
+        let Command::Run(mut run) = sections.command("run", &[])? else { return Err(mismatch("run")) };
+        if run.inputs.is_empty() {
+            run.inputs = folders.into();
+        }
+        let output = sections.value("run", "output").ok_or_else(|| missing("`output` in section `run`"))?;
+        let verify = sections.command("verify", &[("output", output), ("quick", "true")])?;
+        let Command::Verify(verify) = verify else { return Err(mismatch("verify")) };
+        Ok(Self { sync, run, verify })
+    }
+}
+
+fn mismatch(section: &str) -> Failure {
+    Failure::configuration(format!("section `{section}` is not that command's"))
+}

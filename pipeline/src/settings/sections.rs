@@ -1,0 +1,153 @@
+//! A settings file with a section for each of several commands.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+use clap::{Arg, ArgAction, CommandFactory, Parser};
+
+use super::file::{Entry, SettingsFile};
+use super::names::nearest;
+use crate::cli::{Cli, Command};
+use crate::exit::{Exit, Failure};
+
+/// The sections of a settings file; each has the options of one command.
+#[derive(Debug)]
+pub(crate) struct Sections {
+    path: PathBuf,
+    entries: Vec<Entry>,
+}
+
+impl Sections {
+    /// Reads a file, which may have these sections and no other settings.
+    ///
+    /// # Errors
+    /// It cannot be read, is neither TOML nor YAML, or has another section.
+    pub(crate) fn read(path: &Path, sections: &[&str]) -> Result<Self, Failure> {
+        let read = || {
+            let SettingsFile { entries, .. } = SettingsFile::read(path)?;
+            for entry in &entries {
+                let section = entry.name.split_once('.').map_or(&*entry.name, |(section, _)| section);
+                if !sections.contains(&section) {
+                    let known = sections.join("`, `");
+                    bail!("unknown section `{section}`; expected one of `{known}`");
+                }
+            }
+            Ok(Self { path: path.to_owned(), entries })
+        };
+        read().map_err(|error: anyhow::Error| invalid(path, error))
+    }
+
+    /// The value of a setting, if the file has it.
+    pub(crate) fn value(&self, section: &str, name: &str) -> Option<&str> {
+        let name = format!("{section}.{name}");
+        let entry = self.entries.iter().find(|entry| entry.name == name)?;
+        entry.values.first().map(String::as_str)
+    }
+
+    /// The command with the options of its section, parsed as from the command line. `defaults` are options for what the
+    /// section does not set.
+    ///
+    /// # Errors
+    /// An option is unknown, missing or invalid.
+    pub(crate) fn command(&self, section: &str, defaults: &[(&str, &str)]) -> Result<Command, Failure> {
+        let parse = || {
+            let arguments = self.arguments(section, defaults)?;
+            let parsed = Cli::try_parse_from(["pubtag".to_owned(), section.to_owned()].into_iter().chain(arguments));
+            parsed.map(|cli| cli.command).map_err(|error| anyhow!(short(&error.to_string())))
+        };
+        parse().with_context(|| format!("section `{section}`")).map_err(|error| invalid(&self.path, error))
+    }
+
+    fn arguments(&self, section: &str, defaults: &[(&str, &str)]) -> anyhow::Result<Vec<String>> {
+        let cli = Cli::command();
+        let command = cli.find_subcommand(section).with_context(|| format!("no command `{section}`"))?;
+        let known: Vec<(String, &Arg)> = command.get_arguments().map(|arg| (name(arg), arg)).collect();
+        let set = |entry: &Entry| entry.name.strip_prefix(section)?.strip_prefix('.').map(str::to_owned);
+        let given = self.entries.iter().filter_map(|entry| Some((set(entry)?, entry.values.clone())));
+        let given: Vec<(String, Vec<String>)> = given.collect();
+        let missing = defaults.iter().filter(|(name, _)| given.iter().all(|(given, _)| given != name));
+        let missing = missing.map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()]));
+        let (mut options, mut positional) = (Vec::new(), Vec::new());
+        for (name, values) in given.iter().cloned().chain(missing) {
+            let names = || known.iter().map(|(name, _)| name.as_str()).filter(|name| *name != "config");
+            let Some((_, arg)) = known.iter().find(|(known, _)| *known == name && known != "config") else {
+                let hint = nearest(&name, names()).map(|nearest| format!("; did you mean `{nearest}`?"));
+                bail!("unknown setting `{name}`{}", hint.unwrap_or_default());
+            };
+            match (arg.is_positional(), arg.get_action()) {
+                (true, _) => positional.extend(values),
+                (false, ArgAction::SetTrue) => match values.first().map(String::as_str) {
+                    Some("true") => options.push(format!("--{name}")),
+                    Some("false") => {}
+                    _ => bail!("`{name}`: expected true or false"),
+                },
+                _ => options.extend(values.into_iter().map(|value| format!("--{name}={value}"))),
+            }
+        }
+        if !positional.is_empty() {
+            options.push("--".to_owned());
+            options.extend(positional);
+        }
+        Ok(options)
+    }
+}
+
+/// The name of an option in a file.
+fn name(arg: &Arg) -> String {
+    arg.get_long().map_or_else(|| arg.get_id().as_str().replace('_', "-"), str::to_owned)
+}
+
+fn invalid(path: &Path, error: anyhow::Error) -> Failure {
+    Failure::new(Exit::Usage, error.context(format!("invalid settings in {}", path.display())))
+}
+
+/// A message of clap without its usage, in one line.
+fn short(message: &str) -> String {
+    let lines = message.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let text = lines.map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    text.strip_prefix("error: ").unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::RunArgs;
+
+    fn sections(toml: &str) -> Result<Sections, Failure> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("night.toml");
+        std::fs::write(&path, toml).unwrap();
+        Sections::read(&path, &["sync", "run"])
+    }
+
+    fn failure<T: std::fmt::Debug>(result: Result<T, Failure>) -> String {
+        let Failure { exit, error } = result.unwrap_err();
+        assert_eq!(exit, Exit::Usage);
+        format!("{error:#}")
+    }
+
+    #[test]
+    fn a_section_is_parsed_like_the_commands_own_options() {
+        let sections = sections(
+            "[run]\noutput = '/out'\ninputs = ['a.xml', '-b.xml']\noverwrite = true\nno_cache = false\ngrace = '2m'\n",
+        );
+        let run = sections.unwrap().command("run", &[("output", "/other"), ("text", "hash")]).unwrap();
+        let Command::Run(RunArgs { inputs, overwrite, no_cache, grace, text, .. }) = run else { panic!("{run:?}") };
+        assert_eq!(inputs, ["a.xml", "-b.xml"]);
+        assert_eq!((overwrite, no_cache, grace.as_secs(), text), (true, false, 120, crate::cli::Text::Hash));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_section() {
+        let unknown = failure(sections("[publish]\nto = 'x'\n"));
+        assert!(unknown.contains("unknown section `publish`; expected one of `sync`, `run`"), "{unknown}");
+        let misspelled = failure(sections("[run]\noutptu = 'x'\n").unwrap().command("run", &[]));
+        assert!(misspelled.contains("section `run`: unknown setting `outptu`; did you mean `output`?"), "{misspelled}");
+        let invalid = failure(sections("[sync]\ninto = 'x'\nconnections = 9\n").unwrap().command("sync", &[]));
+        assert!(invalid.contains("section `sync`: invalid value '9' for '--connections"), "{invalid}");
+        let missing = failure(sections("[sync]\nprune = true\n").unwrap().command("sync", &[]));
+        assert!(missing.contains("--into"), "{missing}");
+        let switch = failure(sections("[sync]\ninto = 'x'\nprune = 'yes'\n").unwrap().command("sync", &[]));
+        assert!(switch.contains("`prune`: expected true or false"), "{switch}");
+    }
+}

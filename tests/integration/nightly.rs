@@ -1,0 +1,256 @@
+//! `pubtag nightly` against a server of our own: what a night does, and what faults, kills and a second night leave.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use pubtag_pubmed_server::{Fault, PubmedServer, gzip};
+use pubtag_tests::{Outcome, PubTag, Rows, article_set, read_table, report, sample_article, skipped, tiny_model};
+use serde_json::Value;
+use tempfile::{TempDir, tempdir};
+
+use crate::PROGRAM;
+use crate::kill::{run, send, tables, wait_until};
+
+/// A server, and the directories of a job.
+struct Job {
+    server: PubmedServer,
+    dir: TempDir,
+}
+
+/// A file of these articles, compressed.
+fn file(articles: std::ops::Range<u32>) -> Vec<u8> {
+    gzip(article_set(&articles.map(sample_article).collect::<Vec<_>>()).as_bytes())
+}
+
+impl Job {
+    /// Two baseline files and an update file on the server.
+    fn new() -> Self {
+        let job = Self { server: PubmedServer::start(), dir: tempdir().unwrap() };
+        job.server.put(
+            "baseline/README.txt",
+            b"The complete baseline consists of files pubmed26n0001.xml through\npubmed26n0002.xml.\n".to_vec(),
+        );
+        for number in 0..2 {
+            job.publish("baseline", number + 1, 40 * number..40 * (number + 1));
+        }
+        job.publish("updatefiles", 3, 60..100);
+        job.server.put("deleted.pmids.gz", gzip(b"1\n"));
+        let settings = format!(
+            "[sync]\ninto = '{}'\nfrom = '{}'\ntimeout = 2\n\n[run]\noutput = '{}'\nmodel = '{}'\ndevice = 'cpu'\n",
+            job.mirror().display(),
+            job.server.url(),
+            job.output().display(),
+            tiny_model().display()
+        );
+        fs::write(job.settings(), settings).unwrap();
+        job
+    }
+
+    fn publish(&self, folder: &str, number: u32, articles: std::ops::Range<u32>) {
+        self.server.publish_as(folder, &format!("pubmed26n{number:04}"), file(articles));
+    }
+
+    fn settings(&self) -> PathBuf {
+        self.dir.path().join("night.toml")
+    }
+
+    fn mirror(&self) -> PathBuf {
+        self.dir.path().join("mirror")
+    }
+
+    fn output(&self) -> PathBuf {
+        self.dir.path().join("output")
+    }
+
+    fn night(&self) -> PubTag {
+        PubTag::new(PROGRAM, ["nightly", "--config"]).arg(self.settings())
+    }
+
+    fn report(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.output().join("nightly.json")).unwrap()).unwrap()
+    }
+
+    /// The rows that a single run on the server's files writes.
+    fn expected(&self) -> [Rows; 3] {
+        let (files, output) = (self.dir.path().join("files"), self.dir.path().join("expected"));
+        for folder in [&files, &output] {
+            fs::remove_dir_all(folder).unwrap_or_default();
+        }
+        fs::create_dir(&files).unwrap();
+        for (path, content) in self.server.truth() {
+            if let Some(name) = path.rsplit('/').next().filter(|name| name.ends_with(".xml.gz")) {
+                fs::write(files.join(name), content).unwrap();
+            }
+        }
+        run(&[files], &output).arg("--no-cache").succeed();
+        tables(&output)
+    }
+}
+
+fn steps(report: &Value) -> Vec<(String, u64)> {
+    let steps = report["steps"].as_array().unwrap().iter();
+    steps.map(|step| (step["step"].as_str().unwrap().to_owned(), step["exit_code"].as_u64().unwrap())).collect()
+}
+
+#[test]
+fn a_night_mirrors_tags_and_verifies_and_the_next_one_only_what_is_new() {
+    let job = Job::new();
+    let first = job.night().succeed();
+    assert_eq!(tables(&job.output()), job.expected());
+    let names = ["sync", "run", "verify"].map(|step| (step.to_owned(), 0));
+    assert_eq!(steps(&job.report())[..3], names);
+    for line in ["night done", "fetched 3 files", "3 files tagged and committed", "no defects"] {
+        assert!(first.stderr.contains(line), "{line:?} is not in\n{}", first.stderr);
+    }
+
+    job.publish("updatefiles", 4, 90..130);
+    // NLM corrects a file of the day before.
+    job.publish("updatefiles", 3, 61..101);
+    let second = job.night().succeed();
+    assert_eq!(tables(&job.output()), job.expected());
+    assert!(second.stderr.contains("pubmed26n0003.xml.gz: re-issued since it was committed"), "{}", second.stderr);
+    assert!(second.stderr.contains("2 files tagged and committed · 2 files already committed"), "{}", second.stderr);
+    assert_eq!(report(&job.output())["cache"]["hits"], 50, "39 and 11 texts are known");
+
+    job.night().succeed();
+    assert_eq!(report(&job.output())["reconciliation"]["citations"], 0, "the third night has nothing to do");
+}
+
+#[test]
+fn a_refused_reissue_ends_the_night_and_keeps_the_former_rows() {
+    let job = Job::new();
+    let settings = fs::read_to_string(job.settings()).unwrap() + "reissued = 'refuse'\n";
+    fs::write(job.settings(), settings).unwrap();
+    job.night().succeed();
+    let before = tables(&job.output());
+    job.publish("updatefiles", 3, 61..101);
+    job.night().end().assert_fails(78, &["pubmed26n0003.xml.gz has changed", "--overwrite"]);
+    assert_eq!(tables(&job.output()), before);
+    assert_eq!(steps(&job.report()), [("sync".to_owned(), 0), ("run".to_owned(), 78)]);
+}
+
+#[test]
+fn faults_of_the_server_end_the_night_and_the_next_one_completes_it() {
+    let job = Job::new();
+    job.night().succeed();
+    let before = tables(&job.output());
+    job.publish("updatefiles", 4, 90..130);
+    let path = "updatefiles/pubmed26n0004.xml.gz";
+    for (status, code) in [(404, 65), (503, 75)] {
+        job.server.fault(path, usize::MAX, Fault::Status { status, retry_after: None });
+        let outcome = job.night().end();
+        outcome.assert_fails(code, &["FAILED", "pubmed26n0004.xml.gz"]);
+        assert_eq!(tables(&job.output()), before);
+        assert_eq!(steps(&job.report()), [("sync".to_owned(), code as u64)]);
+        assert_eq!(job.report()["exit_code"], code);
+        job.server.heal();
+    }
+    // What a retry overcomes does not end a night.
+    job.server.fault(path, 1, Fault::Truncate { after: 500 });
+    job.server.fault(path, 1, Fault::Corrupt);
+    job.night().succeed();
+    assert_eq!(tables(&job.output()), job.expected());
+}
+
+#[test]
+fn killed_at_any_moment_the_next_night_ends_with_the_same_rows() {
+    let job = Job::new();
+    for attempt in 0..12_u64 {
+        let mut night = job.night().start();
+        std::thread::sleep(Duration::from_millis(40 + 60 * attempt));
+        night.kill().unwrap();
+        night.wait().unwrap();
+    }
+    job.night().succeed();
+    assert_eq!(tables(&job.output()), job.expected());
+    let mirror = pubtag_pubmed_server::files_in(&job.mirror());
+    let visible = mirror.keys().filter(|path| !path.starts_with('.')).count();
+    assert_eq!(visible, job.server.truth().len(), "{:?}", mirror.keys());
+}
+
+#[test]
+fn a_second_night_is_refused_while_the_first_is_in_progress() {
+    let job = Job::new();
+    job.server.fault("baseline/pubmed26n0002.xml.gz", 1, Fault::Stall { after: 100 });
+    let first = job.night().start();
+    wait_until("a transfer", || !job.server.downloads().is_empty());
+    job.night().end().assert_fails(75, &["another `pubtag nightly` is in progress"]);
+    let outcome = Outcome::of(&first.wait_with_output().unwrap());
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_signal_ends_every_step() {
+    let job = Job::new();
+    job.server.fault("baseline/pubmed26n0002.xml.gz", 1, Fault::Stall { after: 100 });
+    let night = job.night().start();
+    wait_until("a transfer", || !job.server.downloads().is_empty());
+    send(&night, "TERM");
+    let outcome = Outcome::of(&night.wait_with_output().unwrap());
+    assert_eq!(outcome.code, Some(143), "{}", outcome.stderr);
+
+    let night = job.night().start();
+    wait_until("a commit", || crate::kill::commits(&job.output()) > 0);
+    send(&night, "TERM");
+    let outcome = Outcome::of(&night.wait_with_output().unwrap());
+    assert!(matches!(outcome.code, Some(143 | 0)), "{}", outcome.stderr);
+    job.night().succeed();
+    assert_eq!(tables(&job.output()), job.expected());
+}
+
+#[test]
+fn settings_are_checked_before_the_first_step() {
+    let job = Job::new();
+    let night = |settings: &str| {
+        fs::write(job.settings(), settings).unwrap();
+        job.night().end()
+    };
+    let into = format!("[sync]\ninto = '{}'\n", job.mirror().display());
+    night(&into).assert_fails(2, &["`output` in section `run`"]);
+    night(&format!("{into}[run]\noutput = 'x'\nmodle = 'm'\n"))
+        .assert_fails(2, &["night.toml", "section `run`: unknown setting `modle`; did you mean `model`?"]);
+    night(&format!("{into}[publish]\nto = 'x'\n")).assert_fails(2, &["unknown section `publish`"]);
+    night("[run]\noutput = 'x'\n").assert_fails(2, &["section `sync`", "--into"]);
+    assert!(!job.mirror().exists() && job.server.requests().is_empty());
+}
+
+#[test]
+fn systemd_accepts_the_units() {
+    const TEST: &str = "systemd_accepts_the_units";
+    if Command::new("systemd-analyze").arg("--version").output().is_err() {
+        return skipped(TEST, "systemd-analyze");
+    }
+    let (dir, deploy) = (tempdir().unwrap(), Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/systemd"));
+    let service = fs::read_to_string(deploy.join("pubtag-nightly.service")).unwrap();
+    assert!(service.contains("/usr/local/bin/pubtag"));
+    // systemd checks that the program exists.
+    let service = service.replace("/usr/local/bin/pubtag", PROGRAM);
+    fs::write(dir.path().join("pubtag-nightly.service"), service).unwrap();
+    fs::copy(deploy.join("pubtag-nightly.timer"), dir.path().join("pubtag-nightly.timer")).unwrap();
+    let units = ["pubtag-nightly.service", "pubtag-nightly.timer"].map(|unit| dir.path().join(unit));
+    let verified = Outcome::of(&Command::new("systemd-analyze").arg("verify").args(units).output().unwrap());
+    assert_eq!((verified.code, verified.stderr.as_str()), (Some(0), ""));
+
+    // The settings that go with the units are those of the program: it gets as far as a directory that does not exist here.
+    let settings = fs::read_to_string(deploy.join("nightly.toml")).unwrap();
+    let settings = settings.replace("/var/lib/pubtag/mirror", &format!("{PROGRAM}/mirror"));
+    fs::write(dir.path().join("nightly.toml"), settings).unwrap();
+    let night = PubTag::new(PROGRAM, ["nightly", "--config"]).arg(dir.path().join("nightly.toml")).end();
+    assert_ne!(night.code, Some(2), "{}", night.stderr);
+    assert!(night.stderr.contains("mirror"), "{}", night.stderr);
+}
+
+#[test]
+fn a_mirror_is_tagged_in_pubmeds_order_whatever_the_order_of_the_arguments() {
+    let job = Job::new();
+    PubTag::new(PROGRAM, ["sync", "--from", job.server.url(), "--into"]).arg(job.mirror()).succeed();
+    let output = job.dir.path().join("ordered");
+    run(&[job.mirror().join("updatefiles"), job.mirror().join("baseline")], &output).succeed();
+    let inputs = report(&output)["inputs"].as_array().unwrap().clone();
+    let tagged = inputs.iter().filter(|input| input["status"] == "committed");
+    let names: Vec<&str> = tagged.map(|input| input["input"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
+    assert_eq!(names, ["pubmed26n0001.xml.gz", "pubmed26n0002.xml.gz", "pubmed26n0003.xml.gz"]);
+    assert_eq!(read_table(&output, "documents").len(), 120);
+}
