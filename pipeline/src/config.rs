@@ -38,6 +38,8 @@ pub struct RunConfig {
     pub text: TextPolicy,
     /// How many rejects fail the run.
     pub max_rejects: MaxRejects,
+    /// By how many records NLM's counts may differ before the run fails.
+    pub max_differences: MaxRejects,
     /// How inputs are read.
     pub read: ReadOptions,
     /// Where results are kept for later runs.
@@ -71,6 +73,7 @@ impl RunConfig {
             abbreviations: args.abbreviations,
             text: args.text.into(),
             max_rejects: args.max_rejects,
+            max_differences: args.max_differences,
             read: ReadOptions {
                 accept_partial: args.accept_partial,
                 limit: args.limit.map(|limit| limit.get() as u64),

@@ -24,6 +24,7 @@ mod figures;
 mod from_cli;
 mod html;
 mod night;
+mod nlm;
 mod processors;
 mod program;
 mod progress;

@@ -51,6 +51,7 @@ impl RunRecord {
             settings: BTreeMap::new(),
             inputs: Vec::new(),
             reconciliation: Reconciliation::default(),
+            nlm: None,
             statuses: BTreeMap::new(),
             annotations: 0,
             abbreviations: None,
@@ -123,6 +124,9 @@ impl RunRecord {
         }
         if let Some(commit) = committed(unit) {
             self.report.reconciliation.add(unit.tally, commit);
+            let mut nlm = self.report.nlm.take().unwrap_or_default();
+            nlm.add(&unit.unit, unit.tally);
+            self.report.nlm = Some(nlm).filter(|nlm| nlm.files > 0);
             self.report.annotations += commit.rows("annotations");
             for (status, count) in &commit.statuses {
                 *self.report.statuses.entry(status.clone()).or_default() += count;
@@ -193,7 +197,7 @@ impl RunRecord {
     }
 
     /// Closes the record; returns how the run ended.
-    pub(crate) fn close(&mut self, max_rejects: MaxRejects) -> Exit {
+    pub(crate) fn close(&mut self, max_rejects: MaxRejects, max_differences: MaxRejects) -> Exit {
         if self.report.ending == RunEnding::Running {
             self.report.ending = RunEnding::Done;
         }
@@ -201,6 +205,11 @@ impl RunRecord {
         if max_rejects.exceeded_by(rejects, self.report.reconciliation.records()) {
             let rejects = counted(rejects, "reject");
             self.report.errors.push(format!("too many rejects: {rejects}; --max-rejects is {max_rejects}"));
+            self.worsen(Exit::Data);
+        }
+        let nlm = self.report.nlm.as_ref();
+        if let Some(nlm) = nlm.filter(|nlm| max_differences.exceeded_by(nlm.difference, nlm.records)) {
+            self.report.errors.push(format!("{}; --max-differences is {max_differences}", nlm.line()));
             self.worsen(Exit::Data);
         }
         if !self.report.reconciliation.holds() {

@@ -15,6 +15,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::figures::counted;
+pub use crate::nlm::{NlmDifference, NlmSummary};
 
 /// The report of a run. Serialized as `report.json`; fields are only ever added.
 ///
@@ -52,6 +53,8 @@ pub struct Report {
     pub inputs: Vec<InputLine>,
     /// Records read against rows written.
     pub reconciliation: Reconciliation,
+    /// Our counts against NLM's statistics; null if no file of this run has any.
+    pub nlm: Option<NlmSummary>,
     /// Documents of this run by status.
     pub statuses: BTreeMap<String, u64>,
     /// Annotations written by this run.

@@ -112,7 +112,7 @@ fn a_night_mirrors_tags_and_verifies_and_the_next_one_only_what_is_new() {
     assert_eq!(tables(&job.output()), job.expected());
     assert!(second.stderr.contains("pubmed26n0003.xml.gz: re-issued since it was committed"), "{}", second.stderr);
     assert!(second.stderr.contains("2 files tagged and committed · 2 files already committed"), "{}", second.stderr);
-    assert_eq!(report(&job.output())["cache"]["hits"], 50, "39 and 11 texts are known");
+    assert_eq!(report(&job.output())["cache"]["hits"], 49, "39 and 10 texts are known");
 
     job.night().succeed();
     assert_eq!(report(&job.output())["reconciliation"]["citations"], 0, "the third night has nothing to do");
@@ -253,4 +253,30 @@ fn a_mirror_is_tagged_in_pubmeds_order_whatever_the_order_of_the_arguments() {
     let names: Vec<&str> = tagged.map(|input| input["input"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
     assert_eq!(names, ["pubmed26n0001.xml.gz", "pubmed26n0002.xml.gz", "pubmed26n0003.xml.gz"]);
     assert_eq!(read_table(&output, "documents").len(), 120);
+}
+
+#[test]
+fn counts_that_differ_from_nlms_are_a_line_in_the_report_and_past_a_threshold_65() {
+    let job = Job::new();
+    let page = |records: u32| {
+        let rows = format!("<tr><td>Total records</td><td>{records}</td></tr><tr><td>Deleted</td><td>0</td></tr>");
+        job.server.put("updatefiles/pubmed26n0003_stats.html", format!("<table>{rows}</table>").into_bytes());
+    };
+    page(41);
+    job.night().end().assert_fails(
+        65,
+        &["pubmed26n0003.xml.gz: 40 records and 0 deletions, NLM: 41 and 0", "1 of 1 file differ", "--max-differences"],
+    );
+    let nlm = report(&job.output())["nlm"].clone();
+    assert_eq!((&nlm["difference"], &nlm["differing"][0]["nlm_records"]), (&1.into(), &41.into()));
+    // The file was committed: only a person can say whose count is right.
+    assert_eq!(tables(&job.output()), job.expected());
+    job.night().succeed();
+
+    let other = Job::new();
+    let settings = fs::read_to_string(other.settings()).unwrap() + "max_differences = 5\n";
+    fs::write(other.settings(), settings).unwrap();
+    other.server.put("updatefiles/pubmed26n0003_stats.html", b"Total: 44\nDeleted: 1\n".to_vec());
+    let outcome = other.night().succeed();
+    assert!(outcome.stderr.contains("40 records and 0 deletions, NLM: 44 and 1"), "{}", outcome.stderr);
 }

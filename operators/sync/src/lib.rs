@@ -48,6 +48,7 @@ mod name;
 
 mod deleted;
 mod listing;
+mod stats;
 
 mod config;
 mod error;
@@ -75,4 +76,5 @@ pub use name::{Folder, NameError, PubmedFile};
 pub use plan::{Planned, Reason};
 pub use retries::Retries;
 pub use server::without_credentials;
+pub use stats::{NlmCounts, counts_in};
 pub use summary::{DeletedPmids, Failed, GenerationState, Summary};

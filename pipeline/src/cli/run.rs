@@ -13,8 +13,8 @@ use super::reading::{Abbreviations, Aggregation, ContextLimit, Decode};
 /// Arguments of `pubtag run`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Exit codes: 0 success · 2 usage · 65 data (too many rejects, quarantined files) · 70 internal \
-                        error · 75 transient error, retry · 78 configuration or device · 130/143 signal"
+    after_help = "Exit codes: 0 success · 2 usage · 65 data (too many rejects, quarantined files, counts unlike NLM's) · 70 \
+                        internal error · 75 transient error, retry · 78 configuration or device · 130/143 signal"
 )]
 pub struct RunArgs {
     /// Files, directories, quoted globs, or `-` for standard input: PubMed XML, nbib, JSONL, CSV, TSV or Parquet. All
@@ -64,6 +64,11 @@ pub struct RunArgs {
     /// Fail with exit code 65 above this many rejects: a percentage of all records, or a number.
     #[arg(long, default_value_t, value_name = "PERCENT|N")]
     pub max_rejects: MaxRejects,
+
+    /// Fail with exit code 65 if NLM's statistics (`_stats.html` beside an update file) differ from what was read by more
+    /// than this many records: a percentage of all records, or a number.
+    #[arg(long, default_value_t, value_name = "PERCENT|N")]
+    pub max_differences: MaxRejects,
 
     /// Format of the inputs [default: detected from content]. Plain text is never detected.
     #[arg(long, value_enum, value_name = "FORMAT")]

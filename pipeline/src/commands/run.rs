@@ -39,7 +39,7 @@ pub(crate) fn tag_all(args: RunArgs, quiet: bool) -> Result<(Report, Exit), Fail
     if let Err(failure) = &ran {
         record.not_started(failure);
     }
-    let exit = record.close(config.max_rejects);
+    let exit = record.close(config.max_rejects, config.max_differences);
     let left = record.report().leave(&config.output);
     if ran.is_ok() && left.is_err() {
         show_errors(record.report());

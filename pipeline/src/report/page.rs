@@ -137,6 +137,7 @@ mod tests {
             settings: BTreeMap::new(),
             inputs,
             reconciliation: Reconciliation { citations: 1, document_rows: 1, ..Reconciliation::default() },
+            nlm: None,
             statuses: BTreeMap::new(),
             annotations: 0,
             abbreviations: None,

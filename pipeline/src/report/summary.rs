@@ -37,6 +37,7 @@ impl Report {
         }
         if self.reconciliation.records() > 0 {
             lines.extend([("reconciled", self.reconciliation.to_string()), ("found", self.found_line())]);
+            lines.extend(self.nlm.as_ref().map(|nlm| ("nlm", nlm.line())));
             lines.extend(self.cache.map(|cache| ("cache", self.cache_line(cache))));
             lines.extend([("speed", self.speed_line()), ("packing", self.packing_line())]);
         }

@@ -133,7 +133,7 @@ impl Configurable for RunArgs {
 
     fn merge(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
         merge_fields!(layers, self, {
-            inputs, output, model, decode, aggregation, context, abbreviations, text, max_rejects, input_format, id_column,
+            inputs, output, model, decode, aggregation, context, abbreviations, text, max_rejects, max_differences, input_format, id_column,
             text_column, title_column, limit, cache, no_cache, overwrite, reissued, accept_partial, grace,
         }, nested device, without config)
     }

@@ -1,0 +1,97 @@
+//! Our counts of update files against NLM's statistics, which are beside them in a mirror.
+
+use std::fs::File;
+use std::io::Read;
+
+use pubtag_schemas::{InputUnit, Location, Tally};
+use pubtag_sync::{NlmCounts, counts_in};
+use serde::Serialize;
+
+use crate::figures::{counted, grouped};
+
+/// The largest page that is read, in bytes.
+const LIMIT: u64 = 1 << 20;
+
+/// Our counts against NLM's, over all files of a run that have statistics.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NlmSummary {
+    /// Files with statistics.
+    pub files: u64,
+    /// Records in them, by our count.
+    pub records: u64,
+    /// How many records more or fewer NLM counts, over all files.
+    pub difference: u64,
+    /// The files that differ.
+    pub differing: Vec<NlmDifference>,
+}
+
+/// A file in which NLM counts other numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NlmDifference {
+    /// Path or URI.
+    pub input: String,
+    /// Citations and rejects.
+    pub records: u64,
+    /// Deletions.
+    pub deletions: u64,
+    /// NLM's total; null if it gives none.
+    pub nlm_records: Option<u64>,
+    /// NLM's deletions; null if it gives none.
+    pub nlm_deletions: Option<u64>,
+}
+
+impl NlmSummary {
+    /// Compares a file with its statistics, if it has any.
+    pub(crate) fn add(&mut self, unit: &InputUnit, tally: Tally) {
+        let Some(counts) = counts_beside(unit) else { return };
+        let (records, deletions) = (tally.citations + tally.rejects, tally.deletions);
+        let difference = counts.difference(records, deletions);
+        self.files += 1;
+        self.records += tally.records();
+        self.difference += difference;
+        if difference > 0 {
+            let NlmCounts { records: nlm_records, deletions: nlm_deletions } = counts;
+            let input = unit.uri().to_owned();
+            let found = NlmDifference { input, records, deletions, nlm_records, nlm_deletions };
+            tracing::warn!("{}", found.line());
+            self.differing.push(found);
+        }
+    }
+
+    /// The result in a line.
+    pub(crate) fn line(&self) -> String {
+        match self.differing.first() {
+            None => format!("{} as NLM counts", counted(self.files, "file")),
+            Some(first) => format!(
+                "{} of {} differ from NLM's counts, by {}; first is {}",
+                grouped(self.differing.len() as u64),
+                counted(self.files, "file"),
+                counted(self.difference, "record"),
+                first.line()
+            ),
+        }
+    }
+}
+
+impl NlmDifference {
+    fn line(&self) -> String {
+        let theirs = |count: Option<u64>| count.map_or("not counted".to_owned(), grouped);
+        format!(
+            "{}: {} and {}, NLM: {} and {}",
+            self.input,
+            counted(self.records, "record"),
+            counted(self.deletions, "deletion"),
+            theirs(self.nlm_records),
+            theirs(self.nlm_deletions),
+        )
+    }
+}
+
+/// The statistics beside a file of the PubMed distribution.
+fn counts_beside(unit: &InputUnit) -> Option<NlmCounts> {
+    let (Location::File(path), Some(_)) = (&unit.location, unit.file_seq) else { return None };
+    let stem = path.strip_suffix(".gz").unwrap_or(path).strip_suffix(".xml")?;
+    let mut page = Vec::new();
+    File::open(format!("{stem}_stats.html")).ok()?.take(LIMIT).read_to_end(&mut page).ok()?;
+    counts_in(&String::from_utf8_lossy(&page))
+}
