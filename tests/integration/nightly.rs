@@ -95,13 +95,20 @@ fn steps(report: &Value) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn a_night_mirrors_tags_and_verifies_and_the_next_one_only_what_is_new() {
+fn a_night_mirrors_tags_verifies_and_publishes_and_the_next_one_only_what_is_new() {
     let job = Job::new();
     let first = job.night().succeed();
     assert_eq!(tables(&job.output()), job.expected());
-    let names = ["sync", "run", "verify"].map(|step| (step.to_owned(), 0));
-    assert_eq!(steps(&job.report())[..3], names);
-    for line in ["night done", "fetched 3 files", "3 files tagged and committed", "no defects"] {
+    let names = ["sync", "run", "verify", "snapshot", "compare"].map(|step| (step.to_owned(), 0));
+    assert_eq!(steps(&job.report()), names);
+    for line in [
+        "night done",
+        "fetched 3 files",
+        "3 files tagged and committed",
+        "no defects",
+        "published snapshot 1: 100 citations",
+        "none of 100 live citations",
+    ] {
         assert!(first.stderr.contains(line), "{line:?} is not in\n{}", first.stderr);
     }
 
@@ -279,4 +286,34 @@ fn counts_that_differ_from_nlms_are_a_line_in_the_report_and_past_a_threshold_65
     other.server.put("updatefiles/pubmed26n0003_stats.html", b"Total: 44\nDeleted: 1\n".to_vec());
     let outcome = other.night().succeed();
     assert!(outcome.stderr.contains("40 records and 0 deletions, NLM: 44 and 1"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_failing_step_leaves_the_former_snapshot_published() {
+    let job = Job::new();
+    job.night().succeed();
+    let latest = fs::read(job.output().join("snapshot/latest.json")).unwrap();
+    // A third of the file is broken.
+    let articles =
+        (100..120).map(sample_article).chain((0..10).map(|_| "<PubmedArticle><x></PubmedArticle>".to_owned()));
+    let broken = gzip(article_set(&articles.collect::<Vec<_>>()).as_bytes());
+    job.server.publish_as("updatefiles", "pubmed26n0004", broken);
+    job.night().end().assert_fails(65, &["10 rejects", "FAILED (65)"]);
+    assert_eq!(fs::read(job.output().join("snapshot/latest.json")).unwrap(), latest);
+    assert_eq!(steps(&job.report()), [("sync".to_owned(), 0), ("run".to_owned(), 65)]);
+}
+
+#[test]
+fn live_citations_that_nlm_lists_as_deleted_are_named_and_past_a_threshold_65() {
+    let job = Job::new();
+    job.server.put("deleted.pmids.gz", gzip(b"7\n990000010\n990000099\nx\n"));
+    job.night()
+        .end()
+        .assert_fails(65, &["2 of 100 live citations deleted by NLM: 990000010, 990000099", "1 line of the list"]);
+    let names = ["sync", "run", "verify", "snapshot", "compare"];
+    assert_eq!(steps(&job.report()).iter().map(|(step, _)| step.as_str()).collect::<Vec<_>>(), names);
+    let settings = fs::read_to_string(job.settings()).unwrap() + "max_differences = 2\n";
+    fs::write(job.settings(), settings).unwrap();
+    let outcome = job.night().succeed();
+    assert!(outcome.stderr.contains("2 of 100 live citations deleted by NLM"), "{}", outcome.stderr);
 }

@@ -95,7 +95,7 @@ pub enum Command {
     Snapshot(SnapshotArgs),
     /// Mirror PubMed's baseline and update files.
     Sync(SyncArgs),
-    /// Mirror PubMed, tag what is new and verify the output: the job of every night.
+    /// Mirror PubMed, tag what is new, verify the output and publish a snapshot: the job of every night.
     Nightly(NightlyArgs),
     /// Inspect or prune the cache of results.
     #[command(subcommand)]

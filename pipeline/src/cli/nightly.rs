@@ -20,8 +20,11 @@ The settings file has a section for each step, with the options of its command:
   output = \"/lake/pubmed\"
   model = \"models/disease-ner\"
 
-  [verify]
+  [verify]                     # quick by default
   quick = true
+
+  [snapshot]
+  keep = 7
 
 A step that fails ends the night: what was published before stays published. May be killed at any time; rerun to resume. Exit \
 codes are those of the step that failed: 0 success · 2 usage · 65 data, notify a person · 70 internal error · 75 transient, \

@@ -1,9 +1,11 @@
-//! `pubtag nightly`: sync, run, verify, under one lock.
+//! `pubtag nightly`: sync, run, verify, snapshot, comparison with NLM, under one lock.
 
-use crate::cli::{NightlyArgs, RunArgs, SyncArgs, VerifyArgs};
-use crate::commands::{run, sync, verify};
-use crate::exit::Failure;
-use crate::night::{NightLock, NightReport, OutsideOfRun, Plan, StepEnd};
+use std::path::Path;
+
+use crate::cli::{MaxRejects, NightlyArgs, RunArgs, SnapshotArgs, SyncArgs, VerifyArgs};
+use crate::commands::{run, snapshot, sync, verify};
+use crate::exit::{Exit, Failure};
+use crate::night::{LiveSet, NightLock, NightReport, OutsideOfRun, Plan, StepEnd};
 use crate::terminal;
 
 /// Does the steps in order, up to the first one that fails.
@@ -11,13 +13,16 @@ use crate::terminal;
 /// # Errors
 /// The settings are not valid, or another night is in progress. A failing step is part of the report and the exit code.
 pub fn execute(args: &NightlyArgs, quiet: bool) -> Result<u8, Failure> {
-    let Plan { sync, run, verify } = Plan::read(&args.config)?;
+    let Plan { sync, run, verify, snapshot } = Plan::read(&args.config)?;
     let signals = OutsideOfRun::listen()?;
     let _lock = NightLock::hold(&sync.into)?;
+    let (deleted, most) = (sync.into.join("deleted.pmids.gz"), run.max_differences);
     let mut report = NightReport::begin(&verify.output);
     let _ = report.step("sync", || mirror(&sync, quiet))
         && report.step("run", || signals.except(|| tag(run, quiet)))
-        && report.step("verify", || check(&verify, quiet));
+        && report.step("verify", || check(&verify, quiet))
+        && report.step("snapshot", || publish(&snapshot))
+        && report.step("compare", || compare(&snapshot, &deleted, most));
     let code = report.close();
     if !quiet {
         terminal::eprint(&report.page());
@@ -28,7 +33,7 @@ pub fn execute(args: &NightlyArgs, quiet: bool) -> Result<u8, Failure> {
 fn mirror(args: &SyncArgs, quiet: bool) -> Result<StepEnd, Failure> {
     let summary = sync::mirror(args, quiet)?;
     let exit_code = sync::exit(&summary).code();
-    Ok(StepEnd { exit_code, summary: sync::page(&summary).lines().map(str::to_owned).collect() })
+    Ok(StepEnd { exit_code, summary: lines(&sync::page(&summary)) })
 }
 
 fn tag(args: RunArgs, quiet: bool) -> Result<StepEnd, Failure> {
@@ -40,6 +45,31 @@ fn tag(args: RunArgs, quiet: bool) -> Result<StepEnd, Failure> {
 
 fn check(args: &VerifyArgs, quiet: bool) -> Result<StepEnd, Failure> {
     let verified = verify::check(args, quiet)?;
-    let summary = verify::summary(args, &verified).lines().map(str::to_owned).collect();
-    Ok(StepEnd { exit_code: verify::exit(&verified).code(), summary })
+    Ok(StepEnd { exit_code: verify::exit(&verified).code(), summary: lines(&verify::summary(args, &verified)) })
+}
+
+fn publish(args: &SnapshotArgs) -> Result<StepEnd, Failure> {
+    let summary = snapshot::publish(args)?;
+    snapshot::warn(&summary.generations);
+    let page = snapshot::page(&snapshot::directory(args), &summary);
+    Ok(StepEnd { exit_code: Exit::Done.code(), summary: lines(&page) })
+}
+
+/// Compares the published state with NLM's list of deleted PMIDs.
+fn compare(args: &SnapshotArgs, deleted: &Path, most: MaxRejects) -> Result<StepEnd, Failure> {
+    let Some(live) = LiveSet::compare(&snapshot::directory(args), deleted)? else {
+        let summary = vec![format!("{}: no such file; nothing was compared", deleted.display())];
+        return Ok(StepEnd { exit_code: Exit::Done.code(), summary });
+    };
+    let mut summary = vec![live.line()];
+    if live.still_live > 0 {
+        tracing::warn!("{}", live.line());
+    }
+    let exceeds = most.exceeded_by(live.still_live, live.live);
+    summary.extend(exceeds.then(|| format!("`max-differences` in section `run` is {most}")));
+    Ok(StepEnd { exit_code: if exceeds { Exit::Data } else { Exit::Done }.code(), summary })
+}
+
+fn lines(page: &str) -> Vec<String> {
+    page.lines().map(str::to_owned).collect()
 }

@@ -60,7 +60,8 @@ pub fn publish(args: &SnapshotArgs) -> Result<Summary, Failure> {
     })
 }
 
-fn directory(args: &SnapshotArgs) -> PathBuf {
+/// The directory of a snapshot.
+pub(crate) fn directory(args: &SnapshotArgs) -> PathBuf {
     args.into.clone().unwrap_or_else(|| args.output.join("snapshot"))
 }
 
@@ -117,7 +118,7 @@ fn is_staged(path: &Path) -> bool {
 }
 
 /// Says what keeps a newer generation from coming into force, and what is missing in this one.
-fn warn(generations: &Generations) {
+pub(crate) fn warn(generations: &Generations) {
     let Generations { in_force, missing, waiting, .. } = generations;
     if let (Some(year), false) = (in_force, missing.is_empty()) {
         let shown: Vec<_> = missing.iter().take(SHOWN).map(i32::to_string).collect();
@@ -138,7 +139,7 @@ fn warn(generations: &Generations) {
     }
 }
 
-fn page(directory: &Path, summary: &Summary) -> String {
+pub(crate) fn page(directory: &Path, summary: &Summary) -> String {
     let Summary { snapshot, documents, annotations, inserted, updated, deleted, .. } = summary;
     let directory = line(&directory.display().to_string()).into_owned();
     let state = format!("{}, {}", counted(*documents, "citation"), counted(*annotations, "annotation"));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cli::{Command, RunArgs, SyncArgs, VerifyArgs};
+use crate::cli::{Command, RunArgs, SnapshotArgs, SyncArgs, VerifyArgs};
 use crate::config::missing;
 use crate::exit::Failure;
 use crate::settings::Sections;
@@ -13,6 +13,7 @@ pub(crate) struct Plan {
     pub(crate) sync: SyncArgs,
     pub(crate) run: RunArgs,
     pub(crate) verify: VerifyArgs,
+    pub(crate) snapshot: SnapshotArgs,
 }
 
 impl Plan {
@@ -21,7 +22,7 @@ impl Plan {
     /// # Errors
     /// A setting is unknown, missing or invalid.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let sections = Sections::read(path, &["sync", "run", "verify"])?;
+        let sections = Sections::read(path, &["sync", "run", "verify", "snapshot"])?;
         let Command::Sync(sync) = sections.command("sync", &[])? else { return Err(mismatch("sync")) };
         let mirror = sync.into.display().to_string();
         let folders = ["baseline", "updatefiles"].map(|folder| format!("{mirror}/{folder}"));
@@ -32,7 +33,9 @@ impl Plan {
         let output = sections.value("run", "output").ok_or_else(|| missing("`output` in section `run`"))?;
         let verify = sections.command("verify", &[("output", output), ("quick", "true")])?;
         let Command::Verify(verify) = verify else { return Err(mismatch("verify")) };
-        Ok(Self { sync, run, verify })
+        let snapshot = sections.command("snapshot", &[("output", output)])?;
+        let Command::Snapshot(snapshot) = snapshot else { return Err(mismatch("snapshot")) };
+        Ok(Self { sync, run, verify, snapshot })
     }
 }
 
