@@ -25,9 +25,9 @@ def main(one, other):
     connection = duckdb.connect()
     for table in TABLES:
         sides = [rows(connection, folder, table) for folder in (one, other)]
-        counts = [connection.sql(f"SELECT count(*) FROM ({side})").fetchone()[0] for side in sides]
+        counts = [connection.sql(f"SELECT count(*) FROM ({side})").fetchall()[0][0] for side in sides]
         for left, right in (sides, reversed(sides)):
-            differing = connection.sql(f"({left}) EXCEPT ALL ({right})").fetchmany(3)
+            differing = connection.sql(f"({left}) EXCEPT ALL ({right}) LIMIT 3").fetchall()
             if differing:
                 sys.exit(f"{table} differs ({counts[0]} and {counts[1]} rows), for instance {differing}")
         print(f"{table}: {counts[0]} equal rows")

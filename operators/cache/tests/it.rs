@@ -178,7 +178,10 @@ async fn a_compaction_that_is_dropped_at_any_step_loses_nothing() {
         let ended = ended.await;
         assert_eq!(recall(&cache, &all).await, cached(&all), "after {steps} steps");
         match ended {
-            Some(done) => break drop(done.unwrap()),
+            Some(done) => {
+                assert_eq!(done.unwrap().damaged, 0);
+                break;
+            }
             None => steps += 1,
         }
     }

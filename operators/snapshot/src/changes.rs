@@ -16,7 +16,7 @@ use crate::place::Place;
 use crate::rows::{ROWS, Row, gather};
 
 /// Columns that say where a row comes from: a new baseline changes them in every row.
-const PROVENANCE: [&str; 6] = ["run_id", "processed_at", "generation", "file_seq", "ordinal", "source_file"];
+const PROVENANCE: [&str; 7] = ["run_id", "processed_at", "generation", "file_seq", "ordinal", "source_file", "cached"];
 /// Scores may differ in their last digits when the same text is tagged again.
 const UNSTABLE: &str = "score";
 

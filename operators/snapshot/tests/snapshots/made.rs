@@ -176,6 +176,7 @@ fn document(ordinal: i32, record: &Record, made: &Made, run_id: Uuid, name: &str
         file_seq: made.file_seq,
         ordinal,
         source_file: name.to_owned(),
+        cached: Some(false),
     }
 }
 
