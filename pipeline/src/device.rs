@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 
 use pubtag_ner::{
-    Aggregation, Checkpoint, ClassifierSetup, CudaSettings, Decoding, Device, NerError, Precision, Tag, TagConfig,
-    cuda_devices, probe,
+    Aggregation, Checkpoint, ClassifierSetup, CpuSettings, CudaSettings, Decoding, Device, NerError, Precision, Tag,
+    TagConfig, cuda_devices, probe,
 };
 
 use crate::cli::{DeviceArgs, DeviceChoice};
@@ -42,6 +42,8 @@ pub struct DeviceConfig {
     pub token_budget: Option<NonZeroUsize>,
     /// Threads for inference on a CPU, and for tokenizing.
     pub threads: NonZeroUsize,
+    /// How those of inference are spread over micro-batches.
+    pub cpu: CpuSettings,
     /// Settings for CUDA.
     pub cuda: CudaSettings,
 }
@@ -49,11 +51,13 @@ pub struct DeviceConfig {
 impl DeviceConfig {
     /// Settings from the command line.
     pub fn check(args: DeviceArgs) -> Self {
+        let threads = args.threads.unwrap_or_else(physical_cores);
         Self {
             choice: args.device,
             precision: args.precision.into(),
             token_budget: args.token_budget,
-            threads: args.threads.unwrap_or_else(physical_cores),
+            threads,
+            cpu: CpuSettings::spread(threads, args.threads_per_worker),
             cuda: CudaSettings {
                 cache: args.cache_dir,
                 memory: args.device_memory.map(|bytes| bytes.0),
@@ -69,6 +73,7 @@ impl DeviceConfig {
         ClassifierSetup {
             precision: self.precision,
             token_budget: self.token_budget.unwrap_or(defaults.token_budget),
+            cpu: self.cpu,
             cuda: self.cuda.clone(),
         }
     }

@@ -31,6 +31,16 @@ impl<B: NerBackend> BurnClassifier<B> {
         Ok(Self { config, model, shapes: B::SHAPES, device })
     }
 
+    /// The same model for another thread: shares the weights, but has working memory of its own.
+    pub(crate) fn for_another_thread(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            model: self.model.for_another_thread(),
+            shapes: self.shapes,
+            device: self.device.clone(),
+        }
+    }
+
     fn check(&self, batch: &MicroBatch) -> Result<(), NerError> {
         let (vocab_size, max_tokens) = (self.config.vocab_size, self.config.max_tokens().get());
         if let Some(&id) = batch.ids().iter().find(|&&id| id as usize >= vocab_size) {

@@ -59,8 +59,36 @@ pub struct ClassifierSetup {
     pub precision: Precision,
     /// Maximum tokens per micro-batch; a single longer sequence is still accepted.
     pub token_budget: NonZeroUsize,
+    /// CPU only.
+    pub cpu: CpuSettings,
     /// CUDA only.
     pub cuda: CudaSettings,
+}
+
+/// How the model is spread over the cores of a CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuSettings {
+    /// Micro-batches at a time. Workers share the weights, and each has working memory of its own.
+    pub workers: NonZeroUsize,
+    /// Threads among which a worker divides its micro-batch.
+    pub threads_per_worker: NonZeroUsize,
+}
+
+impl CpuSettings {
+    /// As many workers as the threads suffice for, at least one.
+    pub fn spread(threads: NonZeroUsize, threads_per_worker: NonZeroUsize) -> Self {
+        let threads_per_worker = threads_per_worker.min(threads);
+        let workers = NonZeroUsize::new(threads.get() / threads_per_worker).unwrap_or(NonZeroUsize::MIN);
+        Self { workers, threads_per_worker }
+    }
+}
+
+/// One worker with all threads of the process.
+impl Default for CpuSettings {
+    fn default() -> Self {
+        let threads = NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN);
+        Self { workers: NonZeroUsize::MIN, threads_per_worker: threads }
+    }
 }
 
 /// Settings of CUDA devices.
@@ -79,7 +107,12 @@ pub struct CudaSettings {
 impl ClassifierSetup {
     /// The defaults for a device.
     pub fn on(device: Device) -> Self {
-        Self { precision: Precision::default(), token_budget: device.token_budget(), cuda: CudaSettings::default() }
+        Self {
+            precision: Precision::default(),
+            token_budget: device.token_budget(),
+            cpu: CpuSettings::default(),
+            cuda: CudaSettings::default(),
+        }
     }
 }
 

@@ -1,9 +1,46 @@
 //! The model on the CPU.
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
 use crate::backend::{CPU, Cpu};
 use crate::burn_classifier::BurnClassifier;
 use crate::kernels::{self, Isa};
-use crate::{Checkpoint, Device, NerError, Precision};
+use crate::model_threads::guarded;
+use crate::{
+    Checkpoint, ClassifierFactory, ClassifierSetup, Device, Logits, MicroBatch, NerError, Precision, TokenClassifier,
+};
+
+/// The model with threads of its own. Workers share the weights.
+struct Worker {
+    model: BurnClassifier<Cpu>,
+    threads: ThreadPool,
+}
+
+impl TokenClassifier for Worker {
+    fn classify(&mut self, batch: &MicroBatch) -> Result<Logits, NerError> {
+        let Self { model, threads } = self;
+        threads.install(|| model.classify(batch))
+    }
+}
+
+/// Loads a checkpoint once, on all threads of the process, for workers that share the weights.
+///
+/// # Errors
+/// See [`open`].
+pub(crate) fn workers(checkpoint: &Checkpoint, setup: &ClassifierSetup) -> Result<Vec<ClassifierFactory>, NerError> {
+    let model = guarded(|| open(checkpoint, setup.precision))?;
+    let size = setup.cpu.threads_per_worker.get();
+    let worker = |number: usize| {
+        let model = model.for_another_thread();
+        let name = move |thread: usize| format!("model-{}", number * size + thread);
+        Box::new(move || {
+            let threads = ThreadPoolBuilder::new().num_threads(size).thread_name(name).build();
+            let threads = threads.map_err(|error| NerError::Spawn(std::io::Error::other(error)))?;
+            Ok(Box::new(Worker { model, threads }) as Box<dyn TokenClassifier>)
+        }) as ClassifierFactory
+    };
+    Ok((0..setup.cpu.workers.get()).map(worker).collect())
+}
 
 /// Loads a checkpoint.
 ///

@@ -6,11 +6,15 @@ use std::num::NonZeroUsize;
 /// A device that the model can run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Device {
-    /// The CPU, with all cores.
+    /// The CPU.
     Cpu,
     /// A CUDA device, by number.
     Cuda(usize),
 }
+
+/// Micro-batches on a CUDA device at a time, each with its own thread, stream and weights: while the kernels of one run,
+/// the next is copied and launched and the logits of the last come back, so that the device does not wait for the host.
+pub(crate) const CUDA_LANES: usize = 2;
 
 impl Device {
     /// Default for the number of tokens per micro-batch.
@@ -22,17 +26,6 @@ impl Device {
         match self {
             Self::Cpu => CPU,
             Self::Cuda(_) => CUDA,
-        }
-    }
-
-    /// Micro-batches on the device at a time, each with its own thread and stream.
-    ///
-    /// A CPU runs one with all its cores. On a GPU, while the kernels of one micro-batch run, the next is copied and
-    /// launched and the logits of the last come back, so that the GPU does not wait for the host.
-    pub(crate) fn lanes(self) -> usize {
-        match self {
-            Self::Cpu => 1,
-            Self::Cuda(_) => 2,
         }
     }
 }

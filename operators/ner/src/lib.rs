@@ -45,7 +45,9 @@ pub mod train;
 mod weights;
 
 pub use checkpoint::Checkpoint;
-pub use classifier::{ClassifierFactory, ClassifierSetup, CudaSettings, Logits, Padding, TokenClassifier, Warmed};
+pub use classifier::{
+    ClassifierFactory, ClassifierSetup, CpuSettings, CudaSettings, Logits, Padding, TokenClassifier, Warmed,
+};
 pub use config::{Activation, Family, ModelConfig};
 pub use decode::{Aggregation, Decoder, Decoding};
 pub use device::Device;

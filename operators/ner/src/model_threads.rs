@@ -1,6 +1,6 @@
-//! The threads that own the model: one for the CPU, two per CUDA device.
+//! The threads that own the model: one per worker of the CPU, two per CUDA device.
 //!
-//! GPU streams belong to threads and weights are large, so a model is made, run and dropped on one thread. The threads
+//! GPU streams belong to threads, so a model is made, run and dropped on one thread. The threads
 //! share a channel that holds one micro-batch: the next is ready while all of them are busy, and no more wait.
 
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -120,7 +120,7 @@ fn serve(mut model: Box<dyn TokenClassifier>, queue: &Queue) {
 }
 
 /// Turns a panic into an error.
-fn guarded<T>(call: impl FnOnce() -> Result<T, NerError>) -> Result<T, NerError> {
+pub(crate) fn guarded<T>(call: impl FnOnce() -> Result<T, NerError>) -> Result<T, NerError> {
     without_panic(call).unwrap_or_else(|message| Err(NerError::Panicked { message }))
 }
 

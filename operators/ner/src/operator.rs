@@ -12,7 +12,9 @@ use pubtag_stream::{Fault, Flow, Meter, Operator, spawn_blocking};
 use tracing::debug;
 
 use crate::batching::{Run, Runs};
+use crate::cpu;
 use crate::decode::DocumentDecoder;
+use crate::device::CUDA_LANES;
 use crate::model_threads::ModelThreads;
 use crate::stats::{Size, TagStats};
 use crate::{
@@ -72,7 +74,7 @@ impl TagConfig {
 ///
 /// - *Ordering*: records and the frames of their units keep their order. Micro-batches are cut in that order by token
 ///   budget, never across the end of a unit and never by timing.
-/// - *Memory*: the models (one on the CPU, two per CUDA device); two runs plus one per model, each at most 1024 records and
+/// - *Memory*: the models (one for all workers of the CPU, two per CUDA device) and each worker's working memory; two runs plus one per model, each at most 1024 records and
 ///   one token budget, one longer document, or a piece of a long one; the annotations of a long document.
 /// - *Cancellation*: dropping the output closes the model threads' channel; micro-batches in progress finish first.
 /// - *Rejects*: rejects, deletions and cached documents pass through. A failing or panicking model is a fault.
@@ -90,16 +92,11 @@ impl Tag {
     /// # Errors
     /// If a device cannot be used or lacks the precision, or the weights do not match the configuration.
     pub fn start(checkpoint: &Checkpoint, config: &TagConfig) -> Result<Self, NerError> {
-        let round = |lane| {
-            // A second thread with a smaller budget would slow the first one down.
-            let mut setup = config.setup.clone();
-            setup.cuda.whole_budget |= lane > 0;
-            let devices = config.devices.iter().filter(|device| lane < device.lanes());
-            devices.map(|&device| crate::classifier(checkpoint, device, setup.clone())).collect()
+        let rounds = match config.devices[..] {
+            [Device::Cpu] => vec![cpu::workers(checkpoint, &config.setup)?],
+            _ => on_cuda(checkpoint, config)?,
         };
-        let lanes = config.devices.iter().map(|device| device.lanes()).max().unwrap_or(0);
-        let rounds: Result<Vec<_>, _> = (0..lanes).map(round).collect();
-        Self::with_classifiers(checkpoint.labels().clone(), rounds?, config)
+        Self::with_classifiers(checkpoint.labels().clone(), rounds, config)
     }
 
     /// Starts a thread per classifier, of any kind, with the given labels. Blocks until they are made; those of a round
@@ -107,7 +104,7 @@ impl Tag {
     ///
     /// # Errors
     /// If a factory fails or panics.
-    pub(crate) fn with_classifiers(
+    pub fn with_classifiers(
         labels: LabelSet,
         rounds: Vec<Vec<ClassifierFactory>>,
         config: &TagConfig,
@@ -121,6 +118,17 @@ impl Tag {
     pub fn stats(&self) -> TagStats {
         self.stats.clone()
     }
+}
+
+/// A round of classifiers per lane.
+fn on_cuda(checkpoint: &Checkpoint, config: &TagConfig) -> Result<Vec<Vec<ClassifierFactory>>, NerError> {
+    let round = |lane| {
+        // A second thread with a smaller budget would slow the first one down.
+        let mut setup = config.setup.clone();
+        setup.cuda.whole_budget |= lane > 0;
+        config.devices.iter().map(|&device| crate::classifier(checkpoint, device, setup.clone())).collect()
+    };
+    (0..CUDA_LANES).map(round).collect()
 }
 
 impl Operator<Packet<TokenizedRecord>> for Tag {

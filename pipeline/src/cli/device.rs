@@ -28,6 +28,11 @@ pub struct DeviceArgs {
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
 
+    /// Threads per micro-batch on a CPU. There are as many workers, each with its own micro-batch, as --threads suffices
+    /// for; the results are the same.
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub threads_per_worker: NonZeroUsize,
+
     /// Directory for compiled CUDA kernels [default: pubtag in the user's cache directory].
     #[arg(long, value_name = "DIR", env = "PUBTAG_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,

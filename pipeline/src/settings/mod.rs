@@ -141,7 +141,7 @@ impl Configurable for RunArgs {
 
 impl DeviceArgs {
     fn merge_into(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
-        merge_fields!(layers, self, { device, precision, token_budget, threads, cache_dir, device_memory },
+        merge_fields!(layers, self, { device, precision, token_budget, threads, threads_per_worker, cache_dir, device_memory },
             without unchecked_device)
     }
 }

@@ -69,9 +69,12 @@ pub(crate) struct LayerSettings {
 }
 
 /// All layers of an encoder as one operation, with packed weights and working memory.
-pub(crate) trait FusedEncoder<B: Backend> {
+pub(crate) trait FusedEncoder<B: Backend>: Send {
     /// `[T, hidden]` → `[T, hidden]`, without gradients.
     fn forward(&mut self, hidden: Tensor<B, 2>, sequences: &Sequences<B>) -> Tensor<B, 2>;
+
+    /// The same encoder for another thread: shares the weights, but has working memory of its own.
+    fn for_another_thread(&self) -> Box<dyn FusedEncoder<B>>;
 }
 
 /// A backend that runs the model.

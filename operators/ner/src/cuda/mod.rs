@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use crate::agreement::{self, tolerance};
 use crate::backend::{Cuda, cuda_device, reserved_bytes};
 use crate::burn_classifier::BurnClassifier;
+use crate::device::CUDA_LANES;
 use crate::panic_watch::PanicWatch;
 use crate::shapes::Shapes;
 use crate::{
@@ -106,7 +107,7 @@ impl CudaClassifier {
         let device = self.device;
         let failed = |message| NerError::DeviceFailed { device, message };
         let each = self.watch.guard(device, || reserved_bytes(number).map_err(failed))?;
-        let reserved = each * self.device.lanes() as u64;
+        let reserved = each * CUDA_LANES as u64;
         if reserved <= granted {
             return Ok(());
         }

@@ -100,6 +100,15 @@ impl<B: NerBackend> TokenClassification<B> {
 }
 
 impl<B: NerBackend> PreparedModel<B> {
+    /// The same model for another thread: shares the weights, but has working memory of its own.
+    pub(crate) fn for_another_thread(&self) -> Self {
+        let encoder = match &self.encoder {
+            PreparedEncoder::Fused(encoder) => PreparedEncoder::Fused(encoder.for_another_thread()),
+            PreparedEncoder::Layers(layers) => PreparedEncoder::Layers(layers.clone()),
+        };
+        Self { embeddings: self.embeddings.clone(), encoder, classifier: self.classifier.clone() }
+    }
+
     /// Computes the logits `[T, labels]`.
     pub(crate) fn forward(&mut self, inputs: &Inputs<B>) -> Tensor<B, 2> {
         let hidden = self.embeddings.forward(inputs.ids.clone(), inputs.positions.clone());

@@ -1,5 +1,7 @@
 //! A whole encoder on the kernels: weights packed once, one pass over memory between two residual sums.
 
+use std::sync::Arc;
+
 use burn::tensor::{Tensor, TensorMetadata, TensorPrimitive};
 use burn_flex::Flex;
 
@@ -12,7 +14,7 @@ use crate::packed::Sequences;
 
 /// An encoder whose weights the kernels have packed.
 pub(super) struct KernelEncoder {
-    encoder: Encoder,
+    encoder: Arc<Encoder>,
     /// Kept from one micro-batch to the next.
     scratch: Scratch,
 }
@@ -31,7 +33,7 @@ impl KernelEncoder {
         let weights: Vec<LayerWeights<'_>> = parameters.iter().map(weights).collect();
         let encoder = Encoder::new(Isa::detect(), &config, &weights)
             .expect("shapes follow from one checked configuration, and the precision was checked");
-        Some(Self { encoder, scratch: Scratch::new() })
+        Some(Self { encoder: Arc::new(encoder), scratch: Scratch::new() })
     }
 }
 
@@ -43,6 +45,10 @@ impl FusedEncoder<Flex> for KernelEncoder {
             .forward(hidden.storage_mut(), &boundaries, &mut self.scratch)
             .expect("sequences are consecutive, and rows are as wide as the layers");
         Tensor::from_primitive(TensorPrimitive::Float(hidden))
+    }
+
+    fn for_another_thread(&self) -> Box<dyn FusedEncoder<Flex>> {
+        Box::new(Self { encoder: self.encoder.clone(), scratch: Scratch::new() })
     }
 }
 
