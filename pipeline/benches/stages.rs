@@ -31,7 +31,7 @@ use uuid::Uuid;
 const COPIES: usize = 50;
 
 /// Tokens of a micro-batch.
-const BUDGET: usize = 4096;
+const BUDGET: usize = 2048;
 
 fn main() {
     divan::main();

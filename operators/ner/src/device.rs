@@ -19,9 +19,9 @@ pub(crate) const CUDA_LANES: usize = 2;
 impl Device {
     /// Default for the number of tokens per micro-batch.
     ///
-    /// On a CPU, more tokens only spill the caches; a GPU needs enough of them to be busy.
+    /// On a CPU, fewer tokens keep more workers busy on small inputs; a GPU needs many to be busy itself.
     pub fn token_budget(self) -> NonZeroUsize {
-        const CPU: NonZeroUsize = NonZeroUsize::new(4096).expect("4096 is not 0");
+        const CPU: NonZeroUsize = NonZeroUsize::new(2048).expect("2048 is not 0");
         const CUDA: NonZeroUsize = NonZeroUsize::new(32_768).expect("32768 is not 0");
         match self {
             Self::Cpu => CPU,

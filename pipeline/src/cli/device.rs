@@ -20,7 +20,7 @@ pub struct DeviceArgs {
     #[arg(long, value_enum, default_value_t)]
     pub precision: Precision,
 
-    /// Maximum tokens per micro-batch [default: 4096 on a CPU, 32768 on CUDA].
+    /// Maximum tokens per micro-batch [default: 2048 on a CPU, 32768 on CUDA].
     #[arg(long, value_name = "N")]
     pub token_budget: Option<NonZeroUsize>,
 
