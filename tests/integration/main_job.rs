@@ -189,15 +189,23 @@ fn deletions_titles_without_abstract_and_citations_without_text_are_rows() {
 #[test]
 fn results_do_not_depend_on_budget_threads_or_neighbours() {
     let dir = tempdir().unwrap();
-    let inputs = write_corpus(dir.path(), 1, 60);
+    let inputs = write_corpus(dir.path(), 2, 400);
     let annotations = |name: &str, options: &[&str]| {
         let output = dir.path().join(name);
-        options.iter().fold(PubTag::run(PROGRAM, &[&inputs[0]], &output), PubTag::arg).succeed();
-        read_table(&output, "annotations").iter().map(|row| without_score(row)).collect::<Vec<_>>()
+        options.iter().fold(PubTag::run(PROGRAM, &[&inputs[0], &inputs[1]], &output), PubTag::arg).succeed();
+        read_table(&output, "annotations")
     };
-    let usual = annotations("usual", &[]);
-    assert_eq!(usual, annotations("one-by-one", &["--token-budget", "64"]));
-    assert_eq!(usual, annotations("one-thread", &["--threads", "1"]));
+    let without_scores = |rows: &[String]| rows.iter().map(|row| without_score(row)).collect::<Vec<_>>();
+    let usual = annotations("usual", &["--threads=1"]);
+    assert_eq!(
+        without_scores(&usual),
+        without_scores(&annotations("one-by-one", &["--threads=1", "--token-budget=64"]))
+    );
+    // Scores included: a micro-batch is the same whoever computes it.
+    assert_eq!(usual, annotations("seven-workers", &["--threads=7"]));
+    assert_eq!(usual, annotations("two-workers", &["--threads=6", "--threads-per-worker=3"]));
+    assert_eq!(usual, annotations("one-worker", &["--threads=4", "--threads-per-worker=4"]));
+    assert_eq!(usual, annotations("more-threads-per-worker-than-threads", &["--threads=2", "--threads-per-worker=9"]));
 }
 
 fn without_score(row: &str) -> String {
