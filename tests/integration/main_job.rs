@@ -189,7 +189,7 @@ fn deletions_titles_without_abstract_and_citations_without_text_are_rows() {
 #[test]
 fn results_do_not_depend_on_budget_threads_or_neighbours() {
     let dir = tempdir().unwrap();
-    let inputs = write_corpus(dir.path(), 2, 400);
+    let inputs = write_corpus(dir.path(), 2, 150);
     let annotations = |name: &str, options: &[&str]| {
         let output = dir.path().join(name);
         options.iter().fold(PubTag::run(PROGRAM, &[&inputs[0], &inputs[1]], &output), PubTag::arg).succeed();
