@@ -25,6 +25,7 @@ mod real_size;
 mod replacing;
 mod reports;
 mod settings;
+mod snapshot;
 mod sync;
 mod terminal;
 mod training;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use pubtag_tests::{Outcome, PubTag, Year, YearFile, python};
+use pubtag_tests::{Outcome, PubTag, Year, YearFile, python, spark_python};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
@@ -128,6 +128,22 @@ fn a_year_ends_in_the_same_snapshot_in_one_go_night_by_night_and_out_of_order_wi
     for site in [&at_once, &nightly, &disordered] {
         let [exist, named] = site.files();
         assert_eq!(exist, named, "files that no snapshot names are removed");
+    }
+}
+
+#[test]
+fn spark_and_duckdb_have_the_same_views() {
+    let Some(python) = spark_python("spark_and_duckdb_have_the_same_views") else { return };
+    let dir = tempdir().unwrap();
+    let year = Year::write(&dir.path().join("issued"), 20);
+    let site = Site::new(dir.path(), "spark");
+    // Before and after the next baseline is complete.
+    for night in [year.nights.len() - 2, year.nights.len() - 1] {
+        site.run(&site.arrive(year.in_effect(night))).succeed();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("readers/spark.py");
+        let outcome = Outcome::of(&Command::new(&python).arg(script).arg(&site.output).output().unwrap());
+        assert_eq!(outcome.code, Some(0), "{}{}", outcome.stdout, outcome.stderr);
+        assert_eq!(outcome.stdout.lines().count(), 5, "{}", outcome.stdout);
     }
 }
 

@@ -8,6 +8,6 @@ mod year;
 
 pub use citations::{article, article_set, gzip, sample_article, write_corpus};
 pub use outputs::{Rows, read_table, report};
-pub use program::{Outcome, PubTag, fixture, peers_python, python, shared, skipped, tiny_model};
+pub use program::{Outcome, PubTag, fixture, peers_python, python, shared, skipped, spark_python, tiny_model};
 pub use pubmed::{PubMedFile, write_pubmed_file};
 pub use year::{Year, YearFile};

@@ -175,6 +175,13 @@ pub fn peers_python(test: &str) -> Option<PathBuf> {
         .then_some(python?)
 }
 
+/// A Python with PySpark and DuckDB, or `None` after reporting a skip.
+pub fn spark_python(test: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("PUBTAG_SPARK_PYTHON").map(PathBuf::from);
+    found(test, python.is_some(), "Python environment with Spark (PUBTAG_SPARK_PYTHON; tests/run --spark sets it up)")
+        .then_some(python?)
+}
+
 fn found(test: &str, is_there: bool, what: &str) -> bool {
     if !is_there {
         skipped(test, what);
