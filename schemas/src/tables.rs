@@ -1,8 +1,8 @@
 //! The three tables: annotations, documents, rejects.
 //!
-//! Together, `documents` and `rejects` have one row per record of the input. Rows are never updated: views decide which
-//! row of a PMID is current (the highest `generation`, `file_seq`, `pmid_version`, `ordinal`; none if that row's status
-//! is `deleted`).
+//! Together, `documents` and `rejects` have one row per record of the input. Rows are never updated: snapshots and views
+//! decide which row of a PMID is current (of each version, that of the newest input; of the versions that are not deleted,
+//! the highest).
 
 use std::sync::Arc;
 

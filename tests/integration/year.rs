@@ -1,12 +1,14 @@
 //! A year of PubMed in small, applied in several ways: the snapshot is always what the files say.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use pubtag_tests::{Outcome, PubTag, Year, YearFile, python, spark_python};
+use pubtag_pubmed_server::{PubmedServer, gzip};
+use pubtag_tests::{Outcome, PubTag, Year, YearFile, python, report, spark_python, tiny_model};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
@@ -104,7 +106,7 @@ fn a_year_ends_in_the_same_snapshot_in_one_go_night_by_night_and_out_of_order_wi
     let test = "a_year_ends_in_the_same_snapshot_in_one_go_night_by_night_and_out_of_order_with_kills";
     let Some(python) = python(test) else { return };
     let dir = tempdir().unwrap();
-    let year = Year::write(&dir.path().join("issued"), citations());
+    let year = Year::write(&dir.path().join("issued"), citations(), true);
     let last = year.nights.len() - 1;
     let mut cases = Vec::new();
 
@@ -131,11 +133,74 @@ fn a_year_ends_in_the_same_snapshot_in_one_go_night_by_night_and_out_of_order_wi
     }
 }
 
+/// Nights that `pubtag nightly` skips and catches up on.
+const AT_ONCE: usize = 3;
+
+/// A server, a settings file and an output for `pubtag nightly`.
+fn job(folder: &Path) -> (PubmedServer, PathBuf, Site) {
+    let (server, settings, site) = (PubmedServer::start(), folder.join("night.toml"), Site::new(folder, "nightly"));
+    let (mirror, output, model) = (site.mirror.display(), site.output.display(), tiny_model());
+    let text = format!(
+        "[sync]\ninto = '{mirror}'\nfrom = '{}'\n\n[run]\noutput = '{output}'\nmodel = '{}'\ndevice = 'cpu'\n",
+        server.url(),
+        model.display()
+    );
+    fs::create_dir_all(folder.join("nightly")).unwrap();
+    fs::write(&settings, text).unwrap();
+    server.put("deleted.pmids.gz", gzip(b"4000000000\n"));
+    (server, settings, site)
+}
+
+/// Puts a night's files on the server, with what NLM's README says of a baseline.
+fn issue(server: &PubmedServer, files: &[YearFile]) {
+    for file in files {
+        let (folder, name) = file.name.split_once('/').unwrap();
+        server.publish_as(folder, name.strip_suffix(".xml.gz").unwrap(), fs::read(&file.path).unwrap());
+    }
+    if let Some(file) = files.iter().find(|file| file.name.starts_with("baseline")) {
+        let year = &file.name["baseline/pubmed".len()..][..2];
+        let readme =
+            format!("The complete baseline consists of files pubmed{year}n0001.xml through\npubmed{year}n0005.xml.\n");
+        server.put("baseline/README.txt", readme.into_bytes());
+    }
+}
+
+#[test]
+fn a_year_of_nights_publishes_what_the_files_say_and_tags_no_text_twice() {
+    let Some(python) = python("a_year_of_nights_publishes_what_the_files_say_and_tags_no_text_twice") else { return };
+    let dir = tempdir().unwrap();
+    let year = Year::write(&dir.path().join("issued"), citations(), false);
+    let (server, settings, site) = job(dir.path());
+    let (mut known, mut cases, mut saved) = (HashSet::new(), Vec::new(), 0);
+    for (first, nights) in year.nights.chunks(AT_ONCE).enumerate() {
+        nights.iter().for_each(|files| issue(&server, files));
+        let night = PubTag::new(PROGRAM, ["nightly", "--config"]).arg(&settings).end();
+        let last = first * AT_ONCE + nights.len() - 1;
+        let is_partial =
+            nights.last().is_some_and(|files| files.iter().any(|file| file.name.ends_with("27n0001.xml.gz")));
+        assert_eq!(night.code, Some(if is_partial { 65 } else { 0 }), "{}", night.stderr);
+        if is_partial {
+            continue;
+        }
+        // The last issue of each file of these nights: the others were never seen.
+        let tagged: HashSet<_> = nights.iter().flatten().map(|file| &file.name).collect();
+        let tagged = year.in_effect(last).into_iter().filter(|file| tagged.contains(&file.name));
+        let titles: Vec<String> = tagged.flat_map(YearFile::titles).collect();
+        let hits = titles.iter().filter(|title| known.contains(*title)).count();
+        assert_eq!(report(&site.output)["cache"]["hits"], hits, "night {last}");
+        known.extend(titles);
+        saved += hits;
+        cases.push(site.case(None, None, &year.in_effect(last)));
+        assert_eq!(compare(&python, &cases[cases.len() - 1..]).len(), 1);
+    }
+    assert!(saved > 100, "{saved} texts were known");
+}
+
 #[test]
 fn spark_and_duckdb_have_the_same_views() {
     let Some(python) = spark_python("spark_and_duckdb_have_the_same_views") else { return };
     let dir = tempdir().unwrap();
-    let year = Year::write(&dir.path().join("issued"), 20);
+    let year = Year::write(&dir.path().join("issued"), 20, true);
     let site = Site::new(dir.path(), "spark");
     // Before and after the next baseline is complete.
     for night in [year.nights.len() - 2, year.nights.len() - 1] {

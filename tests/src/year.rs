@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use rand_xoshiro::SplitMix64;
@@ -48,6 +49,17 @@ struct State {
     day: u32,
 }
 
+impl YearFile {
+    /// The titles of its citations; equal titles have equal abstracts.
+    pub fn titles(&self) -> Vec<String> {
+        let mut xml = String::new();
+        let file = fs::File::open(&self.path).expect("the file is kept");
+        flate2::read::MultiGzDecoder::new(file).read_to_string(&mut xml).expect("the file is whole");
+        let titles = xml.split("<ArticleTitle>").skip(1).filter_map(|rest| rest.split_once("</ArticleTitle>"));
+        titles.map(|(title, _)| title.to_owned()).collect()
+    }
+}
+
 /// What happens to PubMed.
 struct World {
     draw: SplitMix64,
@@ -59,8 +71,9 @@ struct World {
 }
 
 impl Year {
-    /// Writes the files of a year below a directory; `citations` per baseline file.
-    pub fn write(folder: &Path, citations: u32) -> Self {
+    /// Writes the files of a year below a directory; `citations` per baseline file. With `gaps`, an update file comes late
+    /// and another one never.
+    pub fn write(folder: &Path, citations: u32, gaps: bool) -> Self {
         let mut world = World { draw: SplitMix64::seed_from_u64(26), last_pmid: 0, live: BTreeMap::new(), day: 0 };
         let mut nights = vec![Vec::new()];
         for number in 1..=BASELINE {
@@ -72,8 +85,8 @@ impl Year {
         let night_of = |number: u32| (number - BASELINE) as usize;
         for number in BASELINE + 1..=BASELINE + UPDATES {
             let records = world.update(citations / 3);
-            let night = if number == LATE.0 { night_of(number + LATE.1) } else { night_of(number) };
-            if number != NEVER {
+            let night = if gaps && number == LATE.0 { night_of(number + LATE.1) } else { night_of(number) };
+            if !gaps || number != NEVER {
                 nights[night].push(keep(folder, "updatefiles", 26, number, 1, &records));
             }
             if let Some((_, later)) = AGAIN.iter().find(|(again, _)| *again == number) {
