@@ -122,6 +122,43 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn whatever_becomes_of_the_bytes_of_a_segment_no_entry_is_wrong(
+        documents in prop::collection::vec((1..5000_u32, 0..300_u32), 1..60),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+        end in prop::option::weighted(0.2, any::<prop::sample::Index>()),
+    ) {
+        runtime().block_on(async {
+            let store = memory();
+            let cache = cache(&store);
+            let all: Vec<_> = documents.into_iter().map(|(pmid, words)| document(Some(pmid), words)).collect();
+            remember(&cache, &all).await;
+            let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
+            let path = listed.iter().map(|object| &object.location).find(|path| path.as_ref().ends_with(".parquet"));
+            let path = path.unwrap();
+            let mut bytes = store.get(path).await.unwrap().bytes().await.unwrap().to_vec();
+            for (at, byte) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes.truncate(end.map_or(bytes.len(), |end| end.index(bytes.len())));
+            store.put(path, bytes.into()).await.unwrap();
+            for _ in 0..2 {
+                for (record, known) in recall(&cache, &all).await.into_iter().zip(&all) {
+                    match record {
+                        Record::Cached(found) => assert_eq!(found, *known),
+                        Record::Document(citation) => assert_eq!(citation, known.citation),
+                        other => panic!("{other:?}"),
+                    }
+                }
+                // What is damaged goes, and the rest stays.
+                cache.compact().await.unwrap();
+            }
+        });
+    }
+}
+
 #[tokio::test]
 async fn the_same_text_under_another_pmid_or_with_other_sections_is_not_found() {
     let cache = cache(&memory());

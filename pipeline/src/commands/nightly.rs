@@ -13,11 +13,11 @@ use crate::terminal;
 /// # Errors
 /// The settings are not valid, or another night is in progress. A failing step is part of the report and the exit code.
 pub fn execute(args: &NightlyArgs, quiet: bool) -> Result<u8, Failure> {
-    let Plan { sync, run, verify, snapshot } = Plan::read(&args.config)?;
+    let Plan { output, sync, run, verify, snapshot } = Plan::read(&args.config)?;
     let signals = OutsideOfRun::listen()?;
     let _lock = NightLock::hold(&sync.into)?;
     let (deleted, most) = (sync.into.join("deleted.pmids.gz"), run.max_differences);
-    let mut report = NightReport::begin(&verify.output);
+    let mut report = NightReport::begin(&output);
     let _ = report.step("sync", || mirror(&sync, quiet))
         && report.step("run", || signals.except(|| tag(run, quiet)))
         && report.step("verify", || check(&verify, quiet))

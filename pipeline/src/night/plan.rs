@@ -1,6 +1,6 @@
 //! The steps of a night, from its settings file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cli::{Command, RunArgs, SnapshotArgs, SyncArgs, VerifyArgs};
 use crate::config::missing;
@@ -10,6 +10,8 @@ use crate::settings::Sections;
 /// The steps with their settings. All of them are checked before the first one begins.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// The output of all steps.
+    pub(crate) output: PathBuf,
     pub(crate) sync: SyncArgs,
     pub(crate) run: RunArgs,
     pub(crate) verify: VerifyArgs,
@@ -35,7 +37,7 @@ impl Plan {
         let Command::Verify(verify) = verify else { return Err(mismatch("verify")) };
         let snapshot = sections.command("snapshot", &[("output", output)])?;
         let Command::Snapshot(snapshot) = snapshot else { return Err(mismatch("snapshot")) };
-        Ok(Self { sync, run, verify, snapshot })
+        Ok(Self { output: output.into(), sync, run, verify, snapshot })
     }
 }
 
