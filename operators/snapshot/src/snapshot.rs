@@ -172,7 +172,9 @@ impl<'a> Plan<'a> {
     ) -> Result<(Manifest, u64, u64), Error> {
         let attempt = Uuid::now_v7();
         let number = former.snapshot + 1;
+        tracing::info!("snapshot {number}: reading {} new inputs", self.added.len());
         let new = self.sort(parts, config).await?;
+        tracing::info!("snapshot {number}: merging them into {} buckets", former.buckets.len());
         let inputs = Inputs {
             parts,
             commits: self.inputs.iter().map(|(input, commit)| (input.number, *commit)).collect(),
