@@ -10,7 +10,7 @@ use crate::MicroBatch;
 const MAX_RECORDS: usize = 1024;
 
 /// Maximum bytes of cached documents' texts per run.
-const MAX_CACHED_BYTES: usize = 2 * 1024 * 1024;
+const MAX_CACHED_BYTES: usize = 1024 * 1024;
 
 /// What is tagged together.
 #[derive(Debug, PartialEq)]

@@ -27,6 +27,9 @@ const NAME: &str = "tag";
 /// Runs in flight besides one per model: the next in the models' channel, and one being decoded.
 const IN_FLIGHT: usize = 2;
 
+/// Maximum records per packet: a run of cached documents has many, and several packets wait between stages.
+const PACKET_RECORDS: usize = 128;
+
 /// Settings of [`Tag`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagConfig {
@@ -157,7 +160,14 @@ impl Operator<Packet<TokenizedRecord>> for Tag {
         Box::pin(try_stream! {
             while let Some(tagged) = tagged.next().await {
                 match tagged? {
-                    Tagged::Packet(packet) => yield packet,
+                    Tagged::Packet(Packet::Items(mut records)) => {
+                        while records.len() > PACKET_RECORDS {
+                            let rest = records.split_off(PACKET_RECORDS);
+                            yield Packet::Items(std::mem::replace(&mut records, rest));
+                        }
+                        yield Packet::Items(records);
+                    }
+                    Tagged::Packet(frame) => yield frame,
                     Tagged::Piece(windows, logits) => pieces.push(windows, logits).await?,
                     Tagged::LastPiece(document, logits) => yield pieces.finish(document, logits).await?,
                 }
