@@ -19,9 +19,10 @@ use futures::StreamExt;
 use pubtag_ner::{
     Checkpoint, ClassifierSetup, Decoder, Device, Logits, MicroBatch, Precision, Tag, TagConfig, TokenClassifier,
 };
-use pubtag_parquet::{Depth, Event, Output, ParquetSink, RunSpec, VerifyConfig, WriteConfig, verify_local};
+use pubtag_parquet::{Depth, Event, Output, ParquetSink, RunSpec, VerifyConfig, WriteConfig, verify};
 use pubtag_pubmed::{ReadOptions, discover, read_unit};
 use pubtag_schemas::{InputUnit, Packet, Record, TaggedRecord, Tokenized, TokenizedDocument, TokenizedRecord};
+use pubtag_store::{Address, Store, StoreOptions};
 use pubtag_stream::{Flow, Meter, Operator, Write};
 use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
 use tokio::runtime::Runtime;
@@ -101,7 +102,7 @@ fn write(bencher: Bencher<'_, '_>) {
 /// Verifies the output; the time of a wrong output means nothing.
 fn check_output(output: &Path) {
     let config = VerifyConfig { depth: Depth::Full, threads: NonZeroUsize::MIN };
-    let verified = verify_local(output, config, FIXTURE.runtime.handle(), |event| {
+    let verified = verify(Store::directory(output).unwrap(), config, FIXTURE.runtime.handle(), |event| {
         if let Event::Found(defect) = event {
             panic!("{}: {defect}", output.display());
         }
@@ -208,7 +209,8 @@ fn rows(packets: &[Packet<TaggedRecord>]) -> usize {
 }
 
 async fn write_all(folder: &Path, packets: Vec<Packet<TaggedRecord>>) {
-    let (output, commit_log) = Output::open_local(folder, Uuid::now_v7()).await.unwrap();
+    let (output, commit_log) =
+        Output::open(Address::from(folder).create(&StoreOptions::default()).unwrap(), Uuid::now_v7()).await.unwrap();
     let settings = [("text".to_owned(), "keep".to_owned())].into();
     let checkpoint = &FIXTURE.checkpoint;
     let spec = RunSpec {

@@ -22,7 +22,7 @@ const BESIDE: &str = "_pubtag/cache";
 pub enum CacheChoice {
     /// Nowhere: every text is tagged.
     Off,
-    /// In the output.
+    /// In the output, if that is on a local disk.
     Beside,
     /// In a directory, which outputs may share.
     At(String),
@@ -70,7 +70,11 @@ pub(crate) fn open(
 ) -> Result<Option<(Cache, CacheStats)>, Failure> {
     let place = match &config.cache {
         CacheChoice::Off => return Ok(None),
-        CacheChoice::Beside => Place::open(&config.output.display().to_string())?,
+        CacheChoice::Beside => match config.output.local() {
+            Some(directory) => Place::open(&directory.display().to_string())?,
+            // Merging the files of a cache removes some, and a run in an object store removes nothing.
+            None => return Ok(None),
+        },
         CacheChoice::At(directory) => Place::open(directory)?,
     };
     let spec = CacheSpec::new(spec.model_id.clone(), spec.model_sha256.clone(), config.tagging_settings(checkpoint));

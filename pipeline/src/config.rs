@@ -8,6 +8,7 @@ use pubtag_ner::{Aggregation, Checkpoint, Decoding, Precision};
 use pubtag_parquet::TextPolicy;
 use pubtag_pubmed::{ReadOptions, TextColumns};
 use pubtag_schemas::InputUnit;
+use pubtag_store::{Address, Buckets, StoreOptions};
 use pubtag_tokenize::Context;
 
 use crate::cached::CacheChoice;
@@ -20,8 +21,10 @@ use crate::exit::{Exit, Failure};
 pub struct RunConfig {
     /// Inputs, as given.
     pub inputs: Vec<String>,
-    /// Output directory.
-    pub output: PathBuf,
+    /// Output.
+    pub output: Address,
+    /// Options of object stores.
+    pub store_options: StoreOptions,
     /// Model directory; `None` for the bundled model.
     pub model: Option<PathBuf>,
     /// Where and how the model runs.
@@ -65,6 +68,7 @@ impl RunConfig {
         Ok(Self {
             inputs: args.inputs,
             output: output.clone(),
+            store_options: args.store.options(),
             model: args.model,
             device: DeviceConfig::check(args.device),
             decode: args.decode.into(),
@@ -80,6 +84,7 @@ impl RunConfig {
                 format: args.input_format.map(Into::into),
                 columns: TextColumns { id: args.id_column, title: args.title_column, text: args.text_column },
                 output: Some(output),
+                buckets: Buckets::new(args.store.options()),
             },
             cache: match args.cache {
                 _ if args.no_cache => CacheChoice::Off,
@@ -115,7 +120,7 @@ impl RunConfig {
         let mut settings = self.tagging_settings(checkpoint);
         settings.insert("text".to_owned(), self.text.to_string());
         // Absent unless set, so that fingerprints from before these settings existed stay valid.
-        let ReadOptions { accept_partial, limit, format, columns, output: _ } = &self.read;
+        let ReadOptions { accept_partial, limit, format, columns, output: _, buckets: _ } = &self.read;
         let given = [
             ("limit", limit.map(|limit| limit.to_string())),
             ("input_format", format.map(|format| format.to_string())),

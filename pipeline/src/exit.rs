@@ -8,6 +8,7 @@ use pubtag_corpus::CorpusError;
 use pubtag_corpus::score::ScoreError;
 use pubtag_ner::NerError;
 use pubtag_pubmed::PubmedError;
+use pubtag_store::StoreError;
 use pubtag_stream::{Fault, FaultKind};
 use pubtag_tokenize::TokenizeError;
 
@@ -125,6 +126,20 @@ by_kind!(
     pubtag_parquet::Error,
     pubtag_snapshot::Error,
 );
+
+impl Classified for StoreError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Folder { source, .. }
+                if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+            {
+                Exit::Transient
+            }
+            Self::Url { .. } | Self::NotAnOption => Exit::Usage,
+            _ => Exit::Configuration,
+        }
+    }
+}
 
 impl Classified for CorpusError {
     fn exit(&self) -> Exit {

@@ -25,6 +25,7 @@ mod from_cli;
 mod html;
 mod night;
 mod nlm;
+mod outputs;
 mod processors;
 mod program;
 mod progress;

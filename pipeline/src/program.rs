@@ -53,6 +53,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<u8, Failure> {
         Command::Evaluate(args) => to_stdout(commands::evaluate::execute(&args)?),
         Command::Inspect(args) => to_stdout(commands::inspect::execute(&args)?),
         Command::Verify(args) => commands::verify::execute(&args, cli.quiet),
+        Command::Vacuum(args) => to_stdout(commands::vacuum::execute(&args)?),
         Command::Show(args) => to_stdout(commands::show::execute(&args)?),
         Command::Cache(command) => to_stdout(commands::cache::execute(&command)?),
         Command::Config(command) => to_stdout(commands::config::execute(command, matches)?),

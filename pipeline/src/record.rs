@@ -1,7 +1,6 @@
 //! The record of a run in progress, which becomes its report.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +9,7 @@ use pubtag_cache::CacheCounts;
 use pubtag_ner::{Checkpoint, TagConfig, TagStats};
 use pubtag_parquet::{Finished, RunSpec};
 use pubtag_schemas::{InputUnit, UnitReport};
+use pubtag_store::Store;
 use pubtag_stream::{Fault, FaultKind, Snapshot};
 use uuid::Uuid;
 
@@ -79,8 +79,8 @@ impl RunRecord {
     }
 
     /// Writes a report that says `running` to an output directory; logs a failure to do so.
-    pub(crate) fn announce(&self, output: &Path) {
-        if let Err(Failure { error, .. }) = self.report.leave(output) {
+    pub(crate) async fn announce(&self, output: &Store) {
+        if let Err(Failure { error, .. }) = self.report.leave(output).await {
             tracing::warn!("{error:#}");
         }
     }

@@ -9,9 +9,10 @@ use futures::StreamExt;
 use pubtag_abbreviations::Abbreviations;
 use pubtag_cache::{Cache, CacheStats, Recall, Remember};
 use pubtag_ner::{Checkpoint, Tag, TagStats};
-use pubtag_parquet::{CommitLog, Conflict, Output, ParquetSink, RunSpec, Standing, WriteConfig};
+use pubtag_parquet::{CommitLog, Conflict, Output, ParquetSink, RunSpec, Standing, Tables, WriteConfig};
 use pubtag_pubmed::{InputFormat, Inputs, Source};
-use pubtag_schemas::{InputUnit, UnitReport};
+use pubtag_schemas::{InputUnit, Location, UnitReport};
+use pubtag_store::Buckets;
 use pubtag_stream::{CancellationToken, Flow, Meters, Operator, Write, stage, stage_from};
 use pubtag_tokenize::{Tokenize, WindowTokenizer};
 
@@ -20,6 +21,7 @@ use crate::cached;
 use crate::config::RunConfig;
 use crate::device;
 use crate::exit::Failure;
+use crate::outputs;
 use crate::progress::{Position, Progress};
 use crate::provenance::PROGRAM;
 use crate::record::{RunRecord, StreamEnd};
@@ -45,6 +47,13 @@ pub(crate) async fn run(
     shutdown: &Shutdown,
     quiet: bool,
 ) -> Result<(), Failure> {
+    if let Some(store) = outputs::open(&config.output, &config.store_options)? {
+        // A bucket that cannot be read ends the run here, and not after several attempts.
+        if store.folder().is_none() {
+            Tables::exist_at(&store).await?;
+        }
+        record.announce(&store).await;
+    }
     let (output, work) = shutdown.unless_signalled(start_up(config, record, &shutdown.drain)).await?;
 
     let mut cache_to_tidy = None;
@@ -119,12 +128,13 @@ async fn start_up(
     let spec = spec(config, &checkpoint);
     record.tags_with(&checkpoint, &spec);
 
-    let (output, mut commit_log) = Output::open_local(&config.output, record.run_id()).await?;
-    record.announce(&config.output);
+    let store = config.output.create(&config.store_options)?;
+    let (output, mut commit_log) = Output::open(store.clone(), record.run_id()).await?;
+    record.announce(&store).await;
     for broken in commit_log.broken() {
         tracing::warn!("{broken}");
     }
-    let Plan { units, settled, reissued } = plan(inputs, &mut commit_log, &spec, config, stop).await?;
+    let Plan { units, settled, reissued } = plan(inputs, &output, &mut commit_log, &spec, config, stop).await?;
     record.settled(settled);
     if units.is_empty() {
         return Ok((output, None));
@@ -166,6 +176,7 @@ struct Plan {
 /// Identifies all inputs by SHA-256 and compares them with the commits.
 async fn plan(
     inputs: Inputs,
+    output: &Output,
     commit_log: &mut CommitLog,
     spec: &RunSpec,
     config: &RunConfig,
@@ -174,13 +185,19 @@ async fn plan(
     let skipped =
         inputs.skipped.into_iter().map(|file| InputLine::unread(file.path, InputStatus::Skipped, Some(file.reason)));
     let mut plan = Plan { units: Vec::new(), settled: skipped.collect(), reissued: HashSet::new() };
+    let buckets = &config.read.buckets;
     let mut units = Vec::with_capacity(inputs.units.len());
     for unit in inputs.units {
-        units.push(identified(unit, commit_log, spec, stop).await?);
+        units.push(identified(unit, buckets, commit_log, spec, stop).await?);
     }
+    let uris: HashSet<String> = units.iter().map(|unit| unit.uri().to_owned()).collect();
     for (standing, unit) in commit_log.plan(&units, spec).into_iter().zip(units) {
         match standing {
-            Standing::Committed(_) => {
+            Standing::Committed(commit) => {
+                // A renamed file: a later run over a new file of its old name must not replace it.
+                if !unit.read_once && !uris.contains(commit.uri()) {
+                    output.follow(&unit, &commit).await?;
+                }
                 plan.settled.push(InputLine::unread(unit.uri(), InputStatus::AlreadyCommitted, None));
             }
             Standing::Duplicate { of } => {
@@ -204,6 +221,7 @@ async fn plan(
 /// The unit with its SHA-256. A file that has not been modified since its commit is not read for that.
 async fn identified(
     unit: Arc<InputUnit>,
+    buckets: &Buckets,
     commit_log: &CommitLog,
     spec: &RunSpec,
     stop: &CancellationToken,
@@ -211,8 +229,12 @@ async fn identified(
     if let Some(sha256) = commit_log.recall(&unit, spec) {
         return Ok(Arc::new(InputUnit { sha256: Some(sha256), ..InputUnit::clone(&unit) }));
     }
-    let stop = stop.clone();
-    Ok(Arc::new(off_thread(move || Ok(pubtag_pubmed::hashed(&unit, &stop)?)).await?))
+    // An object is hashed while it is tagged, unless its URL is committed already: that may be a conflict.
+    if matches!(unit.location, Location::Object(_)) && !commit_log.knows(unit.uri()) {
+        return Ok(unit);
+    }
+    let (stop, buckets) = (stop.clone(), buckets.clone());
+    Ok(Arc::new(off_thread(move || Ok(pubtag_pubmed::hashed(&unit, &buckets, &stop)?)).await?))
 }
 
 /// Reads unit reports until the stream ends, showing progress in between. Dropping the stream aborts it.

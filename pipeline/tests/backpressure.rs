@@ -12,6 +12,7 @@ use futures::StreamExt;
 use pubtag_ner::{Checkpoint, Device, Tag, TagConfig};
 use pubtag_parquet::{Output, ParquetSink, RunSpec, WriteConfig};
 use pubtag_pubmed::{ReadOptions, Source, discover};
+use pubtag_store::{Address, StoreOptions};
 use pubtag_stream::{CancellationToken, Flow, Meter, Meters, Operator, Write, stage, stage_from};
 use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
 use uuid::Uuid;
@@ -76,7 +77,8 @@ async fn most_under_way(slow: &str, input: &Path, output: &Path, watch: Duration
     let window = WindowSize::of_model(checkpoint.max_tokens());
     let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), window).unwrap();
     let tag = Tag::start(&checkpoint, &TagConfig::on(Device::Cpu)).unwrap();
-    let (output, commit_log) = Output::open_local(output, Uuid::now_v7()).await.unwrap();
+    let (output, commit_log) =
+        Output::open(Address::from(output).create(&StoreOptions::default()).unwrap(), Uuid::now_v7()).await.unwrap();
     let settings = [("text".to_owned(), "keep".to_owned())].into();
     let spec = RunSpec {
         model_id: "tiny".into(),

@@ -41,8 +41,24 @@ pub struct Commit {
     pub outcome: CommitOutcome,
     /// Attempts whose commits this one replaces.
     pub supersedes: Vec<String>,
+    /// The claim of the input's URI that it was committed under; absent for what can be read only once, and in markers from
+    /// before there were claims.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
     /// When the marker was written, in RFC 3339.
     pub committed_at: String,
+}
+
+/// A numbered claim of a URI: of two runs that read different contents under one URI, each has a number of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The URI.
+    pub uri: String,
+    /// The number, from 1.
+    pub number: u32,
+    /// Earlier numbers whose commits this one replaces, even if their markers come into force later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<u32>,
 }
 
 /// The input of a [`Commit`].
@@ -59,6 +75,9 @@ pub struct Input {
     pub size: Option<u64>,
     /// Last modification in microseconds since 1970 UTC, where the file system provides it.
     pub modified_us: Option<i64>,
+    /// What its store said that its content is, for an object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e_tag: Option<String>,
 }
 
 /// One part file of a [`Commit`].
@@ -110,7 +129,14 @@ impl Input {
     /// The input that a unit was read from; `key` identifies it within the output.
     pub fn new(unit: &InputUnit, sha256: String, key: String) -> Self {
         let key = (key != sha256).then_some(key);
-        Self { uri: unit.uri().to_owned(), sha256, key, size: unit.size, modified_us: unit.modified_us }
+        Self {
+            uri: unit.uri().to_owned(),
+            sha256,
+            key,
+            size: unit.size,
+            modified_us: unit.modified_us,
+            e_tag: unit.e_tag.clone(),
+        }
     }
 
     /// What identifies the input within the output.
@@ -125,6 +151,18 @@ impl Commit {
         self.parts.iter().filter(|part| part.table == table).map(|part| part.rows).sum()
     }
 
+    /// The URI under which it is committed.
+    pub fn uri(&self) -> &str {
+        self.claim.as_ref().map_or(&self.input.uri, |claim| &claim.uri)
+    }
+
+    /// Whether this commit names another as replaced, by its attempt or its claim.
+    pub fn replaces(&self, old: &Self) -> bool {
+        let is_claim = |ours: &Claim, theirs: &Claim| ours.uri == theirs.uri && ours.replaces.contains(&theirs.number);
+        let claims = self.claim.as_ref().zip(old.claim.as_ref());
+        self.supersedes.contains(&old.attempt_id) || claims.is_some_and(|(ours, theirs)| is_claim(ours, theirs))
+    }
+
     /// Bytes of all parts.
     pub fn bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.bytes).sum()
@@ -133,8 +171,16 @@ impl Commit {
 
 /// Splits commits into those in force and those that another one has superseded.
 ///
-/// Superseding names attempts, not markers: an input that returns to an earlier content has the same marker again.
+/// Superseding names attempts, not markers: an input that returns to an earlier content has the same marker again. It also
+/// names claims, so that what a rival commits later under one of them never counts.
 pub fn split_superseded(commits: Vec<Commit>) -> (Vec<Commit>, Vec<Commit>) {
     let superseded: HashSet<String> = commits.iter().flat_map(|commit| commit.supersedes.iter().cloned()).collect();
-    commits.into_iter().partition(|commit| !superseded.contains(&commit.attempt_id))
+    let claims = commits.iter().filter_map(|commit| commit.claim.as_ref());
+    let replaced: HashSet<(String, u32)> =
+        claims.flat_map(|claim| claim.replaces.iter().map(|number| (claim.uri.clone(), *number))).collect();
+    let is_void = |commit: &Commit| {
+        let claim = commit.claim.as_ref().map(|claim| (claim.uri.clone(), claim.number));
+        superseded.contains(&commit.attempt_id) || claim.is_some_and(|claim| replaced.contains(&claim))
+    };
+    commits.into_iter().partition(|commit| !is_void(commit))
 }

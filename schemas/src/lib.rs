@@ -33,7 +33,7 @@ mod window;
 
 pub use annotation::{Annotation, AnnotationSource, TaggedDocument};
 pub use citation::{Citation, Deletion, DocId, Pmid, PmidError, PmidVersion, PmidVersionError};
-pub use commit::{COMMIT_VERSION, Commit, CommitOutcome, Input, Part, split_superseded};
+pub use commit::{COMMIT_VERSION, Claim, Commit, CommitOutcome, Input, Part, split_superseded};
 pub use context::{Packing, context_after};
 pub use corpus::{AnnotatedDocument, ConceptIds, Layout, Mention, Passage, Token};
 pub use date::{Date, PubDate, civil_date, days_since_epoch};

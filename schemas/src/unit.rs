@@ -10,14 +10,16 @@ pub enum Location {
     Stdin,
     /// A file, a pipe or a device, by its absolute path; UTF-8, as it becomes part of the output.
     File(String),
+    /// An object in a store, by its URL.
+    Object(String),
 }
 
 impl Location {
-    /// The location in commits and reports: a path, or `-` for standard input.
+    /// The location in commits and reports: a path, a URL, or `-` for standard input.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Stdin => "-",
-            Self::File(path) => path,
+            Self::File(path) | Self::Object(path) => path,
         }
     }
 }
@@ -37,13 +39,15 @@ pub struct InputUnit {
     pub location: Location,
     /// Whether it can be read only once: standard input, a pipe or a device.
     pub read_once: bool,
-    /// SHA-256 of the bytes on disk, lower-case hex; absent for what can be read only once, which is hashed while it is
-    /// read.
+    /// SHA-256 of the bytes on disk, lower-case hex; absent for what is hashed while it is read: what can be read only
+    /// once, and objects in a store.
     pub sha256: Option<String>,
     /// Length in bytes on disk, where known beforehand.
     pub size: Option<u64>,
     /// Last modification in microseconds since 1970 UTC, where the file system provides it.
     pub modified_us: Option<i64>,
+    /// What a store says the content is: it changes whenever the object does.
+    pub e_tag: Option<String>,
     /// Year of the PubMed baseline that the file belongs to, from its name (`pubmed26n0001` → 2026).
     pub generation: Option<i32>,
     /// Number of the file within its baseline year, from its name (`pubmed26n0001` → 1).
@@ -60,6 +64,7 @@ impl InputUnit {
             sha256: None,
             size: None,
             modified_us: None,
+            e_tag: None,
             generation: None,
             file_seq: None,
         }

@@ -17,8 +17,9 @@ use pubtag_abbreviations::Abbreviations;
 use pubtag_ner::{
     Checkpoint, ClassifierFactory, Device, Logits, MicroBatch, NerError, Padding, Tag, TagConfig, TokenClassifier,
 };
-use pubtag_parquet::{Depth, Event, Output, ParquetSink, RunSpec, VerifyConfig, WriteConfig, verify_local};
+use pubtag_parquet::{Depth, Event, Output, ParquetSink, RunSpec, VerifyConfig, WriteConfig, verify};
 use pubtag_pubmed::{ReadOptions, Source, discover};
+use pubtag_store::{Address, Store, StoreOptions};
 use pubtag_stream::{CancellationToken, Meters, Write, stage, stage_from};
 use pubtag_tests::write_pubmed_file;
 use pubtag_tokenize::{Tokenize, WindowSize, WindowTokenizer};
@@ -71,7 +72,8 @@ async fn run(input: &Path, folder: &Path, workers: usize, rate: f64) {
     let units = discover(&[input.display().to_string()], &options).unwrap().units;
     let window = WindowSize::of_model(checkpoint.max_tokens());
     let tokenizer = WindowTokenizer::open(checkpoint.files().clone(), window).unwrap();
-    let (output, commit_log) = Output::open_local(folder, Uuid::now_v7()).await.unwrap();
+    let (output, commit_log) =
+        Output::open(Address::from(folder).create(&StoreOptions::default()).unwrap(), Uuid::now_v7()).await.unwrap();
     let tag = sleepers(&checkpoint, workers, rate);
     let (stats, meters) = (tag.stats(), Meters::default());
 
@@ -116,7 +118,7 @@ fn spec(checkpoint: &Checkpoint) -> RunSpec {
 /// Verifies the output; the time of a wrong output means nothing.
 fn check(output: &Path, runtime: &tokio::runtime::Runtime) {
     let config = VerifyConfig { depth: Depth::Full, threads: NonZeroUsize::MIN };
-    let verified = verify_local(output, config, runtime.handle(), |event| {
+    let verified = verify(Store::directory(output).unwrap(), config, runtime.handle(), |event| {
         if let Event::Found(defect) = event {
             panic!("{}: {defect}", output.display());
         }

@@ -26,6 +26,8 @@ mod replacing;
 mod reports;
 mod settings;
 mod snapshot;
+mod store_faults;
+mod stores;
 mod sync;
 mod terminal;
 mod training;

@@ -191,8 +191,12 @@ fn found(test: &str, is_there: bool, what: &str) -> bool {
 
 /// Reports that a test is skipped because something is missing.
 pub fn skipped(test: &str, what: &str) {
-    // `cargo test` captures print macros of passing tests; a skip must be visible anyway.
+    tell(&format!("SKIPPED {test}: no {what}\n"));
+}
+
+/// Prints to stderr: `cargo test` captures print macros of passing tests.
+pub fn tell(text: &str) {
     #[expect(clippy::disallowed_methods, reason = "the rule is the program's")]
     let mut stderr = std::io::stderr();
-    let _ = std::io::Write::write_all(&mut stderr, format!("SKIPPED {test}: no {what}\n").as_bytes());
+    let _ = std::io::Write::write_all(&mut stderr, text.as_bytes());
 }

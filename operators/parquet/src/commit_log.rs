@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use pubtag_schemas::{Commit, InputUnit};
+use pubtag_schemas::{Claim, Commit, Input, InputUnit};
 
 use crate::survey::{Broken, Survey};
 use crate::{Conflict, RunSpec};
@@ -59,7 +59,7 @@ impl CommitLog {
     }
 
     fn index(&mut self, commit: &Arc<Commit>) {
-        self.by_uri.entry(commit.input.uri.clone()).or_default().push(commit.clone());
+        self.by_uri.entry(commit.uri().to_owned()).or_default().push(commit.clone());
     }
 
     /// All whole commits, in no particular order.
@@ -73,15 +73,24 @@ impl CommitLog {
     }
 
     /// The SHA-256 of an input that was committed with the same run spec and not modified since: its URI, size and
-    /// modification time match the commit. Any other input has to be read to be hashed.
+    /// modification time, or ETag in a store, match the commit. Any other input has to be read to be hashed.
     pub fn recall(&self, unit: &InputUnit, spec: &RunSpec) -> Option<String> {
         let (size, modified_us) = (Some(unit.size?), Some(unit.modified_us?));
+        let is_same = |input: &Input| match &unit.e_tag {
+            // Some stores quote ETags only in answers to single objects.
+            Some(e_tag) => input.e_tag.as_ref().is_some_and(|known| known.trim_matches('"') == e_tag.trim_matches('"')),
+            None => input.modified_us == modified_us,
+        };
         let untouched = self.by_uri.get(unit.uri())?.iter().find(|commit| {
             let input = &commit.input;
-            (input.size, input.modified_us) == (size, modified_us)
-                && commit.fingerprint == spec.fingerprint(input.key())
+            input.size == size && is_same(input) && commit.fingerprint == spec.fingerprint(input.key())
         });
         untouched.map(|commit| commit.input.sha256.clone())
+    }
+
+    /// Whether something is committed under a URI.
+    pub fn knows(&self, uri: &str) -> bool {
+        self.by_uri.contains_key(uri)
     }
 
     /// Decides the state of each input of a run.
@@ -110,7 +119,12 @@ impl CommitLog {
         }
         first.insert(key.to_owned(), unit.uri().to_owned());
         if let Some(earlier) = self.earlier_contents(unit, key).first() {
-            return Standing::Conflict(Conflict::other_content(unit, earlier, spec));
+            return Standing::Conflict(Conflict::other_content(
+                unit.uri(),
+                unit.sha256.as_deref().unwrap_or_default(),
+                earlier,
+                spec,
+            ));
         }
         match (whole.or(broken.map(|broken| &broken.commit)), broken) {
             (None, _) => Standing::New,
@@ -121,13 +135,34 @@ impl CommitLog {
 
     /// Commits under an input's URI whose content no input of this run has. Inputs that can be read only once have no
     /// URI of their own.
+    ///
+    /// Of several claims in force, only the highest is the URI's content; the others are of files that were renamed, and
+    /// were not replaced when a new file took their name.
     pub(crate) fn earlier_contents(&self, unit: &InputUnit, key: &str) -> Vec<Arc<Commit>> {
         if unit.read_once {
             return Vec::new();
         }
-        let of_uri = self.by_uri.get(unit.uri()).into_iter().flatten();
+        let highest = self.highest_claim(unit.uri()).map(|claim| claim.number);
+        let is_current = |commit: &&Arc<Commit>| commit.claim.as_ref().map(|claim| claim.number) == highest;
+        let of_uri = self.by_uri.get(unit.uri()).into_iter().flatten().filter(is_current);
         let earlier = of_uri.filter(|commit| commit.input.key() != key && !self.held.contains(commit.input.key()));
         earlier.cloned().collect()
+    }
+
+    /// Whether an input of this run has a key.
+    pub(crate) fn is_held(&self, key: &str) -> bool {
+        self.held.contains(key)
+    }
+
+    /// The highest claim of a URI among the commits in force.
+    pub(crate) fn highest_claim(&self, uri: &str) -> Option<&Claim> {
+        let claims = self.by_uri.get(uri)?.iter().filter_map(|commit| commit.claim.as_ref());
+        claims.max_by_key(|claim| claim.number)
+    }
+
+    /// Whether a commit was superseded when the output was opened.
+    pub(crate) fn is_superseded(&self, commit: &Commit) -> bool {
+        self.superseded.contains(&commit.attempt_id)
     }
 
     /// Whether a commit lacked some of its parts when the output was opened.
@@ -138,7 +173,7 @@ impl CommitLog {
     /// What a commit has to supersede to replace another: the other, and what the other has superseded itself, where
     /// those markers may still exist. Otherwise they would count again once the other is removed.
     pub(crate) fn superseded_with(&self, replaced: &Commit) -> Vec<String> {
-        let mut of_uri = self.by_uri.get(&replaced.input.uri).into_iter().flatten();
+        let mut of_uri = self.by_uri.get(replaced.uri()).into_iter().flatten();
         let known = of_uri.any(|commit| commit.attempt_id == replaced.attempt_id);
         let inherited = replaced.supersedes.iter().filter(|attempt| !known || self.superseded.contains(*attempt));
         std::iter::once(&replaced.attempt_id).chain(inherited).cloned().collect()

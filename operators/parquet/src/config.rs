@@ -44,6 +44,12 @@ impl fmt::Display for TextPolicy {
     }
 }
 
+/// The most bytes that are put in one request.
+const SINGLE_PUT: NonZeroUsize = NonZeroUsize::new(64 << 20).expect("64 MiB is not 0");
+
+/// Bytes after which a part ends in an object store: with one more row group, it is below [`SINGLE_PUT`].
+const SINGLE_PUT_PART: NonZeroUsize = NonZeroUsize::new(44 << 20).expect("44 MiB is not 0");
+
 /// How units are written.
 #[derive(Clone, Debug)]
 pub struct WriteConfig {
@@ -83,6 +89,13 @@ impl WriteConfig {
             part_bytes: mib(512),
             piece_bytes: PIECE_BYTES,
         }
+    }
+
+    /// The same with parts that fit into one request each. What a killed run leaves of an upload in several requests would
+    /// stay in the store, be billed, and not be listed.
+    pub(crate) fn in_single_puts(self) -> Self {
+        let (part_bytes, piece_bytes) = (self.part_bytes.min(SINGLE_PUT_PART), self.piece_bytes.max(SINGLE_PUT));
+        Self { part_bytes, piece_bytes, ..self }
     }
 
     pub(crate) fn bounds(&self) -> Bounds {

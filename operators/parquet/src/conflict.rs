@@ -1,6 +1,6 @@
 //! Conflicts between an input and what is already committed.
 
-use pubtag_schemas::{Commit, InputUnit};
+use pubtag_schemas::Commit;
 
 use crate::RunSpec;
 
@@ -31,23 +31,43 @@ pub enum Conflict {
         /// First digits of the current content's SHA-256.
         found: String,
     },
+    /// Another run commits different content under the same URI at the same time.
+    #[error(
+        "{uri}: another run is committing different content under this name, and replaces that of this run; let only one \
+         run write a file at a time, and run again"
+    )]
+    Outbid {
+        /// The input.
+        uri: String,
+    },
 }
 
 impl Conflict {
+    /// The conflict with the commit of another content under the same URI.
+    pub(crate) fn claimed(uri: &str, earlier: &Commit, ours: &Commit) -> Self {
+        Self::OtherContent {
+            uri: uri.to_owned(),
+            committed: short(&earlier.input.sha256),
+            found: short(&ours.input.sha256),
+        }
+    }
+
     pub(crate) fn other_spec(uri: &str, commit: &Commit, spec: &RunSpec) -> Self {
         Self::OtherSpec { uri: uri.to_owned(), difference: difference(commit, spec) }
     }
 
     /// The conflict with an earlier commit of the same URI under another key: its content differed, or only what names
     /// its documents.
-    pub(crate) fn other_content(unit: &InputUnit, earlier: &Commit, spec: &RunSpec) -> Self {
-        let found = unit.sha256.as_deref().unwrap_or_default();
+    pub(crate) fn other_content(uri: &str, found: &str, earlier: &Commit, spec: &RunSpec) -> Self {
         if earlier.input.sha256 == found {
-            return Self::other_spec(unit.uri(), earlier, spec);
+            return Self::other_spec(uri, earlier, spec);
         }
-        let short = |hash: &str| hash.chars().take(12).collect();
-        Self::OtherContent { uri: unit.uri().to_owned(), committed: short(&earlier.input.sha256), found: short(found) }
+        Self::OtherContent { uri: uri.to_owned(), committed: short(&earlier.input.sha256), found: short(found) }
     }
+}
+
+fn short(hash: &str) -> String {
+    hash.chars().take(12).collect()
 }
 
 /// Describes how a commit's run spec differs from another.

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use object_store::path::Path;
 use parquet::errors::ParquetError;
+use pubtag_store::Cause;
 use pubtag_stream::{Fault, FaultKind};
 
 use crate::Conflict;
@@ -82,37 +82,34 @@ pub enum Error {
         /// What was read back.
         found: String,
     },
-    /// The file system or store is full.
-    #[error(
-        "failed to {action} {path}: no space left; free some space and run again (the current input was not committed)"
-    )]
-    NoRoom {
-        /// The operation.
-        action: &'static str,
-        /// The file.
-        path: String,
-        /// The store's error.
-        source: object_store::Error,
-    },
-    /// The file system or store denies access.
-    #[error("failed to {action} {path}: permission denied; grant access or choose another output")]
-    Denied {
-        /// The operation.
-        action: &'static str,
-        /// The file.
-        path: String,
-        /// The store's error.
-        source: object_store::Error,
-    },
-    /// The store failed for another reason.
-    #[error("failed to {action} {path}; run again (existing commits are kept)")]
+    /// The file system or store failed.
+    #[error("failed to {action} {path}{}{}", if *.cause == Cause::Other { "; " } else { ": " }, .cause.advice())]
     Store {
         /// The operation.
         action: &'static str,
         /// The file.
         path: String,
+        /// What can be done about it.
+        cause: Cause,
         /// The store's error.
         source: object_store::Error,
+    },
+    /// An attempt has taken so long that its parts may have been removed.
+    #[error(
+        "{uri}: tagging took more than a day, so it was not committed to the object store; split the file, or run again"
+    )]
+    TooOld {
+        /// The input.
+        uri: String,
+    },
+    /// A store does not honour conditional requests.
+    #[error(
+        "{output}: this store ignores the conditions of writes, so runs could overwrite each other's commits; use a store \
+         that supports conditional writes (If-None-Match, If-Match)"
+    )]
+    Unconditional {
+        /// The output.
+        output: String,
     },
     /// The input, or its content, is already committed differently.
     #[error(transparent)]
@@ -174,10 +171,11 @@ impl Error {
             | Self::Newer { .. }
             | Self::Damaged { .. }
             | Self::Lock { .. }
-            | Self::Denied { .. }
+            | Self::Unconditional { .. }
             | Self::Conflict(_) => FaultKind::Configuration,
-            Self::NoRoom { .. }
-            | Self::Store { .. }
+            Self::Store { cause, .. } if !cause.is_transient() => FaultKind::Configuration,
+            Self::Store { .. }
+            | Self::TooOld { .. }
             | Self::Busy { .. }
             | Self::Altered { .. }
             | Self::Unreadable { .. } => FaultKind::Transient,
@@ -186,14 +184,8 @@ impl Error {
     }
 
     /// A failure of the store, classified by what can be done about it.
-    pub(crate) fn store(action: &'static str, output: &str, path: &Path, source: object_store::Error) -> Self {
-        let path = format!("{output}/{path}");
-        match io_cause(&source) {
-            Some(cause) if is_full(cause) => Self::NoRoom { action, path, source },
-            Some(cause) if is_denied(cause) => Self::Denied { action, path, source },
-            _ if is_refused(&source) => Self::Denied { action, path, source },
-            _ => Self::Store { action, path, source },
-        }
+    pub(crate) fn store(action: &'static str, path: String, source: object_store::Error) -> Self {
+        Self::Store { action, path, cause: Cause::of(&source), source }
     }
 }
 
@@ -203,23 +195,8 @@ impl From<Error> for Fault {
     }
 }
 
-/// The operating system's error at the end of a chain of causes.
-fn io_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
-    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
-}
-
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-fn is_denied(error: &io::Error) -> bool {
-    use io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
-    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | NotADirectory)
-}
-
-fn is_refused(error: &object_store::Error) -> bool {
-    use object_store::Error::{PermissionDenied, Unauthenticated};
-    matches!(error, PermissionDenied { .. } | Unauthenticated { .. })
 }
 
 #[cfg(test)]
@@ -228,7 +205,7 @@ mod tests {
 
     fn kind_of(os_error: io::ErrorKind) -> FaultKind {
         let source = object_store::Error::Generic { store: "test", source: Box::new(io::Error::from(os_error)) };
-        Error::store("write", "/out", &Path::from("annotations/x.parquet"), source).kind()
+        Error::store("write", "/out/annotations/x.parquet".to_owned(), source).kind()
     }
 
     #[test]

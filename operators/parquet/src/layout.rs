@@ -8,12 +8,22 @@ use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow};
 use uuid::Uuid;
 
+use crate::digest;
+
 /// The directories of the three tables.
 pub(crate) const TABLES: [&str; 3] = [AnnotationRow::NAME, DocumentRow::NAME, RejectRow::NAME];
 /// pubtag's own directory. The leading underscore hides it from Spark and Hive.
 pub(crate) const OWN: &str = "_pubtag";
 /// Directory of the markers.
 pub(crate) const COMMITS: &str = "_pubtag/commits";
+/// Directory of the claims.
+pub(crate) const CLAIMS: &str = "_pubtag/claims";
+/// Created twice to see whether the store refuses the second time.
+pub(crate) const PROBE: &str = "_pubtag/probe.json";
+/// The compacted log of commits.
+pub(crate) const LOG: &str = "_pubtag/log.parquet";
+/// Written to learn the time of the store.
+pub(crate) const CLOCK: &str = "_pubtag/clock.json";
 /// Directory of the locks.
 pub(crate) const ATTEMPTS: &str = "_pubtag/attempts";
 /// Locked while a commit is replaced.
@@ -48,6 +58,12 @@ pub(crate) fn part(table: &str, unit: &InputUnit, attempt: AttemptId, number: us
 pub(crate) fn marker(key: &str) -> Path {
     let name: String = key.chars().take(32).collect();
     Path::from(format!("{COMMITS}/{name}.json"))
+}
+
+/// The path of a claim of a URI.
+pub(crate) fn claim(uri: &str, number: u32) -> Path {
+    let name: String = digest::of(uri.as_bytes()).chars().take(32).collect();
+    Path::from(format!("{CLAIMS}/{name}-{number:06}.json"))
 }
 
 /// The run that wrote a part, from the part's name.

@@ -15,9 +15,11 @@
 //! OUT/annotations/<stem>-<run id>-<attempt>-<number>.parquet   documents/ and rejects/ likewise
 //! OUT/_pubtag/output.json                                      marks the directory as an output
 //! OUT/_pubtag/commits/<32 hex of the input's key>.json         the markers: Commit
+//! OUT/_pubtag/claims/<32 hex of the SHA-256 of the URI>-<number>.json   which content a URI has: Claim
 //! OUT/_pubtag/attempts/<run id>.lock                           locked while the run lives
 //! ```
 
+mod age;
 mod conflict;
 mod digest;
 mod error;
@@ -30,19 +32,25 @@ mod encoding;
 mod properties;
 mod rows;
 
-mod claim;
+mod claims;
 mod commit_log;
+mod commits;
+mod compact;
 mod liveness;
+mod mark;
 mod objects;
 mod output;
+mod replaced;
 mod survey;
 mod sweep;
 
+mod follow;
 mod publish;
 mod sink;
 mod upload;
 
 mod tables;
+mod vacuum;
 mod verify;
 
 pub use commit_log::{CommitLog, Standing};
@@ -56,4 +64,5 @@ pub use sink::{ParquetAttempt, ParquetSink};
 pub use survey::Broken;
 pub use sweep::Swept;
 pub use tables::Tables;
-pub use verify::{Defect, Depth, Event, Verified, VerifyConfig, verify, verify_local};
+pub use vacuum::{VacuumConfig, Vacuumed, vacuum};
+pub use verify::{Defect, Depth, Event, Verified, VerifyConfig, verify};

@@ -229,7 +229,7 @@ fn remove_unless_held(path: &Path) -> io::Result<bool> {
 
 fn staged_files(output: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut staged = Vec::new();
-    for folder in layout::TABLES.into_iter().chain([layout::OWN, layout::COMMITS]) {
+    for folder in layout::TABLES.into_iter().chain([layout::OWN, layout::COMMITS, layout::CLAIMS]) {
         staged.extend(files(&output.join(folder))?.into_iter().filter(|path| staged_name(path).is_some()));
     }
     Ok(staged)

@@ -1,21 +1,21 @@
 //! An output directory, and a run's hold on it.
 
 use std::future::Future;
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
+use pubtag_store::Store;
 use pubtag_stream::{Fault, FaultKind, join_fault};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::claim::{claim, create_durably};
+use crate::age::{Age, MOST_AGE};
 use crate::error::STAGE;
 use crate::layout::AttemptId;
+use crate::mark::mark;
 use crate::objects::Objects;
+use crate::survey::{Survey, read};
 use crate::sweep::sweep;
 use crate::{Broken, CommitLog, Error, FileLocks, Hold, Liveness, Swept};
 
@@ -33,7 +33,8 @@ pub struct Output {
 #[derive(Debug)]
 struct Shared {
     objects: Objects,
-    liveness: Arc<dyn Liveness>,
+    /// Absent where nobody can tell which runs are alive: then a run removes nothing.
+    liveness: Option<Arc<dyn Liveness>>,
     run_id: Uuid,
     hold: Mutex<Option<Box<dyn Hold>>>,
     /// Attempts begun, across all clones: no two write under the same names.
@@ -42,6 +43,10 @@ struct Shared {
     steps: TaskTracker,
     /// Whether no further step may begin.
     closed: Mutex<bool>,
+    /// What was swept when the output was opened.
+    swept: OnceLock<Swept>,
+    /// Whether commits had lost parts when the output was opened.
+    was_broken: AtomicBool,
     /// Whether a marker of this run may still come into force although the store reported a failure.
     in_doubt: AtomicBool,
 }
@@ -56,48 +61,75 @@ pub struct Finished {
 }
 
 impl Output {
-    /// Opens an output directory on local disk, as [`open`](Self::open) does on any store; creates it if necessary.
+    /// Opens an output: a directory on local disk with its lock files, or a place in an object store, where nobody can
+    /// tell which runs are alive.
     ///
     /// # Errors
-    /// If the directory cannot be created or written, and as [`open`](Self::open) does.
-    pub async fn open_local(folder: &std::path::Path, run_id: Uuid) -> Result<(Self, CommitLog), Error> {
-        let name = folder.display().to_string();
-        let fail = |source: io::Error| Error::Folder { path: name.clone(), source };
-        create_durably(folder).map_err(fail)?;
-        let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| fail(error.into()))?.with_fsync(true);
-        Self::open(name, Arc::new(store), Arc::new(FileLocks::new(folder)), run_id).await
+    /// As [`open_with`](Self::open_with).
+    pub async fn open(store: Store, run_id: Uuid) -> Result<(Self, CommitLog), Error> {
+        let locks = store.folder().map(|folder| Arc::new(FileLocks::new(folder)) as Arc<dyn Liveness>);
+        Self::open_with(store, locks, run_id).await
     }
 
     /// Opens an output: checks that it is empty or an output of pubtag, marks the run as alive, sweeps the parts of dead
-    /// attempts and reads what is committed. `name` is used in messages.
+    /// attempts and reads what is committed.
     ///
     /// # Errors
     /// If it contains other files, was written by a newer version, is damaged, or the store fails.
-    pub async fn open(
-        name: String,
-        store: Arc<dyn ObjectStore>,
-        liveness: Arc<dyn Liveness>,
+    pub async fn open_with(
+        store: Store,
+        liveness: Option<Arc<dyn Liveness>>,
         run_id: Uuid,
     ) -> Result<(Self, CommitLog), Error> {
         let shared = Shared {
-            objects: Objects::new(name, store),
+            objects: Objects::with_locks(store, liveness.is_some()),
             liveness,
             run_id,
             hold: Mutex::new(None),
             attempts: AtomicUsize::new(0),
             steps: TaskTracker::new(),
             closed: Mutex::new(false),
+            swept: OnceLock::new(),
+            was_broken: AtomicBool::new(false),
             in_doubt: AtomicBool::new(false),
         };
-        claim(&shared.objects).await?;
-        let hold = shared.liveness.hold(run_id).await?;
-        *shared.hold.lock().unwrap_or_else(PoisonError::into_inner) = Some(hold);
         let output = Self { shared: Arc::new(shared) };
-        let (swept, survey) = sweep(output.objects(), output.liveness(), run_id, None).await?;
+        mark(output.objects()).await?;
+        if let Some(liveness) = output.liveness() {
+            let hold = liveness.hold(run_id).await?;
+            *output.shared.hold.lock().unwrap_or_else(PoisonError::into_inner) = Some(hold);
+        }
+        let (swept, survey) = output.sweep(None).await?;
         if swept.parts > 0 {
             tracing::info!(parts = swept.parts, bytes = swept.bytes, "removed parts of dead attempts");
         }
+        // Set only here.
+        let _ = output.shared.swept.set(swept);
+        output.shared.was_broken.store(!survey.broken.is_empty(), Ordering::Relaxed);
         Ok((output, CommitLog::new(survey)))
+    }
+
+    /// What was swept when the output was opened.
+    pub(crate) fn swept(&self) -> Swept {
+        self.shared.swept.get().copied().unwrap_or_default()
+    }
+
+    /// Sweeps where it is known which runs are alive; elsewhere only reads what is committed.
+    async fn sweep(&self, done: Option<Uuid>) -> Result<(Swept, Survey), Error> {
+        match self.liveness() {
+            Some(liveness) => sweep(self.objects(), liveness, self.run_id(), done).await,
+            None => Ok((Swept::default(), read(self.objects()).await?)),
+        }
+    }
+
+    /// The commits that have lost parts, where they are not looked for at the end of every run: only if there were any when the
+    /// output was opened.
+    async fn still_broken(&self) -> Result<Vec<Broken>, Error> {
+        if self.shared.was_broken.load(Ordering::Relaxed) {
+            Ok(read(self.objects()).await?.broken)
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     /// The run that holds the output.
@@ -109,6 +141,8 @@ impl Output {
     /// releases the hold. From then on the tables' directories contain exactly the committed rows, and what live runs
     /// are writing.
     ///
+    /// In an object store, nothing is swept: `vacuum` does that.
+    ///
     /// A run whose last step does not end, or whose marker may still come into force, leaves its parts to the next run.
     ///
     /// # Errors
@@ -118,8 +152,11 @@ impl Output {
             tracing::warn!("timed out waiting for the output; the next run will remove leftovers");
             return Ok(Finished::default());
         }
+        if self.liveness().is_none() {
+            return Ok(Finished { swept: Swept::default(), broken: self.still_broken().await? });
+        }
         let done = (!self.shared.in_doubt.load(Ordering::Acquire)).then_some(self.run_id());
-        let (swept, survey) = sweep(self.objects(), self.liveness(), self.run_id(), done).await?;
+        let (swept, survey) = self.sweep(done).await?;
         let hold = self.shared.hold.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(hold) = hold {
             hold.release().await?;
@@ -158,6 +195,14 @@ impl Output {
         tokio::time::timeout(LAST_STEP, self.shared.steps.wait()).await.is_ok()
     }
 
+    /// Refuses to commit an attempt whose parts `vacuum` might remove.
+    pub(crate) fn check_age(&self, uri: &str, begun: Age) -> Result<(), Error> {
+        if self.liveness().is_none() && begun.elapsed() > MOST_AGE {
+            return Err(Error::TooOld { uri: uri.to_owned() });
+        }
+        Ok(())
+    }
+
     /// Notes that a marker of this run may still come into force at any time.
     pub(crate) fn doubt(&self) {
         self.shared.in_doubt.store(true, Ordering::Release);
@@ -172,7 +217,7 @@ impl Output {
         &self.shared.objects
     }
 
-    pub(crate) fn liveness(&self) -> &dyn Liveness {
-        self.shared.liveness.as_ref()
+    pub(crate) fn liveness(&self) -> Option<&dyn Liveness> {
+        self.shared.liveness.as_deref()
     }
 }

@@ -14,13 +14,12 @@ use std::sync::Arc;
 
 use object_store::path::Path;
 use object_store::{ObjectStore, PutMode, UpdateVersion};
-use pubtag_schemas::{Commit, Ending, InputUnit, Part};
+use pubtag_schemas::{Claim, Commit, Ending, InputUnit, Part};
 
+use crate::age::Age;
+use crate::claims::{self, Taken};
 use crate::objects::{Marker, Objects};
 use crate::{CommitLog, Conflict, Error, Hold, Output, RunSpec, layout};
-
-/// How often a marker is put before giving up.
-const ATTEMPTS: usize = 3;
 
 /// What a commit may replace.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +37,8 @@ pub(crate) struct Prepared {
     pub(crate) output: Output,
     pub(crate) unit: Arc<InputUnit>,
     pub(crate) commit: Commit,
+    /// When the attempt began.
+    pub(crate) begun: Age,
 }
 
 /// A unit that counts: its marker is in force, ours or one for identical work.
@@ -62,11 +63,23 @@ impl Prepared {
     /// # Errors
     /// A [`Conflict`], or the store's failure. After the latter the marker may or may not exist, and the parts are left
     /// to the next run.
-    pub(crate) async fn publish(self, terms: Terms<'_>) -> Result<Published, Error> {
-        let earlier = terms.commit_log.earlier_contents(&self.unit, self.commit.input.key());
+    pub(crate) async fn publish(mut self, terms: Terms<'_>) -> Result<Published, Error> {
+        self.output.check_age(&self.commit.input.uri, self.begun)?;
+        let mut earlier = terms.commit_log.earlier_contents(&self.unit, self.commit.input.key());
         if let Some(earlier) = earlier.first().filter(|_| !terms.overwrite) {
-            return Err(Conflict::other_content(&self.unit, earlier, terms.spec).into());
+            return Err(Conflict::other_content(self.unit.uri(), &self.commit.input.sha256, earlier, terms.spec).into());
         }
+        for replaced in self.claim(terms).await? {
+            if earlier.iter().all(|known| known.attempt_id != replaced.attempt_id) {
+                earlier.push(replaced.into());
+            }
+        }
+        let published = self.commit(earlier, terms).await?;
+        published.check_claim().await?;
+        Ok(published)
+    }
+
+    async fn commit(self, earlier: Vec<Arc<Commit>>, terms: Terms<'_>) -> Result<Published, Error> {
         if earlier.is_empty() {
             match put(&self.output, &self.commit, PutMode::Create).await? {
                 Put::Done => return Ok(self.ours(Vec::new())),
@@ -76,9 +89,28 @@ impl Prepared {
                 Put::Found(_) | Put::Changed => (),
             }
         }
-        let replacing = self.output.liveness().exclusive().await?;
+        let replacing = match self.output.liveness() {
+            Some(liveness) => Some(liveness.exclusive().await?),
+            None => None,
+        };
         let published = self.replace(earlier, terms).await?;
-        Ok(Published { replacing: Some(replacing), ..published })
+        Ok(Published { replacing, ..published })
+    }
+
+    /// Claims the URI, and returns the commits under it that the claim replaces. What can be read only once has no URI of
+    /// its own.
+    async fn claim(&mut self, terms: Terms<'_>) -> Result<Vec<Commit>, Error> {
+        if self.unit.read_once {
+            return Ok(Vec::new());
+        }
+        let terms = claims::Terms {
+            overwrite: terms.overwrite,
+            is_held: &|key| terms.commit_log.is_held(key),
+            known: terms.commit_log.highest_claim(self.unit.uri()),
+        };
+        let Taken { claim, replaced } = claims::take(self.output.objects(), &self.commit, terms).await?;
+        self.commit.claim = Some(claim);
+        Ok(replaced)
     }
 
     /// Commits in place of others: of `replaced`, and of the marker with the same key, if it exists.
@@ -120,12 +152,27 @@ impl Prepared {
 }
 
 impl Published {
-    /// Removes what no longer counts: markers, then parts. What cannot be removed is left to the next sweep.
+    /// # Errors
+    /// [`Conflict::Outbid`] if another run has claimed the URI for other content in the meantime.
+    async fn check_claim(&self) -> Result<(), Error> {
+        let Ending::Committed(commit) = &self.ending else { return Ok(()) };
+        let Some(claim) = &commit.claim else { return Ok(()) };
+        if claims::is_outbid(self.output.objects(), claim).await? {
+            return Err(Conflict::Outbid { uri: claim.uri.clone() }.into());
+        }
+        Ok(())
+    }
+
+    /// Removes what no longer counts: markers, then parts. What cannot be removed is left to the next sweep. In an object
+    /// store, nothing is removed.
     ///
     /// # Errors
     /// If the lock on replacing cannot be released.
     pub(crate) async fn clean_up(self) -> Result<Ending, Error> {
         let objects = self.output.objects();
+        if self.output.liveness().is_none() {
+            return Ok(self.ending);
+        }
         for old in &self.markers {
             if let Err(error) = objects.remove_marker(old).await {
                 tracing::warn!(error = &error as &dyn StdError, "a superseded commit was not removed");
@@ -146,10 +193,18 @@ impl Published {
 fn is_identical(found: &Commit, ours: &Commit, terms: Terms<'_>) -> Result<bool, Error> {
     let same = found.fingerprint == ours.fingerprint;
     match () {
+        () if is_void(found, ours, terms) => Ok(false),
         () if same && !terms.commit_log.is_broken(found) => Ok(true),
         () if same || terms.overwrite => Ok(false),
         () => Err(Conflict::other_spec(&ours.input.uri, found, terms.spec).into()),
     }
+}
+
+/// Whether a commit of the same key has been replaced, and not by what this run knows as its successor.
+fn is_void(found: &Commit, ours: &Commit, terms: Terms<'_>) -> bool {
+    let is_older = |ours: &Claim, found: &Claim| ours.uri == found.uri && found.number < ours.number;
+    let claims = ours.claim.as_ref().zip(found.claim.as_ref());
+    terms.commit_log.is_superseded(found) || claims.is_some_and(|(ours, found)| is_older(ours, found))
 }
 
 /// The result of a put.
@@ -167,7 +222,7 @@ enum Put {
 async fn put(output: &Output, commit: &Commit, mode: PutMode) -> Result<Put, Error> {
     let path = layout::marker(commit.input.key());
     let put = put_until_known(output.objects(), &path, commit, mode).await;
-    if let Err(Error::Store { .. } | Error::NoRoom { .. } | Error::Denied { .. }) = &put {
+    if let Err(Error::Store { .. }) = &put {
         output.doubt();
     }
     put
@@ -176,13 +231,13 @@ async fn put(output: &Output, commit: &Commit, mode: PutMode) -> Result<Put, Err
 async fn put_until_known(objects: &Objects, path: &Path, commit: &Commit, mut mode: PutMode) -> Result<Put, Error> {
     use object_store::Error::{NotImplemented, Precondition};
     let json = serde_json::to_vec_pretty(commit).expect("a struct of strings, numbers and string maps is valid JSON");
-    let mut attempt = 1;
+    let mut attempts = objects.attempts();
     loop {
         let put = objects.store().put_opts(path, json.clone().into(), mode.clone().into()).await;
         let failure = match put {
             Ok(_) => return Ok(Put::Done),
             // The store cannot compare versions; the lock on replacing suffices.
-            Err(NotImplemented { .. }) if matches!(mode, PutMode::Update(_)) => {
+            Err(NotImplemented { .. }) if objects.is_locked() && matches!(mode, PutMode::Update(_)) => {
                 mode = PutMode::Overwrite;
                 continue;
             }
@@ -194,8 +249,8 @@ async fn put_until_known(objects: &Objects, path: &Path, commit: &Commit, mut mo
             found if is_changed(&mode, found.as_ref()) || matches!(failure, Precondition { .. }) => {
                 return Ok(Put::Changed);
             }
-            _ if attempt == ATTEMPTS => return Err(objects.failed("commit", path)(failure)),
-            _ => attempt += 1,
+            _ if attempts.again().await => {}
+            _ => return Err(objects.failed("commit", path)(failure)),
         }
     }
 }

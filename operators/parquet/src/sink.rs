@@ -9,6 +9,7 @@ use object_store::path::Path;
 use pubtag_schemas::{COMMIT_VERSION, Close, Commit, CommitOutcome, Ending, Input, InputUnit, Part, TaggedRecord};
 use pubtag_stream::{Attempt, Fault, Meter, Sink, spawn_blocking};
 
+use crate::age::Age;
 use crate::encode::Chunk;
 use crate::encoding::Encoding;
 use crate::layout::{self, AttemptId};
@@ -25,6 +26,7 @@ use crate::{CommitLog, Output, WriteConfig};
 /// use futures::StreamExt;
 /// use pubtag_parquet::{Output, ParquetSink, RunSpec, Tables, WriteConfig};
 /// use pubtag_schemas::{Close, InputUnit, Location, Outcome, Packet, Tally};
+/// use pubtag_store::Store;
 /// use pubtag_stream::{Flow, Meter, Operator, Write};
 ///
 /// # #[tokio::main]
@@ -36,7 +38,8 @@ use crate::{CommitLog, Output, WriteConfig};
 ///     settings: BTreeMap::from([("text".to_owned(), "keep".to_owned())]),
 ///     named_after_file: false,
 /// };
-/// let (output, commit_log) = Output::open_local(folder.path(), uuid::Uuid::now_v7()).await?;
+/// let store = Store::directory(folder.path())?;
+/// let (output, commit_log) = Output::open(store.clone(), uuid::Uuid::now_v7()).await?;
 /// let write = Write::new(ParquetSink::new(&output, &commit_log, WriteConfig::new(spec, "example 1.0")));
 ///
 /// // One file without records.
@@ -48,13 +51,13 @@ use crate::{CommitLog, Output, WriteConfig};
 /// output.finish().await?;
 ///
 /// assert!(reports.iter().all(Result::is_ok));
-/// assert_eq!(Tables::open_local(folder.path()).await?.commits()[0].input.uri, "/in/a.xml");
+/// assert_eq!(Tables::open(store).await?.commits()[0].input.uri, "/in/a.xml");
 /// # Ok(())
 /// # }
 /// ```
 ///
 /// - *Memory*: for each table, one row group (encoded, at most `row_group_bytes` of rows) and one piece of an upload
-///   (8 MiB).
+///   (8 MiB; in an object store one part, at most 64 MiB).
 /// - *Cancellation*: a step that has begun runs to its end; [`Output::finish`] waits for it, then sweeps uncommitted parts.
 /// - *Rejects*: become rows of `rejects`. A record that violates a guarantee of the previous stages is a fault.
 #[derive(Clone, Debug)]
@@ -67,6 +70,7 @@ pub struct ParquetSink {
 impl ParquetSink {
     /// A sink for an output. `commit_log` is what was committed when the output was opened, with the run's inputs planned.
     pub fn new(output: &Output, commit_log: &CommitLog, config: WriteConfig) -> Self {
+        let config = if output.liveness().is_some() { config } else { config.in_single_puts() };
         Self { output: output.clone(), commit_log: Arc::new(commit_log.clone()), config: Arc::new(config) }
     }
 }
@@ -77,7 +81,8 @@ impl Sink for ParquetSink {
     async fn begin(&self, unit: Arc<InputUnit>) -> Result<ParquetAttempt, Fault> {
         let id = self.output.next_attempt();
         let encoding = Some(Encoding::begin(&unit, id, &self.config)?);
-        Ok(ParquetAttempt { sink: self.clone(), unit, id, encoding, uploads: HashMap::new(), parts: Vec::new() })
+        let begun = Age::begin();
+        Ok(ParquetAttempt { sink: self.clone(), unit, id, begun, encoding, uploads: HashMap::new(), parts: Vec::new() })
     }
 
     fn uninterrupted<T: Send + 'static>(
@@ -93,6 +98,7 @@ pub struct ParquetAttempt {
     sink: ParquetSink,
     unit: Arc<InputUnit>,
     id: AttemptId,
+    begun: Age,
     /// `None` while it is on a blocking thread.
     encoding: Option<Encoding>,
     uploads: HashMap<&'static str, Upload>,
@@ -121,7 +127,11 @@ impl Attempt for ParquetAttempt {
         Ok(published.clean_up().await?)
     }
 
+    /// In an object store, nothing is removed.
     async fn abandon(self) {
+        if self.sink.output.liveness().is_none() {
+            return;
+        }
         let objects = self.sink.output.objects();
         for upload in self.uploads.into_values() {
             let path = upload.path().clone();
@@ -166,9 +176,10 @@ impl ParquetAttempt {
             statuses,
             outcome,
             supersedes: Vec::new(),
+            claim: None,
             committed_at: jiff::Timestamp::now().to_string(),
         };
-        Ok(Prepared { output: self.sink.output, unit: self.unit, commit })
+        Ok(Prepared { output: self.sink.output, unit: self.unit, commit, begun: self.begun })
     }
 
     /// Uploads encoded pieces. A finished part is read back: no marker may name it unless the store has it as sent.

@@ -2,12 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::future::ready;
 use std::sync::Arc;
 
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 use pubtag_schemas::{Commit, split_superseded};
+use uuid::Uuid;
 
+use crate::commits::{Access, read_commits};
 use crate::objects::Objects;
 use crate::{Error, layout};
 
@@ -37,9 +41,49 @@ impl fmt::Display for Broken {
     }
 }
 
+/// What is committed in an output.
+pub(crate) async fn read(objects: &Objects) -> Result<Survey, Error> {
+    let parts = list_parts(objects).await?;
+    Ok(survey(objects, &parts).await?.0)
+}
+
+/// Lists the files of the tables.
+pub(crate) async fn list_parts(objects: &Objects) -> Result<Vec<ObjectMeta>, Error> {
+    let mut parts = Vec::new();
+    for table in layout::TABLES {
+        let folder = Path::from(table);
+        let listed = objects.store().list(Some(&folder)).filter_map(|found| ready(nameable(found)));
+        parts.extend(listed.try_collect::<Vec<_>>().await.map_err(objects.failed("list", &folder))?);
+    }
+    if let Some(stranger) = parts.iter().find(|part| run_of(part).is_none()) {
+        tracing::warn!(
+            file = objects.full_name(&stranger.location),
+            "a file in a table's directory was not written by pubtag"
+        );
+    }
+    Ok(parts)
+}
+
+/// A listed object, unless its name is invalid for the store: then no run has written it.
+fn nameable(found: Result<ObjectMeta, object_store::Error>) -> Option<Result<ObjectMeta, object_store::Error>> {
+    if let Err(object_store::Error::InvalidPath { source }) = &found {
+        tracing::warn!(
+            error = source as &dyn std::error::Error,
+            "a file in a table's directory was not written by pubtag"
+        );
+        return None;
+    }
+    Some(found)
+}
+
+/// The run that wrote a part.
+pub(crate) fn run_of(part: &ObjectMeta) -> Option<Uuid> {
+    part.location.filename().and_then(layout::run_of_part)
+}
+
 /// Reads all markers and compares them with the parts that were listed before. Also returns the superseded commits.
 pub(crate) async fn survey(objects: &Objects, parts: &[ObjectMeta]) -> Result<(Survey, Vec<Commit>), Error> {
-    let (standing, superseded) = split_superseded(objects.commits().await?);
+    let (standing, superseded) = split_superseded(read_commits(objects, Access::Write).await?);
     let listed: HashMap<&str, u64> = parts.iter().map(|part| (part.location.as_ref(), part.size)).collect();
     let attempts = superseded.iter().map(|commit| commit.attempt_id.clone()).collect();
     let mut survey = Survey { superseded: attempts, ..Survey::default() };

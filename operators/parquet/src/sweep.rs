@@ -1,17 +1,15 @@
 //! Removes what dead attempts left.
 
 use std::collections::HashSet;
-use std::future::ready;
 
-use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectMeta;
-use object_store::path::Path;
 use pubtag_schemas::Commit;
 use uuid::Uuid;
 
 use crate::objects::Objects;
-use crate::survey::{Survey, survey};
-use crate::{Error, Liveness, layout};
+use crate::replaced::Replacers;
+use crate::survey::{Survey, list_parts, run_of, survey};
+use crate::{Error, Liveness};
 
 /// What a sweep removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +36,10 @@ pub(crate) async fn sweep(
     let (survey, superseded) = survey(objects, &parts).await?;
     let standing = || survey.whole.iter().chain(survey.broken.iter().map(|broken| &*broken.commit));
 
-    let orphans: Vec<&Commit> = superseded.iter().filter(|old| replacer_is_dead(old, standing(), &dead)).collect();
+    let replacers = Replacers::of(standing());
+    let is_dead = |old: &&Commit| replacers.of_commit(old).is_some_and(|(_, run_id)| dead.contains(run_id));
+    // A run that replaces a commit removes the old marker itself, unless it dies first.
+    let orphans: Vec<&Commit> = superseded.iter().filter(is_dead).collect();
     if !orphans.is_empty() {
         let replacing = liveness.exclusive().await?;
         for old in orphans {
@@ -56,38 +57,6 @@ pub(crate) async fn sweep(
     Ok((swept, survey))
 }
 
-async fn list_parts(objects: &Objects) -> Result<Vec<ObjectMeta>, Error> {
-    let mut parts = Vec::new();
-    for table in layout::TABLES {
-        let folder = Path::from(table);
-        let listed = objects.store().list(Some(&folder)).filter_map(|found| ready(nameable(found)));
-        parts.extend(listed.try_collect::<Vec<_>>().await.map_err(objects.failed("list", &folder))?);
-    }
-    if let Some(stranger) = parts.iter().find(|part| run_of(part).is_none()) {
-        tracing::warn!(
-            file = objects.full_name(&stranger.location),
-            "a file in a table's directory was not written by pubtag"
-        );
-    }
-    Ok(parts)
-}
-
-/// A listed object, unless its name is invalid for the store: then no run has written it.
-fn nameable(found: Result<ObjectMeta, object_store::Error>) -> Option<Result<ObjectMeta, object_store::Error>> {
-    if let Err(object_store::Error::InvalidPath { source }) = &found {
-        tracing::warn!(
-            error = source as &dyn std::error::Error,
-            "a file in a table's directory was not written by pubtag"
-        );
-        return None;
-    }
-    Some(found)
-}
-
-fn run_of(part: &ObjectMeta) -> Option<Uuid> {
-    part.location.filename().and_then(layout::run_of_part)
-}
-
 /// The dead runs among the parts' runs; this run counts as dead once it is `done`.
 async fn dead_runs(
     liveness: &dyn Liveness,
@@ -103,10 +72,4 @@ async fn dead_runs(
         }
     }
     Ok(dead)
-}
-
-/// A run that replaces a commit removes the old marker itself, unless it dies first.
-fn replacer_is_dead<'a>(old: &Commit, mut standing: impl Iterator<Item = &'a Commit>, dead: &HashSet<Uuid>) -> bool {
-    let replacer = standing.find(|commit| commit.supersedes.contains(&old.attempt_id));
-    replacer.is_some_and(|commit| dead.contains(&commit.run_id))
 }

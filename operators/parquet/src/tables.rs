@@ -1,15 +1,13 @@
 //! Reads the committed tables of an output. Nothing is written; runs may be working on it.
 
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, StreamExt, TryFutureExt, TryStreamExt};
-use object_store::local::LocalFileSystem;
-use object_store::path::Path as StorePath;
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
@@ -17,8 +15,10 @@ use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuil
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use pubtag_schemas::{Commit, OUTPUT_MARK, Part, split_superseded};
+use pubtag_store::Store;
 
 use crate::Error;
+use crate::commits::{Access, read_commits};
 use crate::objects::Objects;
 
 /// The commits of an output and their tables. Markers are trusted without checking their parts.
@@ -32,28 +32,31 @@ pub struct Tables {
 
 impl Tables {
     /// Whether a directory on local disk is an output.
-    pub fn exist_in(folder: &Path) -> bool {
+    pub fn exist_in(folder: &std::path::Path) -> bool {
         folder.join(OUTPUT_MARK).is_file()
     }
 
-    /// Opens an output on local disk, as [`open`](Self::open) does on any store.
+    /// Whether a place is an output.
     ///
     /// # Errors
-    /// If the directory does not exist, and as [`open`](Self::open) does.
-    pub async fn open_local(folder: &Path) -> Result<Self, Error> {
-        let name = folder.display().to_string();
-        let store = LocalFileSystem::new_with_prefix(folder)
-            .map_err(|error| Error::Folder { path: name.clone(), source: error.into() })?;
-        Self::open(name, Arc::new(store)).await
+    /// If the store fails.
+    pub async fn exist_at(store: &Store) -> Result<bool, Error> {
+        let path = Path::from(OUTPUT_MARK);
+        // Not a request for the head: its answer would not say what is wrong.
+        match store.objects().get(&path).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(Error::store("read", store.full_name(&path), error)),
+        }
     }
 
-    /// Reads the markers of an output. `name` is used in messages.
+    /// Reads the markers of an output.
     ///
     /// # Errors
     /// If the store fails, or a marker is damaged or was written by a newer version.
-    pub async fn open(name: String, store: Arc<dyn ObjectStore>) -> Result<Self, Error> {
-        let objects = Objects::new(name, store);
-        let (commits, _superseded) = split_superseded(objects.commits().await?);
+    pub async fn open(store: Store) -> Result<Self, Error> {
+        let objects = Objects::new(store);
+        let (commits, _superseded) = split_superseded(read_commits(&objects, Access::Read).await?);
         let mut parts: Vec<Part> = commits.iter().flat_map(|commit| commit.parts.iter().cloned()).collect();
         parts.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(Self { objects, commits, parts })
@@ -96,7 +99,7 @@ impl Tables {
         part: &Part,
         columns: Option<&[&str]>,
     ) -> Result<impl Stream<Item = Result<RecordBatch, Error>> + use<>, Error> {
-        let path = StorePath::from(part.path.as_str());
+        let path = Path::from(part.path.as_str());
         let name = self.objects.full_name(&path);
         let unreadable = move |source| Error::Unreadable { path: name.clone(), source };
         let file = PartFile { store: self.objects.store().clone(), path, length: part.bytes };
@@ -113,7 +116,7 @@ impl Tables {
 /// A part in the store, for the Parquet reader.
 struct PartFile {
     store: Arc<dyn ObjectStore>,
-    path: StorePath,
+    path: Path,
     length: u64,
 }
 

@@ -36,7 +36,17 @@ fn main() {
     let mut contenders: Vec<Contender<'_>> = vec![
         ("read", Box::new(|| timed(|| records = count_records(unit.clone())))),
         ("gzip -dc", Box::new(|| timed(|| gunzip(&path)))),
-        ("SHA-256", Box::new(|| timed(|| drop(hashed(&unit, &CancellationToken::new()).expect("the file exists"))))),
+        (
+            "SHA-256",
+            Box::new(|| {
+                timed(|| {
+                    drop(
+                        hashed(&unit, &ReadOptions::default().buckets, &CancellationToken::new())
+                            .expect("the file exists"),
+                    )
+                })
+            }),
+        ),
     ];
     if let Some(python) = &python {
         contenders.push(("pubmed_parser", Box::new(|| pubmed_parser(python, &path))));

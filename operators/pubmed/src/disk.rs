@@ -8,11 +8,13 @@ use std::time::UNIX_EPOCH;
 
 use ::md5::Md5;
 use pubtag_schemas::{InputUnit, Location, hex};
+use pubtag_store::Buckets;
 use pubtag_stream::CancellationToken;
 use sha2::{Digest, Sha256};
 
 use crate::PubmedError;
 use crate::md5::{Sidecar, sidecar};
+use crate::object::Object;
 
 /// Bytes read from disk at once.
 pub(crate) const READ_BYTES: usize = 256 * 1024;
@@ -36,6 +38,8 @@ enum Handle {
     File(File),
     /// A stream that can be read only once.
     Stream(Box<dyn Read + Send>),
+    /// An object in a store.
+    Object(Object),
 }
 
 /// The result of reading an input to its end.
@@ -53,20 +57,34 @@ pub(crate) struct Checked {
 
 impl Disk {
     /// Opens the input of a unit. Opening a pipe waits for its writer.
-    pub(crate) fn open(unit: &InputUnit) -> Result<Self, PubmedError> {
-        let sidecar = if unit.read_once { Sidecar::None } else { sidecar(Path::new(unit.uri())) };
-        Self::with_sidecar(unit, sidecar)
+    pub(crate) fn open(unit: &InputUnit, buckets: &Buckets) -> Result<Self, PubmedError> {
+        let disk = Self::without_sidecar(unit, buckets)?;
+        let sidecar = disk.with(|input| match &input.handle {
+            Handle::Stream(_) => Ok(Sidecar::None),
+            Handle::File(_) => Ok(sidecar(Path::new(unit.uri()))),
+            Handle::Object(object) => {
+                let content = object.sidecar().map_err(PubmedError::io(unit.uri(), "read the .md5 of"))?;
+                Ok(content.map_or(Sidecar::None, |content| Sidecar::of(&content, unit.file_name())))
+            }
+        })?;
+        disk.with(|input| {
+            input.md5 = matches!(sidecar, Sidecar::Md5(_)).then(Md5::new);
+            input.sidecar = sidecar;
+        });
+        Ok(disk)
     }
 
-    fn with_sidecar(unit: &InputUnit, sidecar: Sidecar) -> Result<Self, PubmedError> {
+    fn without_sidecar(unit: &InputUnit, buckets: &Buckets) -> Result<Self, PubmedError> {
         let open = |path| File::open(path).map_err(PubmedError::io(path, "open"));
         let handle = match &unit.location {
+            Location::Object(url) => {
+                Handle::Object(Object::open(unit, url, buckets).map_err(PubmedError::io(url, "open"))?)
+            }
             Location::Stdin => Handle::Stream(Box::new(io::stdin())),
             Location::File(path) if unit.read_once => Handle::Stream(Box::new(open(path)?)),
             Location::File(path) => Handle::File(open(path)?),
         };
-        let md5 = matches!(sidecar, Sidecar::Md5(_)).then(Md5::new);
-        let input = Input { handle, sha256: Sha256::new(), md5, sidecar, bytes: 0 };
+        let input = Input { handle, sha256: Sha256::new(), md5: None, sidecar: Sidecar::None, bytes: 0 };
         Ok(Self { input: Arc::new(Mutex::new(input)) })
     }
 
@@ -74,8 +92,13 @@ impl Disk {
     pub(crate) fn file(&self) -> io::Result<Option<File>> {
         self.with(|input| match &input.handle {
             Handle::File(file) => file.try_clone().map(Some),
-            Handle::Stream(_) => Ok(None),
+            Handle::Stream(_) | Handle::Object(_) => Ok(None),
         })
+    }
+
+    /// Whether it is an object in a store.
+    pub(crate) fn is_object(&self) -> bool {
+        self.with(|input| matches!(input.handle, Handle::Object(_)))
     }
 
     /// Reads the rest of a file, so that the checksums cover all of it, and compares it with the unit.
@@ -87,7 +110,7 @@ impl Disk {
 
     /// The same, unless cancelled; the token is checked between blocks.
     fn finish_unless(mut self, stop: &CancellationToken, unit: &InputUnit) -> Result<Checked, PubmedError> {
-        if self.with(|input| matches!(input.handle, Handle::File(_))) {
+        if self.with(|input| !matches!(input.handle, Handle::Stream(_))) {
             let mut buffer = vec![0; READ_BYTES];
             while self.read(&mut buffer).map_err(PubmedError::io(unit.uri(), "read"))? > 0 {
                 if stop.is_cancelled() {
@@ -127,6 +150,7 @@ impl Input {
             let result = match &mut self.handle {
                 Handle::File(file) => file.read(&mut buffer[count..]),
                 Handle::Stream(stream) => stream.read(&mut buffer[count..]),
+                Handle::Object(object) => object.read(&mut buffer[count..]),
             };
             match result {
                 Ok(0) => break,
@@ -155,6 +179,7 @@ impl Input {
                 difference(unit, &metadata, self.bytes, &sha256).or(replaced)
             }
             Handle::Stream(_) => None,
+            Handle::Object(object) => object.changed(),
         };
         let found = self.md5.take().map(|md5| hex(md5.finalize()));
         let mismatch = match (&self.sidecar, found) {
@@ -215,10 +240,10 @@ pub(crate) fn modified_us(metadata: &Metadata) -> Option<i64> {
 ///
 /// # Errors
 /// [`PubmedError::Io`] if the file cannot be read or hashing is cancelled.
-pub fn hashed(unit: &InputUnit, stop: &CancellationToken) -> Result<InputUnit, PubmedError> {
+pub fn hashed(unit: &InputUnit, buckets: &Buckets, stop: &CancellationToken) -> Result<InputUnit, PubmedError> {
     if unit.read_once {
         return Ok(unit.clone());
     }
-    let checked = Disk::with_sidecar(unit, Sidecar::None)?.finish_unless(stop, unit)?;
+    let checked = Disk::without_sidecar(unit, buckets)?.finish_unless(stop, unit)?;
     Ok(InputUnit { sha256: Some(checked.sha256), ..unit.clone() })
 }

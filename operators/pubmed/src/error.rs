@@ -2,6 +2,7 @@
 
 use std::io;
 
+use pubtag_store::StoreError;
 use pubtag_stream::{Fault, FaultKind};
 
 /// Why inputs cannot be found or read. Bad records become rejects and bad files are quarantined instead.
@@ -56,9 +57,17 @@ pub enum PubmedError {
         /// The first of them, and why it was skipped; or that there are no files.
         first: String,
     },
-    /// An input is a URL.
-    #[error("{argument}: only local paths are supported; download the file first, or pipe it in with `-`")]
-    UnsupportedUri {
+    /// A URL does not name a place in a store, or the store's options are invalid.
+    #[error("{argument}: not a usable input")]
+    Store {
+        /// The argument.
+        argument: String,
+        /// Why.
+        source: StoreError,
+    },
+    /// Neither an object nor a prefix of objects.
+    #[error("{argument}: no such object or prefix; check the URL")]
+    NoObjects {
         /// The argument.
         argument: String,
     },
@@ -86,7 +95,7 @@ impl PubmedError {
     /// input.
     pub fn kind(&self) -> FaultKind {
         match self {
-            Self::InOutput { .. } => FaultKind::Configuration,
+            Self::InOutput { .. } | Self::Store { .. } => FaultKind::Configuration,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => FaultKind::Configuration,
             Self::Io { source, .. } if !is_permanent(source) => FaultKind::Transient,
             _ => FaultKind::Data,

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pubtag_schemas::{InputUnit, Location, OUTPUT_MARK};
+use pubtag_store::{Address, Bucket};
 use walkdir::WalkDir;
 
 use crate::disk::modified_us;
 use crate::error::is_permanent;
+use crate::listed::{self, Found, find, outputs};
 use crate::name::distribution;
 use crate::order::in_pubmed_order;
 use crate::pattern::{is_pattern, literal_directory, matched_directories, matches};
@@ -54,7 +56,7 @@ pub fn discover(arguments: &[String], options: &ReadOptions) -> Result<Inputs, P
     if arguments.is_empty() {
         return Err(PubmedError::NoInputs);
     }
-    let output = options.output.as_deref().map(resolved).transpose()?;
+    let output = options.output.as_ref().and_then(Address::local).map(resolved).transpose()?;
     let mut finder = Finder { options, output, inputs: Inputs::default(), met: HashSet::new() };
     for argument in arguments {
         finder.argument(argument)?;
@@ -90,10 +92,74 @@ impl Finder<'_> {
                     self.named(path)
                 }
             }
-            Err(_) if argument.contains("://") => Err(PubmedError::UnsupportedUri { argument: argument.to_owned() }),
+            Err(_) if Address::is_url(argument) => self.url(argument),
             Err(_) if is_pattern(argument) => self.all_of(argument, |finder| finder.matching(argument)),
             Err(error) => Err(missing(argument, error)),
         }
+    }
+
+    fn url(&mut self, argument: &str) -> Result<(), PubmedError> {
+        match argument.parse() {
+            Ok(Address::Local(path)) => match path.to_str() {
+                Some(path) => self.argument(path),
+                None => Err(PubmedError::NotUtf8 { path: path.display().to_string() }),
+            },
+            Ok(Address::Bucket(bucket)) => {
+                if self.is_in_output(&bucket.to_string()) {
+                    let output = self.options.output.as_ref().map(ToString::to_string).unwrap_or_default();
+                    return Err(PubmedError::InOutput { argument: argument.to_owned(), output });
+                }
+                let found = find(argument, &bucket, self.options)?;
+                self.all_of(argument, |finder| finder.objects(&bucket, found))
+            }
+            Err(source) => Err(PubmedError::Store { argument: argument.to_owned(), source }),
+        }
+    }
+
+    /// Adds the recognised objects among those that a URL leads to.
+    fn objects(&mut self, bucket: &Bucket, found: Vec<Found>) -> Result<(), PubmedError> {
+        let root = format!("{bucket}/");
+        let outputs = outputs(&found);
+        let in_other = |url: &str| outputs.iter().any(|output| *output != root && url.starts_with(output));
+        for found in found {
+            let name = found.meta.location.filename().unwrap_or_default();
+            let reason = match () {
+                () if is_checksum(Path::new(name)) => Some("checksum file".to_owned()),
+                () if found.named => None,
+                () if self.is_in_output(&found.url) => Some("in the output of this run".to_owned()),
+                () if in_other(&found.url) => Some("written by pubtag; name its prefix directly to read it".to_owned()),
+                () => match unwanted(Path::new(name)) {
+                    Some(reason) => Some(reason.to_owned()),
+                    None if distribution(name).is_some() => None,
+                    None => listed::recognised(&found, self.options)?.err(),
+                },
+            };
+            match reason {
+                Some(reason) => self.inputs.skipped.push(Skipped { path: found.url, reason }),
+                None => self.add_object(found),
+            }
+        }
+        Ok(())
+    }
+
+    fn add_object(&mut self, found: Found) {
+        if !self.met.insert(PathBuf::from(&found.url)) {
+            self.inputs.skipped.push(Skipped { path: found.url, reason: TWICE.to_owned() });
+            return;
+        }
+        let index = self.inputs.units.len();
+        self.inputs.units.push(Arc::new(InputUnit {
+            size: Some(found.meta.size),
+            modified_us: Some(found.meta.last_modified.timestamp_micros()),
+            e_tag: found.meta.e_tag,
+            ..unit(index, Location::Object(found.url))
+        }));
+    }
+
+    /// Whether a URL is that of the run's output or below it.
+    fn is_in_output(&self, url: &str) -> bool {
+        let Some(output @ Address::Bucket(_)) = &self.options.output else { return false };
+        url.strip_prefix(&output.to_string()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     fn stdin(&mut self) {

@@ -14,6 +14,7 @@
 
 mod error;
 mod inputs;
+mod listed;
 mod name;
 mod options;
 mod order;
@@ -23,6 +24,7 @@ mod sniff;
 mod disk;
 mod gzip;
 mod md5;
+mod object;
 mod scan;
 mod window;
 

@@ -31,8 +31,15 @@ pub(crate) fn sidecar(input: &Path) -> Sidecar {
         return Sidecar::Unreadable(format!("cannot read its .md5 file ({error})"));
     }
     let name = input.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let found = md5_in(&String::from_utf8_lossy(&content), &name);
-    found.map_or_else(|| Sidecar::Unreadable("no MD5 in its .md5 file".to_owned()), Sidecar::Md5)
+    Sidecar::of(&content, &name)
+}
+
+impl Sidecar {
+    /// What the content of a checksum file says about a file.
+    pub(crate) fn of(content: &[u8], name: &str) -> Self {
+        let found = md5_in(&String::from_utf8_lossy(content), name);
+        found.map_or_else(|| Self::Unreadable("no MD5 in its .md5 file".to_owned()), Self::Md5)
+    }
 }
 
 fn sidecar_path(input: &Path) -> PathBuf {

@@ -1,8 +1,9 @@
 //! Options for reading inputs.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
+
+use pubtag_store::{Address, Buckets};
 
 /// Options for reading inputs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,8 +16,10 @@ pub struct ReadOptions {
     pub format: Option<InputFormat>,
     /// The columns of tables.
     pub columns: TextColumns,
-    /// The output directory of the run: nothing in it is an input.
-    pub output: Option<PathBuf>,
+    /// The output of the run: nothing in it is an input.
+    pub output: Option<Address>,
+    /// The buckets of inputs in object stores.
+    pub buckets: Buckets,
 }
 
 /// Column names of CSV, TSV and Parquet files [default: `id` or `pmid`, `title`, and `abstract` or `text`].

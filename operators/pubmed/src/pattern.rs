@@ -22,11 +22,7 @@ pub(crate) fn is_pattern(argument: &str) -> bool {
 /// # Errors
 /// The pattern is invalid or matches nothing.
 pub(crate) fn matches(pattern: &str) -> Result<Vec<Found>, PubmedError> {
-    let bad = |error: glob::PatternError| PubmedError::Pattern {
-        pattern: pattern.to_owned(),
-        reason: format!("{} at character {}", error.msg, error.pos),
-    };
-    let found = glob::glob_with(pattern, OPTIONS).map_err(bad)?;
+    let found = glob::glob_with(pattern, OPTIONS).map_err(|error| bad_pattern(pattern, &error))?;
     let mut found: Vec<Found> =
         found.map(|path| path.map_err(|error| (error.path().to_owned(), error.into()))).collect();
     let literal = depth(&literal_directory(pattern));
@@ -38,6 +34,11 @@ pub(crate) fn matches(pattern: &str) -> Result<Vec<Found>, PubmedError> {
         return Err(PubmedError::NoMatch { pattern: pattern.to_owned() });
     }
     Ok(found)
+}
+
+/// The error of an invalid pattern.
+pub(crate) fn bad_pattern(pattern: &str, error: &glob::PatternError) -> PubmedError {
+    PubmedError::Pattern { pattern: pattern.to_owned(), reason: format!("{} at character {}", error.msg, error.pos) }
 }
 
 fn path_of(found: &Found) -> &Path {

@@ -49,7 +49,7 @@ pub(crate) struct UnitReader {
 impl UnitReader {
     /// Opens a unit and detects its format.
     pub(crate) fn open(unit: Arc<InputUnit>, options: ReadOptions) -> Result<Self, PubmedError> {
-        let disk = Disk::open(&unit)?;
+        let disk = Disk::open(&unit, &options.buckets)?;
         let (window, format) = open_content(&disk, &options).map_err(PubmedError::io(unit.uri(), "read"))?;
         let out = Collector::new(unit.clone(), options.limit);
         Ok(Self { unit, options, disk, window, format, out, end: None })
@@ -124,13 +124,31 @@ fn open_content(disk: &Disk, options: &ReadOptions) -> io::Result<(Window, Box<d
     let mut rest = BufReader::with_capacity(READ_BYTES, disk.clone());
     let mut head = Vec::new();
     (&mut rest).take(HEAD_BYTES as u64).read_to_end(&mut head)?;
-    let compressed = sniff::content(&head, options) == Content::Gzip;
+    let content = sniff::content(&head, options);
+    if content == Content::Parquet && disk.is_object() {
+        return open_spooled(head, rest, options);
+    }
+    let compressed = content == Content::Gzip;
     let whole: Box<dyn BufRead + Send> = Box::new(Cursor::new(head).chain(rest));
     let mut window = Window::new(if compressed { Box::new(Gunzip::new(whole)) } else { Box::new(whole) });
     window.fill()?;
     // Parquet is read through the same open file, so that what is hashed is what is read.
     let file = disk.file()?;
     let format = open_format(file, &mut window, compressed, options).unwrap_or_else(|end| Box::new(Unreadable(end)));
+    Ok((window, format))
+}
+
+/// Parquet in a store is copied to a temporary file, because it is read out of order and must not be fetched twice.
+fn open_spooled(
+    head: Vec<u8>,
+    mut rest: impl Read,
+    options: &ReadOptions,
+) -> io::Result<(Window, Box<dyn RecordReader + Send>)> {
+    let mut file = tempfile::tempfile()?;
+    io::copy(&mut Cursor::new(&head).chain(&mut rest), &mut file)?;
+    let mut window = Window::new(Box::new(Cursor::new(head)));
+    window.fill()?;
+    let format = open_format(Some(file), &mut window, false, options).unwrap_or_else(|end| Box::new(Unreadable(end)));
     Ok((window, format))
 }
 
@@ -213,7 +231,7 @@ mod tests {
         std::fs::write(&other, table("second")).expect("the file is writable");
         let options = ReadOptions::default();
         let unit = discover(&[path.display().to_string()], &options).expect("the file exists").units.remove(0);
-        let disk = Disk::open(&unit).expect("the file can be opened");
+        let disk = Disk::open(&unit, &options.buckets).expect("the file can be opened");
         // The file is replaced between opening it for hashing and opening it for reading rows.
         std::fs::rename(&other, &path).expect("the file can be renamed");
         let (mut window, mut format) = open_content(&disk, &options).expect("no I/O error");

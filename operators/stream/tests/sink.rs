@@ -73,6 +73,7 @@ fn commit(close: &Close, outcome: CommitOutcome) -> Commit {
         statuses: BTreeMap::new(),
         outcome,
         supersedes: Vec::new(),
+        claim: None,
         committed_at: String::new(),
     }
 }

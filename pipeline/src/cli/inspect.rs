@@ -1,21 +1,27 @@
 //! `pubtag inspect`.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
+use pubtag_store::Address;
+
+use super::store::{StoreArgs, address};
 
 /// Arguments of `pubtag inspect`.
 #[derive(Args, Debug)]
 pub struct InspectArgs {
-    /// Model or output directory [default: the bundled model].
-    #[arg(value_name = "MODEL|OUTPUT")]
-    pub path: Option<PathBuf>,
+    /// Model directory, or directory or URL of an output [default: the bundled model].
+    #[arg(value_name = "MODEL|OUTPUT", value_parser = address())]
+    pub path: Option<Address>,
+
+    /// Options of object stores.
+    #[command(flatten)]
+    pub store: StoreArgs,
 
     /// Number of most frequent mentions to list; 0 skips reading annotations.
     #[arg(long, default_value_t = 10, value_name = "N")]
     pub top: usize,
 
-    /// Print the part files of a table that count, one per line: of the commits in force, in the PubMed generation in force.
+    /// Print the part files of a table that count, one path or URL per line: of the commits in force, in the PubMed generation
+    /// in force. In an object store, others lie beside them.
     #[arg(long, value_name = "TABLE", conflicts_with = "top")]
     pub parts: Option<TableName>,
 

@@ -18,8 +18,10 @@ mod run;
 mod self_test;
 mod show;
 mod snapshot;
+mod store;
 mod sync;
 mod train;
+mod vacuum;
 mod verify;
 mod warm_up;
 
@@ -40,8 +42,10 @@ pub use run::{InputFormat, Reissued, RunArgs, Text};
 pub use self_test::SelfTestArgs;
 pub use show::{Color, ShowArgs};
 pub use snapshot::SnapshotArgs;
+pub use store::StoreArgs;
 pub use sync::{SyncArgs, SyncFormat};
 pub use train::{ClassWeights, LabelTokens, Labels, SavedType, TrainArgs};
+pub use vacuum::VacuumArgs;
 pub use verify::VerifyArgs;
 pub use warm_up::WarmUpArgs;
 
@@ -73,7 +77,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Tag citations and write annotations, documents and rejects to Parquet.
-    #[command(override_usage = "pubtag run [OPTIONS] --output <DIR> <INPUT>...")]
+    #[command(override_usage = "pubtag run [OPTIONS] --output <DIR|URL> <INPUT>...")]
     Run(RunArgs),
     /// Convert an annotated corpus to another format.
     Convert(ConvertArgs),
@@ -93,6 +97,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Publish the current state of an output: one row per live citation.
     Snapshot(SnapshotArgs),
+    /// Remove from an output what no commit names: what runs in an object store leave.
+    Vacuum(VacuumArgs),
     /// Mirror PubMed's baseline and update files.
     Sync(SyncArgs),
     /// Mirror PubMed, tag what is new, verify the output and publish a snapshot: the job of every night.

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use pubtag_store::Address;
 
 use super::amounts::{MaxRejects, duration};
 use super::device::DeviceArgs;
 use super::reading::{Abbreviations, Aggregation, ContextLimit, Decode};
+use super::store::{StoreArgs, address};
 
 /// Arguments of `pubtag run`.
 #[derive(Args, Clone, Debug)]
@@ -17,7 +19,7 @@ use super::reading::{Abbreviations, Aggregation, ContextLimit, Decode};
                         internal error · 75 transient error, retry · 78 configuration or device · 130/143 signal"
 )]
 pub struct RunArgs {
-    /// Files, directories, quoted globs, or `-` for standard input: PubMed XML, nbib, JSONL, CSV, TSV or Parquet. All
+    /// Files, directories, quoted globs, their URLs in an object store, or `-` for standard input: PubMed XML, nbib, JSONL, CSV, TSV or Parquet. All
     /// except Parquet may be gzipped.
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<String>,
@@ -26,9 +28,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Output directory. An existing output is continued: committed inputs are not tagged again.
-    #[arg(long, short, value_name = "DIR")]
-    pub output: Option<PathBuf>,
+    /// Output: a directory, or a prefix in an object store (s3://, gs://, az://). An existing output is continued:
+    /// committed inputs are not tagged again.
+    #[arg(long, short, value_name = "DIR|URL", value_parser = address())]
+    pub output: Option<Address>,
+
+    /// Options of object stores.
+    #[command(flatten)]
+    pub store: StoreArgs,
 
     /// Hugging Face directory of a token classifier (config.json, model.safetensors, tokenizer.json or vocab.txt)
     /// [default: the bundled model for diseases].

@@ -1,8 +1,9 @@
 //! `pubtag show`.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
+use pubtag_store::Address;
+
+use super::store::{StoreArgs, address};
 
 /// Arguments of `pubtag show`.
 #[derive(Args, Debug)]
@@ -11,9 +12,13 @@ pub struct ShowArgs {
     #[arg(value_name = "PMID")]
     pub id: String,
 
-    /// Output directory to read.
-    #[arg(long, short, value_name = "DIR")]
-    pub output: PathBuf,
+    /// Directory or URL of the output to read.
+    #[arg(long, short, value_name = "DIR|URL", value_parser = address())]
+    pub output: Address,
+
+    /// Options of object stores.
+    #[command(flatten)]
+    pub store: StoreArgs,
 
     /// When to color mentions; otherwise they are in brackets.
     #[arg(long, visible_alias = "colour", value_enum, default_value_t, value_name = "WHEN")]

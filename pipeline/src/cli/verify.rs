@@ -1,9 +1,11 @@
 //! `pubtag verify`.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
 use clap::Args;
+use pubtag_store::Address;
+
+use super::store::{StoreArgs, address};
 
 /// Arguments of `pubtag verify`.
 #[derive(Args, Debug)]
@@ -12,9 +14,13 @@ use clap::Args;
                         retry · 78 not an output"
 )]
 pub struct VerifyArgs {
-    /// Output directory to verify.
-    #[arg(value_name = "OUTPUT")]
-    pub output: PathBuf,
+    /// Directory or URL of the output to verify.
+    #[arg(value_name = "OUTPUT", value_parser = address())]
+    pub output: Address,
+
+    /// Options of object stores.
+    #[command(flatten)]
+    pub store: StoreArgs,
 
     /// Check markers, lengths and footers only; read neither rows nor checksums.
     #[arg(long)]

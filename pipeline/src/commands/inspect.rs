@@ -15,6 +15,7 @@ use pubtag_schemas::ModelFiles;
 use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::AnnotationRow;
 use pubtag_snapshot::Generations;
+use pubtag_store::{Address, Store, StoreOptions};
 use serde::Serialize;
 
 use crate::bundled::named_or_bundled;
@@ -22,6 +23,7 @@ use crate::cli::{InspectArgs, TableName};
 use crate::committed::committed;
 use crate::exit::Failure;
 use crate::figures::grouped;
+use crate::outputs;
 use crate::runtime::runtime;
 use crate::terminal;
 
@@ -30,17 +32,24 @@ use crate::terminal;
 /// # Errors
 /// The path is neither, or cannot be read.
 pub fn execute(args: &InspectArgs) -> Result<io::Result<()>, Failure> {
-    let output = args.path.as_deref().filter(|path| Tables::exist_in(path));
+    let runtime = runtime(NonZeroUsize::MIN)?;
+    let output = match &args.path {
+        Some(address) => runtime.block_on(output_in(address, &args.store.options()))?,
+        None => None,
+    };
     let text = match (output, args.parts) {
-        (Some(folder), Some(table)) => printed(&parts(folder, table)?, args.json, lines)?,
-        (Some(folder), None) => printed(&OutputSummary::of(folder, args.top)?, args.json, OutputSummary::page)?,
+        (Some(store), Some(table)) => printed(&runtime.block_on(parts(store, table))?, args.json, lines)?,
+        (Some(store), None) => {
+            printed(&runtime.block_on(OutputSummary::of(store, args.top))?, args.json, OutputSummary::page)?
+        }
         (None, Some(_)) => {
             return Err(Failure::configuration(
                 "--parts needs an output of pubtag: a directory with _pubtag/output.json",
             ));
         }
         (None, None) => {
-            let files = named_or_bundled(args.path.clone())?;
+            let folder = args.path.as_ref().and_then(Address::local).map(Path::to_owned);
+            let files = named_or_bundled(folder)?;
             if !files.has("config.json") {
                 return Err(Failure::configuration(format!(
                     "{}: neither a model (no config.json) nor an output of pubtag (no _pubtag)",
@@ -54,13 +63,13 @@ pub fn execute(args: &InspectArgs) -> Result<io::Result<()>, Failure> {
 }
 
 /// The part files of a table that count.
-fn parts(folder: &Path, table: TableName) -> Result<Vec<String>, Failure> {
-    let tables = runtime(NonZeroUsize::MIN)?.block_on(Tables::open_local(folder))?;
+async fn parts(store: Store, table: TableName) -> Result<Vec<String>, Failure> {
+    let tables = Tables::open(store.clone()).await?;
     let commits = committed(&tables);
     let generations = Generations::of(&commits, None, None)?;
     let counting = commits.iter().filter(|commit| generations.counts(commit));
     let parts = counting.flat_map(|commit| &commit.commit.parts).filter(|part| part.table == table.as_str());
-    let mut paths: Vec<_> = parts.map(|part| folder.join(&part.path).display().to_string()).collect();
+    let mut paths: Vec<_> = parts.map(|part| format!("{store}/{}", part.path)).collect();
     paths.sort_unstable();
     Ok(paths)
 }
@@ -68,6 +77,15 @@ fn parts(folder: &Path, table: TableName) -> Result<Vec<String>, Failure> {
 #[expect(clippy::ptr_arg, reason = "it is the page of a Vec")]
 fn lines(lines: &Vec<String>) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// The output in a place; `None` if it is a directory that is not an output.
+async fn output_in(address: &Address, options: &StoreOptions) -> Result<Option<Store>, Failure> {
+    match outputs::open(address, options)? {
+        Some(store) if Tables::exist_at(&store).await? => Ok(Some(store)),
+        _ if address.local().is_some() => Ok(None),
+        _ => Err(Failure::configuration(format!("{address}: not an output of pubtag (no _pubtag)"))),
+    }
 }
 
 fn printed<T: Serialize>(summary: &T, json: bool, page: fn(&T) -> String) -> Result<String, Failure> {
@@ -175,10 +193,9 @@ struct TableSummary {
 }
 
 impl OutputSummary {
-    fn of(folder: &Path, top: usize) -> Result<Self, Failure> {
-        let runtime = runtime(NonZeroUsize::MIN)?;
-        let tables = runtime.block_on(Tables::open_local(folder))?;
-        let mut summary = Self { folder: folder.display().to_string(), ..Self::default() };
+    async fn of(store: Store, top: usize) -> Result<Self, Failure> {
+        let mut summary = Self { folder: store.name().to_owned(), ..Self::default() };
+        let tables = Tables::open(store).await?;
         let mut runs = std::collections::BTreeSet::new();
         for commit in tables.commits() {
             summary.inputs += 1;
@@ -211,7 +228,7 @@ impl OutputSummary {
         }
         summary.runs = runs.len();
         if top > 0 {
-            summary.top_mentions = runtime.block_on(top_mentions(&tables, top))?;
+            summary.top_mentions = top_mentions(&tables, top).await?;
         }
         Ok(summary)
     }

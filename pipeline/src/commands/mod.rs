@@ -14,5 +14,6 @@ pub mod show;
 pub mod snapshot;
 pub mod sync;
 pub mod train;
+pub mod vacuum;
 pub mod verify;
 pub mod warm_up;

@@ -1,10 +1,12 @@
 //! `pubtag run`.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::cli::RunArgs;
 use crate::config::RunConfig;
 use crate::exit::{Exit, Failure};
+use crate::outputs;
 use crate::record::RunRecord;
 use crate::report::Report;
 use crate::run;
@@ -40,7 +42,7 @@ pub(crate) fn tag_all(args: RunArgs, quiet: bool) -> Result<(Report, Exit), Fail
         record.not_started(failure);
     }
     let exit = record.close(config.max_rejects, config.max_differences);
-    let left = record.report().leave(&config.output);
+    let left = leave(record.report(), &config);
     if ran.is_ok() && left.is_err() {
         show_errors(record.report());
     }
@@ -52,7 +54,6 @@ fn tag(config: &RunConfig, record: &mut RunRecord, quiet: bool) -> Result<(), Fa
     let runtime = runtime(config.device.threads)?;
     let ran = runtime.block_on(async {
         let shutdown = Shutdown::listen(config.grace).map_err(|error| Failure::new(Exit::Internal, error))?;
-        record.announce(&config.output);
         run::run(config, record, &shutdown, quiet).await
     });
     match &ran {
@@ -61,6 +62,12 @@ fn tag(config: &RunConfig, record: &mut RunRecord, quiet: bool) -> Result<(), Fa
         _ => runtime.shutdown_timeout(FAREWELL),
     }
     ran
+}
+
+/// Writes the report to the output, if it is one.
+fn leave(report: &Report, config: &RunConfig) -> Result<(), Failure> {
+    let Some(store) = outputs::open(&config.output, &config.store_options)? else { return Ok(()) };
+    runtime(NonZeroUsize::MIN)?.block_on(report.leave(&store))
 }
 
 /// Prints the errors of a run.

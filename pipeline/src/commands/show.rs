@@ -2,7 +2,6 @@
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
@@ -10,9 +9,11 @@ use futures::StreamExt;
 use pubtag_parquet::Tables;
 use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow};
+use pubtag_store::Address;
 
 use crate::cli::{Color, ShowArgs};
 use crate::exit::{Exit, Failure};
+use crate::outputs::open_output;
 use crate::runtime::runtime;
 use crate::terminal;
 
@@ -41,12 +42,9 @@ struct Mention {
 /// # Errors
 /// The output or document does not exist, or its text was not kept.
 pub fn execute(args: &ShowArgs) -> Result<io::Result<()>, Failure> {
-    if !Tables::exist_in(&args.output) {
-        return Err(Failure::configuration(format!("{}: not an output of pubtag", args.output.display())));
-    }
     let runtime = runtime(NonZeroUsize::MIN)?;
     let (document, mentions) = runtime.block_on(async {
-        let tables = Tables::open_local(&args.output).await?;
+        let tables = Tables::open(open_output(&args.output, &args.store.options()).await?).await?;
         let document = current(&tables, &args.id).await?.ok_or_else(|| not_there(&args.id, &args.output))?;
         let mentions = mentions(&tables, &args.id, &document).await?;
         Ok::<_, Failure>((document, mentions))
@@ -60,8 +58,8 @@ pub fn execute(args: &ShowArgs) -> Result<io::Result<()>, Failure> {
     Ok(if colored { terminal::print_colored(&page) } else { terminal::print(&page) })
 }
 
-fn not_there(id: &str, output: &Path) -> Failure {
-    let message = format!("document {id} not found in {}; expected a PMID, or an ID from the input", output.display());
+fn not_there(id: &str, output: &Address) -> Failure {
+    let message = format!("document {id} not found in {output}; expected a PMID, or an ID from the input");
     Failure::message(Exit::Data, message)
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use object_store::local::LocalFileSystem;
 use pubtag_parquet::Tables;
 use pubtag_snapshot::{Generations, Place, SnapshotConfig, Summary, snapshot};
+use pubtag_store::Store;
 
 use crate::cli::SnapshotArgs;
 use crate::committed::{OutputParts, committed};
@@ -55,7 +56,7 @@ pub fn publish(args: &SnapshotArgs) -> Result<Summary, Failure> {
     let config = config(args);
     let runtime = runtime(NonZeroUsize::MIN)?;
     runtime.block_on(async {
-        let output = OutputParts(Tables::open_local(&args.output).await?);
+        let output = OutputParts(Tables::open(Store::directory(&args.output)?).await?);
         Ok(snapshot(&place, &output, &committed(&output.0), &config).await?)
     })
 }

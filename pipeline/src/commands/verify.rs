@@ -3,13 +3,15 @@
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 
-use pubtag_parquet::{Defect, Depth, Event, Verified, VerifyConfig, verify_local};
+use pubtag_parquet::{Defect, Depth, Event, Verified, VerifyConfig, verify};
+use pubtag_store::Address;
 use serde::Serialize;
 use tokio::runtime::Builder;
 
 use crate::cli::VerifyArgs;
 use crate::exit::{Exit, Failure};
 use crate::figures::{counted, grouped};
+use crate::outputs;
 use crate::processors::physical_cores;
 use crate::progress::Progress;
 use crate::terminal::{eprint, line, print};
@@ -49,15 +51,17 @@ pub(crate) fn exit(verified: &Verified) -> Exit {
 /// # Errors
 /// As [`execute`].
 pub(crate) fn check(args: &VerifyArgs, quiet: bool) -> Result<Verified, Failure> {
-    let runtime = Builder::new_multi_thread().worker_threads(1).build();
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Internal, error))?;
     let config = VerifyConfig {
         depth: if args.quick { Depth::Quick } else { Depth::Full },
         threads: args.threads.unwrap_or_else(|| physical_cores().min(MOST_THREADS)),
     };
+    let options = args.store.options();
+    let store = outputs::open(&args.output, &options)?.ok_or_else(|| not_an_output(&args.output))?;
     let (mut found, mut read) = (Vec::new(), 0);
     let mut progress = Progress::start(0, true);
-    let verified = verify_local(&args.output, config, runtime.handle(), |event| match event {
+    let verified = verify(store, config, runtime.handle(), |event| match event {
         Event::Total(bytes) => progress = Progress::start(bytes, quiet),
         Event::Read(bytes) => {
             read += bytes;
@@ -70,16 +74,16 @@ pub(crate) fn check(args: &VerifyArgs, quiet: bool) -> Result<Verified, Failure>
     progress.finish();
     let verified = verified?;
     if args.json {
-        let findings = Findings {
-            output: args.output.display().to_string(),
-            quick: args.quick,
-            verified: &verified,
-            found: &found,
-        };
+        let findings =
+            Findings { output: args.output.to_string(), quick: args.quick, verified: &verified, found: &found };
         let json = serde_json::to_string_pretty(&findings)?;
         let _ = print(&format!("{json}\n"));
     }
     Ok(verified)
+}
+
+fn not_an_output(address: &Address) -> Failure {
+    pubtag_parquet::Error::NotAnOutput { path: address.to_string() }.into()
 }
 
 /// What was read, what was not checked, and how many defects were found.
@@ -88,7 +92,7 @@ pub(crate) fn summary(args: &VerifyArgs, verified: &Verified) -> String {
     let rows: Vec<String> = rows.iter().map(|(table, rows)| format!("{} {table}", grouped(*rows))).collect();
     let mut text = format!(
         "{}: {}, {}, {:.1} MB: {}\n",
-        line(&args.output.display().to_string()),
+        line(&args.output.to_string()),
         counted(*inputs, "input"),
         counted(*parts, "part"),
         *bytes as f64 / 1e6,

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use pubtag_store::Address;
+
 use crate::cli::{Command, RunArgs, SnapshotArgs, SyncArgs, VerifyArgs};
 use crate::config::missing;
 use crate::exit::Failure;
@@ -33,6 +35,10 @@ impl Plan {
             run.inputs = folders.into();
         }
         let output = sections.value("run", "output").ok_or_else(|| missing("`output` in section `run`"))?;
+        if Address::is_url(output) {
+            let why = "nightly writes to a local directory; for an object store, use run and verify";
+            return Err(Failure::configuration(format!("{output}: {why}")));
+        }
         let verify = sections.command("verify", &[("output", output), ("quick", "true")])?;
         let Command::Verify(verify) = verify else { return Err(mismatch("verify")) };
         let snapshot = sections.command("snapshot", &[("output", output)])?;

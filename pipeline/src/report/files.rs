@@ -1,30 +1,50 @@
-//! `report.json` and `report.html` in the output directory.
+//! `report.json` and `report.html` in the output.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
+use object_store::ObjectStoreExt;
+use object_store::path::Path as Key;
 use pubtag_corpus::WholeFile;
 use pubtag_parquet::Tables;
+use pubtag_store::{Cause, Store};
 
 use super::Report;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 
 impl Report {
-    /// Writes the report to an output directory, replacing any other; does nothing if it is not an output.
+    /// Writes the report to an output, replacing any other; does nothing if it is not an output.
     ///
     /// # Errors
-    /// The report cannot be written. The previous report is removed anyway, since it describes another run.
-    pub(crate) fn leave(&self, output: &Path) -> Result<(), Failure> {
-        if !Tables::exist_in(output) {
+    /// The report cannot be written. On disk, the previous report is removed anyway, since it describes another run.
+    pub(crate) async fn leave(&self, output: &Store) -> Result<(), Failure> {
+        if !Tables::exist_at(output).await? {
             return Ok(());
         }
         let json = serde_json::to_string_pretty(self)?;
         // The page first: whoever sees the JSON of a run also finds its page.
-        let files = [("report.html", self.html()), ("report.json", json)];
-        // Each is written even if the other fails.
-        files.map(|(name, text)| replace(&output.join(name), &text)).into_iter().collect()
+        let mut left = Ok(());
+        for (name, text) in [("report.html", self.html()), ("report.json", json)] {
+            let written = match output.folder() {
+                Some(folder) => replace(&folder.join(name), &text),
+                None => put(output, name, text).await,
+            };
+            // Each is written even if the other fails.
+            left = left.and(written);
+        }
+        left
     }
+}
+
+async fn put(output: &Store, name: &str, text: String) -> Result<(), Failure> {
+    let path = Key::from(name);
+    output.objects().put(&path, text.into()).await.map(drop).map_err(|error| {
+        let cause = Cause::of(&error);
+        let exit = if cause.is_transient() { Exit::Transient } else { Exit::Configuration };
+        let message = format!("failed to write {}: {}", output.full_name(&path), cause.advice());
+        Failure::new(exit, anyhow::Error::new(error).context(message))
+    })
 }
 
 fn replace(path: &Path, text: &str) -> Result<(), Failure> {

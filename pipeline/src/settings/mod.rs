@@ -21,7 +21,7 @@ use anyhow::{Context, bail};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use crate::cli::{DeviceArgs, RunArgs, TrainArgs};
+use crate::cli::{DeviceArgs, RunArgs, StoreArgs, TrainArgs};
 use crate::exit::{Exit, Failure};
 use file::SettingsFile;
 pub(crate) use sections::Sections;
@@ -135,7 +135,13 @@ impl Configurable for RunArgs {
         merge_fields!(layers, self, {
             inputs, output, model, decode, aggregation, context, abbreviations, text, max_rejects, max_differences, input_format, id_column,
             text_column, title_column, limit, cache, no_cache, overwrite, reissued, accept_partial, grace,
-        }, nested device, without config)
+        }, nested device, nested store, without config)
+    }
+}
+
+impl StoreArgs {
+    fn merge_into(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
+        merge_fields!(layers, self, { store_option })
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use pubtag_corpus::CorpusSpec;
+use pubtag_store::{Address, StoreOptions};
 use serde_json::{Value as Json, json};
 
 use crate::cli::{
@@ -107,7 +108,21 @@ macro_rules! printed {
     )*};
 }
 
-printed!(ByteSize, ContextLimit, ContextWords, CorpusSpec, DeviceChoice, MaxRejects);
+printed!(Address, ByteSize, ContextLimit, ContextWords, CorpusSpec, DeviceChoice, MaxRejects);
+
+impl Value for StoreOptions {
+    fn parse(texts: &[String]) -> Result<Self, String> {
+        // The value may be secret, so it is not repeated.
+        match texts {
+            [text] => text.parse().map_err(|error: pubtag_store::StoreError| error.to_string()),
+            _ => Err("expected a single value, not a list".to_owned()),
+        }
+    }
+
+    fn to_json(&self) -> Json {
+        self.to_string().into()
+    }
+}
 
 /// One of several names.
 macro_rules! named {

@@ -72,6 +72,7 @@ impl Point {
             "" => "root",
             "_pubtag/output.json" => "output.json",
             path if path.starts_with("_pubtag/commits") => "marker",
+            path if path.starts_with("_pubtag/claims") => "claim",
             path if path.starts_with("annotations") => "annotations",
             path if path.starts_with("documents") => "documents",
             path if path.starts_with("rejects") => "rejects",

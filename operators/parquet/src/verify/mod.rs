@@ -18,14 +18,12 @@ mod survey;
 mod unit;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
-use object_store::path::Path as StorePath;
+use object_store::path::Path;
 use pubtag_schemas::SCHEMA_VERSION;
+use pubtag_store::Store;
 use pubtag_stream::without_panic;
 use serde::Serialize;
 use tokio::runtime::Handle;
@@ -61,32 +59,13 @@ pub struct Verified {
     pub rows: BTreeMap<&'static str, u64>,
     /// Documents whose text was not kept, so that offsets could not be checked.
     pub documents_without_text: u64,
-    /// Uncommitted files of live runs.
+    /// Uncommitted files of live runs; in an object store, of any run.
     pub live_files: u64,
     /// Number of defects.
     pub defects: u64,
 }
 
-/// Verifies an output on local disk, as [`verify`] does on any store.
-///
-/// # Errors
-/// If it is not an output, or as [`verify`] does.
-pub fn verify_local(
-    folder: &Path,
-    config: VerifyConfig,
-    runtime: &Handle,
-    on: impl FnMut(Event),
-) -> Result<Verified, Error> {
-    let name = folder.display().to_string();
-    if !folder.is_dir() {
-        return Err(Error::NotAnOutput { path: name });
-    }
-    let store = LocalFileSystem::new_with_prefix(folder)
-        .map_err(|error| Error::Folder { path: name.clone(), source: error.into() })?;
-    verify(name, Arc::new(store), &FileLocks::new(folder), config, runtime, on)
-}
-
-/// Verifies an output: every file, every row. `name` is used in messages; `on` is called with events as they happen.
+/// Verifies an output: every file, every row. `on` is called with events as they happen.
 ///
 /// Runs may be working on the output: their uncommitted files are counted, not reported as defects. Must not be called
 /// on a thread of the runtime.
@@ -97,14 +76,14 @@ pub fn verify_local(
 /// # Errors
 /// If it is not an output, was written by a newer version, or cannot be listed.
 pub fn verify(
-    name: String,
-    store: Arc<dyn ObjectStore>,
-    liveness: &dyn Liveness,
+    store: Store,
     config: VerifyConfig,
     runtime: &Handle,
     mut on: impl FnMut(Event),
 ) -> Result<Verified, Error> {
-    let objects = Objects::new(name, store);
+    let locks = store.folder().map(FileLocks::new);
+    let liveness = locks.as_ref().map(|locks| locks as &dyn Liveness);
+    let objects = Objects::new(store);
     let (mark, survey) = runtime.block_on(async {
         let mark = check_mark(&objects).await?;
         survey(&objects, liveness).await.map(|survey| (mark, survey))
@@ -166,7 +145,7 @@ enum Found {
 
 /// Checks that a directory is marked as an output.
 async fn check_mark(objects: &Objects) -> Result<Option<Defect>, Error> {
-    let path = StorePath::from(layout::OUTPUT);
+    let path = Path::from(layout::OUTPUT);
     let Some((bytes, _)) = objects.read(&path).await? else {
         return Err(Error::NotAnOutput { path: objects.name().to_owned() });
     };

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::defect::Defect;
 use crate::objects::{CONCURRENT_REQUESTS, Marker, Objects};
+use crate::replaced::Replacers;
 use crate::{Error, Liveness, layout};
 
 /// A commit and the path of its marker.
@@ -28,7 +29,7 @@ pub(super) struct Survey {
     pub(super) standing: Vec<Marked>,
     /// Lengths of the files of the tables.
     pub(super) files: HashMap<String, u64>,
-    /// Files of live runs.
+    /// Uncommitted files of live runs; in an object store, of any run.
     pub(super) live_files: u64,
     pub(super) defects: Vec<Defect>,
 }
@@ -40,7 +41,7 @@ pub(super) struct Survey {
 ///
 /// # Errors
 /// If the store fails, or a marker was written by a newer version.
-pub(super) async fn survey(objects: &Objects, liveness: &dyn Liveness) -> Result<Survey, Error> {
+pub(super) async fn survey(objects: &Objects, liveness: Option<&dyn Liveness>) -> Result<Survey, Error> {
     let mut survey = Survey::default();
     for table in layout::TABLES {
         let listed = list(objects, &Path::from(table), &mut survey.defects).await?;
@@ -63,7 +64,7 @@ impl Survey {
     /// Separates commits in force from superseded ones, and their files from others. Returns what should not exist.
     fn sort(&mut self, markers: Vec<Marked>, alive: &HashSet<Uuid>) -> Vec<Defect> {
         let mut suspects = Vec::new();
-        let replacers: HashMap<String, (String, Uuid)> = markers.iter().flat_map(replaced_by).collect();
+        let replacers = Replacers::of(markers.iter().map(|marked| &marked.commit));
         let mut unclaimed: BTreeMap<&str, u64> = self.files.iter().map(|(path, size)| (&**path, *size)).collect();
         let mut claimed = HashSet::new();
         for marked in markers {
@@ -72,7 +73,7 @@ impl Survey {
                 unclaimed.remove(&*part.path);
             }
             let defect = |what| Defect::new(path.as_ref(), what);
-            match replacers.get(&commit.attempt_id) {
+            match replacers.of_commit(commit) {
                 _ if !sound => {}
                 // The run that replaced it will remove it.
                 Some((_, run)) if alive.contains(run) => {}
@@ -102,11 +103,6 @@ impl Survey {
     }
 }
 
-/// The attempts that a commit replaced, each with the replacing attempt and its run.
-fn replaced_by(Marked { commit, .. }: &Marked) -> impl Iterator<Item = (String, (String, Uuid))> + '_ {
-    commit.supersedes.iter().map(|old| (old.clone(), (commit.attempt_id.clone(), commit.run_id)))
-}
-
 async fn exists(objects: &Objects, path: &Path) -> Result<bool, Error> {
     match objects.store().head(path).await {
         Ok(_) => Ok(true),
@@ -121,7 +117,9 @@ fn run_of(path: &str) -> Option<Uuid> {
     layout::run_of_part(name).filter(|_| !name.contains('/'))
 }
 
-async fn alive(liveness: &dyn Liveness, runs: impl Iterator<Item = Uuid>) -> Result<HashSet<Uuid>, Error> {
+/// The runs that may be alive: where there are no locks, all.
+async fn alive(liveness: Option<&dyn Liveness>, runs: impl Iterator<Item = Uuid>) -> Result<HashSet<Uuid>, Error> {
+    let Some(liveness) = liveness else { return Ok(runs.collect()) };
     let mut alive = HashSet::new();
     for run in runs.collect::<HashSet<_>>() {
         if liveness.is_alive(run).await? {

@@ -19,6 +19,7 @@ use pubtag_schemas::{
     Location, Outcome, Packet, Place, PmidVersion, PubDate, Reject, RejectReason, TaggedDocument, TaggedRecord, Tally,
     UnitReport, civil_date,
 };
+use pubtag_store::{Address, StoreError, StoreOptions};
 use pubtag_stream::{Fault, Flow, Meter, Operator, Write};
 use uuid::Uuid;
 
@@ -33,6 +34,7 @@ pub(crate) fn unit(index: usize, uri: &str, content: &str) -> Arc<InputUnit> {
         sha256: Some(sha256(content.as_bytes())),
         size: Some(content.len() as u64),
         modified_us: Some(1_000_000),
+        e_tag: None,
         generation: Some(2026),
         file_seq: Some(7),
     })
@@ -170,7 +172,11 @@ pub(crate) async fn run_one(folder: &Path, config: WriteConfig, unit: &Arc<Input
 }
 
 pub(crate) async fn open(folder: &Path) -> Result<(Output, CommitLog), Error> {
-    Output::open_local(folder, Uuid::now_v7()).await
+    let store = Address::from(folder).create(&StoreOptions::default()).map_err(|error| match error {
+        StoreError::Folder { path, source } => Error::Folder { path, source },
+        other => panic!("{other}"),
+    });
+    Output::open(store?, Uuid::now_v7()).await
 }
 
 /// What a run over one unit would do.

@@ -20,6 +20,7 @@ use object_store::{
 use pubtag_parquet::{CommitLog, FileLocks, Output, WriteConfig};
 use pubtag_schemas::Ending;
 use pubtag_schemas::tables::DocumentRow;
+use pubtag_store::Store;
 use pubtag_stream::FaultKind;
 use uuid::Uuid;
 
@@ -127,7 +128,7 @@ async fn open_flaky(folder: &Path, prefix: &'static str, trouble: Trouble, times
 
 async fn open_store(locks: &Path, store: Arc<dyn ObjectStore>) -> (Output, CommitLog) {
     let liveness = Arc::new(FileLocks::new(locks));
-    Output::open("test-store".into(), store, liveness, Uuid::now_v7()).await.unwrap()
+    Output::open_with(Store::new("test-store", store), Some(liveness), Uuid::now_v7()).await.unwrap()
 }
 
 #[tokio::test]
@@ -256,8 +257,8 @@ async fn a_read_only_disk_is_a_configuration_error() {
 
 #[tokio::test]
 async fn a_run_that_is_dropped_at_any_moment_of_a_commit_leaves_all_of_it_or_nothing() {
-    // Four puts, three parts and the marker, take 0.8 s: this run is dropped in each of them and between them.
-    for moment in (0..=10).map(|step| Duration::from_millis(step * 90)) {
+    // Five puts, three parts, the claim and the marker, take 1 s: this run is dropped in each of them and between them.
+    for moment in (0..=12).map(|step| Duration::from_millis(step * 90)) {
         let folder = tempfile::tempdir().unwrap();
         let unit = unit(0, "/in/a.xml", "a");
         let (output, commit_log) = open_flaky(folder.path(), "", Trouble::Slow, usize::MAX).await;

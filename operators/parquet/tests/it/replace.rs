@@ -7,6 +7,7 @@ use std::sync::Arc;
 use pubtag_parquet::{CommitLog, RunSpec, Standing, Tables, WriteConfig};
 use pubtag_schemas::tables::DocumentRow;
 use pubtag_schemas::{Ending, InputUnit};
+use pubtag_store::Store;
 
 use crate::common::*;
 
@@ -25,7 +26,7 @@ async fn run(folder: &Path, config: WriteConfig, units: &[Arc<InputUnit>]) -> Ve
 
 /// Content and model of each commit; checks that every part is named by one commit and every commit has its parts.
 async fn contents(folder: &Path) -> Vec<(String, String)> {
-    let tables = Tables::open_local(folder).await.unwrap();
+    let tables = Tables::open(Store::directory(folder).unwrap()).await.unwrap();
     let commits = tables.commits();
     let mut named: Vec<_> = commits.iter().flat_map(|commit| &commit.parts).map(|part| part.path.clone()).collect();
     named.sort();
@@ -160,7 +161,7 @@ fn restore(folder: &Path, saved: &[(String, Vec<u8>)]) {
 
 /// Opens an output while the run that committed a content is still alive.
 async fn open_beside(folder: &Path, content: &str) -> (pubtag_parquet::Output, CommitLog) {
-    let tables = Tables::open_local(folder).await.unwrap();
+    let tables = Tables::open(Store::directory(folder).unwrap()).await.unwrap();
     let commit = tables.commits().iter().find(|commit| commit.input.sha256 == sha256(content.as_bytes())).unwrap();
     let locks = pubtag_parquet::FileLocks::new(folder);
     let _alive = pubtag_parquet::Liveness::hold(&locks, commit.run_id).await.unwrap();

@@ -6,6 +6,7 @@ use futures::StreamExt;
 use pubtag_parquet::{Error, Output, ParquetSink, WriteConfig};
 use pubtag_schemas::tables::DocumentRow;
 use pubtag_schemas::{Ending, InputUnit, Location, Packet, UnitReport};
+use pubtag_store::{Address, StoreOptions};
 use pubtag_stream::{FaultKind, Flow, Meter, Operator, Write};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -255,7 +256,10 @@ async fn many_runs_may_begin_on_a_new_folder_at_once() {
     let folder = parent.path().join("not/yet/there");
     let runs = (0..8).map(|_| {
         let folder = folder.clone();
-        tokio::spawn(async move { Output::open_local(&folder, Uuid::now_v7()).await })
+        tokio::spawn(async move {
+            Output::open(Address::from(folder.as_path()).create(&StoreOptions::default()).unwrap(), Uuid::now_v7())
+                .await
+        })
     });
     for run in futures::future::join_all(runs).await {
         run.unwrap().unwrap();

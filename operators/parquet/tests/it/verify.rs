@@ -11,8 +11,9 @@ use arrow::datatypes::{Float32Type, Int32Type};
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
-use pubtag_parquet::{Depth, Event, TextPolicy, Verified, VerifyConfig, WriteConfig, verify_local};
+use pubtag_parquet::{Depth, Event, TextPolicy, Verified, VerifyConfig, WriteConfig, verify};
 use pubtag_schemas::{Commit, Outcome, Packet, Tally};
+use pubtag_store::Store;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -123,7 +124,7 @@ impl Sample {
 fn verified(folder: &Path, runtime: &Runtime, depth: Depth) -> (Vec<String>, Verified) {
     let config = VerifyConfig { depth, threads: NonZeroUsize::new(2).unwrap() };
     let mut lines = Vec::new();
-    let found = verify_local(folder, config, runtime.handle(), |event| {
+    let found = verify(Store::directory(folder).unwrap(), config, runtime.handle(), |event| {
         if let Event::Found(defect) = event {
             lines.push(defect.to_string());
         }
@@ -598,9 +599,11 @@ fn a_schema_that_is_not_the_tables_is_one_line_in_either_depth() {
 fn what_is_not_an_output_or_is_newer_is_an_error() {
     let (dir, runtime) = (tempfile::tempdir().unwrap(), Runtime::new().unwrap());
     let config = VerifyConfig { depth: FULL, threads: NonZeroUsize::MIN };
-    let error = |folder: &Path| verify_local(folder, config, runtime.handle(), |_| ()).unwrap_err().to_string();
+    let error = |folder: &Path| {
+        verify(Store::directory(folder).unwrap(), config, runtime.handle(), |_| ()).unwrap_err().to_string()
+    };
     assert!(error(dir.path()).contains("not an output of pubtag"));
-    assert!(error(&dir.path().join("nowhere")).contains("not an output of pubtag"));
+    assert!(Store::directory(&dir.path().join("nowhere")).is_err());
     let sample = Sample::new();
     sample.edit_marker(|marker| marker["version"] = json!(99));
     assert!(error(sample.dir.path()).contains("has version 99"));

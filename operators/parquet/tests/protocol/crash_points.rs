@@ -6,6 +6,7 @@ use std::io::Write;
 use pubtag_crash_points::Point;
 
 use crate::inputs::{BAD, LARGE, Settings};
+use crate::machine::Form;
 use crate::play::{ALL, Order, Step, end_of};
 use crate::process::{Fate, Mishap, When};
 
@@ -28,21 +29,28 @@ fn mishaps() -> Vec<Mishap> {
 
 /// Visits each call of a run after some steps; one more run must have the result of an undisturbed run.
 fn visit_each(what: &str, steps: &[Step], order: Order) {
+    for form in [Form::Disk, Form::Bucket] {
+        visit_each_on(form, what, steps, order);
+    }
+}
+
+fn visit_each_on(form: Form, what: &str, steps: &[Step], order: Order) {
     let then = |more: Vec<Step>| [steps, &more[..]].concat();
-    let (unbroken, calls) = end_of(&then(vec![Step::Run(order, None)]));
+    let (unbroken, calls) = end_of(form, &then(vec![Step::Run(order, None)]));
     assert!(calls.len() > 8, "{what}: a run makes calls: {calls:?}");
     let mut visits = 0;
     for (at, point) in calls.iter().enumerate() {
         for mishap in mishaps() {
             let fate = Some(Fate { at, mishap });
             // The second run covers calls that take effect during the first.
-            let (end, _) = end_of(&then(vec![Step::Run(order, fate), Step::Run(order, None), Step::Run(order, None)]));
+            let (end, _) =
+                end_of(form, &then(vec![Step::Run(order, fate), Step::Run(order, None), Step::Run(order, None)]));
             assert_eq!(end, unbroken, "{what}: {mishap:?} at call {at}, {point}");
             visits += 1;
         }
         for neighbour in [order, OVERWRITE, OTHER_SETTINGS] {
             let beside = Step::Beside([(order, None), (neighbour, None)], vec![at]);
-            let (end, _) = end_of(&then(vec![beside, Step::Run(order, None)]));
+            let (end, _) = end_of(form, &then(vec![beside, Step::Run(order, None)]));
             // Another kind of run may have another result; each step is compared with the model in any case.
             assert!(
                 neighbour != order || end == unbroken,
@@ -54,14 +62,14 @@ fn visit_each(what: &str, steps: &[Step], order: Order) {
     let mut points: BTreeMap<Point, usize> = BTreeMap::new();
     calls.iter().for_each(|point| *points.entry(*point).or_default() += 1);
     let points: Vec<_> = points.iter().map(|(point, count)| format!("{point} {count}")).collect();
-    let line = format!("{what}: {} calls, {visits} visits ({})\n", calls.len(), points.join(", "));
+    let line = format!("{what} ({form:?}): {} calls, {visits} visits ({})\n", calls.len(), points.join(", "));
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 #[test]
 fn a_first_run_over_files_of_several_parts() {
     let steps = [Step::Write("a", LARGE), Step::Write("b", 0), Step::Write("c", 1)];
-    let (_, calls) = end_of(&[&steps[..], &[Step::Run(ALL, None)]].concat());
+    let (_, calls) = end_of(Form::Disk, &[&steps[..], &[Step::Run(ALL, None)]].concat());
     let ended = |point: &&Point| ["put documents", "complete documents"].contains(&&*point.to_string());
     let parts = calls.iter().filter(ended).count();
     assert!(parts > steps.len(), "{parts} parts");

@@ -1,35 +1,42 @@
 //! Histories that once failed.
 
 use crate::inputs::Settings;
+use crate::machine::Form;
 use crate::play::{ALL, Order, Step, play};
 use crate::process::{Fate, Mishap};
+
+fn play_everywhere(steps: &[Step]) {
+    for form in [Form::Disk, Form::Bucket] {
+        play(form, steps);
+    }
+}
 
 const OVERWRITE: Order = Order { overwrite: true, ..ALL };
 
 #[test]
 fn a_renamed_file_keeps_its_rows_when_a_new_one_takes_its_name() {
     let steps = [Step::Write("a", 1), Step::Run(ALL, None), Step::Rename("a", "b"), Step::Write("a", 2)];
-    play(&[&steps[..], &[Step::Run(OVERWRITE, None)]].concat());
+    play_everywhere(&[&steps[..], &[Step::Run(OVERWRITE, None)]].concat());
 }
 
 #[test]
 fn files_that_swap_names_are_both_tagged_again() {
     let steps = [Step::Write("a", 1), Step::Write("b", 2), Step::Run(ALL, None), Step::Swap("a", "b")];
     let other_settings = Order { settings: Settings::B, ..OVERWRITE };
-    play(&[&steps[..], &[Step::Run(other_settings, None)]].concat());
+    play_everywhere(&[&steps[..], &[Step::Run(other_settings, None)]].concat());
 }
 
 #[test]
 fn a_second_signal_while_a_marker_is_put_leaves_no_marker_without_parts() {
     for at in 0..40 {
         let fate = Fate { at, mishap: Mishap::Abort { hold: 100 } };
-        play(&[Step::Write("a", 1), Step::Run(ALL, Some(fate)), Step::Run(ALL, None)]);
+        play_everywhere(&[Step::Write("a", 1), Step::Run(ALL, Some(fate)), Step::Run(ALL, None)]);
     }
 }
 
 #[test]
 fn two_runs_may_begin_at_once_on_a_new_output() {
     for calls in 0..8 {
-        play(&[Step::Write("a", 1), Step::Beside([(ALL, None), (ALL, None)], vec![calls])]);
+        play_everywhere(&[Step::Write("a", 1), Step::Beside([(ALL, None), (ALL, None)], vec![calls])]);
     }
 }

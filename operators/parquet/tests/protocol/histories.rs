@@ -9,11 +9,14 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::inputs::{BAD, Content, GOOD, Settings};
+use crate::machine::Form;
 use crate::play::{NAMES, Order, Played, Step, play};
 use crate::process::{Fate, Mishap, When};
 
 /// Number of histories per test [override: `PUBTAG_HISTORIES`].
 const HISTORIES: u32 = 2_500;
+/// The same for an object store, where failed calls are repeated after a pause.
+const HISTORIES_IN_A_BUCKET: u32 = 400;
 
 fn content() -> impl Strategy<Value = Content> {
     prop_oneof![9 => GOOD, 1 => Just(BAD)]
@@ -86,13 +89,16 @@ fn beside(percent: u32) -> impl Strategy<Value = Step> {
 }
 
 /// Plays histories of these steps; the first few create files.
-fn play_many(what: &str, step: impl Strategy<Value = Step>) {
-    let cases = std::env::var("PUBTAG_HISTORIES").ok().and_then(|count| count.parse().ok()).unwrap_or(HISTORIES);
+fn play_many(form: Form, what: &str, step: impl Strategy<Value = Step>) {
+    let cases = std::env::var("PUBTAG_HISTORIES")
+        .ok()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(if form == Form::Disk { HISTORIES } else { HISTORIES_IN_A_BUCKET });
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 4_000, ..Config::default() };
     let files = vec((name(), content()).prop_map(|(name, content)| Step::Write(name, content)), 1..3);
     let total = Cell::new(Played::default());
     let result = TestRunner::new(config).run(&(files, vec(step, 1..9)), |(files, steps)| {
-        let played = play(&[files, steps].concat());
+        let played = play(form, &[files, steps].concat());
         let Played { runs, calls, mishaps } = total.get();
         total.set(Played { runs: runs + played.runs, calls: calls + played.calls, mishaps: mishaps + played.mishaps });
         Ok(())
@@ -108,20 +114,37 @@ fn play_many(what: &str, step: impl Strategy<Value = Step>) {
 
 #[test]
 fn sequential_runs_match_the_model() {
-    play_many("of runs one after another", prop_oneof![2 => change(), 2 => run(0)]);
+    play_many(Form::Disk, "of runs one after another", prop_oneof![2 => change(), 2 => run(0)]);
 }
 
 #[test]
 fn the_next_run_recovers_from_any_failure() {
-    play_many("with mishaps", prop_oneof![2 => change(), 3 => run(70)]);
+    play_many(Form::Disk, "with mishaps", prop_oneof![2 => change(), 3 => run(70)]);
 }
 
 #[test]
 fn concurrent_runs_neither_lose_nor_duplicate_rows() {
-    play_many("of runs beside each other", prop_oneof![2 => change(), 1 => run(0), 2 => beside(0)]);
+    play_many(Form::Disk, "of runs beside each other", prop_oneof![2 => change(), 1 => run(0), 2 => beside(0)]);
 }
 
 #[test]
 fn failures_do_not_affect_concurrent_runs() {
-    play_many("with mishaps beside others", prop_oneof![3 => change(), 2 => run(50), 2 => beside(40)]);
+    play_many(Form::Disk, "with mishaps beside others", prop_oneof![3 => change(), 2 => run(50), 2 => beside(40)]);
+}
+
+#[test]
+fn in_a_bucket_the_next_run_recovers_from_any_failure() {
+    play_many(Form::Bucket, "in a bucket with mishaps", prop_oneof![2 => change(), 3 => run(70)]);
+}
+
+#[test]
+fn in_a_bucket_concurrent_runs_neither_lose_nor_duplicate_rows() {
+    let steps = prop_oneof![2 => change(), 1 => run(0), 2 => beside(0)];
+    play_many(Form::Bucket, "in a bucket of runs beside each other", steps);
+}
+
+#[test]
+fn in_a_bucket_failures_do_not_affect_concurrent_runs() {
+    let steps = prop_oneof![3 => change(), 2 => run(50), 2 => beside(40)];
+    play_many(Form::Bucket, "in a bucket with mishaps beside others", steps);
 }

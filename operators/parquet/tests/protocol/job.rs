@@ -8,6 +8,7 @@ use futures::StreamExt;
 use object_store::ObjectStore;
 use pubtag_parquet::{CommitLog, Conflict, Liveness, Output, ParquetSink, Standing, WriteConfig};
 use pubtag_schemas::{Ending, InputUnit};
+use pubtag_store::Store;
 use pubtag_stream::{CancellationToken, FaultKind, Flow, Meters, Write, stage};
 use uuid::Uuid;
 
@@ -44,7 +45,8 @@ pub(crate) enum Exit {
 /// The environment of a run.
 pub(crate) trait Host {
     fn store(&self) -> Arc<dyn ObjectStore>;
-    fn liveness(&self) -> Arc<dyn Liveness>;
+    /// `None` in an object store.
+    fn liveness(&self) -> Option<Arc<dyn Liveness>>;
     fn run_id(&self) -> Uuid;
     fn signals(&self) -> Signals;
     /// Called once the output is open.
@@ -60,7 +62,7 @@ pub(crate) struct Signals {
 
 /// A run.
 pub(crate) async fn run(host: &impl Host, job: &Job) -> Exit {
-    let opened = Output::open("/out".into(), host.store(), host.liveness(), host.run_id()).await;
+    let opened = Output::open_with(Store::new("/out", host.store()), host.liveness(), host.run_id()).await;
     let (output, mut commit_log) = match opened {
         Ok(opened) => opened,
         Err(error) => return exit_of(error.kind(), &error),

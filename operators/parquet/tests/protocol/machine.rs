@@ -14,9 +14,19 @@ use uuid::Uuid;
 use crate::job::{Exit, Job, Signals, run};
 use crate::process::{Fate, Process};
 
-/// A disk in memory and the runs on it. One run works at a time; turns change only between calls.
+/// Where an output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// On a disk, with locks and without comparing versions.
+    Disk,
+    /// In an object store, without locks.
+    Bucket,
+}
+
+/// A disk or bucket in memory and the runs on it. One run works at a time; turns change only between calls.
 #[derive(Debug)]
 pub(crate) struct Machine {
+    pub(crate) form: Form,
     pub(crate) store: Arc<InMemory>,
     state: Mutex<State>,
     changed: Notify,
@@ -56,9 +66,9 @@ pub(crate) enum Phase {
 }
 
 impl Machine {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(form: Form) -> Arc<Self> {
         let (store, state) = (Arc::new(InMemory::new()), Mutex::default());
-        Arc::new(Self { store, state, changed: Notify::new() })
+        Arc::new(Self { form, store, state, changed: Notify::new() })
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {

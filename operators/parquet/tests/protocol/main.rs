@@ -22,4 +22,5 @@ mod model;
 mod play;
 mod process;
 mod processes;
+mod rivals;
 mod rows;

@@ -17,6 +17,8 @@ pub(crate) struct Kept {
     pub(crate) name: String,
     /// Whether parts are missing or changed.
     pub(crate) is_broken: bool,
+    /// Whether it is what the name stands for; if not, the file was renamed, and another took its name.
+    pub(crate) is_current: bool,
 }
 
 /// The effect of an undisturbed run: its exit, and the states it goes through, including the first.
@@ -34,7 +36,13 @@ impl Prediction {
 
 /// The commits in an output.
 pub(crate) fn commits(observed: &Observed) -> Commits {
-    let kept = |seen: &Seen| Kept { settings: seen.settings, name: seen.name.clone(), is_broken: seen.is_broken };
+    let highest = |name: &str| observed.commits.values().filter(|seen| seen.name == name).map(|seen| seen.number).max();
+    let kept = |seen: &Seen| Kept {
+        settings: seen.settings,
+        name: seen.name.clone(),
+        is_broken: seen.is_broken,
+        is_current: highest(&seen.name) == Some(seen.number),
+    };
     observed.commits.iter().map(|(content, seen)| (*content, kept(seen))).collect()
 }
 
@@ -46,7 +54,8 @@ impl Job {
     /// Commits under a file's name whose content no file of the job has.
     fn earlier(&self, commits: &Commits, name: &str) -> Vec<Content> {
         let held = self.contents();
-        let of_name = commits.iter().filter(|(content, kept)| kept.name == name && !held.contains(*content));
+        let of_name =
+            commits.iter().filter(|(content, kept)| kept.name == name && kept.is_current && !held.contains(*content));
         of_name.map(|(content, _)| *content).collect()
     }
 }
@@ -73,7 +82,9 @@ pub(crate) fn predict(before: &Commits, job: &Job) -> Prediction {
     for (name, content, earlier) in planned.into_iter().filter(|(_, content, _)| *content != BAD) {
         let mut next = states.last().expect("there is a state before the run").clone();
         next.retain(|content, _| !earlier.contains(content));
-        next.insert(content, Kept { settings: job.settings, name: name.to_owned(), is_broken: false });
+        next.values_mut().filter(|kept| kept.name == name).for_each(|kept| kept.is_current = false);
+        let name = name.to_owned();
+        next.insert(content, Kept { settings: job.settings, name, is_broken: false, is_current: true });
         states.push(next);
     }
     let is_broken = states.last().is_some_and(|last| last.values().any(|kept| kept.is_broken));
@@ -94,7 +105,9 @@ impl Together<'_> {
     /// Why concurrent runs cannot leave a state, if they cannot.
     pub(crate) fn fault(&self, after: &Commits) -> Option<String> {
         let contents: BTreeSet<Content> = self.before.keys().chain(after.keys()).copied().collect();
-        let changes = contents.iter().filter(|content| self.before.get(content) != after.get(content));
+        // Whether a name still stands for a content may change without the content.
+        let made = |kept: Option<&Kept>| kept.map(|kept| (kept.settings, kept.name.clone(), kept.is_broken));
+        let changes = contents.iter().filter(|content| made(self.before.get(content)) != made(after.get(content)));
         let mut faults = changes.filter_map(|&content| self.unexplained(content, after.get(&content)));
         faults.next().or_else(|| self.jobs.iter().find_map(|(job, exit)| self.unkept(job, *exit, after)))
     }

@@ -12,7 +12,7 @@ use pubtag_parquet::{Error, Hold, Liveness};
 use uuid::Uuid;
 
 use crate::job::{Host, Signals};
-use crate::machine::{Machine, Phase};
+use crate::machine::{Form, Machine, Phase};
 
 /// What happens to a process at one of its calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,12 +125,16 @@ impl Process {
 
 impl Host for Process {
     fn store(&self) -> Arc<dyn ObjectStore> {
-        Arc::new(PointStore::new(self.machine.store.clone(), Arc::new(self.clone())).like_a_disk())
+        let store = PointStore::new(self.machine.store.clone(), Arc::new(self.clone()));
+        Arc::new(if self.machine.form == Form::Disk { store.like_a_disk() } else { store })
     }
 
-    fn liveness(&self) -> Arc<dyn Liveness> {
+    fn liveness(&self) -> Option<Arc<dyn Liveness>> {
+        if self.machine.form == Form::Bucket {
+            return None;
+        }
         let locks = Locks { machine: self.machine.clone(), process: self.number };
-        Arc::new(PointLiveness::new(Arc::new(locks), Arc::new(self.clone())))
+        Some(Arc::new(PointLiveness::new(Arc::new(locks), Arc::new(self.clone()))))
     }
 
     fn run_id(&self) -> Uuid {

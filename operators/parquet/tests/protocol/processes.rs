@@ -15,7 +15,8 @@ use bytes::Bytes;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use pubtag_crash_points::{CRASH, CRASH_LOG, from_environment};
-use pubtag_parquet::{Depth, Event, FileLocks, Liveness, VerifyConfig, verify_local};
+use pubtag_parquet::{Depth, Event, FileLocks, Liveness, VerifyConfig, verify};
+use pubtag_store::Store;
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
@@ -70,8 +71,8 @@ impl Host for Disk {
         self.store.clone()
     }
 
-    fn liveness(&self) -> Arc<dyn Liveness> {
-        self.liveness.clone()
+    fn liveness(&self) -> Option<Arc<dyn Liveness>> {
+        Some(self.liveness.clone())
     }
 
     fn run_id(&self) -> Uuid {
@@ -185,7 +186,7 @@ impl Scenario {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let config = VerifyConfig { depth: Depth::Full, threads: NonZeroUsize::MIN };
         let mut defects = Vec::new();
-        let verified = verify_local(folder, config, runtime.handle(), |event| {
+        let verified = verify(Store::directory(folder).unwrap(), config, runtime.handle(), |event| {
             if let Event::Found(defect) = event {
                 defects.push(defect.to_string());
             }

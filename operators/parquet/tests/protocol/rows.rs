@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pubtag_schemas::{Commit, Part};
+use pubtag_schemas::{Commit, Part, split_superseded};
 use pubtag_schemas::{TaggedDocument, TaggedRecord};
 
 use crate::common;
@@ -22,6 +22,8 @@ pub(crate) struct Seen {
     pub(crate) attempt: String,
     /// Whether parts are missing or changed.
     pub(crate) is_broken: bool,
+    /// The number of its claim.
+    pub(crate) number: u32,
 }
 
 /// The state of an output.
@@ -37,12 +39,12 @@ pub(crate) fn observe(objects: &BTreeMap<String, Bytes>) -> Observed {
     let markers = objects.iter().filter(|(path, _)| path.starts_with("_pubtag/commits/"));
     let markers: Vec<(&String, Commit)> =
         markers.map(|(path, bytes)| (path, serde_json::from_slice(bytes).unwrap())).collect();
-    let superseded: HashSet<String> =
-        markers.iter().flat_map(|(_, commit)| commit.supersedes.iter().cloned()).collect();
+    let (_, void) = split_superseded(markers.iter().map(|(_, commit)| commit.clone()).collect());
+    let void: HashSet<String> = void.into_iter().map(|commit| commit.attempt_id).collect();
     let mut observed = Observed::default();
     let mut explained: HashSet<&str> = HashSet::from(["_pubtag/output.json"]);
     for (path, commit) in &markers {
-        if superseded.contains(&commit.attempt_id) {
+        if void.contains(&commit.attempt_id) {
             continue;
         }
         explained.insert(path);
@@ -53,12 +55,14 @@ pub(crate) fn observe(objects: &BTreeMap<String, Bytes>) -> Observed {
         if !is_broken {
             check_rows(content, settings, commit, objects);
         }
-        let name = commit.input.uri.trim_start_matches("/in/").to_owned();
-        let seen = Seen { settings, name, attempt: commit.attempt_id.clone(), is_broken };
+        let name = commit.uri().trim_start_matches("/in/").to_owned();
+        let number = commit.claim.as_ref().map_or(0, |claim| claim.number);
+        let seen = Seen { settings, name, attempt: commit.attempt_id.clone(), is_broken, number };
         let twice = observed.commits.insert(content, seen);
         assert_eq!(twice, None, "a content is committed twice");
     }
-    observed.leftovers = objects.keys().filter(|path| !explained.contains(path.as_str())).cloned().collect();
+    let is_left = |path: &&String| !explained.contains(path.as_str()) && !path.starts_with("_pubtag/claims/");
+    observed.leftovers = objects.keys().filter(is_left).cloned().collect();
     observed
 }
 

@@ -2,6 +2,7 @@
 
 use pubtag_pubmed::{PubmedError, ReadOptions, discover, hashed};
 use pubtag_schemas::Location;
+use pubtag_store::Buckets;
 use pubtag_stream::CancellationToken;
 
 use crate::common::{Files, gz, plain, set};
@@ -71,7 +72,7 @@ fn a_unit_describes_its_file() {
 #[test]
 fn a_hash_is_that_of_the_bytes_on_disk() {
     let files = Files::new(&[("in.xml", b"abc")]);
-    let unit = hashed(&files.unit("in.xml"), &CancellationToken::new()).unwrap();
+    let unit = hashed(&files.unit("in.xml"), &Buckets::default(), &CancellationToken::new()).unwrap();
     let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!(unit.sha256.as_deref(), Some(expected), "FIPS 180-2, example B.1");
 }
@@ -81,7 +82,7 @@ fn cancelled_hashing_is_an_error() {
     let files = Files::new(&[("in.xml", &vec![b'x'; 1 << 20])]);
     let stop = CancellationToken::new();
     stop.cancel();
-    let error = hashed(&files.unit("in.xml"), &stop).unwrap_err();
+    let error = hashed(&files.unit("in.xml"), &Buckets::default(), &stop).unwrap_err();
     let PubmedError::Io { source, .. } = &error else { panic!("{error}") };
     assert_eq!(source.kind(), std::io::ErrorKind::Interrupted);
 }
@@ -131,7 +132,7 @@ fn a_pipe_is_a_unit_only_if_named_and_is_not_opened_before_it_is_read() {
     assert_eq!(named.units.len(), 1);
     let unit = &named.units[0];
     assert_eq!((unit.read_once, unit.size, unit.modified_us), (true, None, None));
-    assert_eq!(hashed(unit, &CancellationToken::new()).unwrap(), **unit);
+    assert_eq!(hashed(unit, &Buckets::default(), &CancellationToken::new()).unwrap(), **unit);
     for argument in ["in", "in/*"] {
         let found = discover(&[files.path(argument)], &ReadOptions::default()).unwrap();
         assert!(found.units.iter().all(|unit| unit.uri() != pipe && !unit.read_once), "{argument}");
@@ -151,10 +152,7 @@ fn arguments_that_lead_nowhere_are_errors() {
     assert!(matches!(&unreadable, PubmedError::NothingReadable { skipped: 1, .. }));
     assert!(unreadable.to_string().contains("readme.txt"), "{unreadable}");
     assert!(matches!(discover(&[], &ReadOptions::default()), Err(PubmedError::NoInputs)));
-    assert!(matches!(
-        discover(&["s3://bucket/x".into()], &ReadOptions::default()),
-        Err(PubmedError::UnsupportedUri { .. })
-    ));
+    assert!(matches!(discover(&["https://bucket/x".into()], &ReadOptions::default()), Err(PubmedError::Store { .. })));
     std::fs::create_dir(files.directory.path().join("none")).unwrap();
     assert!(error("none").to_string().contains("no files"));
 }
@@ -186,7 +184,7 @@ fn a_directory_written_by_pubtag_is_skipped_once_unless_it_is_named() {
 fn nothing_in_the_output_of_the_run_is_an_input() {
     let files = some_files();
     files.write("in/out/documents/a.jsonl", b"{\"id\": 1, \"text\": \"t\"}\n");
-    let to = |output: &str| ReadOptions { output: Some(files.path(output).into()), ..Default::default() };
+    let to = |output: &str| ReadOptions { output: Some(files.path(output).parse().unwrap()), ..Default::default() };
     let inputs = discover(&[files.path("in")], &to("in/out")).unwrap();
     assert!(inputs.units.iter().all(|unit| !unit.uri().contains("/out/")));
     assert!(inputs.skipped.iter().any(|skipped| skipped.reason == "output directory of this run"));

@@ -127,7 +127,7 @@ fn commit(run_id: Uuid, uri: String, parts: Vec<Part>) -> Commit {
     Commit {
         version: COMMIT_VERSION,
         fingerprint: String::new(),
-        input: Input { uri, sha256: run_id.to_string(), key: None, size: None, modified_us: None },
+        input: Input { uri, sha256: run_id.to_string(), key: None, size: None, modified_us: None, e_tag: None },
         attempt_id: format!("{run_id}-00000"),
         run_id,
         model_id: "m-0".into(),
@@ -139,6 +139,7 @@ fn commit(run_id: Uuid, uri: String, parts: Vec<Part>) -> Commit {
         statuses: BTreeMap::new(),
         outcome: CommitOutcome::Complete,
         supersedes: Vec::new(),
+        claim: None,
         committed_at: String::new(),
     }
 }

@@ -78,6 +78,7 @@ impl Made {
             sha256: Some("ab".repeat(32)),
             size: None,
             modified_us: None,
+            e_tag: None,
             generation: draw.maybe(|draw| draw.int()),
             file_seq: draw.maybe(|draw| draw.int()),
         });

@@ -10,16 +10,14 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, TimestampMicrosecondArray};
 use arrow::compute::concat_batches;
 use futures::StreamExt;
-use futures::future::{BoxFuture, ready};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pubtag_parquet::{
-    Depth, Error, Event, Hold, Liveness, Output, ParquetSink, RunSpec, TextPolicy, VerifyConfig, WriteConfig, verify,
-};
+use pubtag_parquet::{Depth, Event, Output, ParquetSink, RunSpec, TextPolicy, VerifyConfig, WriteConfig, verify};
 use pubtag_schemas::table::Table;
 use pubtag_schemas::{Close, Commit, Ending, Outcome, Packet, TaggedRecord};
+use pubtag_store::Store;
 use pubtag_stream::{Flow, Meter, Operator, Write};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -67,8 +65,7 @@ pub(crate) fn check(bytes: &[u8], runtime: &Runtime) -> Borders {
 
 async fn written(made: &Made, spec: RunSpec, store: Arc<dyn ObjectStore>) -> Arc<Commit> {
     let run_id = Uuid::now_v7();
-    let (output, commit_log) =
-        Output::open("memory".into(), store, Arc::new(Alone), run_id).await.expect("an empty store");
+    let (output, commit_log) = Output::open(Store::new("memory", store), run_id).await.expect("an empty store");
     let config = WriteConfig {
         text: if made.keep_text { TextPolicy::Keep } else { TextPolicy::Hash },
         row_group_bytes: made.row_group_bytes,
@@ -141,39 +138,11 @@ fn without_time(rows: RecordBatch) -> RecordBatch {
 fn check_verified(store: Arc<dyn ObjectStore>, runtime: &Runtime) {
     let config = VerifyConfig { depth: Depth::Full, threads: std::num::NonZeroUsize::MIN };
     let mut lines = Vec::new();
-    let verified = verify("memory".into(), store, &Alone, config, runtime.handle(), |event| {
+    let verified = verify(Store::new("memory", store), config, runtime.handle(), |event| {
         if let Event::Found(defect) = event {
             lines.push(defect.to_string());
         }
     });
     assert_eq!(lines, [""; 0]);
     assert_eq!(verified.expect("an output").inputs, 1);
-}
-
-/// No other run exists.
-#[derive(Debug)]
-struct Alone;
-
-impl Liveness for Alone {
-    fn hold(&self, _: Uuid) -> BoxFuture<'_, Result<Box<dyn Hold>, Error>> {
-        Box::pin(ready(Ok(Box::new(Self) as Box<dyn Hold>)))
-    }
-
-    fn is_alive(&self, _: Uuid) -> BoxFuture<'_, Result<bool, Error>> {
-        Box::pin(ready(Ok(false)))
-    }
-
-    fn exclusive(&self) -> BoxFuture<'_, Result<Box<dyn Hold>, Error>> {
-        Box::pin(ready(Ok(Box::new(Self) as Box<dyn Hold>)))
-    }
-
-    fn tidy(&self) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(ready(Ok(())))
-    }
-}
-
-impl Hold for Alone {
-    fn release(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>> {
-        Box::pin(ready(Ok(())))
-    }
 }

@@ -1,10 +1,7 @@
 //! Turns an empty directory into an output, or checks that it is one.
 
-use std::fs::{self, File};
-use std::io;
-
-use object_store::PutMode;
 use object_store::path::Path;
+use object_store::{PutMode, UpdateVersion};
 use pubtag_schemas::SCHEMA_VERSION;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +16,7 @@ struct OutputMark {
 }
 
 /// Marks an empty directory as an output, or checks that it is one.
-pub(crate) async fn claim(objects: &Objects) -> Result<(), Error> {
+pub(crate) async fn mark(objects: &Objects) -> Result<(), Error> {
     let path = Path::from(layout::OUTPUT);
     if let Some((bytes, _)) = objects.read(&path).await? {
         return check_mark(objects, &bytes);
@@ -28,6 +25,7 @@ pub(crate) async fn claim(objects: &Objects) -> Result<(), Error> {
         // Another run may have begun between the two checks.
         return objects.read(&path).await?.map_or(Err(foreign), |(bytes, _)| check_mark(objects, &bytes));
     }
+    probe(objects).await?;
     let mark = OutputMark { schema_version: SCHEMA_VERSION, created: jiff::Timestamp::now().to_string() };
     let json = serde_json::to_vec_pretty(&mark).expect("a struct of a number and a string is valid JSON");
     let put = objects.store().put_opts(&path, json.into(), PutMode::Create.into()).await;
@@ -37,6 +35,42 @@ pub(crate) async fn claim(objects: &Objects) -> Result<(), Error> {
         (Some((bytes, _)), _) => check_mark(objects, &bytes),
         (None, object_store::Error::AlreadyExists { .. }) => Ok(()),
         (None, error) => Err(objects.failed("write", &path)(error)),
+    }
+}
+
+/// Checks that a place is an output.
+pub(crate) async fn check_output(objects: &Objects) -> Result<(), Error> {
+    match objects.read(&Path::from(layout::OUTPUT)).await? {
+        Some((bytes, _)) => check_mark(objects, &bytes),
+        None => Err(Error::NotAnOutput { path: objects.name().to_owned() }),
+    }
+}
+
+/// Checks that an object store refuses to create what exists, and to replace another version, which commits rely on. Whoever finds the mark need not check
+/// again.
+async fn probe(objects: &Objects) -> Result<(), Error> {
+    if objects.is_locked() {
+        return Ok(());
+    }
+    let path = Path::from(layout::PROBE);
+    let create = || objects.store().put_opts(&path, "{}".into(), PutMode::Create.into());
+    match create().await {
+        Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
+        Err(error) => return Err(objects.failed("write", &path)(error)),
+    }
+    match create().await {
+        Err(object_store::Error::AlreadyExists { .. }) => {}
+        Ok(_) | Err(object_store::Error::NotImplemented { .. }) => {
+            return Err(Error::Unconditional { output: objects.name().to_owned() });
+        }
+        Err(error) => return Err(objects.failed("write", &path)(error)),
+    }
+    // Nor may it replace what is not the version that was read. How it refuses does not matter.
+    let other =
+        UpdateVersion { e_tag: Some("\"ffffffffffffffffffffffffffffffff\"".to_owned()), version: Some("1".to_owned()) };
+    match objects.store().put_opts(&path, "{}".into(), PutMode::Update(other).into()).await {
+        Ok(_) => Err(Error::Unconditional { output: objects.name().to_owned() }),
+        Err(_) => Ok(()),
     }
 }
 
@@ -60,20 +94,4 @@ async fn check_empty(objects: &Objects) -> Result<(), Error> {
     let more = if found.len() > SHOWN { format!(", and {} more", found.len() - SHOWN) } else { String::new() };
     let shown = found.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     Err(Error::Foreign { output: objects.name().to_owned(), found: shown + &more })
-}
-
-/// Creates a directory that survives a power cut: the entry of each new directory is flushed with its parent.
-pub(crate) fn create_durably(folder: &std::path::Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent {
-        create_durably(parent)?;
-    }
-    match fs::create_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !folder.is_dir() => return Err(error),
-        _ => {}
-    }
-    if cfg!(unix) { File::open(parent.unwrap_or(std::path::Path::new(".")))?.sync_all() } else { Ok(()) }
 }

@@ -1,0 +1,49 @@
+//! Why a place cannot be opened.
+
+use std::io;
+
+/// A place cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A directory cannot be created or opened.
+    #[error("cannot use {path} as a directory")]
+    Folder {
+        /// The directory.
+        path: String,
+        /// The file system's error.
+        source: io::Error,
+    },
+    /// A URL does not name a place in a store.
+    #[error("{url}: {reason}")]
+    Url {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A `--store-option` has no `=`.
+    #[error("expected KEY=VALUE")]
+    NotAnOption,
+    /// A `--store-option` is unknown to the store.
+    #[error("{url}: unknown store option `{key}`; see the README for those of this store")]
+    UnknownOption {
+        /// The URL.
+        url: String,
+        /// The option.
+        key: String,
+    },
+    /// The store's options contradict each other, or one has an invalid value.
+    #[error("cannot connect to {url}")]
+    Options {
+        /// The URL.
+        url: String,
+        /// The store's error.
+        source: object_store::Error,
+    },
+    /// The program was built without object stores.
+    #[error("{url}: this pubtag was built without object stores (feature `cloud`)")]
+    NoCloud {
+        /// The URL.
+        url: String,
+    },
+}
