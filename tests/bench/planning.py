@@ -152,7 +152,7 @@ def main():
     def run():
         Handler.store.requests.clear()
         started = time.monotonic()
-        call = [program, "run", SAMPLE, "--model", model, "--output", "s3://bucket/out", "--quiet"]
+        call = [program, "run", SAMPLE, "--model", model, "--output", "s3://bucket/out", "--quiet", "--device", "cpu"]
         subprocess.run(call, env=environment, check=True)
         requests = ", ".join(f"{count} {kind}" for kind, count in sorted(Handler.store.requests.items()))
         return f"{time.monotonic() - started:.2f} s ({requests})"
