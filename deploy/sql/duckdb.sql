@@ -6,8 +6,8 @@
 -- Rows are never changed. An update file adds rows for PMIDs of earlier files, and a deletion is a row with the status
 -- 'deleted'. These views decide which rows count:
 --
--- * Of the part files, those that the markers of commits name, unless another commit supersedes theirs. So the views are
---   right while runs are writing, and between a commit and the removal of what it replaces.
+-- * Of the part files, those that the markers of commits name, unless another commit supersedes theirs or has replaced their
+--   claim. So the views are right while runs are writing, and between a commit and the removal of what it replaces.
 -- * Of the generations (`pubmed26n0001` belongs to 2026), the newest whose baseline is complete: all numbers below the
 --   first update file are committed and were read to their end. Update files are recognized by their directory,
 --   `updatefiles`. Until a generation is complete, the one before counts; what a baseline leaves out is gone with it.
@@ -26,6 +26,7 @@ WITH markers AS (
             input: 'STRUCT(uri VARCHAR)',
             outcome: 'STRUCT(kind VARCHAR)',
             supersedes: 'VARCHAR[]',
+            claim: 'STRUCT(uri VARCHAR, number BIGINT, replaces BIGINT[])',
             parts: 'STRUCT("table" VARCHAR, path VARCHAR)[]'
         }
     )
@@ -39,7 +40,9 @@ SELECT
     regexp_matches(input.uri, '(^|/)updatefiles/[^/]*$') AS is_update,
     parts
 FROM markers
-WHERE attempt_id NOT IN (SELECT unnest(supersedes) FROM markers);
+ANTI JOIN (SELECT unnest(supersedes) AS attempt FROM markers) AS superseded ON attempt_id = attempt
+ANTI JOIN (SELECT claim.uri AS uri, unnest(claim.replaces) AS number FROM markers) AS replaced
+    ON claim.uri = replaced.uri AND claim.number = replaced.number;
 
 CREATE OR REPLACE VIEW generation_in_force AS
 WITH baselines AS (

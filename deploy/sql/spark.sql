@@ -9,6 +9,7 @@ CREATE OR REPLACE TEMPORARY VIEW markers (
     input STRUCT<uri: STRING>,
     outcome STRUCT<kind: STRING>,
     supersedes ARRAY<STRING>,
+    claim STRUCT<uri: STRING, number: BIGINT, replaces: ARRAY<BIGINT>>,
     parts ARRAY<STRUCT<`table`: STRING, path: STRING>>
 )
 USING json OPTIONS (path '${pubtag}/_pubtag/commits', multiLine true, pathGlobFilter '*.json');
@@ -23,7 +24,9 @@ SELECT
     input.uri RLIKE '(^|/)updatefiles/[^/]*$' AS is_update,
     parts
 FROM markers
-LEFT ANTI JOIN (SELECT explode(supersedes) AS attempt FROM markers) ON attempt_id = attempt;
+LEFT ANTI JOIN (SELECT explode(supersedes) AS attempt FROM markers) ON attempt_id = attempt
+LEFT ANTI JOIN (SELECT claim.uri AS uri, explode(claim.replaces) AS number FROM markers) AS replaced
+    ON claim.uri = replaced.uri AND claim.number = replaced.number;
 
 -- To select a generation, replace the last line by a year: `SELECT 2026 AS generation`.
 CREATE OR REPLACE TEMPORARY VIEW generation_in_force AS
