@@ -68,6 +68,8 @@ impl Cause {
             }
             Error::PermissionDenied { .. } => Self::Denied,
             Error::Unauthenticated { .. } => Self::Credentials,
+            // Listings fail without a kind.
+            _ if says(&["AccessDenied", "AuthorizationPermissionMismatch", "status: 403"]) => Self::Denied,
             _ if says(&["SlowDown", "ServerBusy", "status: 503", "status: 429"]) => Self::Busy,
             _ if says(&["kind: Connect", "kind: Timeout"]) => Self::Unreachable,
             _ => Self::Other,
