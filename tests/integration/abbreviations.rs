@@ -148,6 +148,10 @@ fn other_readers_read_rows_with_and_without_a_source() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let old = root.join("operators/parquet/tests/golden/annotations-v1.parquet");
     fs::copy(old, output.join("annotations/old.parquet")).unwrap();
+    // The views read what markers name.
+    let marker = r#"{"attempt_id": "old", "input": {"uri": "old.jsonl"}, "outcome": {"kind": "complete"}, "supersedes": [],
+        "parts": [{"table": "annotations", "path": "annotations/old.parquet"}]}"#;
+    fs::write(output.join("_pubtag/commits/old.json"), marker).unwrap();
     let script = "
 import sys, collections, duckdb, pyarrow.dataset, pyarrow.parquet, pathlib
 output, views = sys.argv[1:]
