@@ -86,12 +86,12 @@ fn the_same_content_under_another_name_is_not_tagged_twice() {
 #[test]
 fn a_changed_file_is_refused_without_overwrite() {
     let dir = tempdir().unwrap();
-    let input = dir.path().join("pubmed26n0001.xml");
+    let input = dir.path().join("citations.xml");
     let output = dir.path().join("out");
     fs::write(&input, article_set(&[sample_article(1)])).unwrap();
     PubTag::run(PROGRAM, &[&input], &output).succeed();
     fs::write(&input, article_set(&[sample_article(1), sample_article(2)])).unwrap();
-    PubTag::run(PROGRAM, &[&input], &output).end().assert_fails(78, &["pubmed26n0001.xml", "--overwrite"]);
+    PubTag::run(PROGRAM, &[&input], &output).end().assert_fails(78, &["citations.xml", "--overwrite"]);
     assert_eq!(read_table(&output, "documents").len(), 1);
     PubTag::run(PROGRAM, &[&input], &output).arg("--overwrite").succeed();
     assert_eq!(read_table(&output, "documents").len(), 2);
