@@ -60,11 +60,12 @@ pub async fn vacuum(store: Store, config: VacuumConfig) -> Result<Vacuumed, Erro
     let oldest = now.saturating_sub_unsigned(config.older_than.as_secs());
     // Parts before markers: the marker of a part that is committed meanwhile is seen.
     let parts = list_parts(&objects).await?;
-    let kept = kept(&objects, oldest).await?;
+    let Kept { standing, replaced } = kept(&objects, oldest).await?;
     let mut vacuumed = Vacuumed::default();
     let mut removed = Vec::new();
-    for part in parts.iter().filter(|part| run_of(part).is_some() && !kept.contains(part.location.as_ref())) {
-        if part.last_modified.timestamp() > oldest { vacuumed.younger += 1 } else { removed.push(part) }
+    for part in parts.iter().filter(|part| run_of(part).is_some() && !standing.contains(part.location.as_ref())) {
+        let is_young = part.last_modified.timestamp() > oldest || replaced.contains(part.location.as_ref());
+        if is_young { vacuumed.younger += 1 } else { removed.push(part) }
     }
     vacuumed.parts = removed.len() as u64;
     vacuumed.bytes = removed.iter().map(|part| part.size).sum();
@@ -91,15 +92,26 @@ async fn clock(objects: &Objects) -> Result<i64, Error> {
     Ok(found.last_modified.timestamp())
 }
 
-/// The parts of commits in force, and of those that were replaced less than the age ago: somebody may still read them.
-async fn kept(objects: &Objects, oldest: i64) -> Result<HashSet<String>, Error> {
+/// Parts that are not removed.
+struct Kept {
+    /// Those of commits in force.
+    standing: HashSet<String>,
+    /// Those of commits that were replaced less than the age ago: somebody may still read them.
+    replaced: HashSet<String>,
+}
+
+async fn kept(objects: &Objects, oldest: i64) -> Result<Kept, Error> {
     let markers = read_markers(objects).await?;
     let recent: Vec<Commit> =
         markers.iter().filter(|(_, written)| *written > oldest).map(|(commit, _)| commit.clone()).collect();
     let (standing, void) = split_superseded(markers.into_iter().map(|(commit, _)| commit).collect());
     let replacers = Replacers::of(recent.iter());
     let replaced = void.into_iter().filter(|commit| replacers.of_commit(commit).is_some());
-    Ok(standing.into_iter().chain(replaced).flat_map(|commit| commit.parts).map(|part| part.path).collect())
+    Ok(Kept { standing: paths(standing), replaced: paths(replaced) })
+}
+
+fn paths(commits: impl IntoIterator<Item = Commit>) -> HashSet<String> {
+    commits.into_iter().flat_map(|commit| commit.parts).map(|part| part.path).collect()
 }
 
 /// All markers as they are now, each with the time at which it was written.
