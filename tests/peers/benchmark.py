@@ -4,16 +4,14 @@
         [--threads N] [--candle tests/peers/candle/target/release/candle-peer] [--loops-only]
 
 Inputs are PubMed files with real abstracts; every contender gets the texts that pubtag reads from them. Peers run at
-their best: windows sorted by length, the best of several batch sizes, for ONNX Runtime a graph with fused attention,
-norms and GELU, for OpenVINO int8 by NNCF, bf16 where the processor has it. The time of a peer covers tokenizing, running
-and decoding with a loaded model (for candle, only running). The time of pubtag covers the whole process, from start-up to
-committed Parquet files; it is also given without start-up, up to the first micro-batch, which compares with peers.
+their best: windows sorted by length, the best of several batch sizes, and for ONNX Runtime a graph with fused attention,
+norms and GELU. The time of a peer covers tokenizing, running and decoding with a loaded model (for candle, only running);
+the time of pubtag covers the whole process, from start-up to committed Parquet files.
 
 candle is built by `RUSTFLAGS="-C target-cpu=native" cargo build --release --manifest-path tests/peers/candle/Cargo.toml`.
 `--loops-only` skips the pipelines of `transformers`. For a model of any size, see tests/peers/make_random.py.
 
-Needs tests/requirements-peers.txt. Contenders take turns, and ratios are the medians of the rounds' ratios, because the
-speed of a machine drifts; the spread is from the fastest to the slowest round.
+Needs tests/requirements-peers.txt. Ratios are of medians; the spread is from the fastest to the slowest round.
 """
 import argparse
 import json
@@ -45,8 +43,6 @@ import onnxruntime as ort  # noqa: E402
 import pyarrow.dataset as ds  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
-
-from runtimes import ctranslate2_loops, openvino_loops  # noqa: E402
 
 torch.set_num_threads(options.threads)
 transformers.logging.set_verbosity_error()
@@ -177,7 +173,6 @@ def pubtag(precision):
         report = run_pubtag([work / "texts.jsonl"], output, "--precision", precision)
         elapsed = time.perf_counter() - started
         verify(output)
-        steady[precision] = elapsed - report["first_micro_batch_seconds"]
         busy = next(stage for stage in report["stages"] if stage["stage"] == "tag")
         details[precision] = {"tokens": report["packing"]["tokens"], "seconds": report["seconds"], "tag": busy}
         return elapsed
@@ -199,18 +194,12 @@ def timed(work_of):
     return time.perf_counter() - started
 
 
-details, steady = {}, {}
+details = {}
 float_session, byte_session = export()
-head = [parameter.detach().numpy() for parameter in (model.classifier.weight, model.classifier.bias)]
-loops = {
-    "OpenVINO": openvino_loops(work / "plain.onnx", list(batches(8)), options.threads, work),
-    "CTranslate2": ctranslate2_loops(options.model, head, options.threads, work),
+contenders = {
+    "pubtag f32": lambda: pubtag("f32"),
+    "pubtag int8": lambda: pubtag("int8"),
 }
-precisions = ["f32", "bf16", "int8"] if "avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_text() else ["f32", "int8"]
-contenders = {}
-for precision in precisions:
-    contenders[f"pubtag {precision}"] = lambda precision=precision: pubtag(precision)
-    contenders[f"pubtag {precision}, without start-up"] = lambda precision=precision: steady[precision]
 if not options.loops_only:
     contenders["transformers pipeline, batch 32, arrival order"] = lambda: timed(lambda: pipeline(32, False))
     contenders["transformers pipeline, batch 32, sorted"] = lambda: timed(lambda: pipeline(32, True))
@@ -219,10 +208,6 @@ for size in (1, 8, 32):
     contenders[f"PyTorch loop, sorted, batch {size}"] = lambda size=size: timed(lambda: torch_loop(size))
     contenders[f"ONNX Runtime f32, sorted, batch {size}"] = lambda size=size: timed(lambda: onnx_loop(float_session, size))
     contenders[f"ONNX Runtime int8, sorted, batch {size}"] = lambda size=size: timed(lambda: onnx_loop(byte_session, size))
-    for runtime, by_precision in loops.items():
-        for precision, loop in by_precision.items():
-            name = f"{runtime} {precision}, sorted, batch {size}"
-            contenders[name] = lambda size=size, loop=loop: timed(lambda: loop(batches(size)))
     if options.candle:
         contenders[f"candle f32, sorted, batch {size}"] = lambda size=size: candle_loop(size)
 
@@ -238,20 +223,12 @@ median = {name: statistics.median(values) for name, values in times.items()}
 tokens = details["f32"]["tokens"]
 print(f"{len(texts)} texts, mean {statistics.mean(map(len, texts)):.0f} characters; {tokens} tokens with overlaps; "
       f"{options.threads} threads; {options.rounds} alternating rounds\n")
-
-
-def ratio(name, ours):
-    return statistics.median(theirs / own for theirs, own in zip(times[name], times[ours]))
-
-
-ours = [f"pubtag {precision}, without start-up" for precision in precisions]
-print("| contender | median s | spread | texts/s | tokens/s | "
-      + " | ".join(f"{name} is × as fast" for name in ours) + " |")
-print("|---" * (5 + len(ours)) + "|")
+print("| contender | median s | spread | texts/s | tokens/s | pubtag f32 is × as fast | pubtag int8 is × as fast |")
+print("|---|---|---|---|---|---|---|")
 for name, value in sorted(median.items(), key=lambda item: item[1]):
     low, high = min(times[name]), max(times[name])
     print(f"| {name} | {value:.2f} | {low:.2f}–{high:.2f} | {len(texts) / value:.1f} | {tokens / value:.0f} | "
-          + " | ".join(f"{ratio(name, own):.2f}" for own in ours) + " |")
+          f"{value / median['pubtag f32']:.2f} | {value / median['pubtag int8']:.2f} |")
 
 config = model.config
 layer_flops = 2 * (4 * config.hidden_size**2 + 2 * config.hidden_size * config.intermediate_size)
