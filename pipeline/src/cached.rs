@@ -1,17 +1,15 @@
 //! The cache of results: where it is, and what its entries depend on.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
-use object_store::path::Path as StorePath;
+use object_store::path::Path as Key;
 use pubtag_cache::{Cache, CacheSpec, CacheStats};
 use pubtag_ner::Checkpoint;
 use pubtag_parquet::{RunSpec, Tables};
+use pubtag_store::{Address, Store, StoreOptions};
 
 use crate::config::RunConfig;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::signals::Shutdown;
 
 /// The cache of an output, below its directory.
@@ -31,10 +29,9 @@ pub enum CacheChoice {
 /// A cache of all models and settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    /// How messages name it.
-    pub(crate) name: String,
-    pub(crate) store: Arc<dyn ObjectStore>,
-    pub(crate) prefix: StorePath,
+    pub(crate) store: Store,
+    /// The cache's directory in it.
+    pub(crate) prefix: Key,
 }
 
 impl Place {
@@ -43,19 +40,19 @@ impl Place {
     /// # Errors
     /// It is not a directory, or cannot be created.
     pub(crate) fn open(directory: &str) -> Result<Self, Failure> {
-        if directory.contains("://") {
+        if Address::is_url(directory) {
             return Err(Failure::configuration(format!(
                 "{directory}: not a directory; the cache must be on local disk"
             )));
         }
-        let path = Path::new(directory);
-        let unusable = |error: anyhow::Error| {
-            Failure::new(Exit::Configuration, error.context(format!("cannot use {directory} as a cache")))
-        };
-        std::fs::create_dir_all(path).map_err(|error| unusable(error.into()))?;
-        let store = LocalFileSystem::new_with_prefix(path).map_err(|error| unusable(error.into()))?;
-        let prefix = if Tables::exist_in(path) { BESIDE.into() } else { StorePath::default() };
-        Ok(Self { name: directory.to_owned(), store: Arc::new(store), prefix })
+        let store = Address::from(Path::new(directory)).create(&StoreOptions::default())?;
+        let prefix = if Tables::exist_in(Path::new(directory)) { BESIDE.into() } else { Key::default() };
+        Ok(Self { store, prefix })
+    }
+
+    /// The part of the cache for a model and settings.
+    pub(crate) fn cache(&self, spec: CacheSpec) -> Cache {
+        Cache::new(self.store.name(), self.store.objects().clone(), &self.prefix, spec)
     }
 }
 
@@ -78,7 +75,7 @@ pub(crate) fn open(
         CacheChoice::At(directory) => Place::open(directory)?,
     };
     let spec = CacheSpec::new(spec.model_id.clone(), spec.model_sha256.clone(), config.tagging_settings(checkpoint));
-    Ok(Some((Cache::new(&place.name, place.store, &place.prefix, spec), CacheStats::default())))
+    Ok(Some((place.cache(spec), CacheStats::default())))
 }
 
 /// Merges the segments of a cache once there are many. What fails is left to the next run: the output does not depend on

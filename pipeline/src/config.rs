@@ -12,7 +12,7 @@ use pubtag_store::{Address, Buckets, StoreOptions};
 use pubtag_tokenize::Context;
 
 use crate::cached::CacheChoice;
-use crate::cli::{Abbreviations, MaxRejects, Reissued, RunArgs};
+use crate::cli::{Abbreviations, Reissued, RunArgs, Tolerance};
 use crate::device::DeviceConfig;
 use crate::exit::{Exit, Failure};
 
@@ -40,9 +40,9 @@ pub struct RunConfig {
     /// What `documents` contains of the text.
     pub text: TextPolicy,
     /// How many rejects fail the run.
-    pub max_rejects: MaxRejects,
+    pub max_rejects: Tolerance,
     /// By how many records NLM's counts may differ before the run fails.
-    pub max_differences: MaxRejects,
+    pub max_differences: Tolerance,
     /// How inputs are read.
     pub read: ReadOptions,
     /// Where results are kept for later runs.

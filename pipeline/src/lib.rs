@@ -23,6 +23,7 @@ pub mod exit;
 mod figures;
 mod from_cli;
 mod html;
+mod lock;
 mod night;
 mod nlm;
 mod outputs;

@@ -61,7 +61,7 @@ impl NlmSummary {
     /// The result in a line.
     pub(crate) fn line(&self) -> String {
         match self.differing.first() {
-            None => format!("{} as NLM counts", counted(self.files, "file")),
+            None => format!("{} agree with NLM's counts", counted(self.files, "file")),
             Some(first) => format!(
                 "{} of {} differ from NLM's counts, by {}; first is {}",
                 grouped(self.differing.len() as u64),

@@ -19,7 +19,7 @@ pub(crate) fn open(address: &Address, options: &StoreOptions) -> Result<Option<S
 /// Opens an output.
 ///
 /// # Errors
-/// It is none, or it cannot be read.
+/// It is not an output, or cannot be read.
 pub(crate) async fn open_output(address: &Address, options: &StoreOptions) -> Result<Store, Failure> {
     if let Some(store) = open(address, options)?
         && Tables::exist_at(&store).await?

@@ -13,7 +13,7 @@ use pubtag_store::Store;
 use pubtag_stream::{Fault, FaultKind, Snapshot};
 use uuid::Uuid;
 
-use crate::cli::MaxRejects;
+use crate::cli::Tolerance;
 use crate::config::RunConfig;
 use crate::device::names;
 use crate::exit::{Exit, Failure};
@@ -197,7 +197,7 @@ impl RunRecord {
     }
 
     /// Closes the record; returns how the run ended.
-    pub(crate) fn close(&mut self, max_rejects: MaxRejects, max_differences: MaxRejects) -> Exit {
+    pub(crate) fn close(&mut self, max_rejects: Tolerance, max_differences: Tolerance) -> Exit {
         if self.report.ending == RunEnding::Running {
             self.report.ending = RunEnding::Done;
         }

@@ -156,13 +156,6 @@ impl Commit {
         self.claim.as_ref().map_or(&self.input.uri, |claim| &claim.uri)
     }
 
-    /// Whether this commit names another as replaced, by its attempt or its claim.
-    pub fn replaces(&self, old: &Self) -> bool {
-        let is_claim = |ours: &Claim, theirs: &Claim| ours.uri == theirs.uri && ours.replaces.contains(&theirs.number);
-        let claims = self.claim.as_ref().zip(old.claim.as_ref());
-        self.supersedes.contains(&old.attempt_id) || claims.is_some_and(|(ours, theirs)| is_claim(ours, theirs))
-    }
-
     /// Bytes of all parts.
     pub fn bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.bytes).sum()

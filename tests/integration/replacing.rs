@@ -80,6 +80,19 @@ fn an_archived_file_keeps_its_rows_when_its_successor_is_tagged() {
 }
 
 #[test]
+fn the_commit_of_a_renamed_file_follows_it() {
+    let night = Night::new(&[("new.jsonl", "first")]);
+    night.run().succeed();
+    night.rename("new.jsonl", "archived.jsonl");
+    run(&[night.input("archived.jsonl")], &night.output()).succeed();
+    night.write("new.jsonl", "second");
+    // This run does not see the renamed file.
+    run(&[night.input("new.jsonl")], &night.output()).arg("--overwrite").succeed();
+    assert_eq!(night.documents(), ["first", "second"]);
+    PubTag::new(crate::PROGRAM, ["verify"]).arg(night.output()).succeed();
+}
+
+#[test]
 fn files_that_swap_their_names_keep_their_rows() {
     let night = Night::new(&[("a.jsonl", "A"), ("b.jsonl", "B")]);
     night.run().succeed();

@@ -143,6 +143,11 @@ fn a_changed_object_conflicts_until_it_is_to_be_replaced_and_vacuum_removes_what
     let none: Value = serde_json::from_str(&none.stdout).unwrap();
     assert_eq!((&none["parts"], &none["younger"]), (&0.into(), &3.into()));
     call(&bucket, &["vacuum", &out, "--older-than", "1h"]).end().assert_fails(2, &["--no-runs"]);
+    let on_disk = dir.path().join("on-disk");
+    run_on_disk(&paths, &on_disk).succeed();
+    let dry = PubTag::new(PROGRAM, ["vacuum", "--dry-run"]).arg(&on_disk).end();
+    dry.assert_fails(78, &["on-disk", "a dry run needs an object store"]);
+    PubTag::new(PROGRAM, ["vacuum"]).arg(&on_disk).succeed();
     std::thread::sleep(Duration::from_secs(1));
     call(&bucket, &["vacuum", &out, "--older-than", "0s", "--no-runs", "--dry-run"]).succeed();
     assert_eq!(bucket.keys("out/documents").len(), 3);

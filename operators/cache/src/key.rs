@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 /// Loci of documents without a PMID have this bit set, so that they never equal a PMID.
 const NO_PMID: u64 = 1 << 63;
+
 /// What identifies an entry, in the order of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {

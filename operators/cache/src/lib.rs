@@ -14,9 +14,9 @@
 //! CACHE/<32 hex of the spec>/<first>-<last>-<UUID>.parquet    a segment: entries sorted by locus, and the range of these
 //! ```
 //!
-//! There is no other state. Segments are immutable and appear whole under names that nobody else uses, and a listing says
-//! which of them may contain a text. So kills and concurrent runs may lose entries, but never make a wrong one: an entry
-//! counts only if the SHA-256 of its text and its own checksum match.
+//! There is no other state. Segments are immutable and appear whole under unique names, and a listing shows which of them
+//! may contain a text. So kills and concurrent runs may lose entries, but never produce a wrong one: an entry is used only
+//! if the SHA-256 of its text and its own checksum match.
 //!
 //! The locus of an entry is its PMID: the files of a baseline have contiguous PMIDs, so each touches a few segments.
 //! [`Cache::compact`] merges segments that overlap into buckets that do not.

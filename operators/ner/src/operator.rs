@@ -77,8 +77,9 @@ impl TagConfig {
 ///
 /// - *Ordering*: records and the frames of their units keep their order. Micro-batches are cut in that order by token
 ///   budget, never across the end of a unit and never by timing.
-/// - *Memory*: the models (one for all workers of the CPU, two per CUDA device) and each worker's working memory; two runs plus one per model, each at most 1024 records and
-///   one token budget, one longer document, or a piece of a long one; the annotations of a long document.
+/// - *Memory*: the models (one for all workers of the CPU, two per CUDA device) and each worker's working memory; two runs
+///   plus one per model, each at most 1024 records and one token budget, one longer document, or a piece of a long one; the
+///   annotations of a long document.
 /// - *Cancellation*: dropping the output closes the model threads' channel; micro-batches in progress finish first.
 /// - *Rejects*: rejects, deletions and cached documents pass through. A failing or panicking model is a fault.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Claims of URIs: so that two runs with different contents of one URI collide, and one of them is told.
+//! Claims of URIs: of two runs that commit different contents of one URI at the same time, one fails with a conflict.
 //!
 //! ```text
 //! claims/<hash of the URI>-000001.json   {"key": A}      created if absent, never changed, never removed
@@ -10,7 +10,7 @@
 //!
 //! Of two runs with different keys, the one with the higher number looks for the marker of the lower *after* it has claimed,
 //! and the lower looks for a higher claim *after* it has put its marker. Whichever comes second sees the other, so at least
-//! one of them is told; and since the higher marker names the lower number, only one of the two markers counts.
+//! one of them fails; and since the higher marker names the lower number, only one of the two markers counts.
 
 use object_store::PutMode;
 use object_store::path::Path;

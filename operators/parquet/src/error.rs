@@ -102,6 +102,12 @@ pub enum Error {
         /// The input.
         uri: String,
     },
+    /// A dry run of `vacuum` on a local disk.
+    #[error("{output}: a dry run needs an object store; on a local disk, every run removes what dead runs left")]
+    NoDryRun {
+        /// The output.
+        output: String,
+    },
     /// A store does not honour conditional requests.
     #[error(
         "{output}: this store ignores the conditions of writes, so runs could overwrite each other's commits; use a store \
@@ -171,6 +177,7 @@ impl Error {
             | Self::Newer { .. }
             | Self::Damaged { .. }
             | Self::Lock { .. }
+            | Self::NoDryRun { .. }
             | Self::Unconditional { .. }
             | Self::Conflict(_) => FaultKind::Configuration,
             Self::Store { cause, .. } if !cause.is_transient() => FaultKind::Configuration,

@@ -46,8 +46,8 @@ pub(crate) async fn check_output(objects: &Objects) -> Result<(), Error> {
     }
 }
 
-/// Checks that an object store refuses to create what exists, and to replace another version, which commits rely on. Whoever finds the mark need not check
-/// again.
+/// Checks that an object store refuses to create what exists and to replace another version: commits rely on both. An
+/// output that is marked has been checked.
 async fn probe(objects: &Objects) -> Result<(), Error> {
     if objects.is_locked() {
         return Ok(());

@@ -49,12 +49,16 @@ pub struct Vacuumed {
 /// On a local disk, where it is known which runs are alive, it removes what a run would, whatever its age.
 ///
 /// # Errors
-/// If it is not an output, or the store fails or denies deleting.
+/// [`Error::NoDryRun`] on a local disk; if it is not an output, or the store fails or denies deleting.
 pub async fn vacuum(store: Store, config: VacuumConfig) -> Result<Vacuumed, Error> {
     let objects = Objects::new(store.clone());
     check_output(&objects).await?;
     if objects.is_locked() {
-        return sweep(store).await;
+        return if config.dry_run {
+            Err(Error::NoDryRun { output: objects.name().to_owned() })
+        } else {
+            sweep(store).await
+        };
     }
     let now = clock(&objects).await?;
     let oldest = now.saturating_sub_unsigned(config.older_than.as_secs());

@@ -56,7 +56,7 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
-    /// There is no such generation.
+    /// The requested generation does not exist.
     #[error("no input belongs to generation {wanted}; the output has {}", list(.found))]
     NoGeneration {
         /// The generation.

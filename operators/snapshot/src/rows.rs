@@ -41,7 +41,7 @@ pub(crate) fn columns(batch: &RecordBatch, fields: &Fields) -> Result<Vec<ArrayR
         Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),
         Some(column) => cast(column, field.data_type()),
         None if field.is_nullable() => Ok(new_null_array(field.data_type(), batch.num_rows())),
-        None => Err(ArrowError::SchemaError(format!("there is no column {}", field.name()))),
+        None => Err(ArrowError::SchemaError(format!("column {} is missing", field.name()))),
     };
     fields.iter().map(column).collect()
 }

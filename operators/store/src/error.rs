@@ -25,7 +25,9 @@ pub enum StoreError {
     #[error("expected KEY=VALUE")]
     NotAnOption,
     /// A `--store-option` is unknown to the store.
-    #[error("{url}: unknown store option `{key}`; see the README for those of this store")]
+    #[error(
+        "{url}: unknown store option `{key}`; expected a configuration key of object_store, such as region or endpoint"
+    )]
     UnknownOption {
         /// The URL.
         url: String,

@@ -6,7 +6,7 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-/// What the profile says; absent if there is no file.
+/// The settings of a profile; all absent if the files do not exist.
 #[derive(Default, PartialEq, Eq)]
 pub(crate) struct Profile {
     pub(crate) access_key_id: Option<String>,

@@ -6,32 +6,32 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// How many rejects are acceptable.
+/// How many records may be wrong: rejected, or counted differently.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum MaxRejects {
+pub enum Tolerance {
     /// A share of all records, from 0 to 1.
     Share(f64),
     /// A number of records.
     Count(u64),
 }
 
-impl MaxRejects {
-    /// Whether this many rejects among this many records are too many.
-    pub fn exceeded_by(self, rejects: u64, records: u64) -> bool {
+impl Tolerance {
+    /// Whether this many wrong records among this many records are too many.
+    pub fn exceeded_by(self, wrong: u64, records: u64) -> bool {
         match self {
-            Self::Share(share) => rejects as f64 > share * records as f64,
-            Self::Count(count) => rejects > count,
+            Self::Share(share) => wrong as f64 > share * records as f64,
+            Self::Count(count) => wrong > count,
         }
     }
 }
 
-impl Default for MaxRejects {
+impl Default for Tolerance {
     fn default() -> Self {
         Self::Share(0.001)
     }
 }
 
-impl fmt::Display for MaxRejects {
+impl fmt::Display for Tolerance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Share(share) => write!(f, "{}%", share * 100.0),
@@ -40,7 +40,7 @@ impl fmt::Display for MaxRejects {
     }
 }
 
-impl FromStr for MaxRejects {
+impl FromStr for Tolerance {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -106,15 +106,15 @@ mod tests {
 
     #[test]
     fn rejects_are_limited_by_share_or_by_number() {
-        let tenth_of_percent: MaxRejects = "0.1%".parse().expect("a share");
-        assert_eq!(tenth_of_percent, MaxRejects::default());
+        let tenth_of_percent: Tolerance = "0.1%".parse().expect("a share");
+        assert_eq!(tenth_of_percent, Tolerance::default());
         assert!(!tenth_of_percent.exceeded_by(1, 1000));
         assert!(tenth_of_percent.exceeded_by(2, 1000));
-        let three: MaxRejects = "3".parse().expect("a number");
+        let three: Tolerance = "3".parse().expect("a number");
         assert!(!three.exceeded_by(3, 4) && three.exceeded_by(4, 4_000_000));
-        assert!(!MaxRejects::Count(0).exceeded_by(0, 0) && !MaxRejects::Share(0.0).exceeded_by(0, 0));
+        assert!(!Tolerance::Count(0).exceeded_by(0, 0) && !Tolerance::Share(0.0).exceeded_by(0, 0));
         for bad in ["", "-1", "101%", "0.5", "x%", "NaN%"] {
-            assert!(bad.parse::<MaxRejects>().is_err(), "{bad:?}");
+            assert!(bad.parse::<Tolerance>().is_err(), "{bad:?}");
         }
     }
 
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn printed_values_can_be_parsed() {
-        assert_eq!(MaxRejects::default().to_string().parse(), Ok(MaxRejects::default()));
+        assert_eq!(Tolerance::default().to_string().parse(), Ok(Tolerance::default()));
         assert_eq!(ByteSize(12 << 30).to_string().parse(), Ok(ByteSize(12 << 30)));
         assert_eq!(duration(&show_duration(Duration::from_millis(90_500))), Ok(Duration::from_millis(90_500)));
     }

@@ -20,8 +20,8 @@ pub struct InspectArgs {
     #[arg(long, default_value_t = 10, value_name = "N")]
     pub top: usize,
 
-    /// Print the part files of a table that count, one path or URL per line: of the commits in force, in the PubMed generation
-    /// in force. In an object store, others lie beside them.
+    /// Print the part files of a table that are in force, one path or URL per line: those of commits that were not replaced,
+    /// in the current PubMed generation. In an object store, other files may be next to them.
     #[arg(long, value_name = "TABLE", conflicts_with = "top")]
     pub parts: Option<TableName>,
 

@@ -27,7 +27,7 @@ mod warm_up;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-pub use amounts::{ByteSize, MaxRejects, duration, show_duration};
+pub use amounts::{ByteSize, Tolerance, duration, show_duration};
 pub use cache::{CacheCommand, CachePruneArgs, CacheStatsArgs};
 pub use config::{ConfigCommand, Configurable, ShowConfigArgs, ShowFormat};
 pub use context_words::ContextWords;
@@ -97,11 +97,11 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Publish the current state of an output: one row per live citation.
     Snapshot(SnapshotArgs),
-    /// Remove from an output what no commit names: what runs in an object store leave.
+    /// Remove files that no commit uses from an output in an object store.
     Vacuum(VacuumArgs),
     /// Mirror PubMed's baseline and update files.
     Sync(SyncArgs),
-    /// Mirror PubMed, tag what is new, verify the output and publish a snapshot: the job of every night.
+    /// Mirror PubMed, tag what is new, verify the output and publish a snapshot.
     Nightly(NightlyArgs),
     /// Inspect or prune the cache of results.
     #[command(subcommand)]

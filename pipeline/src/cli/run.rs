@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use pubtag_store::Address;
 
-use super::amounts::{MaxRejects, duration};
+use super::amounts::{Tolerance, duration};
 use super::device::DeviceArgs;
 use super::reading::{Abbreviations, Aggregation, ContextLimit, Decode};
 use super::store::{StoreArgs, address};
@@ -19,8 +19,8 @@ use super::store::{StoreArgs, address};
                         internal error · 75 transient error, retry · 78 configuration or device · 130/143 signal"
 )]
 pub struct RunArgs {
-    /// Files, directories, quoted globs, their URLs in an object store, or `-` for standard input: PubMed XML, nbib, JSONL, CSV, TSV or Parquet. All
-    /// except Parquet may be gzipped.
+    /// Files, directories, quoted globs, URLs of object stores (s3://, gs://, az://), or `-` for standard input: PubMed
+    /// XML, nbib, JSONL, CSV, TSV or Parquet. All except Parquet may be gzipped.
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<String>,
 
@@ -70,12 +70,12 @@ pub struct RunArgs {
 
     /// Fail with exit code 65 above this many rejects: a percentage of all records, or a number.
     #[arg(long, default_value_t, value_name = "PERCENT|N")]
-    pub max_rejects: MaxRejects,
+    pub max_rejects: Tolerance,
 
     /// Fail with exit code 65 if NLM's statistics (`_stats.html` beside an update file) differ from what was read by more
     /// than this many records: a percentage of all records, or a number.
     #[arg(long, default_value_t, value_name = "PERCENT|N")]
-    pub max_differences: MaxRejects,
+    pub max_differences: Tolerance,
 
     /// Format of the inputs [default: detected from content]. Plain text is never detected.
     #[arg(long, value_enum, value_name = "FORMAT")]

@@ -9,8 +9,8 @@ use pubtag_store::{Address, StoreError, StoreOptions};
 /// Options of object stores.
 #[derive(Args, Clone, Debug, Default)]
 pub struct StoreArgs {
-    /// Option of the object store: region, endpoint, credentials, encryption, … Repeatable. Without it, the provider's
-    /// environment variables and files count.
+    /// Option of the object store: region, endpoint, credentials, encryption, … May be repeated, and takes precedence over
+    /// the provider's environment variables and files.
     #[arg(long, value_name = "KEY=VALUE")]
     pub store_option: Vec<StoreOptions>,
 }

@@ -11,8 +11,8 @@ use super::store::{StoreArgs, address};
 /// Arguments of `pubtag vacuum`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "A run in an object store removes nothing, and commits no input that took more than a day. What it leaves is \
-                  removed by this command after a week. Exit codes: 0 success · 75 store failed, retry · 78 not an output, \
+    after_help = "A run in an object store deletes nothing, and does not commit an input that took more than a day. This command \
+                  deletes what runs left behind. Exit codes: 0 success · 75 store failed, retry · 78 not an output, \
                   or deleting is denied"
 )]
 pub struct VacuumArgs {
@@ -24,9 +24,10 @@ pub struct VacuumArgs {
     #[command(flatten)]
     pub store: StoreArgs,
 
-    /// Age in days (7d) or hours (60h) by the store's clock; less than 2 days only with --no-runs.
-    #[arg(long, default_value = "7d", value_name = "AGE", value_parser = age)]
-    pub older_than: Duration,
+    /// Minimum age of the files to remove, by the store's clock, in days (7d) or hours (60h); less than 2 days only with
+    /// --no-runs [default: 7d].
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub older_than: Option<Duration>,
 
     /// No run is writing to this output now: also remove what is younger than 2 days.
     #[arg(long)]

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::io;
 use std::num::NonZeroUsize;
 
-use pubtag_cache::{Cache, SpecSummary, remove, survey};
+use pubtag_cache::{SpecSummary, remove, survey};
+use pubtag_store::Address;
 use serde_json::json;
 
 use crate::cached::Place;
@@ -30,10 +31,10 @@ pub fn execute(command: &CacheCommand) -> Result<io::Result<()>, Failure> {
 
 async fn stats(CacheStatsArgs { place, json }: &CacheStatsArgs) -> Result<io::Result<()>, Failure> {
     let place = existing(place)?;
-    let specs = survey(&place.name, &place.store, &place.prefix).await?;
+    let specs = survey(place.store.name(), place.store.objects(), &place.prefix).await?;
     let text = match json {
         true => serde_json::to_string_pretty(&specs.iter().map(to_json).collect::<Vec<_>>())? + "\n",
-        false if specs.is_empty() => format!("{}: the cache is empty\n", place.name),
+        false if specs.is_empty() => format!("{}: the cache is empty\n", place.store),
         false => specs.iter().map(page).collect(),
     };
     Ok(print(&text))
@@ -41,19 +42,18 @@ async fn stats(CacheStatsArgs { place, json }: &CacheStatsArgs) -> Result<io::Re
 
 async fn prune(CachePruneArgs { place, keep }: &CachePruneArgs) -> Result<io::Result<()>, Failure> {
     let place = existing(place)?;
-    let specs = survey(&place.name, &place.store, &place.prefix).await?;
+    let specs = survey(place.store.name(), place.store.objects(), &place.prefix).await?;
     let (kept, outdated) = specs.split_at(keep.unwrap_or(usize::MAX).min(specs.len()));
     let mut text = String::new();
     for SpecSummary { directory, spec, entries, .. } in outdated {
-        remove(&place.name, &place.store, &place.prefix, directory).await?;
+        remove(place.store.name(), place.store.objects(), &place.prefix, directory).await?;
         let model = spec.as_ref().map_or(directory, |spec| &spec.model_id);
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{model}: removed {}", plural_entries(*entries));
     }
     for summary in kept {
         let Some(spec) = &summary.spec else { continue };
-        let cache = Cache::new(&place.name, place.store.clone(), &place.prefix, spec.clone());
-        let done = cache.compact().await?;
+        let done = place.cache(spec.clone()).compact().await?;
         let _ = writeln!(
             text,
             "{}: {} merged into {}, {} kept{}",
@@ -69,7 +69,7 @@ async fn prune(CachePruneArgs { place, keep }: &CachePruneArgs) -> Result<io::Re
 
 /// A cache that exists.
 fn existing(place: &str) -> Result<Place, Failure> {
-    if !place.contains("://") && !std::path::Path::new(place).is_dir() {
+    if !Address::is_url(place) && !std::path::Path::new(place).is_dir() {
         return Err(Failure::configuration(format!("{place}: no such directory")));
     }
     Place::open(place)

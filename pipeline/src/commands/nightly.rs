@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
-use crate::cli::{MaxRejects, NightlyArgs, RunArgs, SnapshotArgs, SyncArgs, VerifyArgs};
+use crate::cli::{NightlyArgs, RunArgs, SnapshotArgs, SyncArgs, Tolerance, VerifyArgs};
 use crate::commands::{run, snapshot, sync, verify};
 use crate::exit::{Exit, Failure};
-use crate::night::{LiveSet, NightLock, NightReport, OutsideOfRun, Plan, StepEnd};
+use crate::lock::DirectoryLock;
+use crate::night::{LiveSet, NightReport, OutsideOfRun, Plan, StepEnd};
 use crate::terminal;
+
+/// The lock file, in the mirror. It is hidden, so readers of the mirror skip it.
+const LOCK: &str = ".pubtag-nightly.lock";
 
 /// Does the steps in order, up to the first one that fails.
 ///
@@ -15,7 +19,7 @@ use crate::terminal;
 pub fn execute(args: &NightlyArgs, quiet: bool) -> Result<u8, Failure> {
     let Plan { output, sync, run, verify, snapshot } = Plan::read(&args.config)?;
     let signals = OutsideOfRun::listen()?;
-    let _lock = NightLock::hold(&sync.into)?;
+    let _lock = DirectoryLock::hold(&sync.into, LOCK, "`pubtag nightly`")?;
     let (deleted, most) = (sync.into.join("deleted.pmids.gz"), run.max_differences);
     let mut report = NightReport::begin(&output);
     let _ = report.step("sync", || mirror(&sync, quiet))
@@ -56,7 +60,7 @@ fn publish(args: &SnapshotArgs) -> Result<StepEnd, Failure> {
 }
 
 /// Compares the published state with NLM's list of deleted PMIDs.
-fn compare(args: &SnapshotArgs, deleted: &Path, most: MaxRejects) -> Result<StepEnd, Failure> {
+fn compare(args: &SnapshotArgs, deleted: &Path, most: Tolerance) -> Result<StepEnd, Failure> {
     let Some(live) = LiveSet::compare(&snapshot::directory(args), deleted)? else {
         let summary = vec![format!("{}: no such file; nothing was compared", deleted.display())];
         return Ok(StepEnd { exit_code: Exit::Done.code(), summary });

@@ -1,13 +1,11 @@
 //! `pubtag snapshot`: publishes the current state of an output.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use object_store::local::LocalFileSystem;
 use pubtag_parquet::Tables;
 use pubtag_snapshot::{Generations, Place, SnapshotConfig, Summary, snapshot};
 use pubtag_store::Store;
@@ -16,6 +14,7 @@ use crate::cli::SnapshotArgs;
 use crate::committed::{OutputParts, committed};
 use crate::exit::{Exit, Failure};
 use crate::figures::{counted, grouped};
+use crate::lock::DirectoryLock;
 use crate::provenance::PROGRAM;
 use crate::runtime::runtime;
 use crate::terminal::{eprint, line, print};
@@ -49,10 +48,10 @@ pub fn publish(args: &SnapshotArgs) -> Result<Summary, Failure> {
         return Err(Failure::configuration(format!("{output}: not an output of pubtag (no _pubtag/output.json)")));
     }
     let directory = directory(args);
-    let _lock = lock(&directory)?;
+    let _lock = DirectoryLock::hold(&directory, ".lock", "snapshot")?;
     remove_staged(&directory)?;
-    let store = LocalFileSystem::new_with_prefix(&directory).map_err(|error| Failure::new(Exit::Transient, error))?;
-    let place = Place { name: directory.display().to_string(), store: Arc::new(store.with_fsync(true)) };
+    let store = Store::directory(&directory)?;
+    let place = Place { name: store.name().to_owned(), store: store.objects().clone() };
     let config = config(args);
     let runtime = runtime(NonZeroUsize::MIN)?;
     runtime.block_on(async {
@@ -75,22 +74,6 @@ fn config(args: &SnapshotArgs) -> SnapshotConfig {
         scratch: args.scratch.clone().unwrap_or_else(std::env::temp_dir),
         keep: args.keep,
         is_alone: true,
-    }
-}
-
-/// Keeps other snapshots away until it is dropped.
-fn lock(directory: &Path) -> Result<File, Failure> {
-    fs::create_dir_all(directory).map_err(|error| Failure::write(directory, error))?;
-    let path = directory.join(".lock");
-    let open = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = open.map_err(|error| Failure::write(&path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Failure::message(
-            Exit::Transient,
-            format!("{}: another snapshot is in progress; run again when it has ended", directory.display()),
-        )),
-        Err(TryLockError::Error(error)) => Err(Failure::write(&path, error)),
     }
 }
 

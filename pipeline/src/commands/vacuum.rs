@@ -21,12 +21,13 @@ const LEAST_AGE: Duration = Duration::from_hours(48);
 /// # Errors
 /// It is not an output, the age is too short, or the store fails.
 pub fn execute(args: &VacuumArgs) -> Result<io::Result<()>, Failure> {
-    if args.older_than < LEAST_AGE && !args.no_runs {
+    let older_than = args.older_than.unwrap_or(VacuumConfig::DEFAULT_AGE);
+    if older_than < LEAST_AGE && !args.no_runs {
         let message = "--older-than must be at least 2 days, because runs commit what is up to a day old; pass --no-runs if \
                        no run is writing to this output";
         return Err(Failure::message(Exit::Usage, message));
     }
-    let config = VacuumConfig { older_than: args.older_than, dry_run: args.dry_run };
+    let config = VacuumConfig { older_than, dry_run: args.dry_run };
     let vacuumed = runtime(NonZeroUsize::MIN)?.block_on(async {
         let store = open_output(&args.output, &args.store.options()).await?;
         Ok::<_, Failure>(vacuum(store, config).await?)

@@ -61,7 +61,8 @@ impl LiveSet {
                 }
                 Err(error) if error.kind() == ErrorKind::InvalidData => self.unreadable += 1,
                 Err(error) => {
-                    let error = anyhow::Error::new(error).context("deleted.pmids.gz is damaged; it is fetched again");
+                    let error = anyhow::Error::new(error)
+                        .context("deleted.pmids.gz is damaged; delete it, and the next sync fetches it again");
                     return Err(Failure::new(Exit::Data, error));
                 }
             }
@@ -93,7 +94,7 @@ impl LiveSet {
         let Self { live, listed, unreadable, still_live, first } = self;
         let unreadable = match unreadable {
             0 => String::new(),
-            count => format!("; {} of the list not understood", counted(*count, "line")),
+            count => format!("; {} of the list unreadable", counted(*count, "line")),
         };
         let live = counted(*live, "live citation");
         if *still_live == 0 {

@@ -46,7 +46,7 @@ fn a_run_has_settings_of_every_type() {
     assert_eq!(args.device.precision, crate::cli::Precision::Int8);
     assert_eq!(args.device.device, crate::cli::DeviceChoice::Cpu);
     assert_eq!(args.device.token_budget.map(std::num::NonZeroUsize::get), Some(512));
-    assert_eq!((args.max_rejects, args.grace.as_secs()), (crate::cli::MaxRejects::Share(0.01), 120));
+    assert_eq!((args.max_rejects, args.grace.as_secs()), (crate::cli::Tolerance::Share(0.01), 120));
     assert_eq!(args.abbreviations, crate::cli::Abbreviations::Off);
 }
 

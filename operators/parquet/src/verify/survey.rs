@@ -117,7 +117,7 @@ fn run_of(path: &str) -> Option<Uuid> {
     layout::run_of_part(name).filter(|_| !name.contains('/'))
 }
 
-/// The runs that may be alive: where there are no locks, all.
+/// The runs that may be alive; all of them where there are no locks.
 async fn alive(liveness: Option<&dyn Liveness>, runs: impl Iterator<Item = Uuid>) -> Result<HashSet<Uuid>, Error> {
     let Some(liveness) = liveness else { return Ok(runs.collect()) };
     let mut alive = HashSet::new();
