@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use pubtag_store::staged_name;
 use same_file::Handle;
 use uuid::Uuid;
 
@@ -233,12 +234,6 @@ fn staged_files(output: &Path) -> Result<Vec<PathBuf>, Error> {
         staged.extend(files(&output.join(folder))?.into_iter().filter(|path| staged_name(path).is_some()));
     }
     Ok(staged)
-}
-
-/// The final name of a staged file.
-fn staged_name(path: &Path) -> Option<&str> {
-    let (name, number) = path.file_name()?.to_str()?.rsplit_once('#')?;
-    (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(name)
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {

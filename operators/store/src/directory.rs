@@ -1,4 +1,4 @@
-//! Directories that survive a power cut.
+//! Directories on a local disk: they survive a power cut, and half-written files in them are recognised.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,4 +18,10 @@ pub(crate) fn create_durably(folder: &Path) -> io::Result<()> {
         _ => {}
     }
     if cfg!(unix) { File::open(parent.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
+}
+
+/// The final name of a file that `LocalFileSystem` has begun to write: until it is whole, it is called `NAME#1`.
+pub fn staged_name(path: &Path) -> Option<&str> {
+    let (name, number) = path.file_name()?.to_str()?.rsplit_once('#')?;
+    (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(name)
 }

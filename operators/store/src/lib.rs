@@ -22,6 +22,7 @@ mod store;
 pub use address::{Address, Bucket, Scheme};
 pub use buckets::Buckets;
 pub use cause::Cause;
+pub use directory::staged_name;
 pub use error::StoreError;
 pub use options::StoreOptions;
 pub use store::Store;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use pubtag_parquet::Tables;
 use pubtag_snapshot::{Generations, Place, SnapshotConfig, Summary, snapshot};
-use pubtag_store::Store;
+use pubtag_store::{Store, staged_name};
 
 use crate::cli::SnapshotArgs;
 use crate::committed::{OutputParts, committed};
@@ -86,19 +86,12 @@ fn remove_staged(directory: &Path) -> Result<(), Failure> {
         };
         for entry in entries {
             let path = entry.map_err(|error| Failure::write(directory, error))?.path();
-            if is_staged(&path) {
+            if staged_name(&path).is_some() {
                 fs::remove_file(&path).map_err(|error| Failure::write(&path, error))?;
             }
         }
     }
     Ok(())
-}
-
-/// Whether it is a file that the store has not yet renamed: `NAME#1`.
-fn is_staged(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let number = name.rsplit_once('#').map_or("", |(_, number)| number);
-    !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Says what keeps a newer generation from coming into force, and what is missing in this one.
