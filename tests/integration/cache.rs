@@ -303,5 +303,5 @@ fn by_default_the_cache_is_in_the_output_and_its_absence_is_named() {
     let outcome = PubTag::new(PROGRAM, ["cache", "stats"]).arg(dir.path().join("nowhere")).end();
     outcome.assert_fails(78, &["nowhere: no such directory"]);
     let other = dir.path().join("other");
-    run(&inputs, &other).arg("--cache").arg(&inputs[0]).end().assert_fails(78, &["as a cache"]);
+    run(&inputs, &other).arg("--cache").arg(&inputs[0]).end().assert_fails(78, &["cannot use", "not a directory"]);
 }

@@ -14,7 +14,8 @@ pub(crate) fn create_durably(folder: &Path) -> io::Result<()> {
         create_durably(parent)?;
     }
     match fs::create_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !folder.is_dir() => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Err(_) if !folder.is_dir() => return Err(io::ErrorKind::NotADirectory.into()),
         _ => {}
     }
     if cfg!(unix) { File::open(parent.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }

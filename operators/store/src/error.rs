@@ -6,7 +6,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A directory cannot be created or opened.
-    #[error("cannot use {path} as a directory")]
+    #[error("cannot use {path}")]
     Folder {
         /// The directory.
         path: String,
