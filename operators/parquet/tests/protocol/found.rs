@@ -40,3 +40,14 @@ fn two_runs_may_begin_at_once_on_a_new_output() {
         play_everywhere(&[Step::Write("a", 1), Step::Beside([(ALL, None), (ALL, None)], vec![calls])]);
     }
 }
+
+#[test]
+fn a_renamed_file_conflicts_if_another_run_removes_its_commit_meanwhile() {
+    let [b, c] = [[false, true, false], [false, false, true]].map(|names| Order { names, ..ALL });
+    let beside = |calls| Step::Beside([(Order { overwrite: true, ..c }, None), (b, None)], vec![calls]);
+    let steps =
+        [Step::Write("b", 0), Step::Write("c", 2), Step::Run(ALL, None), Step::Write("b", 1), Step::Swap("b", "c")];
+    for calls in 1..8 {
+        play_everywhere(&[&steps[..], &[beside(calls)]].concat());
+    }
+}

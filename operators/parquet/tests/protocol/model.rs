@@ -148,9 +148,12 @@ impl Together<'_> {
         let others = || self.jobs.iter().map(|(other, _)| other).filter(|other| !std::ptr::eq(*other, job));
         match exit {
             Exit::Conflict => {
+                // Without the commit that another removes, the content is to be tagged, under a name that may be taken.
+                let removes = |other: &Job| job.contents().iter().any(|&content| self.may_remove(other, content));
                 let differs = |other: &Job| {
                     let shares = !job.contents().is_disjoint(&other.contents());
-                    (shares && other.settings != job.settings)
+                    removes(other)
+                        || (shares && other.settings != job.settings)
                         || other.files.iter().any(|(name, file)| job.files.get(name).is_some_and(|own| own != file))
                 };
                 let by_itself = predict(self.before, job).exit == Exit::Conflict;
