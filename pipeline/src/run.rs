@@ -48,10 +48,8 @@ pub(crate) async fn run(
     quiet: bool,
 ) -> Result<(), Failure> {
     if let Some(store) = outputs::open(&config.output, &config.store_options)? {
-        // A bucket that cannot be read ends the run here, and not after several attempts.
-        if store.folder().is_none() {
-            Tables::exist_at(&store).await?;
-        }
+        // What cannot be used ends the run here, and not after several attempts.
+        Tables::exist_at(&store).await?;
         record.announce(&store).await;
     }
     let (output, work) = shutdown.unless_signalled(start_up(config, record, &shutdown.drain)).await?;

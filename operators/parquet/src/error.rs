@@ -3,7 +3,7 @@
 use std::io;
 
 use parquet::errors::ParquetError;
-use pubtag_store::Cause;
+use pubtag_store::StoreFailure;
 use pubtag_stream::{Fault, FaultKind};
 
 use crate::Conflict;
@@ -83,16 +83,14 @@ pub enum Error {
         found: String,
     },
     /// The file system or store failed.
-    #[error("failed to {action} {path}{}{}", if *.cause == Cause::Other { "; " } else { ": " }, .cause.advice())]
+    #[error("failed to {action} {path}: {failure}")]
     Store {
         /// The operation.
         action: &'static str,
         /// The file.
         path: String,
-        /// What can be done about it.
-        cause: Cause,
-        /// The store's error.
-        source: object_store::Error,
+        /// Why, and what can be done about it.
+        failure: StoreFailure,
     },
     /// An attempt has taken so long that its parts may have been removed.
     #[error(
@@ -110,8 +108,8 @@ pub enum Error {
     },
     /// A store does not honour conditional requests.
     #[error(
-        "{output}: this store ignores the conditions of writes, so runs could overwrite each other's commits; use a store \
-         that supports conditional writes (If-None-Match, If-Match)"
+        "{output}: this store does not honour the conditions of writes, so runs could overwrite each other's commits; use a \
+         store that supports conditional writes (If-None-Match, If-Match)"
     )]
     Unconditional {
         /// The output.
@@ -180,7 +178,7 @@ impl Error {
             | Self::NoDryRun { .. }
             | Self::Unconditional { .. }
             | Self::Conflict(_) => FaultKind::Configuration,
-            Self::Store { cause, .. } if !cause.is_transient() => FaultKind::Configuration,
+            Self::Store { failure, .. } if !failure.is_transient() => FaultKind::Configuration,
             Self::Store { .. }
             | Self::TooOld { .. }
             | Self::Busy { .. }
@@ -192,7 +190,7 @@ impl Error {
 
     /// A failure of the store, classified by what can be done about it.
     pub(crate) fn store(action: &'static str, path: String, source: object_store::Error) -> Self {
-        Self::Store { action, path, cause: Cause::of(&source), source }
+        Self::Store { action, path, failure: source.into() }
     }
 }
 

@@ -3,6 +3,7 @@
 use object_store::path::Path;
 use object_store::{PutMode, UpdateVersion};
 use pubtag_schemas::SCHEMA_VERSION;
+use pubtag_store::is_unsupported;
 use serde::{Deserialize, Serialize};
 
 use crate::objects::{Objects, parse};
@@ -38,12 +39,17 @@ pub(crate) async fn mark(objects: &Objects) -> Result<(), Error> {
     }
 }
 
+/// Whether a place is an output; one of a newer version is an error.
+pub(crate) async fn is_output(objects: &Objects) -> Result<bool, Error> {
+    match objects.read(&Path::from(layout::OUTPUT)).await? {
+        Some((bytes, _)) => check_mark(objects, &bytes).map(|()| true),
+        None => Ok(false),
+    }
+}
+
 /// Checks that a place is an output.
 pub(crate) async fn check_output(objects: &Objects) -> Result<(), Error> {
-    match objects.read(&Path::from(layout::OUTPUT)).await? {
-        Some((bytes, _)) => check_mark(objects, &bytes),
-        None => Err(Error::NotAnOutput { path: objects.name().to_owned() }),
-    }
+    if is_output(objects).await? { Ok(()) } else { Err(Error::NotAnOutput { path: objects.name().to_owned() }) }
 }
 
 /// Checks that an object store refuses to create what exists and to replace another version: commits rely on both. An
@@ -54,22 +60,25 @@ async fn probe(objects: &Objects) -> Result<(), Error> {
     }
     let path = Path::from(layout::PROBE);
     let create = || objects.store().put_opts(&path, "{}".into(), PutMode::Create.into());
+    let unconditional = || Error::Unconditional { output: objects.name().to_owned() };
+    let refused = |error| match is_unsupported(&error) {
+        true => unconditional(),
+        false => objects.failed("write", &path)(error),
+    };
     match create().await {
         Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
-        Err(error) => return Err(objects.failed("write", &path)(error)),
+        Err(error) => return Err(refused(error)),
     }
     match create().await {
         Err(object_store::Error::AlreadyExists { .. }) => {}
-        Ok(_) | Err(object_store::Error::NotImplemented { .. }) => {
-            return Err(Error::Unconditional { output: objects.name().to_owned() });
-        }
-        Err(error) => return Err(objects.failed("write", &path)(error)),
+        Ok(_) => return Err(unconditional()),
+        Err(error) => return Err(refused(error)),
     }
     // Nor may it replace what is not the version that was read. How it refuses does not matter.
     let other =
         UpdateVersion { e_tag: Some("\"ffffffffffffffffffffffffffffffff\"".to_owned()), version: Some("1".to_owned()) };
     match objects.store().put_opts(&path, "{}".into(), PutMode::Update(other).into()).await {
-        Ok(_) => Err(Error::Unconditional { output: objects.name().to_owned() }),
+        Ok(_) => Err(unconditional()),
         Err(_) => Ok(()),
     }
 }

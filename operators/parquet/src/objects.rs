@@ -8,7 +8,7 @@ use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, UpdateVersion};
 use pubtag_schemas::{COMMIT_VERSION, Commit};
-use pubtag_store::Store;
+use pubtag_store::{Store, is_absent};
 use serde::Deserialize;
 
 use crate::{Error, layout};
@@ -107,7 +107,7 @@ impl Objects {
                 let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
                 Ok(Some((found.bytes().await.map_err(self.failed("read", path))?, version)))
             }
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(self.failed("read", path)(error)),
         }
     }

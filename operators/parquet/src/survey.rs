@@ -49,12 +49,13 @@ pub(crate) async fn read(objects: &Objects) -> Result<Survey, Error> {
 
 /// Lists the files of the tables.
 pub(crate) async fn list_parts(objects: &Objects) -> Result<Vec<ObjectMeta>, Error> {
-    let mut parts = Vec::new();
-    for table in layout::TABLES {
+    let list = async |table: &str| {
         let folder = Path::from(table);
         let listed = objects.store().list(Some(&folder)).filter_map(|found| ready(nameable(found)));
-        parts.extend(listed.try_collect::<Vec<_>>().await.map_err(objects.failed("list", &folder))?);
-    }
+        listed.try_collect::<Vec<_>>().await.map_err(objects.failed("list", &folder))
+    };
+    // A listing is one page after the other, so the tables are listed at once.
+    let parts = futures::future::try_join_all(layout::TABLES.map(list)).await?.concat();
     if let Some(stranger) = parts.iter().find(|part| run_of(part).is_none()) {
         tracing::warn!(
             file = objects.full_name(&stranger.location),

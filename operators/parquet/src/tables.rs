@@ -19,6 +19,7 @@ use pubtag_store::Store;
 
 use crate::Error;
 use crate::commits::{Access, read_commits};
+use crate::mark::is_output;
 use crate::objects::Objects;
 
 /// The commits of an output and their tables. Markers are trusted without checking their parts.
@@ -39,15 +40,9 @@ impl Tables {
     /// Whether a place is an output.
     ///
     /// # Errors
-    /// If the store fails.
+    /// If the store fails, or it is one of a newer version.
     pub async fn exist_at(store: &Store) -> Result<bool, Error> {
-        let path = Path::from(OUTPUT_MARK);
-        // Not a request for the head: its answer would not say what is wrong.
-        match store.objects().get(&path).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(Error::store("read", store.full_name(&path), error)),
-        }
+        is_output(&Objects::new(store.clone())).await
     }
 
     /// Reads the markers of an output.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use object_store::path::Path as Key;
 use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 use pubtag_schemas::InputUnit;
-use pubtag_store::{Address, Buckets, Cause};
+use pubtag_store::{Address, Buckets, StoreFailure};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -169,18 +169,12 @@ fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Er
 
 /// A store's error as an I/O error whose kind says what can be done about it.
 pub(crate) fn failed(error: Error) -> io::Error {
-    let kind = match (Cause::of(&error), &error) {
-        (cause, _) if !cause.is_transient() => io::ErrorKind::PermissionDenied,
-        (_, Error::NotFound { .. }) => io::ErrorKind::NotFound,
-        _ => io::ErrorKind::Other,
+    let is_missing = matches!(error, Error::NotFound { .. });
+    let failure = StoreFailure::from(error);
+    let kind = match failure.is_transient() {
+        false => io::ErrorKind::PermissionDenied,
+        true if is_missing => io::ErrorKind::NotFound,
+        true => io::ErrorKind::Other,
     };
-    io::Error::new(kind, StoreFailure { advice: Cause::of(&error).advice(), source: error })
-}
-
-/// A store's error with the way out.
-#[derive(Debug, thiserror::Error)]
-#[error("{advice}")]
-struct StoreFailure {
-    advice: &'static str,
-    source: Error,
+    io::Error::new(kind, failure)
 }

@@ -6,7 +6,7 @@ use object_store::Error;
 
 /// Causes of failures that someone can do something about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// No space left.
     Full,
     /// The file system or store denies access.
@@ -25,13 +25,17 @@ pub enum Cause {
     Unreachable,
     /// The store is busy.
     Busy,
+    /// The store does not implement what was asked.
+    Unsupported,
+    /// The store does not understand the request, and never will.
+    Refused,
     /// Anything else.
     Other,
 }
 
 impl Cause {
     /// The cause of a store's error.
-    pub fn of(error: &Error) -> Self {
+    pub(crate) fn of(error: &Error) -> Self {
         let first: &(dyn std::error::Error + 'static) = error;
         let mut causes = std::iter::successors(Some(first), |&error| error.source());
         let io = causes.find_map(|error| error.downcast_ref::<io::Error>());
@@ -52,16 +56,26 @@ impl Cause {
             {
                 Self::Region
             }
-            _ if says(&["ExpiredToken", "TokenRefreshRequired", "RequestExpired", "Signature expired"]) => {
+            _ if says(&[
+                "ExpiredToken",
+                "TokenRefreshRequired",
+                "RequestExpired",
+                "Signature expired",
+                "Signature not valid in the specified time frame",
+            ]) =>
+            {
                 Self::Expired
             }
-            _ if says(&["RequestTimeTooSkewed", "request time is too skewed"]) => Self::Clock,
+            _ if says(&["RequestTimeTooSkewed", "request time is too skewed", "Request date header too old"]) => {
+                Self::Clock
+            }
             _ if says(&[
                 "InvalidAccessKeyId",
                 "SignatureDoesNotMatch",
                 "InvalidToken",
                 "169.254.169.254",
                 "InvalidAuthenticationInfo",
+                "failed to authenticate the request",
             ]) =>
             {
                 Self::Credentials
@@ -72,17 +86,21 @@ impl Cause {
             _ if says(&["AccessDenied", "AuthorizationPermissionMismatch", "status: 403"]) => Self::Denied,
             _ if says(&["SlowDown", "ServerBusy", "status: 503", "status: 429"]) => Self::Busy,
             _ if says(&["kind: Connect", "kind: Timeout"]) => Self::Unreachable,
+            // Bytes that were lost or changed on the way; everything else with this status is refused again.
+            _ if says(&["RequestTimeout", "IncompleteBody", "BadDigest"]) => Self::Other,
+            _ if says(&["status: 400", "status: 405"]) => Self::Refused,
+            _ if says(&["NotImplemented", "status: 501"]) => Self::Unsupported,
             _ => Self::Other,
         }
     }
 
     /// Whether running again may succeed without changing anything.
-    pub fn is_transient(self) -> bool {
+    pub(crate) fn is_transient(self) -> bool {
         matches!(self, Self::Full | Self::Unreachable | Self::Busy | Self::Other)
     }
 
-    /// The cause and the way out, as the end of a message.
-    pub fn advice(self) -> &'static str {
+    /// The cause, if it is known, and the way out: `CAUSE; WAY OUT`.
+    pub(crate) fn advice(self) -> &'static str {
         match self {
             Self::Full => "no space left; free some space and run again (the current input was not committed)",
             Self::Denied => "permission denied; grant access or choose another place",
@@ -98,6 +116,8 @@ impl Cause {
                 "the store cannot be reached; check the endpoint and run again (existing commits are kept)"
             }
             Self::Busy => "the store is busy; run again later (existing commits are kept)",
+            Self::Unsupported => "the store does not support the request; choose another store",
+            Self::Refused => "the store refuses the request; check the URL, the endpoint and the store's options",
             Self::Other => "run again (existing commits are kept)",
         }
     }

@@ -9,6 +9,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::{ClientOptions, ObjectStore, Result, RetryConfig};
 
 use crate::address::{Bucket, Scheme};
+use crate::failure::answer;
 use crate::{StoreError, StoreOptions, profile};
 
 /// Longest time of one request: a part of 64 MiB over a slow line.
@@ -33,7 +34,7 @@ pub(crate) fn connect(
         Scheme::Gs => gs(bucket, options)?,
         Scheme::Az => az(bucket, options)?,
     };
-    store.map_err(|source| StoreError::Options { url: bucket.to_string(), source })
+    store.map_err(|error| StoreError::Options { url: bucket.to_string(), reason: answer(&error) })
 }
 
 fn client() -> ClientOptions {

@@ -35,12 +35,14 @@ pub enum StoreError {
         key: String,
     },
     /// The store's options contradict each other, or one has an invalid value.
-    #[error("cannot connect to {url}")]
+    #[error(
+        "cannot connect to {url}: {reason}; check the provider's environment variables, its profile and --store-option"
+    )]
     Options {
         /// The URL.
         url: String,
-        /// The store's error.
-        source: object_store::Error,
+        /// What is wrong with them.
+        reason: String,
     },
     /// The program was built without object stores.
     #[error("{url}: this pubtag was built without object stores (feature `cloud`)")]

@@ -14,6 +14,7 @@ mod cause;
 mod cloud;
 mod directory;
 mod error;
+mod failure;
 mod options;
 #[cfg(feature = "cloud")]
 mod profile;
@@ -21,8 +22,8 @@ mod store;
 
 pub use address::{Address, Bucket, Scheme};
 pub use buckets::Buckets;
-pub use cause::Cause;
 pub use directory::staged_name;
 pub use error::StoreError;
+pub use failure::{StoreFailure, is_absent, is_unsupported};
 pub use options::StoreOptions;
 pub use store::Store;

@@ -8,7 +8,7 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path as Key;
 use pubtag_corpus::WholeFile;
 use pubtag_parquet::Tables;
-use pubtag_store::{Cause, Store};
+use pubtag_store::{Store, StoreFailure};
 
 use super::Report;
 use crate::exit::{Exit, Failure};
@@ -40,10 +40,9 @@ impl Report {
 async fn put(output: &Store, name: &str, text: String) -> Result<(), Failure> {
     let path = Key::from(name);
     output.objects().put(&path, text.into()).await.map(drop).map_err(|error| {
-        let cause = Cause::of(&error);
-        let exit = if cause.is_transient() { Exit::Transient } else { Exit::Configuration };
-        let message = format!("failed to write {}: {}", output.full_name(&path), cause.advice());
-        Failure::new(exit, anyhow::Error::new(error).context(message))
+        let failure = StoreFailure::from(error);
+        let exit = if failure.is_transient() { Exit::Transient } else { Exit::Configuration };
+        Failure::message(exit, format!("failed to write {}: {failure}", output.full_name(&path)))
     })
 }
 
