@@ -1,4 +1,4 @@
-"""Measures how long a run takes to plan on an output of many commits in an object store, and its requests.
+"""Measures how long a run takes to plan on an output of many commits in an object store, its memory and its requests.
 
     tests/bench/planning.py PROGRAM MODEL COMMITS...
 
@@ -8,7 +8,6 @@ program and of this machine's loopback, without a network.
 
 import bisect
 import collections
-import copy
 import hashlib
 import http.server
 import json
@@ -124,17 +123,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def commits(marker, count):
     """Commits like a real one, and their parts, of one byte each."""
+    marker["input"].update(uri="s3://elsewhere/NAME.xml.gz", sha256="KEY")
+    marker["claim"].update(uri=marker["input"]["uri"])
+    marker.update(attempt_id="RUN-00000", run_id="RUN")
+    for part in marker["parts"]:
+        part.update(path=f"{part['table']}/NAME-RUN-00000-000.parquet", bytes=1)
+    template = json.dumps(marker, indent=2)
     for number in range(count):
-        commit = copy.deepcopy(marker)
         key = hashlib.sha256(str(number).encode()).hexdigest()
-        run = str(uuid.UUID(int=number + 1))
-        commit["input"].update(uri=f"s3://elsewhere/pubmed26n{number:06}.xml.gz", sha256=key)
-        commit["claim"].update(uri=commit["input"]["uri"])
-        commit.update(attempt_id=f"{run}-00000", run_id=run)
-        for part in commit["parts"]:
-            part.update(path=f"{part['table']}/pubmed26n{number:06}-{run}-00000-000.parquet", bytes=1)
-            yield f"out/{part['path']}", b"x"
-        yield f"out/_pubtag/commits/{key[:32]}.json", json.dumps(commit, indent=2).encode()
+        name, run = f"pubmed26n{number:06}", str(uuid.UUID(int=number + 1))
+        for part in marker["parts"]:
+            yield "out/" + part["path"].replace("NAME", name).replace("RUN", run), b"x"
+        commit = template.replace("NAME", name).replace("RUN", run).replace("KEY", key)
+        yield f"out/_pubtag/commits/{key[:32]}.json", commit.encode()
 
 
 def main():
@@ -153,9 +154,13 @@ def main():
         Handler.store.requests.clear()
         started = time.monotonic()
         call = [program, "run", SAMPLE, "--model", model, "--output", "s3://bucket/out", "--quiet", "--device", "cpu"]
-        subprocess.run(call, env=environment, check=True)
+        child = subprocess.Popen(call, env=environment)
+        _, status, used = os.wait4(child.pid, 0)
+        if status:
+            sys.exit(f"the program ended with status {status}")
+        wall, cpu, mebibytes = time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
         requests = ", ".join(f"{count} {kind}" for kind, count in sorted(Handler.store.requests.items()))
-        return f"{time.monotonic() - started:.2f} s ({requests})"
+        return f"{wall:.2f} s, {cpu:.2f} s of CPU, {mebibytes:.0f} MiB ({requests})"
 
     for count in counts:
         Handler.store.__init__()

@@ -60,7 +60,7 @@ const CONTAINER: &str = "import base64, email.utils, hashlib, hmac, sys, urllib.
     date, version = email.utils.formatdate(usegmt=True), '2021-08-06'\n\
     text = f'PUT{chr(10) * 12}x-ms-date:{date}\\nx-ms-version:{version}\\n/{account}/{account}/{name}\\nrestype:container'\n\
     sign = base64.b64encode(hmac.new(base64.b64decode(key), text.encode(), hashlib.sha256).digest()).decode()\n\
-    headers = {'x-ms-date': date, 'x-ms-version': version, 'Authorization': f'SharedKey {account}:{sign}'}\n\
+    headers = {'Content-Type': '', 'x-ms-date': date, 'x-ms-version': version, 'Authorization': f'SharedKey {account}:{sign}'}\n\
     url = f'{endpoint}/{account}/{name}?restype=container'\n\
     urllib.request.urlopen(urllib.request.Request(url, b'', headers, method='PUT'))\n";
 
@@ -98,8 +98,8 @@ impl Bucket {
         let start = || {
             Server::start(|port, folder| {
                 let mut call = Command::new("sh");
-                // The server ends when its standard input does.
-                let run = "\"$0\" server -s3 -dir=\"$1\" -s3.port=\"$2\" -ip=127.0.0.1 -volume.max=20 \
+                // The server ends when its standard input does. Each bucket has volumes of its own.
+                let run = "\"$0\" server -s3 -dir=\"$1\" -s3.port=\"$2\" -ip=127.0.0.1 -volume.max=1000 \
                     -master.volumeSizeLimitMB=256 & server=$!; cat > /dev/null; kill -9 $server";
                 call.arg("-c").arg(run).arg(&weed).arg(folder).arg(port);
                 call
@@ -154,6 +154,13 @@ impl Bucket {
     /// The address of the server.
     pub fn endpoint(&self) -> &str {
         &self.server.endpoint
+    }
+
+    /// The answer of moto to a request for the head of an object. It wants a signature, but does not check it.
+    pub fn head(&self, key: &str) -> String {
+        const SIGNED: &str = "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, \
+            SignedHeaders=host, Signature=none\r\n";
+        self.server.request("HEAD", &format!("{}/{key}", self.name), SIGNED).expect("the server answers")
     }
 
     /// What the server has logged so far.
@@ -275,7 +282,7 @@ impl Server {
 
     /// Whether it takes buckets, or answers at all if it does not speak S3.
     fn answers(&self) -> bool {
-        self.try_put_bucket("ready") || self.request("ready").is_ok_and(|answer| answer.contains("Azurite"))
+        self.try_put_bucket("ready") || self.request("PUT", "ready", "").is_ok_and(|answer| answer.contains("Azurite"))
     }
 
     fn put_bucket(&self, name: &str) {
@@ -284,12 +291,13 @@ impl Server {
 
     /// Creates a bucket with a request that is not signed, which these servers accept.
     fn try_put_bucket(&self, name: &str) -> bool {
-        self.request(name).is_ok_and(|answer| matches!(answer.split(' ').nth(1), Some("200" | "409")))
+        self.request("PUT", name, "").is_ok_and(|answer| matches!(answer.split(' ').nth(1), Some("200" | "409")))
     }
 
-    fn request(&self, name: &str) -> std::io::Result<String> {
+    fn request(&self, method: &str, path: &str, headers: &str) -> std::io::Result<String> {
         let host = self.endpoint.trim_start_matches("http://");
-        let request = format!("PUT /{name} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let length = "Content-Length: 0\r\nConnection: close\r\n";
+        let request = format!("{method} /{path} HTTP/1.1\r\nHost: {host}\r\n{length}{headers}\r\n");
         let mut socket = TcpStream::connect(host)?;
         socket.write_all(request.as_bytes())?;
         let mut answer = String::new();
