@@ -294,6 +294,7 @@ fn two_and_eight_runs_at_once_on_seaweedfs_write_each_row_once() {
     for _ in 0..10 {
         race(&bucket);
     }
+    tell("10 races of two and 10 of eight runs wrote each row once\n");
 }
 
 fn race(bucket: &Bucket) {

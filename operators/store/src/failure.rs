@@ -62,7 +62,7 @@ pub(crate) fn answer(error: &Error) -> String {
     let text = innermost.unwrap_or_default();
     let text = text.strip_prefix("Server returned non-2xx status code: ").unwrap_or(&text);
     match (element(text, "Code"), element(text, "Message")) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), Some(message)) => format!("{code}: {}", unescaped(message)),
         _ => one_line(text),
     }
 }
@@ -72,6 +72,12 @@ fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     let (content, _) = rest.split_once(&format!("</{name}>"))?;
     content.lines().next().map(str::trim)
+}
+
+fn unescaped(text: &str) -> String {
+    const ENTITIES: [(&str, &str); 6] =
+        [("&#39;", "'"), ("&apos;", "'"), ("&quot;", "\""), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
+    ENTITIES.iter().fold(text.to_owned(), |text, (entity, character)| text.replace(entity, character))
 }
 
 fn one_line(text: &str) -> String {
@@ -95,8 +101,8 @@ mod tests {
     #[test]
     fn the_answer_of_a_store_is_shown_once_and_without_its_xml() {
         let refused = "Server returned non-2xx status code: 404 Not Found: <?xml version=\"1.0\"?>\n<Error>\
-            <Code>NoSuchBucket</Code>\n<Message>It does not exist.\nRequestId: 7</Message></Error>";
-        let expected = "the bucket does not exist (NoSuchBucket: It does not exist.); create it or check the URL";
+            <Code>NoSuchBucket</Code>\n<Message>It doesn&#39;t exist.\nRequestId: 7</Message></Error>";
+        let expected = "the bucket does not exist (NoSuchBucket: It doesn't exist.); create it or check the URL";
         assert_eq!(failure(refused), expected);
         let broken = failure(io::Error::from(io::ErrorKind::ConnectionReset));
         assert_eq!(broken, "connection reset; run again (existing commits are kept)");
