@@ -59,13 +59,19 @@ impl Shutdown {
         &self,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        tokio::select! {
+        let done = tokio::select! {
             biased;
-            () = self.drain.cancelled() => {
-                let error = anyhow::Error::msg("interrupted before the first citation; nothing was tagged");
-                Err(Failure::new(Exit::Signal(self.signal().unwrap_or_default()), error))
+            () = self.drain.cancelled() => None,
+            done = work => Some(done),
+        };
+        match done {
+            Some(Ok(done)) => Ok(done),
+            // Work that stops at the signal by itself may be the first to end: that is no failure.
+            Some(Err(failure)) if !self.drain.is_cancelled() => Err(failure),
+            _ => {
+                let message = "interrupted before the first citation; nothing was tagged";
+                Err(Failure::message(Exit::Signal(self.signal().unwrap_or_default()), message))
             }
-            done = work => done,
         }
     }
 }
