@@ -21,8 +21,8 @@ const CORPORA: [(&str, &str); 3] = [
 const COLUMNS: [(&str, &[&str]); 3] =
     [("F1", &[]), ("F1, int8", &["--precision", "int8"]), ("F1, without abbreviations", &["--abbreviations", "off"])];
 
-/// Sums round differently on other processors.
-const TOLERANCE: f64 = 0.002;
+/// Sums round differently on other processors, and with int8, some attend in bfloat16.
+const TOLERANCE: f64 = 0.004;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

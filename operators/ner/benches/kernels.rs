@@ -215,7 +215,7 @@ fn parts(isa: Isa, Model { hidden, heads, .. }: Model, precision: Precision) {
     time("attention", &mut |out, scratch| {
         let rows = [0, 1, 2].map(|part| HeadRows { values: &x[part * hidden..], stride: 3 * hidden });
         let heads = Heads { count: heads, size: hidden / heads };
-        attention(isa, heads, rows, &batch, &mut out[..wide], scratch).expect("shapes fit");
+        attention(isa, precision, heads, rows, &batch, &mut out[..wide], scratch).expect("shapes fit");
     });
     time("two layer norms", &mut |out, _| {
         norm.forward(&x[..wide], &mut out[..wide]).expect("shapes fit");

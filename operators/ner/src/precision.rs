@@ -10,9 +10,9 @@ pub enum Precision {
     F32,
     /// Half precision, on CUDA; LayerNorm in single precision.
     F16,
-    /// bfloat16: on CPUs with AVX512_BF16 in linear layers only; on CUDA everywhere but in LayerNorm.
+    /// bfloat16: on CPUs with AVX512_BF16 in linear layers and attention; on CUDA everywhere but in LayerNorm.
     Bf16,
-    /// 8-bit weights and activations in linear layers, on the CPU.
+    /// 8-bit weights and activations in linear layers, on the CPU. Attention is in bfloat16 with AVX512_BF16.
     Int8,
 }
 

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
@@ -49,13 +51,13 @@ impl Weights {
         tensors(bytes, path, config).map(drop)
     }
 
-    /// Reads the parameters of a model.
+    /// Reads the parameters of a model, on all threads of the current pool.
     ///
     /// # Errors
     /// As [`check`](Self::check).
     pub(crate) fn parse(bytes: &[u8], path: &Path, config: &ModelConfig) -> Result<Self, NerError> {
-        let parameters = tensors(bytes, path, config)?.into_iter().map(|(name, tensor)| (name, floats(&tensor)));
-        Ok(Self { parameters: parameters.collect() })
+        let tensors = tensors(bytes, path, config)?.into_par_iter();
+        Ok(Self { parameters: tensors.map(|(name, tensor)| (name, floats(&tensor))).collect() })
     }
 
     /// Takes a parameter by its name.
@@ -149,8 +151,8 @@ fn floats(tensor: &TensorView<'_>) -> Vec<f32> {
     let (words, _) = data.as_chunks::<4>();
     let (halves, _) = data.as_chunks::<2>();
     match tensor.dtype() {
-        Dtype::F16 => halves.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
-        Dtype::BF16 => halves.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
+        Dtype::F16 => halves.iter().map(|bytes| f16::from_le_bytes(*bytes)).collect::<Vec<_>>().to_f32_vec(),
+        Dtype::BF16 => halves.iter().map(|bytes| bf16::from_le_bytes(*bytes)).collect::<Vec<_>>().to_f32_vec(),
         _ => words.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
     }
 }

@@ -5,12 +5,16 @@
 //! second-level cache while blocks of queries are processed: scores, exponentials and their sums, then the weighted values.
 //! A row's result depends only on its own sequence, bit for bit.
 
+#[cfg(target_arch = "x86_64")]
+mod bf16;
+
 use super::error::{KernelError, check_len};
 use super::gemm::{F32, Finish, Keep, Rows, Shape, Tile, multiply};
 use super::isa::Isa;
 use super::math::exp;
 use super::pack::{pack_columns, pack_rows};
 use super::parallel::{Shared, for_each};
+use super::precision::Precision;
 use super::scratch::{Lane, Scratch};
 use super::simd::{Kernel, Simd};
 
@@ -37,7 +41,8 @@ pub struct Heads {
     pub size: usize,
 }
 
-/// Attends within each sequence; `out` is `[T, heads·head_size]`.
+/// Attends within each sequence; `out` is `[T, heads·head_size]`. Of every [`Precision`] but `F32`, products are of bfloat16
+/// if the processor has them.
 ///
 /// Sequence `i` is the rows `boundaries[i]..boundaries[i + 1]`; a sequence may be empty.
 ///
@@ -45,6 +50,7 @@ pub struct Heads {
 /// If a slice is too short for its rows, or the boundaries do not increase from 0 to `T`.
 pub fn attention(
     isa: Isa,
+    precision: Precision,
     heads: Heads,
     [query, key, value]: [HeadRows; 3],
     boundaries: &[u32],
@@ -64,7 +70,7 @@ pub fn attention(
             return Err(KernelError::Length { what, expected, found: rows.values.len() });
         }
     }
-    let call = Attention { isa, heads, query, key, value };
+    let call = Attention { isa, precision, heads, query, key, value };
     call.forward(boundaries, Shared::new(out), scratch.lanes());
     Ok(())
 }
@@ -78,6 +84,7 @@ pub(super) fn check_boundaries(boundaries: &[u32], tokens: usize) -> Result<(), 
 /// A checked call: every row within the boundaries exists in the three inputs.
 pub(super) struct Attention<'a> {
     pub(super) isa: Isa,
+    pub(super) precision: Precision,
     pub(super) heads: Heads,
     pub(super) query: HeadRows<'a>,
     pub(super) key: HeadRows<'a>,
@@ -98,7 +105,7 @@ impl Attention<'_> {
             let edge = |cut: usize| start + (end - start) * cut / cuts;
             let (first_query, last_query) = (edge(cut), edge(cut + 1));
             if first_query < last_query {
-                self.isa.run(Pair {
+                self.run(Pair {
                     attention: self,
                     head: pair % self.heads.count,
                     keys: start..end,
@@ -108,6 +115,14 @@ impl Attention<'_> {
                 });
             }
         });
+    }
+
+    fn run(&self, pair: Pair) {
+        #[cfg(target_arch = "x86_64")]
+        if self.precision != Precision::F32 && self.isa.has_bf16_dot() {
+            return self.isa.run_bf16(bf16::Rounded(pair)).unwrap_or(());
+        }
+        self.isa.run(pair);
     }
 }
 
@@ -275,11 +290,12 @@ mod tests {
         (qkv, parts)
     }
 
-    fn run(isa: Isa, heads: Heads, qkv: &[f32], boundaries: &[u32]) -> Vec<f32> {
+    fn run(isa: Isa, precision: Precision, heads: Heads, qkv: &[f32], boundaries: &[u32]) -> Vec<f32> {
         let hidden = heads.count * heads.size;
         let rows = |part: usize| HeadRows { values: qkv.get(part * hidden..).unwrap_or(&[]), stride: 3 * hidden };
         let mut out = vec![f32::NAN; qkv.len() / 3];
-        attention(isa, heads, [rows(0), rows(1), rows(2)], boundaries, &mut out, &mut Scratch::new()).expect("fits");
+        let rows = [rows(0), rows(1), rows(2)];
+        attention(isa, precision, heads, rows, boundaries, &mut out, &mut Scratch::new()).expect("fits");
         out
     }
 
@@ -300,7 +316,7 @@ mod tests {
             let (qkv, [q, k, v]) = inputs(heads, lengths.iter().sum(), seed);
             let expected = plain_attention(heads, [&q, &k, &v], &boundaries);
             for isa in Isa::available() {
-                prop_assert!(close(&run(isa, heads, &qkv, &boundaries), &expected), "{:?}", isa);
+                prop_assert!(close(&run(isa, Precision::F32, heads, &qkv, &boundaries), &expected), "{:?}", isa);
             }
         }
     }
@@ -312,7 +328,7 @@ mod tests {
         let (qkv, [q, k, v]) = inputs(heads, 1024, 3);
         let expected = plain_attention(heads, [&q, &k, &v], &boundaries);
         for isa in Isa::available() {
-            assert!(close(&run(isa, heads, &qkv, &boundaries), &expected), "{isa:?}");
+            assert!(close(&run(isa, Precision::F32, heads, &qkv, &boundaries), &expected), "{isa:?}");
         }
     }
 
@@ -323,14 +339,17 @@ mod tests {
         let boundaries = boundaries(&lengths);
         let (qkv, _) = inputs(heads, 460, 5);
         for isa in Isa::available() {
-            let all = on_threads(1, || run(isa, heads, &qkv, &boundaries));
-            // Two and seven threads divide the queries of a pair differently.
-            assert_eq!(all, on_threads(2, || run(isa, heads, &qkv, &boundaries)));
-            assert_eq!(all, on_threads(7, || run(isa, heads, &qkv, &boundaries)));
-            for pair in boundaries.windows(2) {
-                let (start, end) = (pair[0] as usize, pair[1] as usize);
-                let alone = run(isa, heads, &qkv[start * 180..end * 180], &[0, pair[1] - pair[0]]);
-                assert_eq!(alone, all[start * 60..end * 60], "{isa:?}, {start}..{end}");
+            for precision in isa.precisions() {
+                let run = |qkv: &[f32], boundaries: &[u32]| run(isa, precision, heads, qkv, boundaries);
+                let all = on_threads(1, || run(&qkv, &boundaries));
+                // Two and seven threads divide the queries of a pair differently.
+                assert_eq!(all, on_threads(2, || run(&qkv, &boundaries)));
+                assert_eq!(all, on_threads(7, || run(&qkv, &boundaries)));
+                for pair in boundaries.windows(2) {
+                    let (start, end) = (pair[0] as usize, pair[1] as usize);
+                    let alone = run(&qkv[start * 180..end * 180], &[0, pair[1] - pair[0]]);
+                    assert_eq!(alone, all[start * 60..end * 60], "{isa:?}, {precision:?}, {start}..{end}");
+                }
             }
         }
     }

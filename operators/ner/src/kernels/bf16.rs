@@ -8,27 +8,29 @@ use std::arch::x86_64::*;
 
 use super::buffer::{Buffer, Converted};
 use super::gemm::{Format, Shape};
-use super::pack::pack;
+use super::pack::Matrix;
 use super::simd::avx512::{Avx512, BF16};
 use super::simd::{Kernel, Simd};
 
 /// Values per word.
-const GROUP: usize = 2;
+pub(super) const GROUP: usize = 2;
+/// Lanes per vector.
+pub(super) const LANES: usize = 16;
 
 /// Rounds and packs weights.
-pub(super) fn pack_bf16(
-    inputs: usize,
-    outputs: usize,
-    panel: usize,
-    weight: impl Fn(usize, usize) -> f32,
-) -> (Shape, Buffer) {
-    let rounded = |input: usize, output: usize| {
-        if input < inputs { u32::from(half::bf16::from_f32(weight(input, output)).to_bits()) } else { 0 }
-    };
-    let shape = Shape { inner: inputs.div_ceil(GROUP), columns: outputs, panel };
+pub(super) fn pack_bf16(weights: Matrix, panel: usize) -> (Shape, Buffer) {
+    let rounded = |weight: f32| u32::from(half::bf16::from_f32(weight).to_bits());
+    let shape = Shape { inner: weights.inputs.div_ceil(GROUP), columns: weights.outputs, panel };
     let mut panels = Buffer::default();
-    pack(shape, panels.words(shape.words()), |word, output| {
-        rounded(GROUP * word, output) | rounded(GROUP * word + 1, output) << 16
+    let words = panels.words(shape.words());
+    weights.each_panel(shape, GROUP, |outputs, rows| {
+        for (word, group) in rows.chunks_exact(GROUP * panel).enumerate() {
+            let places = &mut words[shape.index(word, outputs.start)..][..panel];
+            let (low, high) = group.split_at(panel);
+            for ((place, low), high) in places.iter_mut().zip(low).zip(high) {
+                *place = rounded(*low) | rounded(*high) << 16;
+            }
+        }
     });
     (shape, panels)
 }
@@ -86,24 +88,33 @@ impl Kernel<Avx512<BF16>> for Round<'_> {
         let words = self.inputs.div_ceil(GROUP);
         let target = self.converted.words.words(self.x.len() / self.inputs * words);
         for (row, target) in self.x.chunks_exact(self.inputs).zip(target.chunks_exact_mut(words)) {
-            for (values, words) in row.chunks(2 * LANES).zip(target.chunks_mut(LANES)) {
-                let (low, high) = values.split_at(values.len().min(LANES));
-                let mut full = [0; LANES];
-                // SAFETY: both halves are read for their own length, and the vector fills `full`; `s` proves that the
-                // processor has the instruction; both types are 64 plain bytes.
-                unsafe {
-                    let (low, high) = (s.load_up_to(low.as_ptr(), low.len()), s.load_up_to(high.as_ptr(), high.len()));
-                    let rounded = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
-                    s.store_words(full.as_mut_ptr(), rounded);
-                }
-                words.copy_from_slice(&full[..words.len()]);
-            }
+            round_row(s, row, 1.0, target);
         }
     }
 }
 
-/// Lanes per vector.
-const LANES: usize = 16;
+/// Multiplies a row by `scale` and rounds it to bfloat16.
+#[inline(always)]
+pub(super) fn round_row(s: Avx512<BF16>, row: &[f32], scale: f32, words: &mut [u32]) {
+    let scale = s.splat(scale);
+    for (values, words) in row.chunks(2 * LANES).zip(words.chunks_mut(LANES)) {
+        let (low, high) = values.split_at(values.len().min(LANES));
+        // SAFETY: both halves are read, and the words written, for their own length.
+        unsafe {
+            let (low, high) = (s.load_up_to(low.as_ptr(), low.len()), s.load_up_to(high.as_ptr(), high.len()));
+            let rounded = round(s, s.mul(low, scale), s.mul(high, scale));
+            let mask = if words.len() < LANES { (1 << words.len()) - 1 } else { u16::MAX };
+            _mm512_mask_storeu_epi32(words.as_mut_ptr().cast(), mask, rounded);
+        }
+    }
+}
+
+/// Rounds 32 values to bfloat16.
+#[inline(always)]
+pub(super) fn round(_: Avx512<BF16>, low: __m512, high: __m512) -> __m512i {
+    // SAFETY: the first argument proves that the processor has the instruction; both types are 64 plain bytes.
+    unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) }
+}
 
 #[cfg(test)]
 mod tests {

@@ -33,7 +33,7 @@ pub struct EncoderConfig {
     pub activation: Activation,
     /// ε of both layer norms.
     pub layer_norm_epsilon: f32,
-    /// The arithmetic of the linear layers; everything else is in single precision.
+    /// The arithmetic of linear layers and attention.
     pub precision: Precision,
 }
 
@@ -67,6 +67,7 @@ pub struct LayerWeights<'a> {
 #[derive(Clone)]
 pub struct EncoderLayer {
     isa: Isa,
+    precision: Precision,
     heads: Heads,
     activation: Activation,
     qkv: PackedLinear,
@@ -86,6 +87,7 @@ impl EncoderLayer {
         let norm = |norm: &NormWeights| LayerNorm::new(isa, norm.gamma, norm.beta, config.layer_norm_epsilon);
         let layer = Self {
             isa,
+            precision: config.precision,
             heads: Heads { count: config.heads, size: weights.query_key_value.inputs / config.heads.max(1) },
             activation: config.activation,
             qkv: PackedLinear::new(isa, config.precision, &weights.query_key_value)?,
@@ -139,7 +141,8 @@ impl EncoderLayer {
         let blocks = self.blocks(tokens, lanes.len());
         self.project(hidden, Shared::new(qkv), blocks, lanes);
         let rows = |part: usize| HeadRows { values: qkv.get(part * width..).unwrap_or(&[]), stride: 3 * width };
-        let attention = Attention { isa: self.isa, heads: self.heads, query: rows(0), key: rows(1), value: rows(2) };
+        let (isa, precision, heads) = (self.isa, self.precision, self.heads);
+        let attention = Attention { isa, precision, heads, query: rows(0), key: rows(1), value: rows(2) };
         attention.forward(boundaries, Shared::new(context), lanes);
         self.feed_forward(context, Shared::new(hidden), blocks, lanes);
         Ok(())

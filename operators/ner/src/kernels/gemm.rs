@@ -289,21 +289,22 @@ impl<S: Simd, D: Format<S>, const ROWS: usize, const TRANSPOSED: bool> Kernel<S>
 
     #[inline(always)]
     fn run(self, s: S) {
-        let Product { a, a_stride, mut b, mut ahead, ahead_step, steps, out, stride, accumulate } = self.0;
+        let Product { mut a, a_stride, mut b, mut ahead, ahead_step, steps, out, stride, accumulate } = self.0;
         let mut sums = [[D::zero(s); 2]; ROWS];
         // SAFETY: whoever made the product vouches for `ROWS` rows of `steps` words, as many steps of the panel, and
         // `ROWS` rows of two vectors of output.
         unsafe {
-            for k in 0..steps {
+            for _ in 0..steps {
                 let (b0, b1) = (D::load(s, b), D::load(s, b.add(S::LANES)));
                 b = b.add(2 * S::LANES);
                 s.prefetch(ahead.cast());
                 ahead = ahead.wrapping_add(ahead_step);
                 for (row, sum) in sums.iter_mut().enumerate() {
-                    let a = D::broadcast(s, a.add(Rows::<TRANSPOSED>::index(a_stride, row, k)));
+                    let a = D::broadcast(s, a.add(Rows::<TRANSPOSED>::index(a_stride, row, 0)));
                     sum[0] = D::dot(s, sum[0], a, b0);
                     sum[1] = D::dot(s, sum[1], a, b1);
                 }
+                a = a.wrapping_add(Rows::<TRANSPOSED>::index(a_stride, 0, 1));
             }
             for (row, sum) in sums.into_iter().enumerate() {
                 D::store(s, out.add(row * stride), sum[0], accumulate);

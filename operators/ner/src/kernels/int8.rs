@@ -12,7 +12,7 @@ use super::buffer::{Buffer, Converted};
 use super::epilogue::Decode;
 use super::error::KernelError;
 use super::gemm::{Format, Shape};
-use super::pack::pack;
+use super::pack::Matrix;
 use super::simd::{Kernel, Simd};
 
 /// Values per word.
@@ -33,48 +33,46 @@ pub(super) struct Int8 {
 
 impl Int8 {
     /// Quantizes and packs weights.
-    pub(super) fn pack(
-        inputs: usize,
-        outputs: usize,
-        panel: usize,
-        weight: impl Fn(usize, usize) -> f32,
-    ) -> Result<(Shape, Buffer, Self), KernelError> {
-        if inputs > MAX_INPUTS {
+    pub(super) fn pack(weights: Matrix, panel: usize) -> Result<(Shape, Buffer, Self), KernelError> {
+        if weights.inputs > MAX_INPUTS {
             let why = "sums of 8-bit products would overflow 32 bits; use another precision";
-            return Err(KernelError::Size { what: "inputs of a linear layer", value: inputs, why });
+            return Err(KernelError::Size { what: "inputs of a linear layer", value: weights.inputs, why });
         }
-        let mut scales = vec![0.0f32; outputs];
-        // Reading a panel at a time uses whole cache lines in both layouts.
-        for (first, scales) in (0..outputs).step_by(panel).zip(scales.chunks_mut(panel)) {
-            for input in 0..inputs {
-                for (output, scale) in (first..).zip(scales.iter_mut()) {
-                    *scale = scale.max(weight(input, output).abs() / 127.0);
+        let shape = Shape { inner: weights.inputs.div_ceil(GROUP), columns: weights.outputs, panel };
+        let mut panels = Buffer::default();
+        let words = panels.words(shape.words());
+        let (mut scales, mut offsets) = (Vec::new(), Vec::new());
+        weights.each_panel(shape, GROUP, |outputs, rows| {
+            let mut of_panel = vec![0.0f32; panel];
+            for row in rows.chunks_exact(panel) {
+                of_panel.iter_mut().zip(row).for_each(|(scale, weight)| *scale = scale.max(weight.abs()));
+            }
+            of_panel.iter_mut().for_each(|scale| *scale /= 127.0);
+            let mut sums = vec![0i32; panel];
+            for (word, group) in rows.chunks_exact(GROUP * panel).enumerate() {
+                let places = &mut words[shape.index(word, outputs.start)..][..panel];
+                places.fill(0);
+                for (byte, row) in group.chunks_exact(panel).enumerate() {
+                    for (((place, sum), weight), scale) in places.iter_mut().zip(&mut sums).zip(row).zip(&of_panel) {
+                        // An output of zeros has a scale of zero.
+                        let quantised = if *scale > 0.0 { rounded(weight / scale) as i32 } else { 0 };
+                        *sum += quantised;
+                        *place |= (quantised.cast_unsigned() & 0xff) << (8 * byte);
+                    }
                 }
             }
-        }
-        let quantised = |input: usize, output: usize| -> i8 {
-            if input < inputs && scales[output] > 0.0 {
-                (weight(input, output) / scales[output]).round_ties_even() as i8
-            } else {
-                0
-            }
-        };
-        let shape = Shape { inner: inputs.div_ceil(GROUP), columns: outputs, panel };
-        let mut panels = Buffer::default();
-        pack(shape, panels.words(shape.words()), |word, output| {
-            let first = GROUP * word;
-            let bytes = [first, first + 1, first + 2, first + 3].map(|input| quantised(input, output).cast_unsigned());
-            u32::from_le_bytes(bytes)
+            scales.extend_from_slice(&of_panel[..outputs.len()]);
+            offsets.extend(sums[..outputs.len()].iter().map(|sum| (sum * -(ZERO as i32)).cast_unsigned()));
         });
-        let words = panels.words(shape.words());
-        let offset = |output| {
-            let bytes = (0..shape.inner).flat_map(|word| words[shape.index(word, output)].to_le_bytes());
-            let sum: i32 = bytes.map(|byte| i32::from(byte.cast_signed())).sum();
-            (sum * -(ZERO as i32)).cast_unsigned()
-        };
-        let offsets = (0..outputs).map(offset).collect();
         Ok((shape, panels, Self { scales, offsets }))
     }
+}
+
+/// The nearest integer, ties to even, for |x| < 2²². (`round_ties_even` calls a function on processors of the compilation
+/// target.)
+fn rounded(x: f32) -> f32 {
+    const SHIFT: f32 = 1.5 * (1 << 23) as f32;
+    (x + SHIFT) - SHIFT
 }
 
 /// Words of four bytes, unsigned on the left and signed on the right.
@@ -226,7 +224,8 @@ mod tests {
             let (x, w) = (values(seed, count * inputs), values(seed ^ 1, inputs * outputs));
             let mut first: Option<Vec<u32>> = None;
             for isa in Isa::available() {
-                let (shape, mut panels, _) = Int8::pack(inputs, outputs, isa.panel_columns(), |i, o| w[o * inputs + i]).expect("fits");
+                let weights = Matrix { values: &w, layout: Layout::OutIn, inputs, outputs };
+                let (shape, mut panels, _) = Int8::pack(weights, isa.panel_columns()).expect("fits");
                 let mut rows = Converted::default();
                 isa.run_bytes(Quantise { x: &x, inputs, converted: &mut rows });
                 let mut out = vec![0; count * outputs];

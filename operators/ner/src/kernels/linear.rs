@@ -65,7 +65,6 @@ impl PackedLinear {
         }
         check_len("weight of a linear layer", inputs * outputs, values.len())?;
         let matrix = Matrix { values, layout, inputs, outputs };
-        let weight = |input: usize, output: usize| matrix.at(input, output);
         let panel = isa.panel_columns();
         let (shape, panels, arithmetic) = match precision {
             Precision::F32 => {
@@ -81,14 +80,14 @@ impl PackedLinear {
             }
             #[cfg(target_arch = "x86_64")]
             Precision::Bf16 if isa.has_bf16_dot() => {
-                let (shape, panels) = pack_bf16(inputs, outputs, panel, weight);
+                let (shape, panels) = pack_bf16(matrix, panel);
                 (shape, panels, Arithmetic::Bf16)
             }
             Precision::Bf16 => {
                 return Err(KernelError::Unsupported { precision: "bf16", needs: "AVX512_BF16" });
             }
             Precision::Int8 => {
-                let (shape, panels, scales) = Int8::pack(inputs, outputs, panel, weight)?;
+                let (shape, panels, scales) = Int8::pack(matrix, panel)?;
                 (shape, panels, Arithmetic::Int8(scales))
             }
         };

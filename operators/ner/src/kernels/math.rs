@@ -53,7 +53,7 @@ impl Activation {
 
 /// Evaluates a polynomial by Horner's rule; coefficients start with the constant term.
 #[inline(always)]
-fn polynomial<S: Simd, const N: usize>(s: S, x: S::F32, coefficients: &[f32; N]) -> S::F32 {
+pub(super) fn polynomial<S: Simd, const N: usize>(s: S, x: S::F32, coefficients: &[f32; N]) -> S::F32 {
     let mut sum = s.splat(coefficients[N - 1]);
     for c in coefficients[..N - 1].iter().rev() {
         sum = s.fma(sum, x, s.splat(*c));

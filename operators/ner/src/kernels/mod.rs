@@ -12,6 +12,7 @@
 //! **Reproducibility.** A row's result depends only on its own sequence, the weights and the instruction set: not on the
 //! number of threads, the rest of the micro-batch, or how rows are divided into blocks. Every sum runs over one inner
 //! dimension in one order. `f32` results differ in rounding between instruction sets; 8-bit products are exact everywhere.
+//! Attention beside them is in bfloat16 only where the processor has it, so the results of [`Precision::Int8`] differ by that.
 //!
 //! **Threads.** Work is spread over the current rayon pool; no thread is started. A steady run allocates nothing but
 //! rayon's small job records.

@@ -23,13 +23,51 @@ pub(super) struct Matrix<'a> {
 }
 
 impl Matrix<'_> {
-    /// The weight between an input and an output.
-    #[inline(always)]
-    pub(super) fn at(&self, input: usize, output: usize) -> f32 {
-        match self.layout {
-            Layout::OutIn => self.values[output * self.inputs + input],
-            Layout::InOut => self.values[input * self.outputs + output],
+    /// Calls `fill` with the outputs of each panel and all their weights: a row of `shape.panel` outputs for each input, and
+    /// rows of zeros up to `shape.inner·group` inputs. Missing outputs are zero.
+    pub(super) fn each_panel(self, shape: Shape, group: usize, mut fill: impl FnMut(Range<usize>, &[f32])) {
+        let mut rows = vec![0.0; shape.inner * group * shape.panel];
+        for first in (0..self.outputs).step_by(shape.panel) {
+            let outputs = first..self.outputs.min(first + shape.panel);
+            if outputs.len() < shape.panel {
+                rows.fill(0.0);
+            }
+            let places = rows.chunks_exact_mut(shape.panel);
+            match self.layout {
+                Layout::InOut => {
+                    for (row, values) in places.zip(self.values.chunks_exact(self.outputs)) {
+                        row[..outputs.len()].copy_from_slice(&values[outputs.clone()]);
+                    }
+                }
+                Layout::OutIn => {
+                    let values = &self.values[first * self.inputs..outputs.end * self.inputs];
+                    for (input, row) in places.take(self.inputs).enumerate() {
+                        let column = values.iter().skip(input).step_by(self.inputs);
+                        row.iter_mut().zip(column).for_each(|(place, value)| *place = *value);
+                    }
+                }
+            }
+            fill(outputs, &rows);
         }
+    }
+}
+
+/// A value of 32 bits.
+pub(super) trait Bits: Copy {
+    fn bits(self) -> u32;
+}
+
+impl Bits for f32 {
+    #[inline(always)]
+    fn bits(self) -> u32 {
+        self.to_bits()
+    }
+}
+
+impl Bits for u32 {
+    #[inline(always)]
+    fn bits(self) -> u32 {
+        self
     }
 }
 
@@ -45,34 +83,24 @@ fn each_panel(shape: Shape, panels: &mut [u32], mut fill: impl FnMut(Range<usize
     }
 }
 
-/// Fills panels word by word; padding columns of the last panel are zero.
-pub(super) fn pack(shape: Shape, panels: &mut [u32], word: impl Fn(usize, usize) -> u32) {
-    each_panel(shape, panels, |inner, columns, panel| {
-        for (inner, row) in inner.zip(panel.chunks_exact_mut(shape.panel)) {
-            row.iter_mut().zip(columns.clone()).for_each(|(place, column)| *place = word(inner, column));
-            row[columns.len()..].fill(0);
-        }
-    });
-}
-
-/// Fills panels of `f32` from contiguous columns. Padding columns of the last panel are left unchanged.
+/// Fills panels from contiguous columns. Padding columns of the last panel are left unchanged.
 #[inline(always)]
-pub(super) fn pack_columns<'a>(shape: Shape, panels: &mut [u32], column: impl Fn(usize) -> &'a [f32]) {
+pub(super) fn pack_columns<'a, T: Bits + 'a>(shape: Shape, panels: &mut [u32], column: impl Fn(usize) -> &'a [T]) {
     each_panel(shape, panels, |inner, columns, panel| fill_from_columns(shape, inner, columns, panel, &column));
 }
 
 /// Fills one panel.
 #[inline(always)]
-pub(super) fn fill_from_columns<'a>(
+pub(super) fn fill_from_columns<'a, T: Bits + 'a>(
     shape: Shape,
     inner: Range<usize>,
     columns: Range<usize>,
     panel: &mut [u32],
-    column: &impl Fn(usize) -> &'a [f32],
+    column: &impl Fn(usize) -> &'a [T],
 ) {
     for (place, at) in columns.enumerate() {
         for (row, value) in panel.chunks_exact_mut(shape.panel).zip(&column(at)[inner.clone()]) {
-            row[place] = value.to_bits();
+            row[place] = value.bits();
         }
     }
 }
@@ -105,28 +133,48 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_word_is_found_where_the_shape_says(inner in 1usize..700, columns in 1usize..80, panel in prop::sample::select(vec![8usize, 16, 32])) {
+        fn every_word_is_found_where_the_shape_says(
+            inner in 1usize..700, columns in 1usize..80, panel in prop::sample::select(vec![8usize, 16, 32]),
+        ) {
             let shape = Shape { inner, columns, panel };
-            let mut panels = vec![u32::MAX; shape.words()];
-            pack(shape, &mut panels, |inner, column| (inner * 1000 + column) as u32);
+            let values: Vec<f32> = (0..inner * columns).map(|x| x as f32).collect();
+            let mut by_rows = vec![0; shape.words()];
+            pack_rows(shape, &mut by_rows, |i| &values[i * columns..][..columns]);
             for i in 0..inner {
                 for j in 0..columns {
-                    prop_assert_eq!(panels[shape.index(i, j)], (i * 1000 + j) as u32);
+                    prop_assert_eq!(by_rows[shape.index(i, j)], values[i * columns + j].to_bits());
                 }
             }
-            let values: Vec<f32> = (0..inner * columns).map(|x| x as f32).collect();
-            pack_rows(shape, &mut panels, |i| &values[i * columns..][..columns]);
-            let by_rows = panels.clone();
-            let transposed: Vec<f32> = (0..inner * columns).map(|x| (x % inner * columns + x / inner) as f32).collect();
-            panels.fill(0);
-            pack_columns(shape, &mut panels, |j| &transposed[j * inner..][..inner]);
-            prop_assert_eq!(&panels, &by_rows);
-            pack(shape, &mut panels, |i, j| values[i * columns + j].to_bits());
-            prop_assert_eq!(&panels, &by_rows);
-            panels.fill(u32::MAX);
-            pack(shape, &mut panels, |i, j| (i * 1000 + j) as u32);
-            let padding = panels.iter().filter(|word| **word == u32::MAX).count();
-            prop_assert_eq!(padding, 0);
+            let transposed = transposed(&values, columns);
+            let mut by_columns = vec![0; shape.words()];
+            pack_columns(shape, &mut by_columns, |j| &transposed[j * inner..][..inner]);
+            prop_assert_eq!(by_columns, by_rows);
         }
+
+        #[test]
+        fn a_panel_has_all_weights_of_its_outputs_in_either_layout(
+            inputs in 1usize..70, outputs in 1usize..80, group in 1usize..5, panel in prop::sample::select(vec![8usize, 32]),
+        ) {
+            let shape = Shape { inner: inputs.div_ceil(group), columns: outputs, panel };
+            let in_out: Vec<f32> = (1..=inputs * outputs).map(|x| x as f32).collect();
+            let out_in = transposed(&in_out, outputs);
+            for (values, layout) in [(&in_out, Layout::InOut), (&out_in, Layout::OutIn)] {
+                let mut next = 0;
+                Matrix { values, layout, inputs, outputs }.each_panel(shape, group, |panels_outputs, rows| {
+                    assert_eq!(panels_outputs.start, next);
+                    next = panels_outputs.end;
+                    for (at, value) in rows.iter().enumerate() {
+                        let (input, output) = (at / panel, panels_outputs.start + at % panel);
+                        let there = input < inputs && output < outputs;
+                        assert_eq!(*value, if there { in_out[input * outputs + output] } else { 0.0 });
+                    }
+                });
+                prop_assert_eq!(next, outputs);
+            }
+        }
+    }
+
+    fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
+        (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns)).copied().collect()
     }
 }

@@ -31,11 +31,14 @@ pub(crate) struct LayerNorm<B: Backend> {
 impl<B: Backend> Linear<B> {
     /// Loads modules with the same input as one, with their outputs side by side.
     pub(crate) fn load(modules: &[&str], input: usize, weights: &mut Weights, device: &B::Device) -> Self {
-        let stacked = modules.iter().flat_map(|module| weights.take(&format!("{module}.weight"))).collect::<Vec<_>>();
-        let bias = modules.iter().flat_map(|module| weights.take(&format!("{module}.bias"))).collect::<Vec<_>>();
+        let mut stacked = |kind| -> Vec<f32> {
+            let parts: Vec<_> = modules.iter().map(|module| weights.take(&format!("{module}.{kind}"))).collect();
+            parts.concat()
+        };
+        let (weight, bias) = (stacked("weight"), stacked("bias"));
         let output = bias.len();
         Self {
-            weight: parameter(transposed(&stacked, output, input), [input, output], device),
+            weight: parameter(transposed(&weight, output, input), [input, output], device),
             bias: parameter(bias, [output], device),
         }
     }
