@@ -1,20 +1,24 @@
 """Benchmarks pubtag and its peers on the same texts, checkpoint and cores, in alternation; prints a table of ratios.
 
     tests/peers/benchmark.py --pubtag target/release/pubtag --model DIR --input FILE... [--texts N] [--rounds N]
-        [--threads N] [--candle tests/peers/candle/target/release/candle-peer] [--loops-only]
+        [--threads N] [--batches N...] [--candle tests/peers/candle/target/release/candle-peer] [--loops-only]
 
 Inputs are PubMed files with real abstracts; every contender gets the texts that pubtag reads from them. Peers run at
-their best: windows sorted by length, the best of several batch sizes, and for ONNX Runtime a graph with fused attention,
-norms and GELU. The time of a peer covers tokenizing, running and decoding with a loaded model (for candle, only running);
-the time of pubtag covers the whole process, from start-up to committed Parquet files.
+their best: windows sorted by length, the best of several batch sizes, for ONNX Runtime a graph with fused attention,
+norms and GELU, for OpenVINO int8 by NNCF, bf16 where the processor has it. The time of a peer covers tokenizing, running
+and decoding with a loaded model (for candle, only running). The time of pubtag covers the whole process, from start-up to
+committed Parquet files; it is also given without start-up, the time of a run on the first text only, to compare with peers.
 
 candle is built by `RUSTFLAGS="-C target-cpu=native" cargo build --release --manifest-path tests/peers/candle/Cargo.toml`.
 `--loops-only` skips the pipelines of `transformers`. For a model of any size, see tests/peers/make_random.py.
 
-Needs tests/requirements-peers.txt. Ratios are of medians; the spread is from the fastest to the slowest round.
+Needs tests/requirements-peers.txt. Contenders take turns, and ratios are the medians of the rounds' ratios, because the
+speed of a machine drifts; the spread is from the fastest to the slowest round. On a busy machine, compare CPU times, with
+`--threads 1`: idle threads of some peers spin, which counts as CPU time.
 """
 import argparse
 import json
+import math
 import os
 import pathlib
 import statistics
@@ -22,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing
 
 arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 arguments.add_argument("--pubtag", required=True)
@@ -30,6 +35,7 @@ arguments.add_argument("--input", nargs="+", required=True)
 arguments.add_argument("--texts", type=int, default=256)
 arguments.add_argument("--rounds", type=int, default=3)
 arguments.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+arguments.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32], help="batch sizes of peers")
 arguments.add_argument("--candle", help="the program built from tests/peers/candle")
 arguments.add_argument("--loops-only", action="store_true")
 arguments.add_argument("--work", help="directory for exported graphs [default: temporary]")
@@ -44,9 +50,26 @@ import pyarrow.dataset as ds  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
 
+from runtimes import ctranslate2_loops, openvino_loops  # noqa: E402
+
 torch.set_num_threads(options.threads)
 transformers.logging.set_verbosity_error()
 WINDOW, STRIDE = 512, 128
+
+
+class Time(typing.NamedTuple):
+    """Seconds by the clock on the wall and of all cores together."""
+
+    wall: float
+    cpu: float
+
+    @classmethod
+    def now(cls):
+        used = os.times()
+        return cls(time.perf_counter(), used.user + used.system + used.children_user + used.children_system)
+
+    def since(self, start):
+        return Time(self.wall - start.wall, self.cpu - start.cpu)
 
 
 def run_pubtag(inputs, output, *more):
@@ -81,6 +104,7 @@ if not (work / "texts.jsonl").exists():
     with (work / "texts.jsonl").open("w") as file:
         file.writelines(json.dumps(text) + "\n" for text in texts[: options.texts])
 records = [json.loads(line) for line in (work / "texts.jsonl").open()]
+(work / "first.jsonl").write_text(json.dumps(records[0]) + "\n")
 texts = [f"{record['title']} {record['abstract']}" for record in records]
 
 tokenizer = transformers.AutoTokenizer.from_pretrained(options.model)
@@ -164,18 +188,23 @@ def candle_loop(size):
     path = work / "windows.json"
     path.write_text(json.dumps(windows()))
     command = [options.candle, options.model, str(path), str(size)]
-    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
+    seconds = float(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
+    return Time(seconds, math.nan)
 
 
 def pubtag(precision):
     with tempfile.TemporaryDirectory() as output:
-        started = time.perf_counter()
-        report = run_pubtag([work / "texts.jsonl"], output, "--precision", precision)
-        elapsed = time.perf_counter() - started
-        verify(output)
+        start = Time.now()
+        run_pubtag([work / "first.jsonl"], pathlib.Path(output) / "first", "--precision", precision)
+        start_up = Time.now().since(start)
+        start = Time.now()
+        report = run_pubtag([work / "texts.jsonl"], pathlib.Path(output) / "all", "--precision", precision)
+        whole = Time.now().since(start)
+        verify(pathlib.Path(output) / "all")
+        steady[precision] = whole.since(start_up)
         busy = next(stage for stage in report["stages"] if stage["stage"] == "tag")
         details[precision] = {"tokens": report["packing"]["tokens"], "seconds": report["seconds"], "tag": busy}
-        return elapsed
+        return whole
 
 
 def gemm_limit():
@@ -189,25 +218,35 @@ def gemm_limit():
 
 
 def timed(work_of):
-    started = time.perf_counter()
+    start = Time.now()
     work_of()
-    return time.perf_counter() - started
+    return Time.now().since(start)
 
 
-details = {}
+details, steady = {}, {}
 float_session, byte_session = export()
-contenders = {
-    "pubtag f32": lambda: pubtag("f32"),
-    "pubtag int8": lambda: pubtag("int8"),
+head = [parameter.detach().numpy() for parameter in (model.classifier.weight, model.classifier.bias)]
+loops = {
+    "OpenVINO": openvino_loops(work / "plain.onnx", list(batches(8)), options.threads, work),
+    "CTranslate2": ctranslate2_loops(options.model, head, options.threads, work),
 }
+precisions = ["f32", "bf16", "int8"] if "avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_text() else ["f32", "int8"]
+contenders = {}
+for precision in precisions:
+    contenders[f"pubtag {precision}"] = lambda precision=precision: pubtag(precision)
+    contenders[f"pubtag {precision}, without start-up"] = lambda precision=precision: steady[precision]
 if not options.loops_only:
     contenders["transformers pipeline, batch 32, arrival order"] = lambda: timed(lambda: pipeline(32, False))
     contenders["transformers pipeline, batch 32, sorted"] = lambda: timed(lambda: pipeline(32, True))
     contenders["transformers pipeline, batch 1"] = lambda: timed(lambda: pipeline(1, False))
-for size in (1, 8, 32):
+for size in options.batches:
     contenders[f"PyTorch loop, sorted, batch {size}"] = lambda size=size: timed(lambda: torch_loop(size))
     contenders[f"ONNX Runtime f32, sorted, batch {size}"] = lambda size=size: timed(lambda: onnx_loop(float_session, size))
     contenders[f"ONNX Runtime int8, sorted, batch {size}"] = lambda size=size: timed(lambda: onnx_loop(byte_session, size))
+    for runtime, by_precision in loops.items():
+        for precision, loop in by_precision.items():
+            name = f"{runtime} {precision}, sorted, batch {size}"
+            contenders[name] = lambda size=size, loop=loop: timed(lambda: loop(batches(size)))
     if options.candle:
         contenders[f"candle f32, sorted, batch {size}"] = lambda size=size: candle_loop(size)
 
@@ -217,18 +256,29 @@ for round_number in range(options.rounds):
     limits.append(gemm_limit())
     for name, run in contenders.items():
         times[name].append(run())
-        print(f"round {round_number + 1}: {name}: {times[name][-1]:.2f} s", file=sys.stderr)
+        print(f"round {round_number + 1}: {name}: {times[name][-1].wall:.2f} s, CPU {times[name][-1].cpu:.2f} s", file=sys.stderr)
 
-median = {name: statistics.median(values) for name, values in times.items()}
+median = {name: Time(*map(statistics.median, zip(*values))) for name, values in times.items()}
 tokens = details["f32"]["tokens"]
 print(f"{len(texts)} texts, mean {statistics.mean(map(len, texts)):.0f} characters; {tokens} tokens with overlaps; "
       f"{options.threads} threads; {options.rounds} alternating rounds\n")
-print("| contender | median s | spread | texts/s | tokens/s | pubtag f32 is × as fast | pubtag int8 is × as fast |")
-print("|---|---|---|---|---|---|---|")
-for name, value in sorted(median.items(), key=lambda item: item[1]):
-    low, high = min(times[name]), max(times[name])
-    print(f"| {name} | {value:.2f} | {low:.2f}–{high:.2f} | {len(texts) / value:.1f} | {tokens / value:.0f} | "
-          f"{value / median['pubtag f32']:.2f} | {value / median['pubtag int8']:.2f} |")
+
+
+def ratio(name, ours):
+    """How many times as much a contender needs as ours, by wall and by CPU time."""
+    rounds = list(zip(times[name], times[ours]))
+    wall, cpu = (statistics.median(theirs[of] / own[of] for theirs, own in rounds) for of in (0, 1))
+    return f"{wall:.2f} / {cpu:.2f}"
+
+
+ours = [f"pubtag {precision}, without start-up" for precision in precisions]
+print("| contender | median s | spread | CPU s | texts/s | tokens/s | "
+      + " | ".join(f"{name} is × as fast, wall / CPU" for name in ours) + " |")
+print("|---" * (6 + len(ours)) + "|")
+for name, value in sorted(median.items(), key=lambda item: item[1].wall):
+    low, high = min(times[name]).wall, max(times[name]).wall
+    print(f"| {name} | {value.wall:.2f} | {low:.2f}–{high:.2f} | {value.cpu:.2f} | {len(texts) / value.wall:.1f} | "
+          f"{tokens / value.wall:.0f} | " + " | ".join(ratio(name, own) for own in ours) + " |")
 
 config = model.config
 layer_flops = 2 * (4 * config.hidden_size**2 + 2 * config.hidden_size * config.intermediate_size)
