@@ -29,9 +29,9 @@ pub(crate) async fn read_commits(objects: &Objects, access: Access) -> Result<Ve
     let listed = objects.store().list(Some(&folder)).try_collect::<Vec<_>>();
     if objects.is_locked() {
         let listed = listed.await.map_err(objects.failed("list", &folder))?;
-        return Ok(fetch(objects, listed).await?.into_iter().map(|(commit, _)| commit).collect());
+        return Ok(fetch(objects, listed).await?.0);
     }
-    let (listed, log) = tokio::join!(listed, Log::read(objects));
+    let (listed, mut log) = tokio::join!(listed, Log::read(objects));
     let (known, unknown): (Vec<_>, Vec<_>) =
         listed.map_err(objects.failed("list", &folder))?.into_iter().partition(|meta| log.get(meta).is_some());
     let mut commits = Vec::with_capacity(known.len() + unknown.len());
@@ -39,29 +39,32 @@ pub(crate) async fn read_commits(objects: &Objects, access: Access) -> Result<Ve
         let bytes = log.get(meta).unwrap_or_default();
         commits.push(objects.parse_marker(&meta.location, bytes.as_bytes())?);
     }
-    let fetched = fetch(objects, unknown).await?;
+    let (fetched, mut entries) = fetch(objects, unknown).await?;
     if access == Access::Write && fetched.len() > UNLOGGED {
-        let kept = known.iter().filter_map(|meta| Entry::new(meta, log.get(meta)?));
-        let added = fetched.iter().filter_map(|(_, entry)| entry.clone());
-        Log::write(objects, kept.chain(added).collect()).await;
+        entries.extend(known.iter().filter_map(|meta| log.take(meta)));
+        Log::write(objects, entries).await;
     }
-    commits.extend(fetched.into_iter().map(|(commit, _)| commit));
+    commits.extend(fetched);
     Ok(commits)
 }
 
-/// Reads markers one by one; those that have been removed meanwhile are left out.
-async fn fetch(objects: &Objects, listed: Vec<ObjectMeta>) -> Result<Vec<(Commit, Option<Entry>)>, Error> {
-    futures::stream::iter(listed)
+/// Reads markers one by one, also as entries of a log; those that have been removed meanwhile are left out.
+async fn fetch(objects: &Objects, listed: Vec<ObjectMeta>) -> Result<(Vec<Commit>, Vec<Entry>), Error> {
+    let (mut commits, mut entries) = (Vec::with_capacity(listed.len()), Vec::new());
+    let mut found = futures::stream::iter(listed)
         .map(|meta| async move {
-            let Some((bytes, version)) = objects.read(&meta.location).await? else { return Ok(None) };
+            let Some((bytes, version)) = objects.read(&meta.location).await? else { return Ok::<_, Error>(None) };
             let commit = objects.parse_marker(&meta.location, &bytes)?;
             // The marker may be newer than the listing.
             let meta = ObjectMeta { e_tag: version.e_tag, ..meta };
             let entry = std::str::from_utf8(&bytes).ok().and_then(|json| Entry::new(&meta, json));
             Ok(Some((commit, entry)))
         })
-        .buffered(CONCURRENT_REQUESTS)
-        .try_filter_map(async |found| Ok(found))
-        .try_collect()
-        .await
+        .buffered(CONCURRENT_REQUESTS);
+    while let Some(found) = found.try_next().await? {
+        let Some((commit, entry)) = found else { continue };
+        commits.push(commit);
+        entries.extend(entry);
+    }
+    Ok((commits, entries))
 }

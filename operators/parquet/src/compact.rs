@@ -19,6 +19,9 @@ use parquet::file::properties::WriterProperties;
 use crate::layout;
 use crate::objects::Objects;
 
+/// Entries that are encoded at a time: of a few KiB each, so that any number of commits stays below the limits of Arrow.
+const ENCODED_AT_ONCE: usize = 1024;
+
 /// A marker as it was read.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
@@ -63,6 +66,11 @@ impl Log {
         (Some(bare(&entry.e_tag)) == meta.e_tag.as_deref().map(bare)).then_some(&*entry.json)
     }
 
+    /// Takes the entry of a listed marker.
+    pub(crate) fn take(&mut self, meta: &ObjectMeta) -> Option<Entry> {
+        self.entries.remove(meta.location.as_ref())
+    }
+
     /// Replaces the log; a failure only costs time later.
     pub(crate) async fn write(objects: &Objects, entries: Vec<Entry>) {
         let path = Path::from(layout::LOG);
@@ -74,16 +82,22 @@ impl Log {
     }
 }
 
+/// *Memory*: the encoded log and some entries, not all of them once more.
 fn encode(entries: &[Entry]) -> ParquetResult<Vec<u8>> {
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch(&[])?.schema(), Some(properties))?;
+    for entries in entries.chunks(ENCODED_AT_ONCE) {
+        writer.write(&batch(entries)?)?;
+    }
+    writer.into_inner()
+}
+
+fn batch(entries: &[Entry]) -> ParquetResult<RecordBatch> {
     let column = |value: fn(&Entry) -> &String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(entries.iter().map(value)))
     };
     let columns = [("marker", column(|e| &e.marker)), ("e_tag", column(|e| &e.e_tag)), ("commit", column(|e| &e.json))];
-    let batch = RecordBatch::try_from_iter(columns)?;
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
-    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties))?;
-    writer.write(&batch)?;
-    writer.into_inner()
+    Ok(RecordBatch::try_from_iter(columns)?)
 }
 
 fn decode(bytes: Bytes) -> ParquetResult<HashMap<String, Entry>> {
