@@ -1,12 +1,12 @@
 //! The cache of results: where it is, and what its entries depend on.
 
-use std::path::Path;
+use std::time::Duration;
 
 use object_store::path::Path as Key;
 use pubtag_cache::{Cache, CacheSpec, CacheStats};
 use pubtag_ner::Checkpoint;
 use pubtag_parquet::{RunSpec, Tables};
-use pubtag_store::{Address, Store, StoreOptions};
+use pubtag_store::{Address, Store, StoreOptions, remove_staged};
 
 use crate::config::RunConfig;
 use crate::exit::Failure;
@@ -15,15 +15,18 @@ use crate::signals::Shutdown;
 /// The cache of an output, below its directory.
 const BESIDE: &str = "_pubtag/cache";
 
+/// Half-written files of this age belong to dead processes: a segment is written in seconds.
+const ABANDONED: Duration = Duration::from_hours(24);
+
 /// Where a run keeps results for later runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CacheChoice {
     /// Nowhere: every text is tagged.
     Off,
-    /// In the output, if that is on a local disk.
+    /// In the output.
     Beside,
-    /// In a directory, which outputs may share.
-    At(String),
+    /// In a place of its own, which outputs may share.
+    At(Address),
 }
 
 /// A cache of all models and settings.
@@ -35,18 +38,13 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The cache in an output, or in a directory of its own, which is created if necessary.
+    /// The cache in an output, or in a place of its own; a directory is created if necessary.
     ///
     /// # Errors
-    /// It is not a directory, or cannot be created.
-    pub(crate) fn open(directory: &str) -> Result<Self, Failure> {
-        if Address::is_url(directory) {
-            return Err(Failure::configuration(format!(
-                "{directory}: not a directory; the cache must be on local disk"
-            )));
-        }
-        let store = Address::from(Path::new(directory)).create(&StoreOptions::default())?;
-        let prefix = if Tables::exist_in(Path::new(directory)) { BESIDE.into() } else { Key::default() };
+    /// It cannot be created or read.
+    pub(crate) async fn open(address: &Address, options: &StoreOptions) -> Result<Self, Failure> {
+        let store = address.create(options)?;
+        let prefix = if Tables::exist_at(&store).await? { BESIDE.into() } else { Key::default() };
         Ok(Self { store, prefix })
     }
 
@@ -54,45 +52,71 @@ impl Place {
     pub(crate) fn cache(&self, spec: CacheSpec) -> Cache {
         Cache::new(self.store.name(), self.store.objects().clone(), &self.prefix, spec)
     }
+
+    /// Removes half-written files of dead processes from a part of the cache; they exist on local disks only.
+    ///
+    /// # Errors
+    /// The directory cannot be read, or a file cannot be removed.
+    pub(crate) fn remove_abandoned(&self, cache: &Cache) -> Result<(), Failure> {
+        let Some(root) = self.store.folder() else { return Ok(()) };
+        let directory = root.join(cache.directory());
+        remove_staged(&directory, ABANDONED).map_err(|error| Failure::write(&directory, error))?;
+        Ok(())
+    }
 }
 
-/// The cache of a run, and its counters; `None` without a cache.
+/// The cache of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct CacheInUse {
+    pub(crate) cache: Cache,
+    /// What it is a part of.
+    place: Place,
+    /// What it saves the run.
+    pub(crate) stats: CacheStats,
+}
+
+/// The cache of a run; `None` without one.
 ///
 /// # Errors
 /// As [`Place::open`].
-pub(crate) fn open(
+pub(crate) async fn open(
     config: &RunConfig,
     checkpoint: &Checkpoint,
     spec: &RunSpec,
-) -> Result<Option<(Cache, CacheStats)>, Failure> {
-    let place = match &config.cache {
+) -> Result<Option<CacheInUse>, Failure> {
+    let address = match &config.cache {
         CacheChoice::Off => return Ok(None),
-        CacheChoice::Beside => match config.output.local() {
-            Some(directory) => Place::open(&directory.display().to_string())?,
-            // Merging the files of a cache removes some, and a run in an object store removes nothing.
-            None => return Ok(None),
-        },
-        CacheChoice::At(directory) => Place::open(directory)?,
+        CacheChoice::Beside => &config.output,
+        CacheChoice::At(address) => address,
     };
+    let place = Place::open(address, &config.store_options).await?;
     let spec = CacheSpec::new(spec.model_id.clone(), spec.model_sha256.clone(), config.tagging_settings(checkpoint));
-    Ok(Some((place.cache(spec), CacheStats::default())))
+    Ok(Some(CacheInUse { cache: place.cache(spec), place, stats: CacheStats::default() }))
 }
 
-/// Merges the segments of a cache once there are many. What fails is left to the next run: the output does not depend on
-/// it.
-pub(crate) async fn tidy(cache: &Cache, shutdown: &Shutdown) {
+/// Merges the segments of a cache once there are many, and removes what dead processes left. What fails is left to the
+/// next run: the output does not depend on it.
+pub(crate) async fn tidy(CacheInUse { cache, place, .. }: &CacheInUse, shutdown: &Shutdown) {
     let work = async {
-        if cache.needs_compaction().await? {
-            let done = cache.compact().await?;
-            tracing::info!(written = done.written, deleted = done.deleted, "merged files of the cache");
+        place.remove_abandoned(cache)?;
+        match cache.needs_compaction().await? {
+            false => {}
+            // A run in an object store removes nothing: it may not be allowed to.
+            true if place.store.folder().is_none() => {
+                tracing::info!("the cache has many small files; merge them with `pubtag cache prune {}`", place.store);
+            }
+            true => {
+                let done = cache.compact().await?;
+                tracing::info!(written = done.written, deleted = done.deleted, "merged files of the cache");
+            }
         }
-        Ok::<(), pubtag_cache::CacheError>(())
+        Ok::<(), Failure>(())
     };
     tokio::select! {
         () = shutdown.drain.cancelled() => {}
         done = work => {
-            if let Err(error) = done {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the files of the cache were not merged");
+            if let Err(Failure { error, .. }) = done {
+                tracing::warn!("the files of the cache were not merged: {error:#}");
             }
         }
     }

@@ -88,7 +88,7 @@ impl RunConfig {
             },
             cache: match args.cache {
                 _ if args.no_cache => CacheChoice::Off,
-                Some(directory) => CacheChoice::At(directory),
+                Some(address) => CacheChoice::At(address),
                 None => CacheChoice::Beside,
             },
             overwrite: args.overwrite,

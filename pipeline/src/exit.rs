@@ -8,7 +8,7 @@ use pubtag_corpus::CorpusError;
 use pubtag_corpus::score::ScoreError;
 use pubtag_ner::NerError;
 use pubtag_pubmed::PubmedError;
-use pubtag_store::StoreError;
+use pubtag_store::{StoreError, StoreFailure};
 use pubtag_stream::{Fault, FaultKind};
 use pubtag_tokenize::TokenizeError;
 
@@ -86,6 +86,13 @@ impl Failure {
     /// A configuration error.
     pub fn configuration(message: impl Into<String>) -> Self {
         Self::message(Exit::Configuration, message)
+    }
+
+    /// A store that fails.
+    pub fn store(action: &str, object: &str, error: object_store::Error) -> Self {
+        let failure = StoreFailure::from(error);
+        let exit = if failure.is_transient() { Exit::Transient } else { Exit::Configuration };
+        Self::message(exit, format!("failed to {action} {object}: {failure}"))
     }
 
     /// A file that cannot be written.

@@ -15,6 +15,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::figures::counted;
+pub(crate) use files::write;
 pub use crate::nlm::{NlmDifference, NlmSummary};
 
 /// The report of a run. Serialized as `report.json`; fields are only ever added.

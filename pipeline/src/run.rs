@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use pubtag_abbreviations::Abbreviations;
-use pubtag_cache::{Cache, CacheStats, Recall, Remember};
+use pubtag_cache::{Recall, Remember};
 use pubtag_ner::{Checkpoint, Tag, TagStats};
 use pubtag_parquet::{CommitLog, Conflict, Output, ParquetSink, RunSpec, Standing, Tables, WriteConfig};
 use pubtag_pubmed::{InputFormat, Inputs, Source};
@@ -17,7 +17,7 @@ use pubtag_stream::{CancellationToken, Flow, Meters, Operator, Write, stage, sta
 use pubtag_tokenize::{Tokenize, WindowTokenizer};
 
 use crate::bundled::named_or_bundled;
-use crate::cached;
+use crate::cached::{self, CacheInUse};
 use crate::config::RunConfig;
 use crate::device;
 use crate::exit::Failure;
@@ -61,7 +61,9 @@ pub(crate) async fn run(
         let source = Source::new(units.clone(), config.read.clone(), shutdown.drain.clone());
         let flow = stage_from(Source::NAME, |meter| source.flow(meter), QUEUE_CAPACITY, &meters);
         let flow = match &cache {
-            Some((cache, saved)) => stage(Recall::new(cache.clone(), saved.clone()), flow, QUEUE_CAPACITY, &meters),
+            Some(CacheInUse { cache, stats, .. }) => {
+                stage(Recall::new(cache.clone(), stats.clone()), flow, QUEUE_CAPACITY, &meters)
+            }
             None => flow,
         };
         let tokenize = Tokenize::new(tokenizer, config.device.threads);
@@ -73,7 +75,9 @@ pub(crate) async fn run(
             None => flow,
         };
         let flow = match &cache {
-            Some((cache, saved)) => stage(Remember::new(cache.clone(), saved.clone()), flow, QUEUE_CAPACITY, &meters),
+            Some(CacheInUse { cache, stats, .. }) => {
+                stage(Remember::new(cache.clone(), stats.clone()), flow, QUEUE_CAPACITY, &meters)
+            }
             None => flow,
         };
         let write = Write::new(ParquetSink::new(&output, &commit_log, write_config(config, spec, reissued)));
@@ -83,8 +87,8 @@ pub(crate) async fn run(
         let position = || position(&meters, tagger, &stats);
         let ending = drain(reports, &units, record, progress, &position, shutdown).await;
         record.ended(ending, shutdown.signal());
-        record.saved(cache.as_ref().map(|(_, saved)| saved.counts()));
-        cache_to_tidy = cache.map(|(cache, _)| cache);
+        record.saved(cache.as_ref().map(|cache| cache.stats.counts()));
+        cache_to_tidy = cache;
         record.measured(&stats, changes.map(|changes| changes.changes()), &meters.snapshots());
     }
     match output.finish().await {
@@ -107,7 +111,7 @@ struct Work {
     tokenizer: WindowTokenizer,
     tag: Tag,
     abbreviations: Option<Abbreviations>,
-    cache: Option<(Cache, CacheStats)>,
+    cache: Option<CacheInUse>,
 }
 
 /// Everything before the first citation; no work if every input is done.
@@ -138,7 +142,7 @@ async fn start_up(
         return Ok((output, None));
     }
 
-    let cache = cached::open(config, &checkpoint, &spec)?;
+    let cache = cached::open(config, &checkpoint, &spec).await?;
     let arguments = config.clone();
     let abbreviations = config.abbreviations(&checkpoint).then(Abbreviations::default);
     let (tokenizer, tag_config, tag) = off_thread(move || {

@@ -1,20 +1,27 @@
 //! Errors of the cache, by what a caller can do about them.
 
 use object_store::path::Path;
+use pubtag_store::{StoreFailure, is_absent};
 use pubtag_stream::FaultKind;
 
 /// The cache could not be listed, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
     /// The store failed.
-    #[error("failed to {action} {path}")]
+    #[error("failed to {action} {path}: {failure}")]
     Store {
         /// What was attempted.
         action: &'static str,
         /// The object.
         path: String,
-        /// The store's error.
-        source: object_store::Error,
+        /// Why, and the way out.
+        failure: StoreFailure,
+    },
+    /// A segment is gone: a concurrent run has merged it into another.
+    #[error("{path} does not exist any more; run again")]
+    Gone {
+        /// The segment.
+        path: String,
     },
     /// A segment is not what a run has written.
     #[error("{path} is damaged ({problem}); its entries are lost")]
@@ -36,19 +43,23 @@ impl CacheError {
     /// What kind of failure it is.
     pub fn kind(&self) -> FaultKind {
         match self {
-            Self::Store { source: object_store::Error::PermissionDenied { .. }, .. } => FaultKind::Configuration,
-            Self::Store { .. } => FaultKind::Transient,
+            Self::Store { failure, .. } if !failure.is_transient() => FaultKind::Configuration,
+            Self::Store { .. } | Self::Gone { .. } => FaultKind::Transient,
             Self::Damaged { .. } => FaultKind::Data,
             Self::Encode { .. } => FaultKind::Internal,
         }
     }
 
     pub(crate) fn store(action: &'static str, name: &str, path: &Path, source: object_store::Error) -> Self {
-        Self::Store { action, path: format!("{name}/{path}"), source }
+        let path = format!("{name}/{path}");
+        match is_absent(&source) {
+            true => Self::Gone { path },
+            false => Self::Store { action, path, failure: source.into() },
+        }
     }
 
-    /// Whether the object was gone: a concurrent run has merged it into another.
+    /// Whether the segment was gone.
     pub(crate) fn is_gone(&self) -> bool {
-        matches!(self, Self::Store { source: object_store::Error::NotFound { .. }, .. })
+        matches!(self, Self::Gone { .. })
     }
 }

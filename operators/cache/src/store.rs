@@ -43,6 +43,11 @@ impl Cache {
         Self { name: name.into(), store, folder, spec: spec.into(), id }
     }
 
+    /// The spec's directory in the store.
+    pub fn directory(&self) -> &str {
+        self.folder.as_ref()
+    }
+
     /// The path of a segment.
     pub(crate) fn path(&self, name: &SegmentName) -> Path {
         self.folder.clone().join(name.to_string())

@@ -63,6 +63,6 @@ pub use run_spec::RunSpec;
 pub use sink::{ParquetAttempt, ParquetSink};
 pub use survey::Broken;
 pub use sweep::Swept;
-pub use tables::Tables;
+pub use tables::{StoredFile, Tables};
 pub use vacuum::{VacuumConfig, Vacuumed, vacuum};
 pub use verify::{Defect, Depth, Event, Verified, VerifyConfig, verify};

@@ -32,11 +32,6 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Whether a directory on local disk is an output.
-    pub fn exist_in(folder: &std::path::Path) -> bool {
-        folder.join(OUTPUT_MARK).is_file()
-    }
-
     /// Whether a place is an output.
     ///
     /// # Errors
@@ -97,7 +92,7 @@ impl Tables {
         let path = Path::from(part.path.as_str());
         let name = self.objects.full_name(&path);
         let unreadable = move |source| Error::Unreadable { path: name.clone(), source };
-        let file = PartFile { store: self.objects.store().clone(), path, length: part.bytes };
+        let file = StoredFile::new(self.objects.store().clone(), path, part.bytes);
         let builder = ParquetRecordBatchStreamBuilder::new(file).await.map_err(&unreadable)?;
         let mask = match columns {
             Some(columns) => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
@@ -108,18 +103,26 @@ impl Tables {
     }
 }
 
-/// A part in the store, for the Parquet reader.
-struct PartFile {
+/// A Parquet file in a store, for the Parquet reader: it reads only the columns that are asked for.
+#[derive(Debug)]
+pub struct StoredFile {
     store: Arc<dyn ObjectStore>,
     path: Path,
     length: u64,
+}
+
+impl StoredFile {
+    /// A file of this length in bytes.
+    pub fn new(store: Arc<dyn ObjectStore>, path: Path, length: u64) -> Self {
+        Self { store, path, length }
+    }
 }
 
 fn external(error: object_store::Error) -> ParquetError {
     ParquetError::External(error.into())
 }
 
-impl AsyncFileReader for PartFile {
+impl AsyncFileReader for StoredFile {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
         self.store.get_range(&self.path, range).map_err(external).boxed()
     }

@@ -4,20 +4,21 @@ use std::io;
 
 use arrow::error::ArrowError;
 use parquet::errors::ParquetError;
+use pubtag_store::StoreFailure;
 use pubtag_stream::{Fault, FaultKind};
 
 /// A snapshot could not be made. The published state is as before.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store of the snapshot failed.
-    #[error("failed to {action} {path}; the published snapshot is unchanged: run again")]
+    #[error("failed to {action} {path}; the published snapshot is unchanged: {failure}")]
     Store {
         /// The operation.
         action: &'static str,
         /// The file.
         path: String,
-        /// The store's error.
-        source: object_store::Error,
+        /// Why, and the way out.
+        failure: StoreFailure,
     },
     /// A file of the published snapshot is missing, or not as it was written.
     #[error("{path} {why}; delete {snapshot} to build the snapshot again from the output")]
@@ -89,10 +90,8 @@ impl Error {
     /// What kind of failure it is.
     pub fn kind(&self) -> FaultKind {
         match self {
-            Self::Store { source: object_store::Error::PermissionDenied { .. }, .. }
-            | Self::Store { source: object_store::Error::Unauthenticated { .. }, .. }
-            | Self::Newer { .. }
-            | Self::NoGeneration { .. } => FaultKind::Configuration,
+            Self::Newer { .. } | Self::NoGeneration { .. } => FaultKind::Configuration,
+            Self::Store { failure, .. } if !failure.is_transient() => FaultKind::Configuration,
             Self::Store { .. } | Self::Overtaken { .. } | Self::TooOld | Self::Scratch { .. } => FaultKind::Transient,
             Self::Damaged { .. } | Self::Inconsistent { .. } => FaultKind::Data,
             Self::Output(fault) => fault.kind(),

@@ -1,5 +1,6 @@
 //! What a snapshot consists of. Creating its manifest publishes it.
 
+use bytes::Bytes;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -102,7 +103,7 @@ impl Manifest {
         Path::from(format!("{MANIFESTS}/{snapshot:08}.json"))
     }
 
-    fn json(&self) -> bytes::Bytes {
+    fn json(&self) -> Bytes {
         serde_json::to_vec(self).expect("strings, numbers and lists are valid JSON").into()
     }
 
@@ -165,18 +166,36 @@ impl Manifest {
         }
     }
 
-    /// Copies it to the fixed name.
+    /// The error if another attempt has published the snapshot after this one.
+    pub(crate) async fn overtaken(&self, place: &Place) -> Result<Option<Error>, Error> {
+        let newer = Self::numbers(place).await?.into_iter().find(|number| *number > self.snapshot);
+        Ok(newer.map(|number| Error::Overtaken { path: place.full_name(&Self::path(number)) }))
+    }
+
+    /// Copies it to the fixed name, unless a newer one is there: another attempt may have published it meanwhile.
     pub(crate) async fn point_to(&self, place: &Place) -> Result<(), Error> {
         let path = Path::from(LATEST);
         let json = self.json();
-        if place.read(&path).await?.as_ref() == Some(&json) {
-            return Ok(());
+        loop {
+            let found = place.read_version(&path).await?;
+            let is_current = |found: &Bytes| *found == json || number_in(found) > self.snapshot;
+            if found.as_ref().is_some_and(|(found, _)| is_current(found)) {
+                return Ok(());
+            }
+            if place.replace(&path, json.clone(), found.map(|(_, version)| version)).await? {
+                return Ok(());
+            }
         }
-        place.write(&path, json).await
     }
 
     /// Removes manifests.
     pub(crate) async fn remove(place: &Place, snapshot: u64) -> Result<(), Error> {
         place.delete(&Self::path(snapshot)).await
     }
+}
+
+/// The number of a manifest; 0 if it is damaged.
+fn number_in(json: &[u8]) -> u64 {
+    let manifest = serde_json::from_slice::<serde_json::Value>(json).unwrap_or_default();
+    manifest["snapshot"].as_u64().unwrap_or(0)
 }

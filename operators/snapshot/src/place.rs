@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, UpdateVersion};
 use pubtag_schemas::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -45,15 +45,40 @@ impl Place {
         action: &'static str,
         path: &'a Path,
     ) -> impl FnOnce(object_store::Error) -> Error + 'a {
-        move |source| Error::Store { action, path: self.full_name(path), source }
+        move |error| Error::Store { action, path: self.full_name(path), failure: error.into() }
     }
 
-    /// Reads a small file, if it exists.
+    /// Reads a file, if it exists.
     pub(crate) async fn read(&self, path: &Path) -> Result<Option<Bytes>, Error> {
+        Ok(self.read_version(path).await?.map(|(bytes, _)| bytes))
+    }
+
+    /// Reads a file and its version, if it exists.
+    pub(crate) async fn read_version(&self, path: &Path) -> Result<Option<(Bytes, UpdateVersion)>, Error> {
         match self.store.get(path).await {
-            Ok(found) => Ok(Some(found.bytes().await.map_err(self.failed("read", path))?)),
+            Ok(found) => {
+                let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+                Ok(Some((found.bytes().await.map_err(self.failed("read", path))?, version)))
+            }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.failed("read", path)(error)),
+        }
+    }
+
+    /// Replaces a version of a file, or creates the file; false if another attempt was first. On a local disk, a lock keeps
+    /// other attempts away.
+    pub(crate) async fn replace(
+        &self,
+        path: &Path,
+        bytes: Bytes,
+        version: Option<UpdateVersion>,
+    ) -> Result<bool, Error> {
+        let mode = version.map_or(PutMode::Create, PutMode::Update);
+        match self.store.put_opts(path, bytes.clone().into(), mode.into()).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
+            Err(object_store::Error::NotImplemented { .. }) => self.write(path, bytes).await.map(|()| true),
+            Err(error) => Err(self.failed("write", path)(error)),
         }
     }
 

@@ -76,7 +76,10 @@ pub struct Summary {
     pub files_removed: u64,
 }
 
-/// Publishes the current state of an output: one row per live citation.
+/// Publishes the current state of an output, after `former`: one row per live citation.
+///
+/// `former` is the [latest](Manifest::latest) snapshot as it was before `commits` were read, so that it reflects no commit
+/// that is not among them: such an input would be dropped.
 ///
 /// *Memory*: `sort_bytes` about twice, and some buckets. *Cancellation*: dropping it leaves the published snapshot as it
 /// is; the next attempt removes the files. *Concurrency*: of several attempts, one publishes; the others fail with
@@ -86,18 +89,23 @@ pub struct Summary {
 /// The output cannot be read, the place cannot be written, or a published file is damaged.
 pub async fn snapshot(
     place: &Place,
+    former: Option<Manifest>,
     parts: &dyn Parts,
     commits: &[Committed],
     config: &SnapshotConfig,
 ) -> Result<Summary, Error> {
     let started = Instant::now();
-    let former = Manifest::latest(place).await?.unwrap_or_else(Manifest::empty);
+    let former = former.unwrap_or_else(Manifest::empty);
     let generations = Generations::of(commits, former.generation, config.generation)?;
     let plan = Plan::new(&former, commits, &generations);
     let is_new = former.snapshot == 0 || !plan.added.is_empty() || !plan.removed.is_empty();
     let (manifest, rewritten, bytes) = match is_new {
         true => {
-            let (manifest, rewritten, bytes) = plan.make(place, parts, &former, &generations, config).await?;
+            let (manifest, rewritten, bytes) = match plan.make(place, parts, &former, &generations, config).await {
+                // Another attempt may have published since, and removed what it does not need.
+                Err(error @ Error::Damaged { .. }) => return Err(former.overtaken(place).await?.unwrap_or(error)),
+                made => made?,
+            };
             if started.elapsed() > LONGEST_ATTEMPT && !config.is_alone {
                 return Err(Error::TooOld);
             }

@@ -92,6 +92,15 @@ impl Address {
         }
     }
 
+    /// A place below this one.
+    #[must_use]
+    pub fn join(&self, name: &str) -> Self {
+        match self {
+            Self::Local(path) => Self::Local(path.join(name)),
+            Self::Bucket(bucket) => Self::Bucket(Bucket { key: bucket.key.clone().join(name), ..bucket.clone() }),
+        }
+    }
+
     /// Whether a text has the form of a URL.
     pub fn is_url(text: &str) -> bool {
         text.split_once("://").is_some_and(|(scheme, _)| {
@@ -209,6 +218,13 @@ mod tests {
         }
         assert!("out".parse::<Address>().unwrap().local().is_some());
         assert!("gs://b".parse::<Address>().unwrap().local().is_none());
+    }
+
+    #[test]
+    fn a_place_below_another_is_of_the_same_kind() {
+        for (place, below) in [("s3://bucket", "s3://bucket/snapshot"), ("gs://b/out/", "gs://b/out/snapshot"), ("out", "out/snapshot")] {
+            assert_eq!(place.parse::<Address>().unwrap().join("snapshot").to_string(), below);
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod store;
 
 pub use address::{Address, Bucket, Scheme};
 pub use buckets::Buckets;
-pub use directory::staged_name;
+pub use directory::{remove_staged, staged_name};
 pub use error::StoreError;
 pub use failure::{StoreFailure, is_absent, is_unsupported};
 pub use options::StoreOptions;

@@ -71,7 +71,7 @@ pub use config::{MOST_CONNECTIONS, NLM, Scope, SyncConfig};
 pub use deleted::deleted_pmids;
 pub use error::SyncError;
 pub use listing::{Listed, Listing, TruncatedListing, last_of_baseline, parse_listing};
-pub use mirror::{Event, sync};
+pub use mirror::{DELETED_PMIDS, Event, sync};
 pub use name::{Folder, NameError, PubmedFile};
 pub use plan::{Planned, Reason};
 pub use retries::Retries;

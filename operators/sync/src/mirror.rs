@@ -17,8 +17,8 @@ use crate::summary::{Failed, GenerationState};
 use crate::transfer::Transfer;
 use crate::{DeletedPmids, Folder, MOST_CONNECTIONS, Planned, PubmedFile, Scope, Summary, SyncConfig};
 
-/// The list of deleted PMIDs, beside the folders.
-const DELETED_PMIDS: &str = "deleted.pmids.gz";
+/// The list of deleted PMIDs, beside the folders of a mirror.
+pub const DELETED_PMIDS: &str = "deleted.pmids.gz";
 
 /// What happens during a sync, for whoever shows it.
 #[derive(Clone, Copy, Debug)]

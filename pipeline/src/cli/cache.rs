@@ -1,6 +1,9 @@
 //! `pubtag cache` and its subcommands.
 
 use clap::{Args, Subcommand};
+use pubtag_store::Address;
+
+use super::store::{StoreArgs, address};
 
 /// The subcommands of `pubtag cache`.
 #[derive(Debug, Subcommand)]
@@ -14,9 +17,13 @@ pub enum CacheCommand {
 /// Arguments of `pubtag cache stats`.
 #[derive(Args, Debug)]
 pub struct CacheStatsArgs {
-    /// Output directory, or the directory given to `pubtag run --cache`.
-    #[arg(value_name = "OUTPUT|CACHE")]
-    pub place: String,
+    /// Directory or URL of an output, or what was given to `pubtag run --cache`.
+    #[arg(value_name = "OUTPUT|CACHE", value_parser = address())]
+    pub place: Address,
+
+    /// Options of object stores.
+    #[command(flatten)]
+    pub store: StoreArgs,
 
     /// Print JSON.
     #[arg(long)]
@@ -30,9 +37,13 @@ pub struct CacheStatsArgs {
                         have found"
 )]
 pub struct CachePruneArgs {
-    /// Output directory, or the directory given to `pubtag run --cache`.
-    #[arg(value_name = "OUTPUT|CACHE")]
-    pub place: String,
+    /// Directory or URL of an output, or what was given to `pubtag run --cache`.
+    #[arg(value_name = "OUTPUT|CACHE", value_parser = address())]
+    pub place: Address,
+
+    /// Options of object stores.
+    #[command(flatten)]
+    pub store: StoreArgs,
 
     /// Remove the entries of all models and settings except the N that were written to last [default: keep all].
     #[arg(long, value_name = "N")]

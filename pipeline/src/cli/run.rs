@@ -97,10 +97,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N")]
     pub limit: Option<NonZeroUsize>,
 
-    /// Directory of the cache of results, which several outputs may share: texts that were tagged before with the same
-    /// model and settings are not tagged again [default: `_pubtag/cache` in the output].
-    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
-    pub cache: Option<String>,
+    /// Cache of results, a directory or a prefix in an object store, which several outputs may share: texts that were
+    /// tagged before with the same model and settings are not tagged again [default: `_pubtag/cache` in the output].
+    #[arg(long, value_name = "DIR|URL", value_parser = address(), conflicts_with = "no_cache")]
+    pub cache: Option<Address>,
 
     /// Tag every text, and keep no results for later runs.
     #[arg(long)]

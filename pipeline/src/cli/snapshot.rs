@@ -4,8 +4,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use pubtag_store::Address;
 
 use super::ByteSize;
+use super::store::{StoreArgs, address};
 
 /// Arguments of `pubtag snapshot`.
 #[derive(Args, Clone, Debug)]
@@ -15,13 +17,17 @@ use super::ByteSize;
                         78 configuration"
 )]
 pub struct SnapshotArgs {
-    /// Output directory of `pubtag run`.
-    #[arg(value_name = "OUTPUT")]
-    pub output: PathBuf,
+    /// Directory or URL of the output.
+    #[arg(value_name = "OUTPUT", value_parser = address())]
+    pub output: Address,
 
-    /// Directory of the snapshot [default: OUTPUT/snapshot].
-    #[arg(long, value_name = "DIR")]
-    pub into: Option<PathBuf>,
+    /// Directory or URL of the snapshot [default: OUTPUT/snapshot].
+    #[arg(long, value_name = "DIR|URL", value_parser = address())]
+    pub into: Option<Address>,
+
+    /// Options of object stores.
+    #[command(flatten)]
+    pub store: StoreArgs,
 
     /// PubMed generation to publish, such as 2026 [default: the newest with a complete baseline].
     #[arg(long, value_name = "YEAR")]

@@ -5,7 +5,7 @@ use std::io;
 use std::num::NonZeroUsize;
 
 use pubtag_cache::{SpecSummary, remove, survey};
-use pubtag_store::Address;
+use pubtag_store::{Address, StoreOptions};
 use serde_json::json;
 
 use crate::cached::Place;
@@ -29,8 +29,8 @@ pub fn execute(command: &CacheCommand) -> Result<io::Result<()>, Failure> {
     })
 }
 
-async fn stats(CacheStatsArgs { place, json }: &CacheStatsArgs) -> Result<io::Result<()>, Failure> {
-    let place = existing(place)?;
+async fn stats(CacheStatsArgs { place, store, json }: &CacheStatsArgs) -> Result<io::Result<()>, Failure> {
+    let place = existing(place, &store.options()).await?;
     let specs = survey(place.store.name(), place.store.objects(), &place.prefix).await?;
     let text = match json {
         true => serde_json::to_string_pretty(&specs.iter().map(to_json).collect::<Vec<_>>())? + "\n",
@@ -40,8 +40,8 @@ async fn stats(CacheStatsArgs { place, json }: &CacheStatsArgs) -> Result<io::Re
     Ok(print(&text))
 }
 
-async fn prune(CachePruneArgs { place, keep }: &CachePruneArgs) -> Result<io::Result<()>, Failure> {
-    let place = existing(place)?;
+async fn prune(CachePruneArgs { place, store, keep }: &CachePruneArgs) -> Result<io::Result<()>, Failure> {
+    let place = existing(place, &store.options()).await?;
     let specs = survey(place.store.name(), place.store.objects(), &place.prefix).await?;
     let (kept, outdated) = specs.split_at(keep.unwrap_or(usize::MAX).min(specs.len()));
     let mut text = String::new();
@@ -53,7 +53,9 @@ async fn prune(CachePruneArgs { place, keep }: &CachePruneArgs) -> Result<io::Re
     }
     for summary in kept {
         let Some(spec) = &summary.spec else { continue };
-        let done = place.cache(spec.clone()).compact().await?;
+        let cache = place.cache(spec.clone());
+        place.remove_abandoned(&cache)?;
+        let done = cache.compact().await?;
         let _ = writeln!(
             text,
             "{}: {} merged into {}, {} kept{}",
@@ -68,11 +70,13 @@ async fn prune(CachePruneArgs { place, keep }: &CachePruneArgs) -> Result<io::Re
 }
 
 /// A cache that exists.
-fn existing(place: &str) -> Result<Place, Failure> {
-    if !Address::is_url(place) && !std::path::Path::new(place).is_dir() {
-        return Err(Failure::configuration(format!("{place}: no such directory")));
+async fn existing(address: &Address, options: &StoreOptions) -> Result<Place, Failure> {
+    match address.local() {
+        Some(directory) if !directory.is_dir() => {
+            Err(Failure::configuration(format!("{address}: no such directory")))
+        }
+        _ => Place::open(address, options).await,
     }
-    Place::open(place)
 }
 
 fn page(summary: &SpecSummary) -> String {

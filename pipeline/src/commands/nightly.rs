@@ -1,12 +1,17 @@
 //! `pubtag nightly`: sync, run, verify, snapshot, comparison with NLM, under one lock.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
+
+use pubtag_store::Store;
+use pubtag_sync::DELETED_PMIDS;
 
 use crate::cli::{NightlyArgs, RunArgs, SnapshotArgs, SyncArgs, Tolerance, VerifyArgs};
 use crate::commands::{run, snapshot, sync, verify};
 use crate::exit::{Exit, Failure};
 use crate::lock::DirectoryLock;
 use crate::night::{LiveSet, NightReport, OutsideOfRun, Plan, StepEnd};
+use crate::runtime::runtime;
 use crate::terminal;
 
 /// The lock file, in the mirror. It is hidden, so readers of the mirror skip it.
@@ -20,13 +25,13 @@ pub fn execute(args: &NightlyArgs, quiet: bool) -> Result<u8, Failure> {
     let Plan { output, sync, run, verify, snapshot } = Plan::read(&args.config)?;
     let signals = OutsideOfRun::listen()?;
     let _lock = DirectoryLock::hold(&sync.into, LOCK, "`pubtag nightly`")?;
-    let (deleted, most) = (sync.into.join("deleted.pmids.gz"), run.max_differences);
-    let mut report = NightReport::begin(&output);
+    let most = run.max_differences;
+    let mut report = NightReport::begin(output, run.store.options())?;
     let _ = report.step("sync", || mirror(&sync, quiet))
         && report.step("run", || signals.except(|| tag(run, quiet)))
         && report.step("verify", || check(&verify, quiet))
         && report.step("snapshot", || publish(&snapshot))
-        && report.step("compare", || compare(&snapshot, &deleted, most));
+        && report.step("compare", || compare(&snapshot, &sync.into, most));
     let code = report.close();
     if !quiet {
         terminal::eprint(&report.page());
@@ -55,14 +60,18 @@ fn check(args: &VerifyArgs, quiet: bool) -> Result<StepEnd, Failure> {
 fn publish(args: &SnapshotArgs) -> Result<StepEnd, Failure> {
     let summary = snapshot::publish(args)?;
     snapshot::warn(&summary.generations);
-    let page = snapshot::page(&snapshot::directory(args), &summary);
+    let page = snapshot::page(&snapshot::place_of(args), &summary);
     Ok(StepEnd { exit_code: Exit::Done.code(), summary: lines(&page) })
 }
 
 /// Compares the published state with NLM's list of deleted PMIDs.
-fn compare(args: &SnapshotArgs, deleted: &Path, most: Tolerance) -> Result<StepEnd, Failure> {
-    let Some(live) = LiveSet::compare(&snapshot::directory(args), deleted)? else {
-        let summary = vec![format!("{}: no such file; nothing was compared", deleted.display())];
+fn compare(args: &SnapshotArgs, mirror: &Path, most: Tolerance) -> Result<StepEnd, Failure> {
+    let found = runtime(NonZeroUsize::MIN)?.block_on(async {
+        let place = snapshot::open(&snapshot::place_of(args), &args.store.options())?;
+        LiveSet::compare(&place, &Store::directory(mirror)?).await
+    })?;
+    let Some(live) = found else {
+        let summary = vec![format!("no {DELETED_PMIDS} in {}; nothing was compared", mirror.display())];
         return Ok(StepEnd { exit_code: Exit::Done.code(), summary });
     };
     let mut summary = vec![live.line()];

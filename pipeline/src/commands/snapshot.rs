@@ -1,20 +1,20 @@
 //! `pubtag snapshot`: publishes the current state of an output.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
 use pubtag_parquet::Tables;
-use pubtag_snapshot::{Generations, Place, SnapshotConfig, Summary, snapshot};
-use pubtag_store::{Store, staged_name};
+use pubtag_snapshot::{Generations, Manifest, Place, SnapshotConfig, Summary, snapshot};
+use pubtag_store::{Address, Store, StoreOptions, remove_staged};
 
 use crate::cli::SnapshotArgs;
 use crate::committed::{OutputParts, committed};
 use crate::exit::{Exit, Failure};
 use crate::figures::{counted, grouped};
 use crate::lock::DirectoryLock;
+use crate::outputs::open_output;
 use crate::provenance::PROGRAM;
 use crate::runtime::runtime;
 use crate::terminal::{eprint, line, print};
@@ -33,7 +33,7 @@ pub fn execute(args: &SnapshotArgs, quiet: bool) -> Result<u8, Failure> {
         let json = serde_json::to_string_pretty(&summary)?;
         let _ = print(&format!("{json}\n"));
     } else if !quiet {
-        eprint(&page(&directory(args), &summary));
+        eprint(&page(&place_of(args), &summary));
     }
     Ok(Exit::Done.code())
 }
@@ -43,29 +43,46 @@ pub fn execute(args: &SnapshotArgs, quiet: bool) -> Result<u8, Failure> {
 /// # Errors
 /// As [`execute`].
 pub fn publish(args: &SnapshotArgs) -> Result<Summary, Failure> {
-    if !Tables::exist_in(&args.output) {
-        let output = args.output.display();
-        return Err(Failure::configuration(format!("{output}: not an output of pubtag (no _pubtag/output.json)")));
-    }
-    let directory = directory(args);
-    let _lock = DirectoryLock::hold(&directory, ".lock", "snapshot")?;
-    remove_staged(&directory)?;
-    let store = Store::directory(&directory)?;
-    let place = Place { name: store.name().to_owned(), store: store.objects().clone() };
-    let config = config(args);
+    let options = args.store.options();
     let runtime = runtime(NonZeroUsize::MIN)?;
     runtime.block_on(async {
-        let output = OutputParts(Tables::open(Store::directory(&args.output)?).await?);
-        Ok(snapshot(&place, &output, &committed(&output.0), &config).await?)
+        let output = open_output(&args.output, &options).await?;
+        let address = place_of(args);
+        let lock = address.local().map(lock).transpose()?;
+        let place = open(&address, &options)?;
+        // Before the commits are read.
+        let former = Manifest::latest(&place).await?;
+        let output = OutputParts(Tables::open(output).await?);
+        let config = config(args, lock.is_some());
+        Ok(snapshot(&place, former, &output, &committed(&output.0), &config).await?)
     })
 }
 
-/// The directory of a snapshot.
-pub(crate) fn directory(args: &SnapshotArgs) -> PathBuf {
+/// The place of a snapshot.
+pub(crate) fn place_of(args: &SnapshotArgs) -> Address {
     args.into.clone().unwrap_or_else(|| args.output.join("snapshot"))
 }
 
-fn config(args: &SnapshotArgs) -> SnapshotConfig {
+/// Opens the place of a snapshot; a directory must exist.
+///
+/// # Errors
+/// It cannot be opened.
+pub(crate) fn open(address: &Address, options: &StoreOptions) -> Result<Place, Failure> {
+    let store: Store = address.open(options)?;
+    Ok(Place { name: store.name().to_owned(), store: store.objects().clone() })
+}
+
+/// Keeps other attempts away from a directory, and removes half-written files of dead ones, which the store does not list.
+fn lock(directory: &Path) -> Result<DirectoryLock, Failure> {
+    let lock = DirectoryLock::hold(directory, ".lock", "snapshot")?;
+    for folder in ["", "documents", "history", "changes", "manifests"] {
+        let folder = directory.join(folder);
+        remove_staged(&folder, Duration::ZERO).map_err(|error| Failure::write(&folder, error))?;
+    }
+    Ok(lock)
+}
+
+fn config(args: &SnapshotArgs, is_alone: bool) -> SnapshotConfig {
     SnapshotConfig {
         program: PROGRAM.to_owned(),
         generation: args.generation,
@@ -73,25 +90,8 @@ fn config(args: &SnapshotArgs) -> SnapshotConfig {
         sort_bytes: usize::try_from(args.sort_memory.0).unwrap_or(usize::MAX),
         scratch: args.scratch.clone().unwrap_or_else(std::env::temp_dir),
         keep: args.keep,
-        is_alone: true,
+        is_alone,
     }
-}
-
-/// Removes half-written files of dead attempts, which the store does not list.
-fn remove_staged(directory: &Path) -> Result<(), Failure> {
-    for folder in ["", "documents", "history", "changes", "manifests"] {
-        let entries = match fs::read_dir(directory.join(folder)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            entries => entries.map_err(|error| Failure::write(directory, error))?,
-        };
-        for entry in entries {
-            let path = entry.map_err(|error| Failure::write(directory, error))?.path();
-            if staged_name(&path).is_some() {
-                fs::remove_file(&path).map_err(|error| Failure::write(&path, error))?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Says what keeps a newer generation from coming into force, and what is missing in this one.
@@ -116,14 +116,14 @@ pub(crate) fn warn(generations: &Generations) {
     }
 }
 
-pub(crate) fn page(directory: &Path, summary: &Summary) -> String {
+pub(crate) fn page(place: &Address, summary: &Summary) -> String {
     let Summary { snapshot, documents, annotations, inserted, updated, deleted, .. } = summary;
-    let directory = line(&directory.display().to_string()).into_owned();
+    let place = line(&place.to_string()).into_owned();
     let state = format!("{}, {}", counted(*documents, "citation"), counted(*annotations, "annotation"));
     if !summary.is_new {
-        return format!("{directory}: snapshot {snapshot} is up to date: {state}\n");
+        return format!("{place}: snapshot {snapshot} is up to date: {state}\n");
     }
-    let mut text = format!("{directory}: published snapshot {snapshot}: {state}\n");
+    let mut text = format!("{place}: published snapshot {snapshot}: {state}\n");
     let changes = [(inserted, "inserted"), (updated, "updated"), (deleted, "deleted")];
     let changes = changes.map(|(count, what)| format!("{} {what}", grouped(*count)));
     let _ = writeln!(text, "{}", changes.join(", "));

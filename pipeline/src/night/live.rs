@@ -1,15 +1,20 @@
 //! The published state against NLM's list of deleted PMIDs.
 
-use std::fs::File;
 use std::io::ErrorKind;
-use std::path::Path;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
+use object_store::path::Path as Key;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pubtag_snapshot::Manifest;
-use pubtag_sync::deleted_pmids;
+use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use parquet::errors::ParquetError;
+use pubtag_parquet::StoredFile;
+use pubtag_snapshot::{DataFile, Manifest, Place};
+use pubtag_store::Store;
+use pubtag_sync::{DELETED_PMIDS, deleted_pmids};
 
 use crate::exit::{Exit, Failure};
 use crate::figures::{counted, grouped};
@@ -33,25 +38,25 @@ pub(crate) struct LiveSet {
 }
 
 impl LiveSet {
-    /// Compares the newest snapshot in a directory with a list; `None` without a list or a snapshot.
+    /// Compares the newest snapshot with the list in a mirror; `None` without a snapshot or a list.
     ///
-    /// *Memory*: one bit for each number up to the highest deleted PMID, and a batch of rows.
+    /// *Memory*: the list, one bit for each number up to the highest deleted PMID, and a batch of rows.
     ///
     /// # Errors
     /// The list or the snapshot cannot be read.
-    pub(crate) fn compare(snapshot: &Path, list: &Path) -> Result<Option<Self>, Failure> {
-        let latest = snapshot.join("latest.json");
-        let (Some(list), Some(manifest)) = (open(list)?, open(&latest)?) else { return Ok(None) };
-        let manifest: Manifest = serde_json::from_reader(manifest).map_err(|error| damaged(&latest, error))?;
+    pub(crate) async fn compare(snapshot: &Place, mirror: &Store) -> Result<Option<Self>, Failure> {
+        let (Some(list), Some(manifest)) = (read_list(mirror).await?, Manifest::latest(snapshot).await?) else {
+            return Ok(None);
+        };
         let mut set = Self::default();
-        let deleted = set.read_list(list)?;
+        let deleted = set.deleted_in(&list)?;
         for bucket in &manifest.buckets {
-            set.read_bucket(&snapshot.join(&bucket.documents.path), &deleted)?;
+            set.read_bucket(snapshot, &bucket.documents, &deleted).await?;
         }
         Ok(Some(set))
     }
 
-    fn read_list(&mut self, list: File) -> Result<Bits, Failure> {
+    fn deleted_in(&mut self, list: &[u8]) -> Result<Bits, Failure> {
         let mut deleted = Bits::default();
         for pmid in deleted_pmids(list) {
             match pmid {
@@ -62,7 +67,7 @@ impl LiveSet {
                 Err(error) if error.kind() == ErrorKind::InvalidData => self.unreadable += 1,
                 Err(error) => {
                     let error = anyhow::Error::new(error)
-                        .context("deleted.pmids.gz is damaged; delete it, and the next sync fetches it again");
+                        .context(format!("{DELETED_PMIDS} is damaged; delete it, and the next sync fetches it again"));
                     return Err(Failure::new(Exit::Data, error));
                 }
             }
@@ -70,13 +75,13 @@ impl LiveSet {
         Ok(deleted)
     }
 
-    fn read_bucket(&mut self, path: &Path, deleted: &Bits) -> Result<(), Failure> {
-        let file = File::open(path).map_err(|error| Failure::new(Exit::Transient, named(path, error)))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(path, error))?;
+    async fn read_bucket(&mut self, snapshot: &Place, file: &DataFile, deleted: &Bits) -> Result<(), Failure> {
+        let damaged = |error| damaged(&format!("{}/{}", snapshot.name, file.path), error);
+        let stored = StoredFile::new(snapshot.store.clone(), file.path.as_str().into(), file.bytes);
+        let builder = ParquetRecordBatchStreamBuilder::new(stored).await.map_err(damaged)?;
         let mask = ProjectionMask::columns(builder.parquet_schema(), ["pmid"]);
-        let rows = builder.with_projection(mask).build().map_err(|error| damaged(path, error))?;
-        for batch in rows {
-            let batch = batch.map_err(|error| damaged(path, error))?;
+        let mut rows = builder.with_projection(mask).build().map_err(damaged)?;
+        while let Some(batch) = rows.try_next().await.map_err(damaged)? {
             self.live += batch.num_rows() as u64;
             let Some(pmids) = batch.column(0).as_primitive_opt::<Int64Type>() else { continue };
             for pmid in pmids.iter().flatten().filter_map(|pmid| u64::try_from(pmid).ok()) {
@@ -125,22 +130,25 @@ impl Bits {
     }
 }
 
-/// Opens a file, if it exists.
-fn open(path: &Path) -> Result<Option<File>, Failure> {
-    match File::open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::new(Exit::Transient, named(path, error))),
+/// The list of a mirror, if it has one.
+async fn read_list(mirror: &Store) -> Result<Option<Bytes>, Failure> {
+    let path = Key::from(DELETED_PMIDS);
+    let read = async { mirror.objects().get(&path).await?.bytes().await };
+    match read.await {
+        Ok(list) => Ok(Some(list)),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(Failure::store("read", &mirror.full_name(&path), error)),
     }
 }
 
-fn named(path: &Path, error: std::io::Error) -> anyhow::Error {
-    anyhow::Error::new(error).context(format!("failed to read {}", path.display()))
-}
-
-fn damaged(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Failure {
-    let error = anyhow::Error::new(error).context(format!("{} is damaged", path.display()));
-    Failure::new(Exit::Data, error)
+/// A file that is damaged, or gone: the snapshot names it.
+fn damaged(path: &str, error: ParquetError) -> Failure {
+    match error {
+        ParquetError::External(error) => {
+            Failure::new(Exit::Transient, anyhow::Error::from_boxed(error).context(format!("failed to read {path}")))
+        }
+        error => Failure::new(Exit::Data, anyhow::Error::new(error).context(format!("{path} is damaged"))),
+    }
 }
 
 #[cfg(test)]

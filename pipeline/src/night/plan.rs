@@ -1,6 +1,6 @@
 //! The steps of a night, from its settings file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use pubtag_store::Address;
 
@@ -13,7 +13,7 @@ use crate::settings::Sections;
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The output of all steps.
-    pub(crate) output: PathBuf,
+    pub(crate) output: Address,
     pub(crate) sync: SyncArgs,
     pub(crate) run: RunArgs,
     pub(crate) verify: VerifyArgs,
@@ -28,22 +28,18 @@ impl Plan {
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let sections = Sections::read(path, &["sync", "run", "verify", "snapshot"])?;
         let Command::Sync(sync) = sections.command("sync", &[])? else { return Err(mismatch("sync")) };
-        let mirror = sync.into.display().to_string();
-        let folders = ["baseline", "updatefiles"].map(|folder| format!("{mirror}/{folder}"));
         let Command::Run(mut run) = sections.command("run", &[])? else { return Err(mismatch("run")) };
         if run.inputs.is_empty() {
-            run.inputs = folders.into();
+            run.inputs = ["baseline", "updatefiles"].map(|folder| format!("{}/{folder}", sync.into.display())).into();
         }
-        let output = sections.value("run", "output").ok_or_else(|| missing("`output` in section `run`"))?;
-        if Address::is_url(output) {
-            let why = "nightly writes to a local directory; for an object store, use run and verify";
-            return Err(Failure::configuration(format!("{output}: {why}")));
-        }
-        let verify = sections.command("verify", &[("output", output), ("quick", "true")])?;
-        let Command::Verify(verify) = verify else { return Err(mismatch("verify")) };
-        let snapshot = sections.command("snapshot", &[("output", output)])?;
+        let output = run.output.clone().ok_or_else(|| missing("`output` in section `run`"))?;
+        let mut defaults = vec![("output", sections.values("run", "output")[0].as_str())];
+        defaults.extend(sections.values("run", "store-option").iter().map(|option| ("store-option", &**option)));
+        let snapshot = sections.command("snapshot", &defaults)?;
         let Command::Snapshot(snapshot) = snapshot else { return Err(mismatch("snapshot")) };
-        Ok(Self { output: output.into(), sync, run, verify, snapshot })
+        defaults.push(("quick", "true"));
+        let Command::Verify(verify) = sections.command("verify", &defaults)? else { return Err(mismatch("verify")) };
+        Ok(Self { output, sync, run, verify, snapshot })
     }
 }
 

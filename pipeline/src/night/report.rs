@@ -1,17 +1,20 @@
 //! What a night did, step by step: `nightly.json` in the output, and a summary.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
-use pubtag_corpus::WholeFile;
 use pubtag_parquet::Tables;
+use pubtag_store::{Address, StoreOptions};
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
 use crate::exit::Failure;
 use crate::figures::human_time;
+use crate::outputs;
 use crate::provenance::PROGRAM;
+use crate::report::write;
+use crate::runtime::runtime;
 
 /// The report of a night. Serialized as `nightly.json` when the night begins and after each step; fields are only ever
 /// added.
@@ -30,7 +33,11 @@ pub(crate) struct NightReport {
     /// The steps that have ended, in order.
     steps: Vec<StepLine>,
     #[serde(skip)]
-    output: PathBuf,
+    output: Address,
+    #[serde(skip)]
+    options: StoreOptions,
+    #[serde(skip)]
+    runtime: Runtime,
     #[serde(skip)]
     began: Instant,
 }
@@ -53,18 +60,23 @@ pub(crate) struct StepEnd {
 }
 
 impl NightReport {
-    /// Begins a night that writes to an output directory.
-    pub(crate) fn begin(output: &Path) -> Self {
-        Self {
+    /// Begins a night that writes to an output.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub(crate) fn begin(output: Address, options: StoreOptions) -> Result<Self, Failure> {
+        Ok(Self {
             program: PROGRAM.to_owned(),
             started_at: jiff::Timestamp::now().to_string(),
             seconds: 0.0,
             exit_code: None,
             step: None,
             steps: Vec::new(),
-            output: output.to_owned(),
+            output,
+            options,
+            runtime: runtime(NonZeroUsize::MIN)?,
             began: Instant::now(),
-        }
+        })
     }
 
     /// Does a step and records how it ended; false if it failed.
@@ -117,17 +129,16 @@ impl NightReport {
     /// Writes `nightly.json`, once the output exists; logs a failure to do so.
     fn leave(&mut self) {
         self.seconds = self.began.elapsed().as_secs_f64();
-        let path = self.output.join("nightly.json");
-        let write = || -> anyhow::Result<()> {
-            let json = serde_json::to_string_pretty(self)?;
-            let mut file = WholeFile::replacing(&path)?;
-            file.write_all(json.as_bytes())?;
-            Ok(file.finish()?)
+        let write = async {
+            match outputs::open(&self.output, &self.options)? {
+                Some(output) if Tables::exist_at(&output).await? => {
+                    write(&output, "nightly.json", serde_json::to_string_pretty(self)?).await
+                }
+                _ => Ok(()),
+            }
         };
-        if Tables::exist_in(&self.output)
-            && let Err(error) = write()
-        {
-            tracing::warn!("failed to write {}: {error:#}", path.display());
+        if let Err(Failure { error, .. }) = self.runtime.block_on(write) {
+            tracing::warn!("{error:#}");
         }
     }
 }

@@ -8,10 +8,10 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path as Key;
 use pubtag_corpus::WholeFile;
 use pubtag_parquet::Tables;
-use pubtag_store::{Store, StoreFailure};
+use pubtag_store::Store;
 
 use super::Report;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 
 impl Report {
     /// Writes the report to an output, replacing any other; does nothing if it is not an output.
@@ -26,24 +26,28 @@ impl Report {
         // The page first: whoever sees the JSON of a run also finds its page.
         let mut left = Ok(());
         for (name, text) in [("report.html", self.html()), ("report.json", json)] {
-            let written = match output.folder() {
-                Some(folder) => replace(&folder.join(name), &text),
-                None => put(output, name, text).await,
-            };
             // Each is written even if the other fails.
-            left = left.and(written);
+            left = left.and(write(output, name, text).await);
         }
         left
     }
 }
 
+/// Writes a text to an output, replacing any former one.
+///
+/// # Errors
+/// It cannot be written. On disk, the former one is removed anyway.
+pub(crate) async fn write(output: &Store, name: &str, text: String) -> Result<(), Failure> {
+    match output.folder() {
+        Some(folder) => replace(&folder.join(name), &text),
+        None => put(output, name, text).await,
+    }
+}
+
 async fn put(output: &Store, name: &str, text: String) -> Result<(), Failure> {
     let path = Key::from(name);
-    output.objects().put(&path, text.into()).await.map(drop).map_err(|error| {
-        let failure = StoreFailure::from(error);
-        let exit = if failure.is_transient() { Exit::Transient } else { Exit::Configuration };
-        Failure::message(exit, format!("failed to write {}: {failure}", output.full_name(&path)))
-    })
+    let put = output.objects().put(&path, text.into()).await;
+    put.map(drop).map_err(|error| Failure::store("write", &output.full_name(&path), error))
 }
 
 fn replace(path: &Path, text: &str) -> Result<(), Failure> {

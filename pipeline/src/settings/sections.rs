@@ -37,15 +37,14 @@ impl Sections {
         read().map_err(|error: anyhow::Error| invalid(path, error))
     }
 
-    /// The value of a setting, if the file has it.
-    pub(crate) fn value(&self, section: &str, name: &str) -> Option<&str> {
+    /// The values of a setting; none if the file does not have it.
+    pub(crate) fn values(&self, section: &str, name: &str) -> &[String] {
         let name = format!("{section}.{name}");
-        let entry = self.entries.iter().find(|entry| entry.name == name)?;
-        entry.values.first().map(String::as_str)
+        self.entries.iter().find(|entry| entry.name == name).map_or(&[], |entry| &entry.values)
     }
 
     /// The command with the options of its section, parsed as from the command line. `defaults` are options for what the
-    /// section does not set.
+    /// section does not set; a name may be repeated.
     ///
     /// # Errors
     /// An option is unknown, missing or invalid.

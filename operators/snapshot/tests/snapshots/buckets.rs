@@ -1,9 +1,9 @@
 //! Which buckets a snapshot writes.
 
-use pubtag_snapshot::{Manifest, snapshot};
+use pubtag_snapshot::Manifest;
 
 use crate::made::{Made, Output, record, small};
-use crate::published::{in_memory, place, published};
+use crate::published::{in_memory, place, published, snapshot};
 
 fn file(seq: i32, pmids: impl Iterator<Item = i64>, text: u8) -> Made {
     let records = pmids.map(|pmid| record(pmid, 1, Some(text))).collect();

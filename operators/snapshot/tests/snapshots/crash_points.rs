@@ -1,16 +1,17 @@
 //! Snapshots that die or fail at each call to the store.
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use object_store::ObjectStore;
+use object_store::{ObjectStore, ObjectStoreExt};
 use pubtag_crash_points::{Director, Point, PointStore, Verdict};
-use pubtag_snapshot::{Manifest, snapshot};
+use pubtag_snapshot::{Error, Manifest, Place, SnapshotConfig};
 
 use crate::made::{Made, Output, record, small};
-use crate::published::{in_memory, place, published};
+use crate::published::{in_memory, place, published, snapshot};
 
 /// What happens at one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +82,6 @@ async fn prepared(store: &Arc<dyn ObjectStore>) -> (Output, Output) {
 
 async fn copy(store: &Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
     use futures::TryStreamExt;
-    use object_store::ObjectStoreExt;
     let copy = in_memory();
     for object in store.list(None).try_collect::<Vec<_>>().await.unwrap() {
         let bytes = store.get(&object.location).await.unwrap().bytes().await.unwrap();
@@ -159,4 +159,62 @@ async fn of_two_snapshots_at_once_one_is_published_and_the_other_fails() {
     assert_eq!(published_now, 1, "{one:?} {other:?}");
     assert_eq!(published(&place).await, output.expected(Some(2026)));
     assert_eq!(Manifest::latest(&place).await.unwrap().unwrap().snapshot, 3);
+}
+
+/// Before one call of a snapshot, another one is made and published as a whole.
+#[derive(Debug)]
+struct Meanwhile {
+    call: usize,
+    calls: AtomicUsize,
+    healthy: Place,
+    output: Output,
+}
+
+#[async_trait]
+impl Director for Meanwhile {
+    async fn before(&self, _: Point) -> Verdict {
+        if self.calls.fetch_add(1, Ordering::Relaxed) == self.call {
+            let config = SnapshotConfig { keep: NonZeroUsize::MIN, is_alone: false, ..small(8_000) };
+            snapshot(&self.healthy, &self.output, &self.output.committed(), &config).await.unwrap();
+        }
+        Verdict::Proceed
+    }
+
+    async fn landing(&self) {}
+
+    async fn die(&self) {}
+}
+
+#[tokio::test]
+async fn whenever_another_attempt_publishes_meanwhile_its_state_is_the_last_one_or_follows_the_first() {
+    let original = in_memory();
+    let (_, output) = prepared(&original).await;
+    let mut newer = output.clone();
+    newer.add(update(4, 20));
+    let config = SnapshotConfig { is_alone: false, ..small(8_000) };
+    let (mut call, mut overtaken) = (0, 0);
+    loop {
+        let store = copy(&original).await;
+        let healthy = place(store.clone());
+        let meanwhile = Meanwhile { call, calls: AtomicUsize::new(0), healthy: healthy.clone(), output: newer.clone() };
+        let director = Arc::new(meanwhile);
+        let points: Arc<dyn ObjectStore> = Arc::new(PointStore::new(store, director.clone()));
+        let former = Manifest::latest(&healthy).await.unwrap();
+        let ended = pubtag_snapshot::snapshot(&place(points), former, &output, &output.committed(), &config).await;
+        if director.calls.load(Ordering::Relaxed) <= call {
+            break;
+        }
+        match ended {
+            Ok(_) => {}
+            Err(Error::Overtaken { .. }) => overtaken += 1,
+            Err(error) => panic!("call {call}: {error}"),
+        }
+        assert_eq!(published(&healthy).await, newer.expected(Some(2026)), "call {call}");
+        let newest = Manifest::latest(&healthy).await.unwrap().unwrap().snapshot;
+        let latest = healthy.store.get(&"latest.json".into()).await.unwrap().bytes().await.unwrap();
+        let latest: Manifest = serde_json::from_slice(&latest).unwrap();
+        assert_eq!(latest.snapshot, newest, "call {call}");
+        call += 1;
+    }
+    assert!(call > 20 && overtaken > 10, "{call} calls, {overtaken} overtaken");
 }

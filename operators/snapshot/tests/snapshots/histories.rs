@@ -3,10 +3,10 @@
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use pubtag_snapshot::{Key, Manifest, snapshot};
+use pubtag_snapshot::{Key, Manifest};
 
 use crate::made::{Made, Output, Record, small};
-use crate::published::{apply, in_memory, place, published, state};
+use crate::published::{apply, in_memory, place, published, snapshot, state};
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -9,7 +9,9 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pubtag_snapshot::{DataFile, Key, Manifest, Place};
+use pubtag_snapshot::{Committed, DataFile, Error, Key, Manifest, Place, SnapshotConfig, Summary};
+
+use crate::made::Output;
 
 pub(crate) type State = BTreeMap<Key, (i32, u8)>;
 
@@ -91,4 +93,15 @@ pub(crate) async fn apply(place: &Place, manifest: &Manifest, mut state: State) 
         }
     }
     state
+}
+
+/// Publishes a snapshot after the latest one.
+pub(crate) async fn snapshot(
+    place: &Place,
+    output: &Output,
+    commits: &[Committed],
+    config: &SnapshotConfig,
+) -> Result<Summary, Error> {
+    let former = Manifest::latest(place).await?;
+    pubtag_snapshot::snapshot(place, former, output, commits, config).await
 }
