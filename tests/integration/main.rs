@@ -13,6 +13,7 @@ mod failures;
 mod faults;
 mod hostile_inputs;
 mod kill;
+mod lake;
 mod looking;
 mod main_job;
 mod nightly;
