@@ -3,7 +3,10 @@
 use std::fs::File;
 use std::io::Read;
 
+use object_store::path::Path as Key;
+use object_store::{GetOptions, GetRange, ObjectStore};
 use pubtag_schemas::{InputUnit, Location, Tally};
+use pubtag_store::{Address, Bucket, Buckets};
 use pubtag_sync::{NlmCounts, counts_in};
 use serde::Serialize;
 
@@ -42,8 +45,8 @@ pub struct NlmDifference {
 
 impl NlmSummary {
     /// Compares a file with its statistics, if it has any.
-    pub(crate) fn add(&mut self, unit: &InputUnit, tally: Tally) {
-        let Some(counts) = counts_beside(unit) else { return };
+    pub(crate) async fn add(&mut self, unit: &InputUnit, tally: Tally, buckets: &Buckets) {
+        let Some(counts) = counts_beside(unit, buckets).await else { return };
         let (records, deletions) = (tally.citations + tally.rejects, tally.deletions);
         let difference = counts.difference(records, deletions);
         self.files += 1;
@@ -87,11 +90,29 @@ impl NlmDifference {
     }
 }
 
-/// The statistics beside a file of the PubMed distribution.
-fn counts_beside(unit: &InputUnit) -> Option<NlmCounts> {
-    let (Location::File(path), Some(_)) = (&unit.location, unit.file_seq) else { return None };
-    let stem = path.strip_suffix(".gz").unwrap_or(path).strip_suffix(".xml")?;
-    let mut page = Vec::new();
-    File::open(format!("{stem}_stats.html")).ok()?.take(LIMIT).read_to_end(&mut page).ok()?;
+/// The statistics beside a file of the PubMed distribution. Without them, nothing is compared.
+async fn counts_beside(unit: &InputUnit, buckets: &Buckets) -> Option<NlmCounts> {
+    let uri = unit.file_seq.and(Some(unit.uri()))?;
+    let name = format!("{}_stats.html", uri.strip_suffix(".gz").unwrap_or(uri).strip_suffix(".xml")?);
+    let page = match &unit.location {
+        Location::File(_) => read_file(&name)?,
+        Location::Object(_) => match name.parse().ok()? {
+            Address::Bucket(page) => read_object(&page, buckets).await?,
+            Address::Local(_) => return None,
+        },
+        Location::Stdin => return None,
+    };
     counts_in(&String::from_utf8_lossy(&page))
+}
+
+fn read_file(path: &str) -> Option<Vec<u8>> {
+    let mut page = Vec::new();
+    File::open(path).ok()?.take(LIMIT).read_to_end(&mut page).ok()?;
+    Some(page)
+}
+
+async fn read_object(page: &Bucket, buckets: &Buckets) -> Option<Vec<u8>> {
+    let options = GetOptions { range: Some(GetRange::Bounded(0..LIMIT)), ..GetOptions::default() };
+    let found = buckets.open(page).ok()?.get_opts(&Key::from(page.key.as_ref()), options).await.ok()?;
+    Some(found.bytes().await.ok()?.to_vec())
 }

@@ -9,7 +9,7 @@ use pubtag_cache::CacheCounts;
 use pubtag_ner::{Checkpoint, TagConfig, TagStats};
 use pubtag_parquet::{Finished, RunSpec};
 use pubtag_schemas::{InputUnit, UnitReport};
-use pubtag_store::Store;
+use pubtag_store::{Buckets, Store};
 use pubtag_stream::{Fault, FaultKind, Snapshot};
 use uuid::Uuid;
 
@@ -29,6 +29,8 @@ use crate::report::{
 pub(crate) struct RunRecord {
     started: Instant,
     report: Report,
+    /// Where inputs are, with what is beside them.
+    buckets: Buckets,
     /// The worst outcome so far.
     exit: Exit,
 }
@@ -60,7 +62,7 @@ impl RunRecord {
             packing: Packing::default(),
             stages: Vec::new(),
         };
-        Self { started: Instant::now(), report, exit: Exit::Done }
+        Self { started: Instant::now(), report, buckets: config.read.buckets.clone(), exit: Exit::Done }
     }
 
     /// ID of the run.
@@ -115,7 +117,7 @@ impl RunRecord {
     }
 
     /// Records the end of a unit.
-    pub(crate) fn unit(&mut self, unit: &UnitReport) {
+    pub(crate) async fn unit(&mut self, unit: &UnitReport) {
         let line = InputLine::of_unit(unit);
         if line.status == InputStatus::Quarantined {
             let reason = line.reason.as_deref().unwrap_or_default();
@@ -125,7 +127,7 @@ impl RunRecord {
         if let Some(commit) = committed(unit) {
             self.report.reconciliation.add(unit.tally, commit);
             let mut nlm = self.report.nlm.take().unwrap_or_default();
-            nlm.add(&unit.unit, unit.tally);
+            nlm.add(&unit.unit, unit.tally, &self.buckets).await;
             self.report.nlm = Some(nlm).filter(|nlm| nlm.files > 0);
             self.report.annotations += commit.rows("annotations");
             for (status, count) in &commit.statuses {

@@ -15,8 +15,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::figures::counted;
-pub(crate) use files::write;
 pub use crate::nlm::{NlmDifference, NlmSummary};
+pub(crate) use files::write;
 
 /// The report of a run. Serialized as `report.json`; fields are only ever added.
 ///

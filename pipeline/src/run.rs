@@ -256,7 +256,7 @@ async fn drain(
             report = reports.next() => match report {
                 None => break StreamEnd::Drained,
                 Some(Err(fault)) => break StreamEnd::Fault(fault),
-                Some(Ok(report)) => record.unit(&report),
+                Some(Ok(report)) => record.unit(&report).await,
             },
             _ = tick.tick() => progress.show(position()),
         }

@@ -291,6 +291,30 @@ fn pruning_keeps_every_entry_and_merges_files() {
 }
 
 #[test]
+fn half_written_files_of_dead_processes_are_removed_and_young_ones_are_not() {
+    let dir = tempdir().unwrap();
+    let inputs = write_corpus(dir.path(), 2, 10);
+    let cache = dir.path().join("cache");
+    cached(&inputs[..1], &dir.path().join("first"), &cache).succeed();
+    let folder = segments(&cache)[0].parent().unwrap().to_owned();
+    let (old, young) = (folder.join("old.parquet#1"), folder.join("young.parquet#1"));
+    let abandon = || {
+        for path in [&old, &young] {
+            fs::write(path, "half").unwrap();
+        }
+        let long_ago = std::time::SystemTime::now() - Duration::from_hours(48);
+        File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
+    };
+    let end = |call: PubTag| {
+        abandon();
+        call.succeed();
+        assert_eq!((old.exists(), young.exists()), (false, true));
+    };
+    end(cached(&inputs[1..], &dir.path().join("second"), &cache));
+    end(PubTag::new(PROGRAM, ["cache", "prune"]).arg(&cache));
+}
+
+#[test]
 fn by_default_the_cache_is_in_the_output_and_its_absence_is_named() {
     let dir = tempdir().unwrap();
     let inputs = write_corpus(dir.path(), 1, 20);

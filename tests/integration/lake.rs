@@ -1,15 +1,18 @@
 //! The cache, snapshots and the nightly job in an object store, with all that they promise on disk.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::time::Duration;
 
+use pubtag_pubmed_server::{Fault, PubmedServer, Request, gzip, noise};
 use pubtag_tests::{Bucket, Outcome, PubTag, python, write_corpus};
 use serde_json::Value;
 use tempfile::tempdir;
 
 use crate::PROGRAM;
-use crate::kill::{run as run_on_disk, tables};
+use crate::kill::{run as run_on_disk, tables, wait_until};
 
 fn run(bucket: &Bucket, inputs: &[PathBuf], output: &str) -> PubTag {
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
@@ -115,4 +118,92 @@ fn snapshots_at_once_on_one_bucket_publish_one_state() {
         let latest = json(&bucket, "out/snapshot/latest.json");
         assert_eq!((&latest["snapshot"], &latest["documents"]), (&(round + 1).into(), &(40 * (round + 1)).into()));
     }
+}
+
+fn sync(bucket: &Bucket, server: &PubmedServer, scratch: &Path) -> PubTag {
+    let into = bucket.url("mirror");
+    let call = call(bucket, &["sync", "--timeout", "2", "--from", server.url(), "--into", &into, "--scratch"]);
+    call.arg(scratch)
+}
+
+/// The objects of the mirror.
+fn mirror(bucket: &Bucket) -> BTreeMap<String, Vec<u8>> {
+    let keys = bucket.keys("mirror").into_iter();
+    keys.map(|key| (key.clone(), bucket.get(&format!("mirror/{key}")))).collect()
+}
+
+#[test]
+fn a_mirror_in_a_bucket_is_kept_up_to_date_by_its_listing_and_its_checksums() {
+    let Some(bucket) = Bucket::on_moto("a mirror in a bucket") else { return };
+    let (server, dir) = (PubmedServer::with_files(3, 2, 50_000), tempdir().unwrap());
+    let outcome = sync(&bucket, &server, dir.path()).succeed();
+    assert!(outcome.stdout.contains("2026: 3 baseline files (complete), 2 update files"), "{}", outcome.stdout);
+    assert_eq!(mirror(&bucket), server.truth());
+
+    let read_before = bucket.log().lines().count();
+    let outcome = sync(&bucket, &server, dir.path()).succeed();
+    assert!(outcome.stdout.contains("fetched 0 files"), "{}", outcome.stdout);
+    let log = bucket.log();
+    let data = log.lines().skip(read_before).filter(|line| line.contains("GET") && line.contains(".xml.gz HTTP"));
+    assert_eq!(data.filter(|line| line.contains("/mirror/")).count(), 0, "{log}");
+
+    server.publish_as("updatefiles", "pubmed26n0005", gzip(&noise("corrected", 5_000)));
+    // What another sync has overwritten since: its checksum is older.
+    std::thread::sleep(Duration::from_millis(1100));
+    bucket.put("mirror/baseline/pubmed26n0001.xml.gz", b"a former issue".to_vec());
+    let outcome = sync(&bucket, &server, dir.path()).succeed();
+    assert!(outcome.stdout.contains("fetched 2 files"), "{}", outcome.stdout);
+    assert_eq!(mirror(&bucket), server.truth());
+
+    let outcome = sync(&bucket, &server, dir.path()).arg("--verify").succeed();
+    assert!(outcome.stdout.contains("fetched 0 files"), "{}", outcome.stdout);
+    server.remove("pubmed26");
+    server.publish_baseline(27, 2, 5_000);
+    sync(&bucket, &server, dir.path()).arg("--prune").succeed();
+    assert_eq!(mirror(&bucket), server.truth());
+}
+
+#[test]
+fn a_killed_sync_into_a_bucket_is_resumed_and_shows_whole_files_only() {
+    let Some(bucket) = Bucket::on_moto("a killed sync into a bucket") else { return };
+    let (server, dir) = (PubmedServer::with_files(3, 2, 400_000), tempdir().unwrap());
+    for path in server.truth().keys().filter(|path| path.ends_with(".xml.gz")) {
+        server.fault(path, usize::MAX, Fault::Trickle { rate: 1_000_000 });
+    }
+    for attempt in 0..6_u64 {
+        server.forget_requests();
+        let mut child = sync(&bucket, &server, dir.path()).start();
+        let is_last = |request: &Request| request.path == "deleted.pmids.gz";
+        wait_until("a transfer", || !server.downloads().is_empty() || server.requests().iter().any(is_last));
+        std::thread::sleep(Duration::from_millis(50 + 110 * attempt));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let truth = server.truth();
+        for (path, content) in mirror(&bucket) {
+            assert!(truth.get(&path) == Some(&content), "{path} is not the server's");
+        }
+    }
+    server.heal();
+    server.forget_requests();
+    sync(&bucket, &server, dir.path()).succeed();
+    assert_eq!(mirror(&bucket), server.truth());
+    // Its downloads are gone with their transfers, and so is the lock.
+    let left = pubtag_pubmed_server::files_in(dir.path());
+    assert!(left.is_empty(), "{:?}", left.keys());
+}
+
+#[test]
+fn a_partial_download_for_a_bucket_is_resumed_where_it_stopped() {
+    let Some(bucket) = Bucket::on_moto("a partial download for a bucket") else { return };
+    let (server, dir) = (PubmedServer::with_files(1, 0, 2_000_000), tempdir().unwrap());
+    let path = "baseline/pubmed26n0001.xml.gz";
+    server.fault(path, 1, Fault::Stall { after: 700_000 });
+    let mut child = sync(&bucket, &server, dir.path()).start();
+    let has_arrived = || pubtag_pubmed_server::files_in(dir.path()).values().any(|partial| partial.len() == 700_000);
+    wait_until("most of a file", has_arrived);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    sync(&bucket, &server, dir.path()).succeed();
+    assert_eq!(server.downloads(), [(path.to_owned(), 0), (path.to_owned(), 700_000)]);
+    assert_eq!(mirror(&bucket), server.truth());
 }

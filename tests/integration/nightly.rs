@@ -138,8 +138,14 @@ fn a_refused_reissue_ends_the_night_and_keeps_the_former_rows() {
     assert_eq!(steps(&job.report()), [("sync".to_owned(), 0), ("run".to_owned(), 78)]);
 }
 
+/// All steps of a night that goes on whatever `sync` ended with.
+fn all_steps(sync: u64) -> Vec<(String, u64)> {
+    let codes = [("sync", sync), ("run", 0), ("verify", 0), ("snapshot", 0), ("compare", 0)];
+    codes.map(|(step, code)| (step.to_owned(), code)).into()
+}
+
 #[test]
-fn faults_of_the_server_end_the_night_and_the_next_one_completes_it() {
+fn files_that_cannot_be_fetched_are_told_and_all_others_are_tagged_and_published() {
     let job = Job::new();
     job.night().succeed();
     let before = tables(&job.output());
@@ -150,15 +156,117 @@ fn faults_of_the_server_end_the_night_and_the_next_one_completes_it() {
         let outcome = job.night().end();
         outcome.assert_fails(code, &["FAILED", "pubmed26n0004.xml.gz"]);
         assert_eq!(tables(&job.output()), before);
-        assert_eq!(steps(&job.report()), [("sync".to_owned(), code as u64)]);
+        assert_eq!(steps(&job.report()), all_steps(code as u64));
         assert_eq!(job.report()["exit_code"], code);
         job.server.heal();
     }
+    // A file that does arrive the same night is published.
+    job.publish("updatefiles", 5, 130..150);
+    job.server.fault(path, usize::MAX, Fault::Status { status: 404, retry_after: None });
+    job.night().end().assert_fails(65, &["pubmed26n0004.xml.gz", "published snapshot 2: 120 citations"]);
+    job.server.heal();
     // What a retry overcomes does not end a night.
     job.server.fault(path, 1, Fault::Truncate { after: 500 });
     job.server.fault(path, 1, Fault::Corrupt);
     job.night().succeed();
     assert_eq!(tables(&job.output()), job.expected());
+}
+
+#[test]
+fn a_server_that_cannot_be_listed_ends_the_night() {
+    let job = Job::new();
+    job.server.fault("baseline/", usize::MAX, Fault::Status { status: 403, retry_after: None });
+    job.night().end().assert_fails(78, &["FAILED (78)", "access denied"]);
+    job.server.heal();
+    job.night().succeed();
+    job.server.fault("baseline/", usize::MAX, Fault::Status { status: 403, retry_after: None });
+    job.night().end().assert_fails(78, &["FAILED (78)"]);
+    assert_eq!(steps(&job.report()), [("sync".to_owned(), 78)]);
+}
+
+#[test]
+fn a_gap_in_the_numbers_is_65_every_night_until_it_is_a_known_one_and_keeps_nothing_from_being_published() {
+    let job = Job::new();
+    job.publish("updatefiles", 5, 100..120);
+    for _ in 0..2 {
+        job.night().end().assert_fails(65, &["pubmed26n0004", "`known-gap`", "120 citations"]);
+        assert_eq!(steps(&job.report()), all_steps(65));
+    }
+    let settings = fs::read_to_string(job.settings()).unwrap();
+    let known = settings.replace("timeout = 2\n", "timeout = 2\nknown_gap = ['pubmed26n0004']\n");
+    fs::write(job.settings(), known).unwrap();
+    let outcome = job.night().succeed();
+    assert!(outcome.stderr.contains("1 file absent, as known (--known-gap): pubmed26n0004"), "{}", outcome.stderr);
+    // NLM issues it after all.
+    job.publish("updatefiles", 4, 120..130);
+    let outcome = job.night().succeed();
+    assert!(outcome.stderr.contains("130 citations") && !outcome.stderr.contains("absent"), "{}", outcome.stderr);
+    assert_eq!(tables(&job.output()), job.expected());
+}
+
+#[test]
+fn a_new_baseline_is_in_force_once_the_mirror_has_all_of_it_and_before_its_first_update_file() {
+    let job = Job::new();
+    job.night().succeed();
+    job.server.remove("pubmed26");
+    job.server.put(
+        "baseline/README.txt",
+        b"The complete baseline consists of files pubmed27n0001.xml through\npubmed27n0002.xml.\n".to_vec(),
+    );
+    let publish = |number: u32| {
+        let articles = 40 * (number - 1)..40 * number;
+        job.server.publish_as("baseline", &format!("pubmed27n{number:04}"), file(articles));
+    };
+    let latest =
+        || -> Value { serde_json::from_slice(&fs::read(job.output().join("snapshot/latest.json")).unwrap()).unwrap() };
+    publish(1);
+    job.night().end().assert_fails(65, &["pubmed27n0002"]);
+    assert_eq!((&latest()["generation"], &latest()["documents"]), (&2026.into(), &100.into()));
+    publish(2);
+    job.night().succeed();
+    assert_eq!((&latest()["generation"], &latest()["documents"]), (&2027.into(), &80.into()));
+    // It stays in force for whoever knows less.
+    PubTag::new(PROGRAM, ["snapshot"]).arg(job.output()).succeed();
+    assert_eq!(latest()["generation"], 2027);
+}
+
+#[test]
+fn the_settings_of_a_night_are_shown_with_their_sources_and_without_secrets() {
+    let job = Job::new();
+    let settings = fs::read_to_string(job.settings()).unwrap();
+    let settings = settings.replace("from = 'http://", "from = 'http://ann:hush@")
+        + "store_option = ['secret_access_key=hush']\n\n[snapshot]\nkeep = 3\n";
+    fs::write(job.settings(), settings).unwrap();
+    let show = || PubTag::new(PROGRAM, ["config", "show", "nightly", "--config"]).arg(job.settings());
+    let table = show().env("PUBTAG_CONTACT", "me@example.org").succeed().stdout;
+    let shown = |name: &str| -> Vec<String> {
+        let mut rows = table.lines().map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        rows.find(|row| row[0] == name).unwrap_or_else(|| panic!("{name} is not in\n{table}"))
+    };
+    let file = job.settings().display().to_string();
+    let (mirror, output) = (job.mirror().display().to_string(), job.output().display().to_string());
+    for row in [
+        ["sync.into", &mirror, &file],
+        ["sync.timeout", "2", &file],
+        ["sync.connections", "4", "default"],
+        ["sync.contact", "me@example.org", "environment"],
+        ["sync.prune", "false", "default"],
+        ["sync.store-option", "secret_access_key=…", "default"],
+        ["run.inputs", &mirror, "default"],
+        ["run.store-option", "secret_access_key=…", &file],
+        ["verify.output", &output, "default"],
+        ["verify.quick", "true", "default"],
+        ["snapshot.output", &output, "default"],
+        ["snapshot.keep", "3", &file],
+        ["snapshot.generation", "-", "default"],
+    ] {
+        assert_eq!(shown(row[0]), row);
+    }
+    assert!(!table.contains("hush"), "{table}");
+    let json: Value = serde_json::from_str(&show().arg("--format=json").succeed().stdout).unwrap();
+    assert_eq!(json["settings"][0]["name"], "sync.into");
+    fs::write(job.settings(), "[sync]\nintoo = 'x'\n").unwrap();
+    show().end().assert_fails(2, &["section `sync`: unknown setting `intoo`; did you mean `into`?"]);
 }
 
 #[test]

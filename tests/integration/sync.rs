@@ -131,8 +131,13 @@ fn gaps_end_with_65_and_name_the_missing_files() {
         "{}",
         outcome.stdout
     );
+    assert!(outcome.stderr.contains("--known-gap"), "{}", outcome.stderr);
+    let gaps = "--known-gap=pubmed26n0002,pubmed26n0004.xml.gz";
+    sync(&server, dir.path()).arg(gaps).end().assert_fails(65, &["1 file missing", "pubmed26n0005;", "2 files absent"]);
+    let outcome = sync(&server, dir.path()).arg(gaps).arg("--known-gap=pubmed26n0005").succeed();
+    assert!(outcome.stdout.contains("2026: 3 baseline files (complete), 2 update files"), "{}", outcome.stdout);
     server.list_all();
-    sync(&server, dir.path()).succeed();
+    sync(&server, dir.path()).arg(gaps).succeed();
     assert_eq!(files_in(dir.path()), truth);
 }
 
@@ -143,7 +148,7 @@ fn what_cannot_be_done_is_named_with_its_way_out() {
     let file = dir.path().join("file");
     fs::write(&file, "mine").unwrap();
     sync(&server, &file).end().assert_fails(78, &["file: not a directory", "--into"]);
-    sync(&server, Path::new("s3://bucket/pubmed")).end().assert_fails(78, &["s3://bucket/pubmed", "local disk"]);
+    sync(&server, Path::new("ftp://bucket/pubmed")).end().assert_fails(2, &["ftp://bucket/pubmed", "s3://"]);
     let call = |arguments: &[&str]| PubTag::new(PROGRAM, arguments).end();
     let into = dir.path().join("mirror");
     let into = into.to_str().unwrap();

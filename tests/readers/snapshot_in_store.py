@@ -39,7 +39,7 @@ def main(endpoint, place, directory):
         found = connection.sql(differing).fetchall()
         if found:
             sys.exit(f"only in {one}: {found}")
-    annotations = connection.sql("SELECT sum(len(annotations)) FROM in_store").fetchone()[0]
+    [(annotations,)] = connection.sql("SELECT sum(len(annotations)) FROM in_store").fetchall()
     print(f"{in_store.num_rows} citations, {annotations} annotations")
 
 

@@ -224,6 +224,15 @@ impl Bucket {
         self.block_on(got).expect("the object exists").to_vec()
     }
 
+    /// Copies the objects below a prefix into a directory.
+    pub fn copy(&self, prefix: &str, folder: &Path) {
+        for key in self.keys(prefix) {
+            let path = folder.join(&key);
+            fs::create_dir_all(path.parent().expect("a file is in a directory")).expect("a directory");
+            fs::write(path, self.get(&format!("{prefix}/{key}"))).expect("a file");
+        }
+    }
+
     /// The rows of the commits in force of an output, by table.
     pub fn tables(&self, prefix: &str) -> [Rows; 3] {
         let local = tempfile::tempdir().expect("a temporary directory");

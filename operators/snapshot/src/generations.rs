@@ -6,6 +6,18 @@ use serde::Serialize;
 
 use crate::{Committed, Error};
 
+/// What the files of a baseline are, by someone who has seen them all, such as a mirror.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Baseline {
+    /// The number of its last file.
+    pub last: i32,
+    /// Numbers of the generation that were never issued.
+    pub gaps: BTreeSet<i32>,
+}
+
+/// Baselines by year.
+pub type Baselines = BTreeMap<i32, Baseline>;
+
 /// Which generation is in force, and what is known about it and others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Generations {
@@ -35,6 +47,8 @@ pub struct Waiting {
 /// The inputs of one generation.
 #[derive(Default)]
 struct Numbers {
+    /// What is known of its baseline.
+    baseline: Option<Baseline>,
     /// Read to the end.
     whole: BTreeSet<i32>,
     /// The lowest number of an update file.
@@ -48,13 +62,18 @@ impl Generations {
     /// `published` one. While none is complete, the oldest is.
     ///
     /// Numbers run on from the baseline into the update files, so the first update file tells which baseline file is the
-    /// last; the baseline is complete if all files up to that are committed and were read to their end. NLM requires
-    /// update files to be applied after the baseline, and `pubtag sync` fetches them only then.
+    /// last, unless `baselines` does; the baseline is complete if all files up to that are committed and were read to
+    /// their end. NLM requires update files to be applied after the baseline, and `pubtag sync` fetches them only then.
     ///
     /// # Errors
     /// If the `wanted` generation does not exist.
-    pub fn of(commits: &[Committed], published: Option<i32>, wanted: Option<i32>) -> Result<Self, Error> {
-        let all = numbers(commits);
+    pub fn of(
+        commits: &[Committed],
+        baselines: &Baselines,
+        published: Option<i32>,
+        wanted: Option<i32>,
+    ) -> Result<Self, Error> {
+        let all = numbers(commits, baselines);
         let complete = all.iter().rev().find(|(_, numbers)| numbers.is_complete()).map(|(year, _)| *year);
         let standing = published.filter(|year| all.contains_key(year));
         let in_force = match wanted {
@@ -80,11 +99,12 @@ impl Generations {
     }
 }
 
-fn numbers(commits: &[Committed]) -> BTreeMap<i32, Numbers> {
+fn numbers(commits: &[Committed], baselines: &Baselines) -> BTreeMap<i32, Numbers> {
     let mut all = BTreeMap::<i32, Numbers>::new();
     for commit in commits {
         let (Some(generation), Some(number)) = (commit.generation, commit.file_seq) else { continue };
         let numbers = all.entry(generation).or_default();
+        numbers.baseline = baselines.get(&generation).cloned();
         numbers.inputs += 1;
         numbers.last = numbers.last.max(number);
         if commit.is_whole() {
@@ -99,15 +119,17 @@ fn numbers(commits: &[Committed]) -> BTreeMap<i32, Numbers> {
 
 impl Numbers {
     fn last_of_baseline(&self) -> Option<i32> {
-        self.first_update.map(|first| first - 1).filter(|last| *last > 0)
+        let known = self.baseline.as_ref().map(|baseline| baseline.last);
+        known.or(self.first_update.map(|first| first - 1)).filter(|last| *last > 0)
     }
 
     fn is_complete(&self) -> bool {
-        self.last_of_baseline().is_some_and(|last| self.whole.range(1..=last).count() == last as usize)
+        self.last_of_baseline().is_some_and(|last| self.missing(last).is_empty())
     }
 
     fn missing(&self, last: i32) -> Vec<i32> {
-        (1..=last).filter(|number| !self.whole.contains(number)).collect()
+        let is_gap = |number: &i32| self.baseline.as_ref().is_some_and(|baseline| baseline.gaps.contains(number));
+        (1..=last).filter(|number| !self.whole.contains(number) && !is_gap(number)).collect()
     }
 
     fn waiting(&self, generation: i32) -> Waiting {

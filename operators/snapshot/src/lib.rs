@@ -43,7 +43,7 @@ mod retention;
 mod snapshot;
 
 pub use error::Error;
-pub use generations::{Generations, Waiting};
+pub use generations::{Baseline, Baselines, Generations, Waiting};
 pub use inputs::{Committed, Input, Parts};
 pub use key::Key;
 pub use manifest::{Bucket, Changes, Manifest};

@@ -20,7 +20,7 @@ use crate::nested::nested;
 use crate::place::Place;
 use crate::retention::{LONGEST_ATTEMPT, retain};
 use crate::sort::{Sorted, Sorter};
-use crate::{Committed, Error, Parts};
+use crate::{Baselines, Committed, Error, Parts};
 
 /// How a snapshot is made.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct SnapshotConfig {
     pub program: String,
     /// The generation to put in force, whether or not its baseline is known to be complete.
     pub generation: Option<i32>,
+    /// What else than the inputs is known of baselines.
+    pub baselines: Baselines,
     /// Size in memory, in bytes, at which buckets are cut.
     pub bucket_bytes: u64,
     /// Bytes of new rows that are sorted in memory; more are sorted in temporary files.
@@ -96,7 +98,7 @@ pub async fn snapshot(
 ) -> Result<Summary, Error> {
     let started = Instant::now();
     let former = former.unwrap_or_else(Manifest::empty);
-    let generations = Generations::of(commits, former.generation, config.generation)?;
+    let generations = Generations::of(commits, &config.baselines, former.generation, config.generation)?;
     let plan = Plan::new(&former, commits, &generations);
     let is_new = former.snapshot == 0 || !plan.added.is_empty() || !plan.removed.is_empty();
     let (manifest, rewritten, bytes) = match is_new {

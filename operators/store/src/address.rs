@@ -222,7 +222,9 @@ mod tests {
 
     #[test]
     fn a_place_below_another_is_of_the_same_kind() {
-        for (place, below) in [("s3://bucket", "s3://bucket/snapshot"), ("gs://b/out/", "gs://b/out/snapshot"), ("out", "out/snapshot")] {
+        for (place, below) in
+            [("s3://bucket", "s3://bucket/snapshot"), ("gs://b/out/", "gs://b/out/snapshot"), ("out", "out/snapshot")]
+        {
             assert_eq!(place.parse::<Address>().unwrap().join("snapshot").to_string(), below);
         }
     }

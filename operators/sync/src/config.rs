@@ -1,7 +1,10 @@
 //! What to mirror, and how.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use pubtag_store::{Address, StoreOptions};
 
 use crate::{Folder, PubmedFile, Retries};
 
@@ -14,14 +17,20 @@ pub const MOST_CONNECTIONS: usize = 4;
 /// What to mirror, from where, into what.
 #[derive(Clone, Debug)]
 pub struct SyncConfig {
-    /// The mirror's directory; it is made if it does not exist.
-    pub into: PathBuf,
+    /// The mirror: a directory, which is made if it does not exist, or a prefix in an object store.
+    pub into: Address,
+    /// Options of the object store.
+    pub store_options: StoreOptions,
+    /// Where downloads into an object store are kept until they are whole.
+    pub scratch: PathBuf,
     /// The URL that `baseline/` and `updatefiles/` are below.
     pub from: String,
     /// Which files.
     pub scope: Scope,
     /// The first file to mirror, in PubMed's order; those before it are not missed.
     pub since: Option<PubmedFile>,
+    /// Numbers that NLM never issued: they are not missed.
+    pub known_gaps: BTreeSet<PubmedFile>,
     /// Read the files that the mirror already holds, and fetch again what is damaged.
     pub verify: bool,
     /// Remove older generations once a newer baseline is complete.

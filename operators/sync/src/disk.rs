@@ -1,12 +1,8 @@
 //! Durable files: written under a hidden name, flushed to disk, then renamed.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-
-use flate2::read::MultiGzDecoder;
-use md5::{Digest, Md5};
-use pubtag_schemas::hex;
 
 use crate::error::SyncError;
 
@@ -15,9 +11,6 @@ const PARTIAL: &str = ".partial";
 
 /// What the name of an unfinished file's validator ends with.
 const VALIDATOR: &str = ".partial.etag";
-
-/// Bytes that are read from disk at once.
-const BLOCK: usize = 256 * 1024;
 
 /// Where a file is until it is whole and verified.
 pub(crate) fn partial_path(folder: &Path, name: &str) -> PathBuf {
@@ -45,6 +38,39 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), SyncError> {
         sync_folder(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
     };
     make().map_err(|source| SyncError::disk("create", path, source))
+}
+
+/// Makes a folder that others can neither read nor write to, and all above it.
+pub(crate) fn make_private_folder(path: &Path) -> Result<(), SyncError> {
+    make_folder(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let closed = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+        closed.map_err(|source| SyncError::disk("protect", path, source))?;
+    }
+    Ok(())
+}
+
+/// The folder of a file in a mirror, and its name there.
+pub(crate) fn split<'a>(root: &Path, path: &'a str) -> (PathBuf, &'a str) {
+    match path.rsplit_once('/') {
+        Some((folder, name)) => (root.join(folder), name),
+        None => (root.to_owned(), path),
+    }
+}
+
+/// The names and paths in a folder; none if it does not exist. Names that are not UTF-8 are not ours.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, SyncError> {
+    let list = || -> io::Result<Vec<(String, PathBuf)>> {
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?.collect::<io::Result<Vec<_>>>()?,
+        };
+        let named = |entry: fs::DirEntry| Some((entry.file_name().into_string().ok()?, entry.path()));
+        Ok(entries.into_iter().filter_map(named).collect())
+    };
+    list().map_err(|error| SyncError::disk("list", folder, error))
 }
 
 /// Writes a small file as a whole.
@@ -83,26 +109,6 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
-}
-
-/// MD5 of a file, in lower-case hex.
-pub(crate) fn md5_of(path: &Path) -> Result<String, SyncError> {
-    let hash = || -> io::Result<String> {
-        let (mut file, mut md5, mut block) = (File::open(path)?, Md5::new(), vec![0; BLOCK]);
-        loop {
-            match file.read(&mut block)? {
-                0 => return Ok(hex(md5.finalize())),
-                read => md5.update(&block[..read]),
-            }
-        }
-    };
-    hash().map_err(|source| SyncError::disk("read", path, source))
-}
-
-/// Reads a gzip file to its end; an error of the inner result if it is damaged.
-pub(crate) fn check_gzip(path: &Path) -> Result<io::Result<()>, SyncError> {
-    let file = File::open(path).map_err(|source| SyncError::disk("read", path, source))?;
-    Ok(io::copy(&mut MultiGzDecoder::new(io::BufReader::with_capacity(BLOCK, file)), &mut io::sink()).map(drop))
 }
 
 /// Bytes that the file system of a folder has left for us, where it says.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pubtag_store::{Cause, StoreError};
 use pubtag_stream::FaultKind;
 
 /// Why a mirror, or one of its files, could not be brought up to date.
@@ -15,6 +16,25 @@ pub enum SyncError {
     Url {
         /// The address, without credentials.
         url: String,
+    },
+    /// The target cannot be opened.
+    #[error(transparent)]
+    Target(#[from] StoreError),
+    /// The object store of the mirror fails.
+    #[error("failed to {action} {object}: {}", Cause::of(source).advice())]
+    Store {
+        /// What was being done.
+        action: &'static str,
+        /// The object.
+        object: String,
+        /// What the store says.
+        source: object_store::Error,
+    },
+    /// A thread cannot be started.
+    #[error("cannot start a thread")]
+    Runtime {
+        /// What the system says.
+        source: io::Error,
     },
     /// The target exists and is not a directory.
     #[error("{path}: not a directory; choose another --into", path = path.display())]
@@ -157,15 +177,14 @@ pub enum SyncError {
     },
     /// Update files were asked for without the baseline that they change.
     #[error(
-        "the {generation} baseline in {path} is incomplete, so its update files cannot be used; rerun without --updates, \
-         or name the first file to fetch with --since",
-        path = path.display()
+        "the {generation} baseline in {mirror} is incomplete, so its update files cannot be used; rerun without --updates, \
+         or name the first file to fetch with --since"
     )]
     NoBaseline {
         /// The generation.
         generation: u16,
         /// The mirror.
-        path: PathBuf,
+        mirror: String,
     },
 }
 
@@ -183,14 +202,18 @@ impl SyncError {
     /// What kind of failure it is.
     pub fn kind(&self) -> FaultKind {
         match self {
+            Self::Store { source, .. } if Cause::of(source).is_transient() => FaultKind::Transient,
             Self::Url { .. }
+            | Self::Target(_)
+            | Self::Store { .. }
             | Self::NotADirectory { .. }
             | Self::NotAFile { .. }
             | Self::Lock { .. }
             | Self::Denied { .. }
             | Self::NothingListed { .. }
             | Self::NoBaseline { .. } => FaultKind::Configuration,
-            Self::Busy { .. }
+            Self::Runtime { .. }
+            | Self::Busy { .. }
             | Self::Space { .. }
             | Self::Full { .. }
             | Self::Disk { .. }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::held::Held;
 use crate::listing::Listings;
-use crate::local::Local;
 use crate::{Folder, PubmedFile};
 
 /// The numbers of one generation.
@@ -19,18 +19,20 @@ pub(crate) struct Generation {
     last_in_updates: u16,
     /// The last baseline file, as the server's README declares it.
     declared_last: Option<u16>,
+    /// Numbers that are known to have been left out.
+    known_gaps: BTreeSet<u16>,
     /// Whether the server lists any file of it.
     pub(crate) listed: bool,
 }
 
 impl Generation {
     /// All generations, by year.
-    pub(crate) fn all(listings: &Listings, local: &Local) -> BTreeMap<u16, Self> {
+    pub(crate) fn all(listings: &Listings, held: &Held, known_gaps: &BTreeSet<PubmedFile>) -> BTreeMap<u16, Self> {
         let mut all = BTreeMap::<u16, Self>::new();
         for folder in [Folder::Baseline, Folder::Updates] {
             let listed = listings.of(folder).files.iter().map(|(file, listed)| (*file, true, listed.data));
-            let held = local.of(folder).keys().map(|file| (*file, false, true));
-            for (file, is_listed, exists) in listed.chain(held) {
+            let in_mirror = held.of(folder).keys().map(|file| (*file, false, true));
+            for (file, is_listed, exists) in listed.chain(in_mirror) {
                 let generation = all.entry(file.generation()).or_default();
                 generation.listed |= is_listed;
                 let (numbers, last) = match folder {
@@ -41,6 +43,11 @@ impl Generation {
                 if exists {
                     numbers.insert(file.number());
                 }
+            }
+        }
+        for gap in known_gaps {
+            if let Some(generation) = all.get_mut(&gap.generation()) {
+                generation.known_gaps.insert(gap.number());
             }
         }
         if let Some(last) = listings.last_of_baseline
@@ -57,7 +64,10 @@ impl Generation {
         match self.declared_last {
             _ if !self.has_baseline() => None,
             Some(declared) => Some(declared.max(last)),
-            None => self.updates.contains(&(last + 1)).then_some(last),
+            None => {
+                let next = (last + 1..).find(|number| !self.known_gaps.contains(number))?;
+                self.updates.contains(&next).then_some(last)
+            }
         }
     }
 
@@ -66,23 +76,34 @@ impl Generation {
         !self.baseline.is_empty()
     }
 
-    /// The numbers that must exist and are neither listed nor held, in a folder: those up to the last baseline file belong
-    /// to the baseline, the others to the updates.
+    /// The numbers that must exist and are neither listed nor held, in a folder.
     pub(crate) fn missing(&self, folder: Folder, since: u16) -> Vec<u16> {
+        self.absent(folder, since).filter(|number| !self.known_gaps.contains(number)).collect()
+    }
+
+    /// The numbers that are known to have been left out, and are neither listed nor held, in a folder.
+    pub(crate) fn gaps(&self, folder: Folder, since: u16) -> Vec<u16> {
+        self.absent(folder, since).filter(|number| self.known_gaps.contains(number)).collect()
+    }
+
+    /// The numbers up to the highest that are neither listed nor held, in a folder: those up to the last baseline file
+    /// belong to the baseline, the others to the updates.
+    fn absent(&self, folder: Folder, since: u16) -> impl Iterator<Item = u16> {
         let last = self.last_of_baseline().unwrap_or(self.last_in_baseline);
         let numbers = match folder {
             Folder::Baseline => 1..=last,
             Folder::Updates => last + 1..=self.last_in_updates,
         };
         let exists = |number: &u16| self.baseline.contains(number) || self.updates.contains(number);
-        numbers.filter(|number| *number >= since && !exists(number)).collect()
+        numbers.filter(move |number| *number >= since && !exists(number))
     }
 
-    /// Whether the mirror holds every baseline file from `since` on.
-    pub(crate) fn is_baseline_held(&self, year: u16, local: &Local, since: u16) -> bool {
-        let held = |number| PubmedFile::new(year, number).is_some_and(|file| local.baseline.contains_key(&file));
+    /// Whether the mirror holds every baseline file from `since` on that NLM issued.
+    pub(crate) fn is_baseline_held(&self, year: u16, held: &Held, since: u16) -> bool {
+        let is_held = |number| PubmedFile::new(year, number).is_some_and(|file| held.baseline.contains_key(&file));
+        let is_gap = |number| self.known_gaps.contains(&number) && !self.baseline.contains(&number);
         match self.last_of_baseline() {
-            Some(last) => (since..=last).all(held),
+            Some(last) => (since..=last).all(|number| is_held(number) || is_gap(number)),
             // Nobody has its baseline any more, and none of it is wanted.
             None => !self.has_baseline() && self.updates.first().is_some_and(|first| *first <= since),
         }
@@ -103,6 +124,7 @@ mod tests {
             baseline: baseline.iter().copied().collect(),
             updates: updates.iter().copied().collect(),
             declared_last,
+            known_gaps: BTreeSet::new(),
             listed: true,
         }
     }
@@ -126,6 +148,28 @@ mod tests {
         assert_eq!(gaps(&generation(&[1, 2], &[5], None)), (none(), vec![3, 4]));
         assert_eq!(gaps(&generation(&[2], &[], None)), (vec![1], none()));
         assert_eq!(generation(&[1, 4], &[], None).missing(Folder::Baseline, 3), [3]);
+    }
+
+    #[test]
+    fn known_gaps_are_not_missing_and_do_not_hide_where_the_baseline_ends() {
+        let with = |gaps: &[u16], generation: Generation| Generation {
+            known_gaps: gaps.iter().copied().collect(),
+            ..generation
+        };
+        let known = with(&[2, 4, 7], generation(&[1, 3], &[5, 6, 8, 10], None));
+        assert_eq!(known.last_of_baseline(), Some(3));
+        assert_eq!((known.missing(Folder::Baseline, 1), known.gaps(Folder::Baseline, 1)), (vec![], vec![2]));
+        assert_eq!((known.missing(Folder::Updates, 1), known.gaps(Folder::Updates, 1)), (vec![9], vec![4, 7]));
+        // A gap that NLM fills is a file like any other.
+        let filled = with(&[2], generation(&[1, 2, 3], &[4], None));
+        assert!(filled.gaps(Folder::Baseline, 1).is_empty() && filled.missing(Folder::Baseline, 1).is_empty());
+        let files = |numbers: &[u16]| {
+            let file = |number: &u16| (PubmedFile::new(2026, *number).unwrap(), crate::place::HeldFile::default());
+            Held { baseline: numbers.iter().map(file).collect(), updates: BTreeMap::new() }
+        };
+        assert!(!filled.is_baseline_held(2026, &files(&[1, 3]), 1));
+        assert!(known.is_baseline_held(2026, &files(&[1, 3]), 1));
+        assert!(!known.is_baseline_held(2026, &files(&[1]), 1));
     }
 
     proptest! {

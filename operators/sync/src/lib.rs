@@ -17,6 +17,10 @@
 //! (`.NAME.partial`). There is no other state: the `.md5` files show what is up to date, so a sync can be
 //! killed at any moment, and a mirror can be copied.
 //!
+//! A mirror may also be in an object store. Then a file is downloaded to a local scratch directory, resumed and verified
+//! there, and put under its name in one request. Nothing can lock a bucket: two syncs into one fetch files twice, and since a
+//! checksum counts only if it is not older than its file, neither believes what the other has overwritten.
+//!
 //! A generation is a baseline and the update files that go on from it. The next baseline does not touch the files of the
 //! last: both are kept, until a sync with [`SyncConfig::prune`] finds the new one complete. Update files are fetched only
 //! once their baseline is complete, since NLM requires them to be applied after it.
@@ -24,13 +28,17 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
+//! use pubtag_store::StoreOptions;
 //! use pubtag_sync::{MOST_CONNECTIONS, NLM, Retries, Scope, SyncConfig, sync};
 //!
 //! let config = SyncConfig {
-//!     into: "pubmed".into(),
+//!     into: "pubmed".parse()?,
+//!     store_options: StoreOptions::default(),
+//!     scratch: std::env::temp_dir(),
 //!     from: NLM.to_owned(),
 //!     scope: Scope::All,
 //!     since: None,
+//!     known_gaps: [].into(),
 //!     verify: false,
 //!     prune: false,
 //!     dry_run: true,
@@ -41,7 +49,7 @@
 //! };
 //! let summary = sync(&config, |_| {})?;
 //! println!("{} files to fetch", summary.fetched.len());
-//! # Ok::<(), pubtag_sync::SyncError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod name;
@@ -56,8 +64,13 @@ mod retries;
 mod server;
 
 mod disk;
-mod local;
 mod lock;
+
+mod place;
+
+mod bucket;
+mod directory;
+mod held;
 
 mod generation;
 mod jobs;

@@ -1,16 +1,15 @@
 //! The sync itself: list, compare, fetch the baseline, then the update files that may follow it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use crate::disk;
 use crate::error::SyncError;
 use crate::generation::Generation;
+use crate::held::Held;
 use crate::jobs::{self, Happened};
 use crate::listing::Listings;
-use crate::local::{Local, entries};
-use crate::lock::Lock;
+use crate::place::{self, Place, md5_of};
 use crate::plan::{Candidate, Compared, candidates, first_wanted};
 use crate::server::{Server, without_credentials};
 use crate::summary::{Failed, GenerationState};
@@ -42,7 +41,8 @@ pub enum Event<'a> {
 /// Brings a mirror up to date.
 ///
 /// *Ordering*: baseline files before update files, each in PubMed's order, a few at a time.
-/// *Memory*: a block of 64 KiB for each connection, and a few hundred bytes for each listed file.
+/// *Memory*: a block of 64 KiB for each connection, and a few hundred bytes for each listed file. In an object store, a whole
+/// file for each connection.
 /// *Cancellation*: the process may be killed at any moment. A file has its name only when it is whole, verified and on disk;
 /// a partial download is resumed by the next sync.
 /// *Rejects*: a file that cannot be fetched or verified is listed in [`Summary::failed`], and the others are fetched.
@@ -51,12 +51,13 @@ pub enum Event<'a> {
 /// What concerns the whole mirror: the target, the listing, a full disk, an unreachable server. See [`SyncError`].
 pub fn sync(config: &SyncConfig, mut on_event: impl FnMut(Event<'_>)) -> Result<Summary, SyncError> {
     let server = Server::new(&config.from, &config.user_agent, config.timeout, config.retries)?;
-    let _lock = prepare(config)?;
+    let place = place::open(config)?;
+    let _lock = if config.dry_run { None } else { Some(place.hold()?) };
     let listings = server.listings()?;
-    let sync = Sync { config, server: &server, listings: &listings };
+    let sync = Sync { config, place: &*place, server: &server, listings: &listings };
     let mut summary = Summary {
         from: without_credentials(&config.from),
-        into: config.into.display().to_string(),
+        into: config.into.to_string(),
         dry_run: config.dry_run,
         ..Summary::default()
     };
@@ -66,58 +67,42 @@ pub fn sync(config: &SyncConfig, mut on_event: impl FnMut(Event<'_>)) -> Result<
     Ok(summary)
 }
 
-/// Makes the target and locks it; a dry run only looks at it.
-fn prepare(config: &SyncConfig) -> Result<Option<Lock>, SyncError> {
-    let root = &config.into;
-    if root.exists() && !root.is_dir() {
-        return Err(SyncError::NotADirectory { path: root.clone() });
-    }
-    if config.dry_run {
-        return Ok(None);
-    }
-    disk::make_folder(root)?;
-    let lock = Lock::hold(root)?;
-    for folder in [Folder::Baseline, Folder::Updates] {
-        disk::make_folder(&root.join(folder.name()))?;
-    }
-    Ok(Some(lock))
-}
-
 struct Sync<'a> {
     config: &'a SyncConfig,
+    place: &'a dyn Place,
     server: &'a Server,
     listings: &'a Listings,
 }
 
 impl Sync<'_> {
     fn run(&self, summary: &mut Summary, on_event: &mut impl FnMut(Event<'_>)) -> Result<(), SyncError> {
-        let local = Local::scan(&self.config.into)?;
-        let generations = Generation::all(self.listings, &local);
-        self.find_missing(&generations, &local, summary);
-        let mut planned = self.compare(&local, summary, on_event)?;
+        let held = Held::scan(self.place)?;
+        let generations = Generation::all(self.listings, &held, &self.config.known_gaps);
+        self.find_missing(&generations, &held, summary);
+        let mut planned = self.compare(&held, summary, on_event)?;
         let updates =
             planned.split_off(planned.iter().position(|p| p.folder == Folder::Updates).unwrap_or(planned.len()));
         if self.config.dry_run {
             // As if all of it had been fetched.
-            let local = local.with_baseline(planned.iter().map(|planned| planned.file));
-            let updates = self.without_held_back(updates, &generations, &local, summary)?;
+            let held = held.with_baseline(planned.iter().map(|planned| planned.file));
+            let updates = self.without_held_back(updates, &generations, &held, summary)?;
             planned.extend(updates);
             on_event(Event::Planned(&planned));
             summary.fetched = planned;
-            self.describe(&generations, &local, summary);
-            return self.prune(&local, summary);
+            self.describe(&generations, &held, summary);
+            return self.prune(&held, summary);
         }
         self.sweep(planned.iter().chain(&updates))?;
         on_event(Event::Planned(&[&planned[..], &updates[..]].concat()));
         self.check_space(planned.iter().chain(&updates))?;
         self.fetch(&planned, summary, on_event)?;
-        let local = Local::scan(&self.config.into)?;
-        let updates = self.without_held_back(updates, &generations, &local, summary)?;
+        let held = Held::scan(self.place)?;
+        let updates = self.without_held_back(updates, &generations, &held, summary)?;
         self.fetch(&updates, summary, on_event)?;
         summary.deleted_pmids = self.fetch_deleted_pmids()?;
-        let local = Local::scan(&self.config.into)?;
-        self.describe(&generations, &local, summary);
-        self.prune(&local, summary)
+        let held = Held::scan(self.place)?;
+        self.describe(&generations, &held, summary);
+        self.prune(&held, summary)
     }
 
     /// The first wanted number of a generation.
@@ -126,18 +111,19 @@ impl Sync<'_> {
     }
 
     /// Looks for gaps in the numbers, and for files that the server no longer lists.
-    fn find_missing(&self, generations: &BTreeMap<u16, Generation>, local: &Local, summary: &mut Summary) {
+    fn find_missing(&self, generations: &BTreeMap<u16, Generation>, held: &Held, summary: &mut Summary) {
         for (year, generation) in generations.iter().filter(|(_, generation)| generation.listed) {
             let Some(since) = self.since(*year).filter(|_| generation.has_baseline()) else { continue };
             for folder in self.config.scope.folders() {
-                let missing = generation.missing(*folder, since);
-                summary.missing.extend(missing.into_iter().filter_map(|number| PubmedFile::new(*year, number)));
+                let files = |numbers: Vec<u16>| numbers.into_iter().filter_map(|number| PubmedFile::new(*year, number));
+                summary.missing.extend(files(generation.missing(*folder, since)));
+                summary.known_gaps.extend(files(generation.gaps(*folder, since)));
             }
         }
         for folder in self.config.scope.folders() {
             let listed = &self.listings.of(*folder).files;
             let years: BTreeSet<u16> = listed.keys().map(|file| file.generation()).collect();
-            let gone = local.of(*folder).keys().filter(|file| years.contains(&file.generation()));
+            let gone = held.of(*folder).keys().filter(|file| years.contains(&file.generation()));
             let gone = gone.filter(|file| !listed.get(file).is_some_and(|listed| listed.data));
             summary.not_listed.extend(gone.copied());
         }
@@ -146,14 +132,14 @@ impl Sync<'_> {
     /// Compares every listed file with the mirror; the files to fetch, baseline first.
     fn compare(
         &self,
-        local: &Local,
+        held: &Held,
         summary: &mut Summary,
         on_event: &mut impl FnMut(Event<'_>),
     ) -> Result<Vec<Planned>, SyncError> {
-        let SyncConfig { into, scope, since, verify, dry_run, connections, .. } = self.config;
-        let candidates = candidates(self.listings, local, *scope, *since);
+        let SyncConfig { scope, since, verify, dry_run, connections, .. } = self.config;
+        let candidates = candidates(self.listings, held, *scope, *since);
         let (mut planned, mut stats, mut done) = (Vec::new(), Vec::new(), 0);
-        let compare = |candidate: &Candidate<'_>| candidate.compare(self.server, into, *verify, *dry_run);
+        let compare = |candidate: &Candidate<'_>| candidate.compare(self.server, self.place, *verify, *dry_run);
         jobs::run(self.server, &candidates, self.connections(*connections), compare, |happened| {
             match happened {
                 Happened::Nothing => return,
@@ -185,7 +171,7 @@ impl Sync<'_> {
     fn sweep<'p>(&self, planned: impl Iterator<Item = &'p Planned>) -> Result<(), SyncError> {
         let wanted: BTreeSet<(Folder, String)> = planned.map(|p| (p.folder, p.file.to_string())).collect();
         for folder in [Folder::Baseline, Folder::Updates] {
-            for (name, path) in entries(&self.config.into.join(folder.name()))? {
+            for (name, path) in disk::entries(&self.place.downloads().join(folder.name()))? {
                 let stale = disk::unfinished(&name).is_some_and(|name| !wanted.contains(&(folder, name.to_owned())));
                 if stale {
                     disk::remove(&path)?;
@@ -197,15 +183,21 @@ impl Sync<'_> {
 
     /// Fails before the first byte if the files cannot all find room.
     fn check_space<'p>(&self, planned: impl Iterator<Item = &'p Planned>) -> Result<(), SyncError> {
+        let downloads = self.place.downloads();
         let to_come = |planned: &Planned| {
-            let partial = disk::partial_path(&self.config.into.join(planned.folder.name()), &planned.file.to_string());
+            let partial = disk::partial_path(&downloads.join(planned.folder.name()), &planned.file.to_string());
             let arrived = std::fs::metadata(partial).map_or(0, |found| found.len());
             planned.listed_bytes.unwrap_or(0).saturating_sub(arrived)
         };
-        let needed = planned.map(to_come).fold(0, u64::saturating_add);
-        match disk::free_bytes(&self.config.into) {
+        let mut to_come: Vec<u64> = planned.map(to_come).collect();
+        if !self.place.keeps_downloads() {
+            to_come.sort_unstable_by(|one, other| other.cmp(one));
+            to_come.truncate(self.connections(self.config.connections));
+        }
+        let needed = to_come.into_iter().fold(0, u64::saturating_add);
+        match disk::free_bytes(downloads) {
             Some(free) if free < needed => Err(SyncError::Space {
-                path: self.config.into.clone(),
+                path: downloads.to_owned(),
                 needed: needed.div_ceil(1_000_000),
                 free: free / 1_000_000,
             }),
@@ -218,13 +210,13 @@ impl Sync<'_> {
         &self,
         updates: Vec<Planned>,
         generations: &BTreeMap<u16, Generation>,
-        local: &Local,
+        held: &Held,
         summary: &mut Summary,
     ) -> Result<Vec<Planned>, SyncError> {
         let incomplete: BTreeSet<u16> = updates
             .iter()
             .map(|planned| planned.file.generation())
-            .filter(|year| !self.is_open(*year, generations, local, summary))
+            .filter(|year| !self.is_open(*year, generations, held, summary))
             .collect();
         let (held_back, updates): (Vec<_>, Vec<_>) =
             updates.into_iter().partition(|planned| incomplete.contains(&planned.file.generation()));
@@ -232,18 +224,18 @@ impl Sync<'_> {
             && self.config.scope == Scope::Updates
             && updates.is_empty()
         {
-            let (generation, path) = (first.file.generation(), self.config.into.clone());
-            return Err(SyncError::NoBaseline { generation, path });
+            let (generation, mirror) = (first.file.generation(), self.config.into.to_string());
+            return Err(SyncError::NoBaseline { generation, mirror });
         }
         summary.held_back.extend(held_back.iter().map(|planned| planned.file));
         Ok(updates)
     }
 
     /// Whether the update files of a generation may be fetched: its baseline is held, and none of it is out of date.
-    fn is_open(&self, year: u16, generations: &BTreeMap<u16, Generation>, local: &Local, summary: &Summary) -> bool {
+    fn is_open(&self, year: u16, generations: &BTreeMap<u16, Generation>, held: &Held, summary: &Summary) -> bool {
         let (Some(since), Some(generation)) = (self.since(year), generations.get(&year)) else { return false };
         let of_baseline = |failed: &Failed| failed.folder == Folder::Baseline && failed.file.generation() == year;
-        generation.is_baseline_held(year, local, since) && !summary.failed.iter().any(of_baseline)
+        generation.is_baseline_held(year, held, since) && !summary.failed.iter().any(of_baseline)
     }
 
     fn fetch(
@@ -276,12 +268,7 @@ impl Sync<'_> {
 
     fn fetch_one(&self, planned: &Planned) -> Result<(), SyncError> {
         let Planned { file, folder, .. } = planned;
-        let transfer = Transfer {
-            server: self.server,
-            remote: format!("{folder}/{file}"),
-            folder: &self.config.into.join(folder.name()),
-            name: &file.to_string(),
-        };
+        let transfer = Transfer { server: self.server, place: self.place, path: format!("{folder}/{file}") };
         let verified = transfer.fetch(planned.checksum.clone(), || self.server.checksum(*folder, *file))?;
         transfer.publish(&verified)?;
         if planned.stats { self.fetch_stats(*file) } else { Ok(()) }
@@ -289,11 +276,10 @@ impl Sync<'_> {
 
     /// Fetches the statistics of an update file. The citations do not depend on them: their absence is a warning.
     fn fetch_stats(&self, file: PubmedFile) -> Result<(), SyncError> {
-        let name = file.stats_name();
-        let folder = self.config.into.join(Folder::Updates.name());
-        match self.server.text(&format!("{}/{name}", Folder::Updates)) {
-            Ok(Some(content)) => disk::write_whole(&folder, &name, &content)?,
-            Ok(None) => tracing::warn!("{name}: listed, but not found"),
+        let path = format!("{}/{}", Folder::Updates, file.stats_name());
+        match self.server.text(&path) {
+            Ok(Some(content)) => self.place.write(&path, &content)?,
+            Ok(None) => tracing::warn!("{path}: listed, but not found"),
             Err(error) => tracing::warn!("{}", error.full_text()),
         }
         Ok(())
@@ -301,8 +287,7 @@ impl Sync<'_> {
 
     /// Fetches the list of deleted PMIDs. It has no checksum, so it is compared once it is here.
     fn fetch_deleted_pmids(&self) -> Result<DeletedPmids, SyncError> {
-        let folder: &Path = &self.config.into;
-        let transfer = Transfer { server: self.server, remote: DELETED_PMIDS.to_owned(), folder, name: DELETED_PMIDS };
+        let transfer = Transfer { server: self.server, place: self.place, path: DELETED_PMIDS.to_owned() };
         let verified = match transfer.fetch(None, || Ok(None)) {
             Ok(verified) => verified,
             Err(SyncError::Status { status: 404 | 410, .. }) => {
@@ -315,8 +300,7 @@ impl Sync<'_> {
             }
             Err(error) => return Err(error),
         };
-        let held = folder.join(DELETED_PMIDS);
-        if held.is_file() && disk::md5_of(&held)? == verified.md5 {
+        if md5_of(self.place, DELETED_PMIDS)?.as_ref() == Some(&verified.md5) {
             transfer.discard()?;
             return Ok(DeletedPmids::UpToDate);
         }
@@ -324,33 +308,32 @@ impl Sync<'_> {
         Ok(DeletedPmids::Fetched)
     }
 
-    fn describe(&self, generations: &BTreeMap<u16, Generation>, local: &Local, summary: &mut Summary) {
+    fn describe(&self, generations: &BTreeMap<u16, Generation>, held: &Held, summary: &mut Summary) {
         for (year, generation) in generations {
-            let held = |folder| local.of(folder).keys().filter(|file| file.generation() == *year).count();
+            let count = |folder| held.of(folder).keys().filter(|file| file.generation() == *year).count();
             summary.generations.push(GenerationState {
                 generation: *year,
-                baseline_files: held(Folder::Baseline),
-                update_files: held(Folder::Updates),
+                baseline_files: count(Folder::Baseline),
+                update_files: count(Folder::Updates),
                 last_of_baseline: generation.last_of_baseline(),
-                is_baseline_complete: self.is_open(*year, generations, local, summary),
+                is_baseline_complete: self.is_open(*year, generations, held, summary),
             });
         }
     }
 
     /// Removes the generations before the newest one whose baseline is complete; with a failure or a gap, none.
-    fn prune(&self, local: &Local, summary: &mut Summary) -> Result<(), SyncError> {
+    fn prune(&self, held: &Held, summary: &mut Summary) -> Result<(), SyncError> {
         let is_whole = summary.failed.is_empty() && summary.missing.is_empty();
         let complete = summary.generations.iter().rev().find(|state| state.is_baseline_complete);
         let Some(newest) = complete.filter(|_| self.config.prune && is_whole && self.config.since.is_none()) else {
             return Ok(());
         };
         for folder in [Folder::Baseline, Folder::Updates] {
-            for file in local.of(folder).keys().filter(|file| file.generation() < newest.generation) {
+            for file in held.of(folder).keys().filter(|file| file.generation() < newest.generation) {
                 summary.pruned.push(*file);
                 if !self.config.dry_run {
-                    let directory = self.config.into.join(folder.name());
                     for name in [file.to_string(), file.checksum_name(), file.stats_name()] {
-                        disk::remove(&directory.join(name))?;
+                        self.place.remove(&format!("{folder}/{name}"))?;
                     }
                 }
             }

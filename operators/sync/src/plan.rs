@@ -1,13 +1,11 @@
 //! What is to be done: each listed file is compared with the mirror.
 
-use std::path::Path;
-
 use serde::Serialize;
 
-use crate::disk::{self, check_gzip, md5_of};
 use crate::error::SyncError;
+use crate::held::Held;
 use crate::listing::{Listed, Listings};
-use crate::local::{Local, LocalFile};
+use crate::place::{HeldFile, Place, is_whole_gzip, md5_of, recorded_md5};
 use crate::server::{Checksum, Server};
 use crate::{Folder, PubmedFile, Scope};
 
@@ -46,7 +44,7 @@ pub(crate) struct Candidate<'a> {
     pub(crate) file: PubmedFile,
     pub(crate) folder: Folder,
     pub(crate) listed: Listed,
-    pub(crate) local: Option<&'a LocalFile>,
+    pub(crate) held: Option<&'a HeldFile>,
 }
 
 /// The first number of a generation that is wanted; `None` if none is.
@@ -61,7 +59,7 @@ pub(crate) fn first_wanted(generation: u16, since: Option<PubmedFile>) -> Option
 /// The listed files to compare, in PubMed's order.
 pub(crate) fn candidates<'a>(
     listings: &Listings,
-    local: &'a Local,
+    held: &'a Held,
     scope: Scope,
     since: Option<PubmedFile>,
 ) -> Vec<Candidate<'a>> {
@@ -74,7 +72,7 @@ pub(crate) fn candidates<'a>(
                 file: *file,
                 folder: *folder,
                 listed: *listed,
-                local: local.of(*folder).get(file),
+                held: held.of(*folder).get(file),
             })
         })
         .filter(|candidate| since.is_none_or(|since| candidate.file >= since))
@@ -101,33 +99,36 @@ impl Candidate<'_> {
     pub(crate) fn compare(
         &self,
         server: &Server,
-        root: &Path,
+        place: &dyn Place,
         verify: bool,
         dry_run: bool,
     ) -> Result<Compared, SyncError> {
-        let Self { file, folder, listed, local } = self;
+        let Self { file, folder, listed, held } = self;
         let checksum = server.checksum(*folder, *file)?;
-        let directory = root.join(folder.name());
-        let path = directory.join(file.to_string());
-        let reason = match (local, &checksum) {
+        let path = format!("{folder}/{file}");
+        let has = |md5: &str| Ok::<_, SyncError>(md5_of(place, &path)?.as_deref() == Some(md5));
+        let reason = match (held, &checksum) {
             (None, _) => Some(Reason::New),
-            (Some(local), Some(checksum)) if local.md5.as_ref() == Some(&checksum.md5) => {
-                (verify && md5_of(&path)? != checksum.md5).then_some(Reason::Damaged)
-            }
-            (Some(_), Some(checksum)) if md5_of(&path)? == checksum.md5 => {
-                if !dry_run {
-                    disk::write_whole(&directory, &file.checksum_name(), &checksum.content)?;
+            (Some(held), Some(Checksum { md5, content })) => {
+                let is_recorded = held.has_checksum && recorded_md5(place, *folder, *file)?.as_ref() == Some(md5);
+                match is_recorded {
+                    true => (verify && !has(md5)?).then_some(Reason::Damaged),
+                    false if has(md5)? => {
+                        if !dry_run {
+                            place.write(&format!("{folder}/{}", file.checksum_name()), content)?;
+                        }
+                        None
+                    }
+                    false => Some(Reason::Reissued),
                 }
-                None
             }
-            (Some(_), Some(_)) => Some(Reason::Reissued),
-            (Some(_), None) if verify && check_gzip(&path)?.is_err() => Some(Reason::Damaged),
-            (Some(local), None) => {
-                let length = server.length(&format!("{folder}/{file}"))?;
-                length.is_some_and(|length| length != local.bytes).then_some(Reason::Reissued)
+            (Some(_), None) if verify && !is_whole_gzip(place, &path)? => Some(Reason::Damaged),
+            (Some(held), None) => {
+                let length = server.length(&path)?;
+                length.is_some_and(|length| length != held.bytes).then_some(Reason::Reissued)
             }
         };
-        let stats_only = reason.is_none() && listed.stats && local.is_some_and(|local| !local.stats);
+        let stats_only = reason.is_none() && listed.stats && held.is_some_and(|held| !held.has_stats);
         let planned = reason.map(|reason| Planned {
             file: *file,
             folder: *folder,

@@ -27,6 +27,8 @@ pub struct Summary {
     pub failed: Vec<Failed>,
     /// Files that must exist by their numbers, and that neither the server lists nor the mirror holds.
     pub missing: Vec<PubmedFile>,
+    /// Files that are absent and known never to have been issued.
+    pub known_gaps: Vec<PubmedFile>,
     /// Update files that were not fetched because their generation's baseline is incomplete.
     pub held_back: Vec<PubmedFile>,
     /// Files of a listed generation that the mirror holds and the server does not list any more. They are kept.
@@ -124,6 +126,7 @@ impl Summary {
         self.failed.sort_by_key(|failed| (failed.file, failed.folder));
         for files in [
             &mut self.missing,
+            &mut self.known_gaps,
             &mut self.held_back,
             &mut self.not_listed,
             &mut self.without_checksum,

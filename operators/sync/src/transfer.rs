@@ -2,15 +2,16 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use ureq::http::{HeaderMap, Response, StatusCode, header};
 use ureq::{Body, BodyReader};
 
-use crate::disk::{self, check_gzip, md5_of, partial_path, validator_path};
+use crate::disk::{self, partial_path, validator_path};
 use crate::error::SyncError;
+use crate::place::{Place, check_gzip, md5_of_bytes};
 use crate::server::{Checksum, Server, number};
 
 /// Most bytes of a file; PubMed's have less than a tenth of it.
@@ -28,12 +29,10 @@ const MISMATCHES: u32 = 3;
 /// A file to fetch.
 pub(crate) struct Transfer<'a> {
     pub(crate) server: &'a Server,
-    /// Where it is on the server.
-    pub(crate) remote: String,
-    /// The folder to put it into.
-    pub(crate) folder: &'a Path,
-    /// Its name there.
-    pub(crate) name: &'a str,
+    /// The mirror.
+    pub(crate) place: &'a dyn Place,
+    /// Where it is on the server, and in the mirror.
+    pub(crate) path: String,
 }
 
 /// A whole and verified file that has no name yet.
@@ -54,18 +53,19 @@ impl Transfer<'_> {
         mut expected: Option<Checksum>,
         current: impl Fn() -> Result<Option<Checksum>, SyncError>,
     ) -> Result<Verified, SyncError> {
-        let url = || self.server.shown(&self.remote);
+        let url = || self.server.shown(&self.path);
         let mut mismatches = 0;
         loop {
             self.download()?;
-            let md5 = md5_of(&self.partial())?;
+            let md5 =
+                self.read_partial(md5_of_bytes)?.map_err(|source| SyncError::disk("read", &self.partial(), source))?;
             if expected.as_ref().is_some_and(|expected| expected.md5 != md5) {
                 expected = current()?;
             }
             let error = match &expected {
                 Some(checksum) if checksum.md5 == md5 => return Ok(Verified { md5, checksum: expected }),
                 Some(checksum) => SyncError::Checksum { url: url(), found: md5, expected: checksum.md5.clone() },
-                None => match check_gzip(&self.partial())? {
+                None => match self.read_partial(check_gzip)? {
                     Ok(()) => return Ok(Verified { md5, checksum: None }),
                     Err(source) => SyncError::Gzip { url: url(), source },
                 },
@@ -81,13 +81,13 @@ impl Transfer<'_> {
 
     /// Gives the file its name.
     pub(crate) fn publish(&self, verified: &Verified) -> Result<(), SyncError> {
-        let checksum_name = format!("{}.md5", self.name);
+        let checksum_path = format!("{}.md5", self.path);
         // A reader must not hold a new file against an old checksum: for a moment, there is none.
-        disk::remove(&self.folder.join(&checksum_name))?;
-        disk::rename(&self.partial(), self.folder, self.name)?;
-        disk::remove(&validator_path(self.folder, self.name))?;
+        self.place.remove(&checksum_path)?;
+        self.place.take(&self.partial(), &self.path, &verified.md5)?;
+        disk::remove(&self.validator())?;
         match &verified.checksum {
-            Some(checksum) => disk::write_whole(self.folder, &checksum_name, &checksum.content),
+            Some(checksum) => self.place.write(&checksum_path, &checksum.content),
             None => Ok(()),
         }
     }
@@ -95,11 +95,22 @@ impl Transfer<'_> {
     /// Removes what has been downloaded.
     pub(crate) fn discard(&self) -> Result<(), SyncError> {
         disk::remove(&self.partial())?;
-        disk::remove(&validator_path(self.folder, self.name))
+        disk::remove(&self.validator())
     }
 
     fn partial(&self) -> PathBuf {
-        partial_path(self.folder, self.name)
+        let (folder, name) = disk::split(self.place.downloads(), &self.path);
+        partial_path(&folder, name)
+    }
+
+    fn validator(&self) -> PathBuf {
+        let (folder, name) = disk::split(self.place.downloads(), &self.path);
+        validator_path(&folder, name)
+    }
+
+    fn read_partial<T>(&self, read: impl FnOnce(File) -> T) -> Result<T, SyncError> {
+        let path = self.partial();
+        File::open(&path).map(read).map_err(|source| SyncError::disk("read", &path, source))
     }
 
     /// Downloads until the file is whole, with as many attempts as it takes and the server deserves.
@@ -121,8 +132,8 @@ impl Transfer<'_> {
 
     /// Fetches the rest of the file, or all of it if the server has another version or cannot give parts.
     fn attempt(&self) -> Result<(), SyncError> {
-        let mut partial = Partial::open(self.partial(), validator_path(self.folder, self.name))?;
-        let response = self.server.get(&self.remote, &partial.conditions())?;
+        let mut partial = Partial::open(self.partial(), self.validator())?;
+        let response = self.server.get(&self.path, &partial.conditions())?;
         let headers = response.headers();
         let expected = match response.status() {
             StatusCode::OK => {
@@ -135,7 +146,7 @@ impl Transfer<'_> {
             },
             StatusCode::RANGE_NOT_SATISFIABLE if total_of_unsatisfied(headers) == Some(partial.length) => return Ok(()),
             StatusCode::RANGE_NOT_SATISFIABLE => return self.restart(partial, "the file has become shorter"),
-            status => return Err(self.server.status(&self.remote, status, headers)),
+            status => return Err(self.server.status(&self.path, status, headers)),
         };
         if expected.is_some_and(|expected| expected > MOST_BYTES) {
             return Err(self.too_large());
@@ -143,7 +154,7 @@ impl Transfer<'_> {
         self.receive(&mut partial, response)?;
         match expected {
             Some(expected) if expected != partial.length => {
-                Err(self.server.short(&self.remote, partial.length, expected))
+                Err(self.server.short(&self.path, partial.length, expected))
             }
             _ => Ok(()),
         }
@@ -151,7 +162,7 @@ impl Transfer<'_> {
 
     fn restart(&self, mut partial: Partial, why: &'static str) -> Result<(), SyncError> {
         partial.restart(None)?;
-        Err(SyncError::fetch(self.server.shown(&self.remote), why))
+        Err(SyncError::fetch(self.server.shown(&self.path), why))
     }
 
     fn receive(&self, partial: &mut Partial, response: Response<Body>) -> Result<(), SyncError> {
@@ -165,7 +176,7 @@ impl Transfer<'_> {
                 Err(error) => {
                     // What has arrived is kept for the next attempt.
                     partial.flush()?;
-                    return Err(self.server.broken(&self.remote, error));
+                    return Err(self.server.broken(&self.path, error));
                 }
             };
             partial.append(&buffer[..read])?;
@@ -176,18 +187,18 @@ impl Transfer<'_> {
             arrived += read as u64;
             if since.elapsed() >= self.server.timeout {
                 if arrived < SLOWEST {
-                    return Err(SyncError::fetch(self.server.shown(&self.remote), "the server is too slow"));
+                    return Err(SyncError::fetch(self.server.shown(&self.path), "the server is too slow"));
                 }
                 (since, arrived) = (Instant::now(), 0);
             }
             if self.server.is_stopped() {
-                return Err(SyncError::fetch(self.server.shown(&self.remote), "stopped"));
+                return Err(SyncError::fetch(self.server.shown(&self.path), "stopped"));
             }
         }
     }
 
     fn too_large(&self) -> SyncError {
-        SyncError::TooLarge { url: self.server.shown(&self.remote), limit: MOST_BYTES }
+        SyncError::TooLarge { url: self.server.shown(&self.path), limit: MOST_BYTES }
     }
 }
 

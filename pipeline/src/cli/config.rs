@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::nightly::NightlyArgs;
 use super::run::RunArgs;
 use super::train::TrainArgs;
 
@@ -32,6 +33,8 @@ pub enum Configurable {
     Run(RunArgs),
     /// Settings of `pubtag train`.
     Train(TrainArgs),
+    /// Settings of `pubtag nightly`, by section.
+    Nightly(NightlyArgs),
 }
 
 /// Output formats of `pubtag config show`.

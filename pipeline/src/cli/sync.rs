@@ -4,19 +4,32 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use pubtag_store::Address;
 use pubtag_sync::{NLM, PubmedFile};
+
+use super::store::{StoreArgs, address};
 
 /// Arguments of `pubtag sync`.
 #[derive(Args, Debug)]
 #[command(
-    override_usage = "pubtag sync [OPTIONS] --into <DIR>",
+    override_usage = "pubtag sync [OPTIONS] --into <DIR|URL>",
     after_help = "May be killed at any time; rerun to resume. Exit codes: 0 up to date · 2 usage · 65 files missing or \
                   damaged on the server · 75 transient, rerun · 78 configuration"
 )]
 pub struct SyncArgs {
-    /// Directory to mirror into. Files that it already holds are not fetched again.
+    /// Mirror: a directory, or a prefix in an object store (s3://, gs://, az://). Files that it already holds are not
+    /// fetched again.
+    #[arg(long, value_name = "DIR|URL", value_parser = address())]
+    pub into: Address,
+
+    /// Options of object stores.
+    #[command(flatten)]
+    pub store: StoreArgs,
+
+    /// Directory for downloads if the mirror is in an object store; partial ones are resumed from it [default: the
+    /// system's].
     #[arg(long, value_name = "DIR")]
-    pub into: PathBuf,
+    pub scratch: Option<PathBuf>,
 
     /// Server to mirror: the URL of the directory with `baseline/` and `updatefiles/`.
     #[arg(long, value_name = "URL", default_value = NLM)]
@@ -26,7 +39,7 @@ pub struct SyncArgs {
     #[arg(long, conflicts_with = "updates")]
     pub baseline: bool,
 
-    /// Mirror the update files only; their baseline must be in DIR.
+    /// Mirror the update files only; their baseline must be in the mirror.
     #[arg(long)]
     pub updates: bool,
 
@@ -34,7 +47,11 @@ pub struct SyncArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "prune")]
     pub since: Option<PubmedFile>,
 
-    /// Read the files that DIR already holds, and fetch damaged ones again.
+    /// File that NLM never issued, such as pubmed26n1412: its absence is a warning, not an error. May be repeated.
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    pub known_gap: Vec<PubmedFile>,
+
+    /// Read the files that the mirror already holds, and fetch damaged ones again.
     #[arg(long)]
     pub verify: bool,
 

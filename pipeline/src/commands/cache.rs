@@ -72,9 +72,7 @@ async fn prune(CachePruneArgs { place, store, keep }: &CachePruneArgs) -> Result
 /// A cache that exists.
 async fn existing(address: &Address, options: &StoreOptions) -> Result<Place, Failure> {
     match address.local() {
-        Some(directory) if !directory.is_dir() => {
-            Err(Failure::configuration(format!("{address}: no such directory")))
-        }
+        Some(directory) if !directory.is_dir() => Err(Failure::configuration(format!("{address}: no such directory"))),
         _ => Place::open(address, options).await,
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::cli::{ConfigCommand, Configurable, ShowConfigArgs, ShowFormat};
 use crate::exit::Failure;
+use crate::night::Plan;
 use crate::settings::{self, Effective};
 use crate::terminal;
 
@@ -21,6 +22,7 @@ pub fn execute(command: ConfigCommand, matches: &ArgMatches) -> Result<io::Resul
     let (command, settings) = match command {
         Configurable::Run(mut args) => ("run", settings::merge(&mut args, matches)?),
         Configurable::Train(mut args) => ("train", settings::merge(&mut args, matches)?),
+        Configurable::Nightly(args) => ("nightly", Plan::settings(&args.config)?),
     };
     let text = match format {
         ShowFormat::Table => table(&settings),

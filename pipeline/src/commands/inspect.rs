@@ -14,7 +14,7 @@ use pubtag_schemas::CommitOutcome;
 use pubtag_schemas::ModelFiles;
 use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::AnnotationRow;
-use pubtag_snapshot::Generations;
+use pubtag_snapshot::{Baselines, Generations};
 use pubtag_store::{Address, Store, StoreOptions};
 use serde::Serialize;
 
@@ -66,7 +66,7 @@ pub fn execute(args: &InspectArgs) -> Result<io::Result<()>, Failure> {
 async fn parts(store: Store, table: TableName) -> Result<Vec<String>, Failure> {
     let tables = Tables::open(store.clone()).await?;
     let commits = committed(&tables);
-    let generations = Generations::of(&commits, None, None)?;
+    let generations = Generations::of(&commits, &Baselines::new(), None, None)?;
     let counting = commits.iter().filter(|commit| generations.counts(commit));
     let parts = counting.flat_map(|commit| &commit.commit.parts).filter(|part| part.table == table.as_str());
     let mut paths: Vec<_> = parts.map(|part| format!("{store}/{}", part.path)).collect();

@@ -1,9 +1,9 @@
 //! `pubtag nightly`: sync, run, verify, snapshot, comparison with NLM, under one lock.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 
-use pubtag_store::Store;
+use pubtag_snapshot::Baselines;
+use pubtag_store::Address;
 use pubtag_sync::DELETED_PMIDS;
 
 use crate::cli::{NightlyArgs, RunArgs, SnapshotArgs, SyncArgs, Tolerance, VerifyArgs};
@@ -17,21 +17,25 @@ use crate::terminal;
 /// The lock file, in the mirror. It is hidden, so readers of the mirror skip it.
 const LOCK: &str = ".pubtag-nightly.lock";
 
-/// Does the steps in order, up to the first one that fails.
+/// Does the steps in order, up to the first one whose failure would make what follows wrong.
+///
+/// Files that `sync` cannot fetch and gaps in the numbers do not: what has arrived is tagged and published, since a file that
+/// arrives later is applied at its place. The night then ends with `sync`'s exit code.
 ///
 /// # Errors
 /// The settings are not valid, or another night is in progress. A failing step is part of the report and the exit code.
 pub fn execute(args: &NightlyArgs, quiet: bool) -> Result<u8, Failure> {
     let Plan { output, sync, run, verify, snapshot } = Plan::read(&args.config)?;
     let signals = OutsideOfRun::listen()?;
-    let _lock = DirectoryLock::hold(&sync.into, LOCK, "`pubtag nightly`")?;
+    let _lock = lock(&sync.into)?;
     let most = run.max_differences;
+    let mut baselines = Baselines::new();
     let mut report = NightReport::begin(output, run.store.options())?;
-    let _ = report.step("sync", || mirror(&sync, quiet))
+    let _ = report.step("sync", || mirror(&sync, &mut baselines, quiet))
         && report.step("run", || signals.except(|| tag(run, quiet)))
         && report.step("verify", || check(&verify, quiet))
-        && report.step("snapshot", || publish(&snapshot))
-        && report.step("compare", || compare(&snapshot, &sync.into, most));
+        && report.step("snapshot", || publish(&snapshot, baselines))
+        && report.step("compare", || compare(&snapshot, &sync, most));
     let code = report.close();
     if !quiet {
         terminal::eprint(&report.page());
@@ -39,40 +43,50 @@ pub fn execute(args: &NightlyArgs, quiet: bool) -> Result<u8, Failure> {
     Ok(code)
 }
 
-fn mirror(args: &SyncArgs, quiet: bool) -> Result<StepEnd, Failure> {
+/// Keeps other nights away from a mirror.
+fn lock(mirror: &Address) -> Result<Option<DirectoryLock>, Failure> {
+    match mirror.local() {
+        Some(directory) => DirectoryLock::hold(directory, LOCK, "`pubtag nightly`").map(Some),
+        None => {
+            tracing::info!("{mirror}: an object store has no locks; a second night at once would only repeat work");
+            Ok(None)
+        }
+    }
+}
+
+fn mirror(args: &SyncArgs, baselines: &mut Baselines, quiet: bool) -> Result<StepEnd, Failure> {
     let summary = sync::mirror(args, quiet)?;
-    let exit_code = sync::exit(&summary).code();
-    Ok(StepEnd { exit_code, summary: lines(&sync::page(&summary)) })
+    *baselines = sync::baselines(&summary);
+    Ok(StepEnd::new(sync::exit(&summary), lines(&sync::page(&summary))).in_any_case())
 }
 
 fn tag(args: RunArgs, quiet: bool) -> Result<StepEnd, Failure> {
     let (report, exit) = run::tag_all(args, quiet)?;
     run::show_errors(&report);
     let lines = report.lines().into_iter().map(|(name, value)| format!("{name}: {value}"));
-    Ok(StepEnd { exit_code: exit.code(), summary: report.errors.iter().cloned().chain(lines).collect() })
+    Ok(StepEnd::new(exit, report.errors.iter().cloned().chain(lines).collect()))
 }
 
 fn check(args: &VerifyArgs, quiet: bool) -> Result<StepEnd, Failure> {
     let verified = verify::check(args, quiet)?;
-    Ok(StepEnd { exit_code: verify::exit(&verified).code(), summary: lines(&verify::summary(args, &verified)) })
+    Ok(StepEnd::new(verify::exit(&verified), lines(&verify::summary(args, &verified))))
 }
 
-fn publish(args: &SnapshotArgs) -> Result<StepEnd, Failure> {
-    let summary = snapshot::publish(args)?;
+fn publish(args: &SnapshotArgs, baselines: Baselines) -> Result<StepEnd, Failure> {
+    let summary = snapshot::publish(args, baselines)?;
     snapshot::warn(&summary.generations);
-    let page = snapshot::page(&snapshot::place_of(args), &summary);
-    Ok(StepEnd { exit_code: Exit::Done.code(), summary: lines(&page) })
+    Ok(StepEnd::new(Exit::Done, lines(&snapshot::page(&snapshot::place_of(args), &summary))))
 }
 
 /// Compares the published state with NLM's list of deleted PMIDs.
-fn compare(args: &SnapshotArgs, mirror: &Path, most: Tolerance) -> Result<StepEnd, Failure> {
+fn compare(args: &SnapshotArgs, mirror: &SyncArgs, most: Tolerance) -> Result<StepEnd, Failure> {
     let found = runtime(NonZeroUsize::MIN)?.block_on(async {
         let place = snapshot::open(&snapshot::place_of(args), &args.store.options())?;
-        LiveSet::compare(&place, &Store::directory(mirror)?).await
+        LiveSet::compare(&place, &mirror.into.open(&mirror.store.options())?).await
     })?;
     let Some(live) = found else {
-        let summary = vec![format!("no {DELETED_PMIDS} in {}; nothing was compared", mirror.display())];
-        return Ok(StepEnd { exit_code: Exit::Done.code(), summary });
+        let summary = vec![format!("no {DELETED_PMIDS} in {}; nothing was compared", mirror.into)];
+        return Ok(StepEnd::new(Exit::Done, summary));
     };
     let mut summary = vec![live.line()];
     if live.still_live > 0 {
@@ -80,7 +94,7 @@ fn compare(args: &SnapshotArgs, mirror: &Path, most: Tolerance) -> Result<StepEn
     }
     let exceeds = most.exceeded_by(live.still_live, live.live);
     summary.extend(exceeds.then(|| format!("`max-differences` in section `run` is {most}")));
-    Ok(StepEnd { exit_code: if exceeds { Exit::Data } else { Exit::Done }.code(), summary })
+    Ok(StepEnd::new(if exceeds { Exit::Data } else { Exit::Done }, summary))
 }
 
 fn lines(page: &str) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use pubtag_parquet::Tables;
-use pubtag_snapshot::{Generations, Manifest, Place, SnapshotConfig, Summary, snapshot};
+use pubtag_snapshot::{Baselines, Generations, Manifest, Place, SnapshotConfig, Summary, snapshot};
 use pubtag_store::{Address, Store, StoreOptions, remove_staged};
 
 use crate::cli::SnapshotArgs;
@@ -27,7 +27,7 @@ const SHOWN: usize = 5;
 /// # Errors
 /// The output cannot be read, the snapshot cannot be written, or another process is writing it.
 pub fn execute(args: &SnapshotArgs, quiet: bool) -> Result<u8, Failure> {
-    let summary = publish(args)?;
+    let summary = publish(args, Baselines::new())?;
     warn(&summary.generations);
     if args.json {
         let json = serde_json::to_string_pretty(&summary)?;
@@ -38,11 +38,11 @@ pub fn execute(args: &SnapshotArgs, quiet: bool) -> Result<u8, Failure> {
     Ok(Exit::Done.code())
 }
 
-/// Publishes a snapshot.
+/// Publishes a snapshot; `baselines` are those that a mirror is known to hold.
 ///
 /// # Errors
 /// As [`execute`].
-pub fn publish(args: &SnapshotArgs) -> Result<Summary, Failure> {
+pub fn publish(args: &SnapshotArgs, baselines: Baselines) -> Result<Summary, Failure> {
     let options = args.store.options();
     let runtime = runtime(NonZeroUsize::MIN)?;
     runtime.block_on(async {
@@ -53,7 +53,7 @@ pub fn publish(args: &SnapshotArgs) -> Result<Summary, Failure> {
         // Before the commits are read.
         let former = Manifest::latest(&place).await?;
         let output = OutputParts(Tables::open(output).await?);
-        let config = config(args, lock.is_some());
+        let config = SnapshotConfig { baselines, ..config(args, lock.is_some()) };
         Ok(snapshot(&place, former, &output, &committed(&output.0), &config).await?)
     })
 }
@@ -86,6 +86,7 @@ fn config(args: &SnapshotArgs, is_alone: bool) -> SnapshotConfig {
     SnapshotConfig {
         program: PROGRAM.to_owned(),
         generation: args.generation,
+        baselines: Baselines::new(),
         bucket_bytes: args.bucket_size.0,
         sort_bytes: usize::try_from(args.sort_memory.0).unwrap_or(usize::MAX),
         scratch: args.scratch.clone().unwrap_or_else(std::env::temp_dir),

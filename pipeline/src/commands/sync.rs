@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
+use pubtag_snapshot::{Baseline, Baselines};
 use pubtag_sync::{DeletedPmids, Event, NLM, Planned, PubmedFile, Reason, Retries, Scope, Summary, SyncConfig, sync};
 
 use crate::cli::{SyncArgs, SyncFormat};
@@ -36,6 +37,17 @@ pub fn execute(args: &SyncArgs, quiet: bool) -> Result<u8, Failure> {
 /// How a sync ends.
 pub(crate) fn exit(summary: &Summary) -> Exit {
     summary.fault().map_or(Exit::Done, Exit::from)
+}
+
+/// What a sync knows of the baselines that the mirror holds.
+pub(crate) fn baselines(summary: &Summary) -> Baselines {
+    let complete = summary.generations.iter().filter(|state| state.is_baseline_complete);
+    let baseline = complete.filter_map(|state| {
+        let gaps = summary.known_gaps.iter().filter(|file| file.generation() == state.generation);
+        let gaps = gaps.map(|file| file.number().into()).collect();
+        Some((state.generation.into(), Baseline { last: state.last_of_baseline?.into(), gaps }))
+    });
+    baseline.collect()
 }
 
 /// Brings a mirror up to date, showing progress and logging what a person has to know.
@@ -71,15 +83,14 @@ pub(crate) fn mirror(args: &SyncArgs, quiet: bool) -> Result<Summary, Failure> {
 
 fn config(args: &SyncArgs) -> Result<SyncConfig, Failure> {
     let SyncArgs { into, from, since, verify, prune, dry_run, .. } = args;
-    if into.to_string_lossy().contains("://") {
-        return Err(Failure::configuration(format!("{}: not a directory; sync writes to local disk", into.display())));
-    }
     if args.contact.is_none() && from == NLM {
         tracing::warn!("NLM asks for a contact in the User-Agent; set --contact or PUBTAG_CONTACT");
     }
     let contact = args.contact.as_ref().map_or_else(String::new, |contact| format!(" ({contact})"));
     Ok(SyncConfig {
         into: into.clone(),
+        store_options: args.store.options(),
+        scratch: args.scratch.clone().unwrap_or_else(std::env::temp_dir),
         from: from.clone(),
         scope: match (args.baseline, args.updates) {
             (true, _) => Scope::Baseline,
@@ -87,6 +98,7 @@ fn config(args: &SyncArgs) -> Result<SyncConfig, Failure> {
             _ => Scope::All,
         },
         since: *since,
+        known_gaps: args.known_gap.iter().copied().collect(),
         verify: *verify,
         prune: *prune,
         dry_run: *dry_run,
@@ -119,13 +131,17 @@ fn log(summary: &Summary) {
     if summary.deleted_pmids == DeletedPmids::NotFound {
         tracing::warn!("deleted.pmids.gz: not found on the server");
     }
+    warn(&summary.known_gaps, "absent, as known (--known-gap)");
     warn(&summary.held_back, "held back until their baseline is complete");
     for failed in &summary.failed {
         tracing::error!("{}/{}: not fetched: {}", failed.folder, failed.file, failed.error);
     }
     if !summary.missing.is_empty() {
         let (files, missing) = (files_of(summary.missing.len()), ranges(&summary.missing));
-        tracing::error!("{files} missing from the server's listing: {missing}; rerun later, or choose another --from");
+        tracing::error!(
+            "{files} missing from the server's listing: {missing}; rerun later, or set --known-gap (`known-gap` in a settings \
+             file) for what NLM never issued"
+        );
     }
 }
 

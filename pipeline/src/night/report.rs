@@ -9,7 +9,7 @@ use pubtag_store::{Address, StoreOptions};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::figures::human_time;
 use crate::outputs;
 use crate::provenance::PROGRAM;
@@ -52,11 +52,26 @@ struct StepLine {
     summary: Vec<String>,
 }
 
-/// How a step ended: its exit code, and what it did, in lines.
+/// How a step ended.
 #[derive(Debug)]
 pub(crate) struct StepEnd {
-    pub(crate) exit_code: u8,
-    pub(crate) summary: Vec<String>,
+    exit_code: u8,
+    /// What it did, in lines.
+    summary: Vec<String>,
+    /// Whether the next step may begin.
+    goes_on: bool,
+}
+
+impl StepEnd {
+    /// A step whose failure ends the night.
+    pub(crate) fn new(exit: Exit, summary: Vec<String>) -> Self {
+        Self { exit_code: exit.code(), summary, goes_on: exit == Exit::Done }
+    }
+
+    /// A step whose failure is part of the exit code, and does not end the night.
+    pub(crate) fn in_any_case(self) -> Self {
+        Self { goes_on: true, ..self }
+    }
 }
 
 impl NightReport {
@@ -79,15 +94,15 @@ impl NightReport {
         })
     }
 
-    /// Does a step and records how it ended; false if it failed.
+    /// Does a step and records how it ended; false if the night ends with it.
     pub(crate) fn step(&mut self, step: &'static str, work: impl FnOnce() -> Result<StepEnd, Failure>) -> bool {
         tracing::info!("{step}: begins");
         self.step = Some(step);
         self.leave();
         let began = Instant::now();
-        let StepEnd { exit_code, summary } = work().unwrap_or_else(|Failure { exit, error }| {
+        let StepEnd { exit_code, summary, goes_on } = work().unwrap_or_else(|Failure { exit, error }| {
             tracing::error!("{step}: {error:#}");
-            StepEnd { exit_code: exit.code(), summary: error.chain().map(ToString::to_string).collect() }
+            StepEnd::new(exit, error.chain().map(ToString::to_string).collect())
         });
         let seconds = began.elapsed().as_secs_f64();
         match exit_code {
@@ -96,12 +111,12 @@ impl NightReport {
         }
         self.steps.push(StepLine { step, exit_code, seconds, summary });
         self.step = None;
-        exit_code == 0
+        goes_on
     }
 
-    /// Ends the night; returns its exit code, which is that of the step that failed.
+    /// Ends the night; returns its exit code, which is that of the last step that failed.
     pub(crate) fn close(&mut self) -> u8 {
-        let code = self.steps.iter().map(|step| step.exit_code).find(|code| *code != 0).unwrap_or(0);
+        let code = self.steps.iter().rev().map(|step| step.exit_code).find(|code| *code != 0).unwrap_or(0);
         self.exit_code = Some(code);
         self.leave();
         code

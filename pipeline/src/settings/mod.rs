@@ -25,7 +25,8 @@ use crate::cli::{DeviceArgs, RunArgs, StoreArgs, TrainArgs};
 use crate::exit::{Exit, Failure};
 use file::SettingsFile;
 pub(crate) use sections::Sections;
-pub(crate) use source::{Effective, Source};
+pub(crate) use source::Effective;
+use source::Source;
 use value::Value;
 
 /// Arguments that a settings file may set.

@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use clap::{Arg, ArgAction, CommandFactory, Parser};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches};
+use pubtag_sync::without_credentials;
+use serde_json::Value as Json;
 
 use super::file::{Entry, SettingsFile};
 use super::names::nearest;
+use super::source::{Effective, Source};
 use crate::cli::{Cli, Command};
 use crate::exit::{Exit, Failure};
 
@@ -49,18 +53,51 @@ impl Sections {
     /// # Errors
     /// An option is unknown, missing or invalid.
     pub(crate) fn command(&self, section: &str, defaults: &[(&str, &str)]) -> Result<Command, Failure> {
+        let matches = self.matches(section, defaults)?;
+        let cli = Cli::from_arg_matches(&matches).map_err(|error| invalid(&self.path, clap_error(section, &error)))?;
+        Ok(cli.command)
+    }
+
+    /// The settings of a section with their values and sources. Secrets are not shown.
+    ///
+    /// # Errors
+    /// As [`command`](Self::command).
+    pub(crate) fn settings(&self, section: &str, defaults: &[(&str, &str)]) -> Result<Vec<Effective>, Failure> {
+        let matches = self.matches(section, defaults)?;
+        let Some((_, matches)) = matches.subcommand() else { return Ok(Vec::new()) };
+        let cli = Cli::command();
+        let arguments = cli.find_subcommand(section).into_iter().flat_map(|command| command.get_arguments());
+        let settings = arguments.filter(|arg| is_setting(arg)).map(|arg| {
+            let name = name(arg);
+            let source = match matches.value_source(arg.get_id().as_str()) {
+                Some(ValueSource::EnvVariable) => Source::Environment,
+                _ if self.has(section, &name) => Source::File(self.path.clone()),
+                _ => Source::Default,
+            };
+            Effective { name: format!("{section}.{name}"), value: value(arg, matches), source }
+        });
+        Ok(settings.collect())
+    }
+
+    fn matches(&self, section: &str, defaults: &[(&str, &str)]) -> Result<ArgMatches, Failure> {
         let parse = || {
-            let arguments = self.arguments(section, defaults)?;
-            let parsed = Cli::try_parse_from(["pubtag".to_owned(), section.to_owned()].into_iter().chain(arguments));
-            parsed.map(|cli| cli.command).map_err(|error| anyhow!(short(&error.to_string())))
+            let arguments = self.arguments(section, defaults).with_context(|| format!("section `{section}`"))?;
+            let arguments = ["pubtag".to_owned(), section.to_owned()].into_iter().chain(arguments);
+            Cli::command().try_get_matches_from(arguments).map_err(|error| clap_error(section, &error))
         };
-        parse().with_context(|| format!("section `{section}`")).map_err(|error| invalid(&self.path, error))
+        parse().map_err(|error| invalid(&self.path, error))
+    }
+
+    fn has(&self, section: &str, name: &str) -> bool {
+        let name = format!("{section}.{name}");
+        self.entries.iter().any(|entry| entry.name == name)
     }
 
     fn arguments(&self, section: &str, defaults: &[(&str, &str)]) -> anyhow::Result<Vec<String>> {
         let cli = Cli::command();
         let command = cli.find_subcommand(section).with_context(|| format!("no command `{section}`"))?;
-        let known: Vec<(String, &Arg)> = command.get_arguments().map(|arg| (name(arg), arg)).collect();
+        let settings = command.get_arguments().filter(|arg| is_setting(arg));
+        let known: Vec<(String, &Arg)> = settings.map(|arg| (name(arg), arg)).collect();
         let set = |entry: &Entry| entry.name.strip_prefix(section)?.strip_prefix('.').map(str::to_owned);
         let given = self.entries.iter().filter_map(|entry| Some((set(entry)?, entry.values.clone())));
         let given: Vec<(String, Vec<String>)> = given.collect();
@@ -68,8 +105,8 @@ impl Sections {
         let missing = missing.map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()]));
         let (mut options, mut positional) = (Vec::new(), Vec::new());
         for (name, values) in given.iter().cloned().chain(missing) {
-            let names = || known.iter().map(|(name, _)| name.as_str()).filter(|name| *name != "config");
-            let Some((_, arg)) = known.iter().find(|(known, _)| *known == name && known != "config") else {
+            let names = || known.iter().map(|(name, _)| name.as_str());
+            let Some((_, arg)) = known.iter().find(|(known, _)| *known == name) else {
                 let hint = nearest(&name, names()).map(|nearest| format!("; did you mean `{nearest}`?"));
                 bail!("unknown setting `{name}`{}", hint.unwrap_or_default());
             };
@@ -94,6 +131,38 @@ impl Sections {
 /// The name of an option in a file.
 fn name(arg: &Arg) -> String {
     arg.get_long().map_or_else(|| arg.get_id().as_str().replace('_', "-"), str::to_owned)
+}
+
+/// Whether a section may have an option: neither `--config` itself nor what every command has.
+fn is_setting(arg: &Arg) -> bool {
+    !arg.is_global_set() && arg.get_id() != "config"
+}
+
+/// The value of an option; null without one.
+fn value(arg: &Arg, matches: &ArgMatches) -> Json {
+    let id = arg.get_id().as_str();
+    if matches!(arg.get_action(), ArgAction::SetTrue) {
+        return matches.get_flag(id).into();
+    }
+    let values = matches.get_raw(id).into_iter().flatten().map(|value| shown(id, &value.to_string_lossy()));
+    let values: Vec<Json> = values.map(Json::from).collect();
+    match arg.get_action() {
+        ArgAction::Append => values.into(),
+        _ => values.into_iter().next().unwrap_or_default(),
+    }
+}
+
+/// A value without secrets.
+fn shown(id: &str, value: &str) -> String {
+    match value.split_once('=') {
+        Some((key, _)) if id == "store_option" => format!("{key}=…"),
+        _ if value.starts_with("http") => without_credentials(value),
+        _ => value.to_owned(),
+    }
+}
+
+fn clap_error(section: &str, error: &clap::Error) -> anyhow::Error {
+    anyhow!(short(&error.to_string())).context(format!("section `{section}`"))
 }
 
 fn invalid(path: &Path, error: anyhow::Error) -> Failure {

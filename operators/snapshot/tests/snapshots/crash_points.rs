@@ -216,5 +216,5 @@ async fn whenever_another_attempt_publishes_meanwhile_its_state_is_the_last_one_
         assert_eq!(latest.snapshot, newest, "call {call}");
         call += 1;
     }
-    assert!(call > 20 && overtaken > 10, "{call} calls, {overtaken} overtaken");
+    assert!(call > 10 && overtaken > 3, "{call} calls, {overtaken} overtaken");
 }

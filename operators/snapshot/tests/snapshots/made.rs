@@ -212,6 +212,7 @@ pub(crate) fn small(bucket_bytes: u64) -> SnapshotConfig {
     SnapshotConfig {
         program: "test".into(),
         generation: None,
+        baselines: pubtag_snapshot::Baselines::new(),
         bucket_bytes,
         sort_bytes: 30_000,
         scratch: std::env::temp_dir(),

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use pubtag_pubmed_server::{PubmedServer, files_in};
+use pubtag_store::StoreOptions;
 use pubtag_sync::{MOST_CONNECTIONS, Retries, Scope, Summary, SyncConfig, SyncError, sync};
 
 /// Bytes of a file: enough for several packets, and for progress to count.
@@ -19,10 +20,13 @@ const BYTES: usize = 200_000;
 /// A sync that gives up fast.
 fn config(server: &PubmedServer, into: &Path) -> SyncConfig {
     SyncConfig {
-        into: into.to_owned(),
+        into: into.into(),
+        store_options: StoreOptions::default(),
+        scratch: std::env::temp_dir(),
         from: server.url().to_owned(),
         scope: Scope::All,
         since: None,
+        known_gaps: [].into(),
         verify: false,
         prune: false,
         dry_run: false,
