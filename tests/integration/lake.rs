@@ -207,3 +207,14 @@ fn a_partial_download_for_a_bucket_is_resumed_where_it_stopped() {
     assert_eq!(server.downloads(), [(path.to_owned(), 0), (path.to_owned(), 700_000)]);
     assert_eq!(mirror(&bucket), server.truth());
 }
+
+#[test]
+fn statistics_beside_an_object_are_compared_with_it() {
+    let Some(bucket) = Bucket::on_moto("statistics beside an object") else { return };
+    let dir = tempdir().unwrap();
+    let input = write_corpus(dir.path(), 1, 30).remove(0);
+    bucket.put("mirror/updatefiles/pubmed26n0001.xml.gz", fs::read(input).unwrap());
+    bucket.put("mirror/updatefiles/pubmed26n0001_stats.html", b"Total: 31\nDeleted: 0\n".to_vec());
+    let tagged = run(&bucket, &[bucket.url("mirror").into()], "out").end();
+    tagged.assert_fails(65, &["pubmed26n0001.xml.gz: 30 records and 0 deletions, NLM: 31 and 0"]);
+}

@@ -64,7 +64,7 @@ pub enum SyncError {
     },
     /// The disk cannot hold what is to be fetched.
     #[error(
-        "{path}: not enough disk space: about {needed} MB to fetch, {free} MB free; free up space, or choose another --into",
+        "{path}: not enough disk space: about {needed} MB to fetch, {free} MB free; free up space, or choose another directory",
         path = path.display()
     )]
     Space {
@@ -86,7 +86,7 @@ pub enum SyncError {
         source: io::Error,
     },
     /// The file system refuses.
-    #[error("cannot {action} {path}; check its permissions, or choose another --into", path = path.display())]
+    #[error("cannot {action} {path}; check its permissions, or choose another directory", path = path.display())]
     Denied {
         /// What was being done.
         action: &'static str,
