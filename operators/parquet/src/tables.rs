@@ -14,7 +14,7 @@ use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
-use pubtag_schemas::{Commit, OUTPUT_MARK, Part, split_superseded};
+use pubtag_schemas::{Commit, Part, split_superseded};
 use pubtag_store::Store;
 
 use crate::Error;

@@ -41,8 +41,8 @@ impl Bucket {
         Ok(Self { store, runtime, scratch: config.scratch.join(name) })
     }
 
-    fn failed(&self, action: &'static str, path: &str, source: Error) -> SyncError {
-        SyncError::Store { action, object: self.full_name(path), source }
+    fn failed(&self, action: &'static str, path: &str, error: Error) -> SyncError {
+        SyncError::Store { action, object: self.full_name(path), failure: error.into() }
     }
 
     fn put(&self, path: &str, content: Bytes) -> Result<(), SyncError> {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pubtag_store::{Cause, StoreError};
+use pubtag_store::{StoreError, StoreFailure};
 use pubtag_stream::FaultKind;
 
 /// Why a mirror, or one of its files, could not be brought up to date.
@@ -21,14 +21,14 @@ pub enum SyncError {
     #[error(transparent)]
     Target(#[from] StoreError),
     /// The object store of the mirror fails.
-    #[error("failed to {action} {object}: {}", Cause::of(source).advice())]
+    #[error("failed to {action} {object}: {failure}")]
     Store {
         /// What was being done.
         action: &'static str,
         /// The object.
         object: String,
-        /// What the store says.
-        source: object_store::Error,
+        /// Why, and the way out.
+        failure: StoreFailure,
     },
     /// A thread cannot be started.
     #[error("cannot start a thread")]
@@ -202,7 +202,7 @@ impl SyncError {
     /// What kind of failure it is.
     pub fn kind(&self) -> FaultKind {
         match self {
-            Self::Store { source, .. } if Cause::of(source).is_transient() => FaultKind::Transient,
+            Self::Store { failure, .. } if failure.is_transient() => FaultKind::Transient,
             Self::Url { .. }
             | Self::Target(_)
             | Self::Store { .. }
