@@ -191,6 +191,7 @@ fn a_gap_in_the_numbers_is_65_every_night_until_it_is_a_known_one_and_keeps_noth
     for _ in 0..2 {
         job.night().end().assert_fails(65, &["pubmed26n0004", "`known-gap`", "120 citations"]);
         assert_eq!(steps(&job.report()), all_steps(65));
+        assert!(job.report()["steps"][0]["summary"][0].as_str().unwrap().contains("pubmed26n0004"));
     }
     let settings = fs::read_to_string(job.settings()).unwrap();
     let known = settings.replace("timeout = 2\n", "timeout = 2\nknown_gap = ['pubmed26n0004']\n");

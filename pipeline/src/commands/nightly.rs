@@ -57,7 +57,8 @@ fn lock(mirror: &Address) -> Result<Option<DirectoryLock>, Failure> {
 fn mirror(args: &SyncArgs, baselines: &mut Baselines, quiet: bool) -> Result<StepEnd, Failure> {
     let summary = sync::mirror(args, quiet)?;
     *baselines = sync::baselines(&summary);
-    Ok(StepEnd::new(sync::exit(&summary), lines(&sync::page(&summary))).in_any_case())
+    let lines = sync::faults(&summary).into_iter().chain(lines(&sync::page(&summary))).collect();
+    Ok(StepEnd::new(sync::exit(&summary), lines).in_any_case())
 }
 
 fn tag(args: RunArgs, quiet: bool) -> Result<StepEnd, Failure> {

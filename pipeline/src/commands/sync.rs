@@ -133,16 +133,24 @@ fn log(summary: &Summary) {
     }
     warn(&summary.known_gaps, "absent, as known (--known-gap)");
     warn(&summary.held_back, "held back until their baseline is complete");
-    for failed in &summary.failed {
-        tracing::error!("{}/{}: not fetched: {}", failed.folder, failed.file, failed.error);
+    for fault in faults(summary) {
+        tracing::error!("{fault}");
     }
+}
+
+/// What keeps a mirror from being whole, in lines.
+pub(crate) fn faults(summary: &Summary) -> Vec<String> {
+    let failed = summary.failed.iter();
+    let mut faults: Vec<String> =
+        failed.map(|failed| format!("{}/{}: not fetched: {}", failed.folder, failed.file, failed.error)).collect();
     if !summary.missing.is_empty() {
         let (files, missing) = (files_of(summary.missing.len()), ranges(&summary.missing));
-        tracing::error!(
+        faults.push(format!(
             "{files} missing from the server's listing: {missing}; rerun later, or set --known-gap (`known-gap` in a settings \
              file) for what NLM never issued"
-        );
+        ));
     }
+    faults
 }
 
 /// The summary for a person.
