@@ -4,10 +4,6 @@ use crate::{Checkpoint, Logits, MicroBatch, Precision};
 #[cfg(any(feature = "cuda", test))]
 use crate::{NerError, TokenClassifier, cpu};
 
-/// Sequences of many lengths, few enough to run in a moment.
-#[cfg(any(feature = "cuda", test))]
-const LENGTHS: [usize; 6] = [3, 17, 64, 100, 190, 512];
-
 /// How closely two devices agree on the same tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Agreement {
@@ -37,15 +33,59 @@ pub fn tolerance(precision: Precision) -> f32 {
     }
 }
 
-/// Compares a classifier with the CPU on the same tokens, drawn from the whole vocabulary.
+/// Sequences of several lengths, with the logits that the CPU computes for them.
 ///
-/// # Errors
-/// If either fails, or the checkpoint's weights cannot be read.
+/// Sequences do not see each other, so these few make micro-batches of every shape without further work on the CPU.
 #[cfg(any(feature = "cuda", test))]
-pub(crate) fn with_cpu(checkpoint: &Checkpoint, classifier: &mut dyn TokenClassifier) -> Result<Agreement, NerError> {
-    let batch = sample(checkpoint, &LENGTHS);
-    let expected = cpu::open(checkpoint, Precision::F32)?.classify(&batch)?;
-    Ok(compare(&expected, &classifier.classify(&batch)?))
+pub(crate) struct Reference {
+    longest: Vec<usize>,
+    sequences: MicroBatch,
+    logits: Logits,
+}
+
+#[cfg(any(feature = "cuda", test))]
+impl Reference {
+    /// Computes [mixed](mixed) sequences for each of these longest lengths.
+    ///
+    /// # Errors
+    /// If the checkpoint's weights cannot be read.
+    pub(crate) fn new(checkpoint: &Checkpoint, longest: Vec<usize>) -> Result<Self, NerError> {
+        let lengths: Vec<usize> = longest.iter().flat_map(|&length| mixed(length)).collect();
+        let sequences = sample(checkpoint, &lengths);
+        let logits = cpu::open(checkpoint, Precision::F32)?.classify(&sequences)?;
+        Ok(Self { longest, sequences, logits })
+    }
+
+    /// Compares a classifier on as many sequences with this longest length, long and short in turn.
+    ///
+    /// # Errors
+    /// If the classifier fails.
+    pub(crate) fn compare(
+        &self,
+        classifier: &mut dyn TokenClassifier,
+        longest: usize,
+        count: usize,
+    ) -> Result<Agreement, NerError> {
+        let first = self.longest.iter().take_while(|&&length| length != longest).count() * MIXED;
+        let mut batch = MicroBatch::default();
+        let mut expected = Logits { values: Vec::new(), ..self.logits.clone() };
+        let labels = expected.labels;
+        for sequence in self.sequences.sequences().skip(first).take(MIXED).cycle().take(count) {
+            batch.push(&self.sequences.ids()[sequence.clone()]);
+            expected.values.extend_from_slice(&self.logits.values[labels * sequence.start..labels * sequence.end]);
+        }
+        Ok(compare(&expected, &classifier.classify(&batch)?))
+    }
+}
+
+/// Sequences with the same longest length.
+#[cfg(any(feature = "cuda", test))]
+const MIXED: usize = 4;
+
+/// Lengths that are found together: in a block of rows, most positions of the short ones are empty.
+#[cfg(any(feature = "cuda", test))]
+fn mixed(longest: usize) -> [usize; MIXED] {
+    [longest, longest.div_ceil(8), longest - longest / 16, longest.div_ceil(3)]
 }
 
 /// Sequences of these lengths, capped at the model's positions; the same for all models with the same vocabulary (Knuth's
@@ -77,6 +117,7 @@ pub fn compare(expected: &Logits, found: &Logits) -> Agreement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shapes::Shapes;
 
     fn tiny() -> Checkpoint {
         Checkpoint::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny-bert")).unwrap()
@@ -86,8 +127,11 @@ mod tests {
     fn the_cpu_agrees_with_itself_in_every_precision() {
         for precision in [Precision::F32, Precision::Int8] {
             let mut classifier = cpu::open(&tiny(), precision).unwrap();
-            let agreement = with_cpu(&tiny(), &mut classifier).unwrap();
-            assert!(agreement.holds(precision), "{precision}: {agreement:?}");
+            let reference = Reference::new(&tiny(), vec![7, 64]).unwrap();
+            for (longest, count) in [(7, 1), (64, 1), (64, 5), (7, 40)] {
+                let agreement = reference.compare(&mut classifier, longest, count).unwrap();
+                assert!(agreement.tokens >= count && agreement.holds(precision), "{precision}: {agreement:?}");
+            }
         }
     }
 
@@ -102,7 +146,18 @@ mod tests {
 
     #[test]
     fn a_device_that_computes_nothing_does_not_agree() {
-        let agreement = with_cpu(&tiny(), &mut Zeros).unwrap();
+        let agreement = Reference::new(&tiny(), vec![64]).unwrap().compare(&mut Zeros, 64, 8).unwrap();
         assert!(Precision::ALL.iter().all(|&precision| !agreement.holds(precision)), "{agreement:?}");
+    }
+
+    #[test]
+    fn mixed_lengths_need_the_shape_of_their_longest() {
+        for shape in Shapes::Listed.all(32_768, 512) {
+            let lengths: Vec<usize> = mixed(shape[0]).into_iter().cycle().take(shape.len()).collect();
+            let tokens = |lengths: &[usize]| Shapes::Listed.tokens(lengths.iter().sum());
+            assert_eq!(tokens(&lengths), tokens(&shape), "{} x {}", shape.len(), shape[0]);
+            let (of, block) = (Shapes::Listed.blocks(&lengths), &Shapes::Listed.blocks(&shape)[0]);
+            assert!(of.iter().any(|of| (of.rows, of.length) == (block.rows, block.length)), "{block:?} not in {of:?}");
+        }
     }
 }

@@ -22,6 +22,7 @@ pub(crate) type Training<B> = Autodiff<B>;
 impl<B: NerBackend, C: CheckpointStrategy> NerBackend for Autodiff<B, C> {
     type Tape = Infallible;
     const SHAPES: Shapes = B::SHAPES;
+    const MATRIX_STEP: usize = B::MATRIX_STEP;
 
     fn differentiable_layer(
         layer: &LayerTensors<Self>,

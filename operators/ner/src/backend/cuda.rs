@@ -4,13 +4,14 @@ use std::convert::Infallible;
 
 use burn::nn::Dropout;
 use burn::tensor::ops::{AttentionModuleOptions, FloatTensor};
-use burn::tensor::{Bool, DType, Tensor, module};
+use burn::tensor::{DType, Tensor, module};
 use burn_cubecl::FloatElement;
 use burn_cubecl::cubecl::Runtime;
 use burn_cubecl::cubecl::cuda::CudaRuntime;
 use burn_cuda::CudaDevice;
 
 use super::{LayerGradients, NerBackend, dense_attention};
+use crate::packed::PaddedView;
 use crate::shapes::Shapes;
 
 pub(crate) use burn_cuda::Cuda;
@@ -32,6 +33,7 @@ pub(crate) fn reserved_bytes(number: usize) -> Result<u64, String> {
 impl<F: FloatElement> NerBackend for Cuda<F> {
     type Tape = Infallible;
     const SHAPES: Shapes = Shapes::Listed;
+    const MATRIX_STEP: usize = 64;
 
     fn layer_gradients(tape: Infallible, _: FloatTensor<Self>) -> LayerGradients<Self> {
         match tape {}
@@ -43,14 +45,13 @@ impl<F: FloatElement> NerBackend for Cuda<F> {
         query: Tensor<Self, 4>,
         key: Tensor<Self, 4>,
         value: Tensor<Self, 4>,
-        empty: Tensor<Self, 4, Bool>,
+        view: &PaddedView<Self>,
         dropout: &Dropout,
     ) -> Tensor<Self, 4> {
         if query.dtype() != DType::F16 {
-            return dense_attention(query, key, value, empty, dropout);
+            return dense_attention(query, key, value, view, dropout);
         }
-        let [rows, heads, length, _] = query.dims();
-        let empty = empty.expand([rows, heads, length, length]);
-        module::attention(query, key, value, Some(empty), None, AttentionModuleOptions::default())
+        let mask = view.whole_mask(query.dims()[1]);
+        module::attention(query, key, value, Some(mask), None, AttentionModuleOptions::default())
     }
 }

@@ -11,25 +11,28 @@ mod autodiff;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod flex;
+mod products;
 
 use std::fmt;
 use std::ops::Range;
 
 use burn::nn::Dropout;
+use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
-use burn::tensor::{Bool, Tensor};
 
 use crate::config::Activation;
 use crate::kernels::{AdamWStep, Precision};
-use crate::packed::Sequences;
+use crate::packed::{PaddedView, Sequences};
 use crate::shapes::Shapes;
 
 pub(crate) use autodiff::Training;
 #[cfg(feature = "cuda")]
 pub(crate) use cuda::{Cuda, cuda_device, reserved_bytes};
 pub(crate) use flex::{CPU, Cpu};
+pub(crate) use products::linear;
+use products::product;
 
 /// What masked attention scores become. Its exponential is 0; unlike −∞, it does not give NaN in a row where everything is
 /// masked, and it fits 16-bit floats.
@@ -85,6 +88,9 @@ pub(crate) trait NerBackend: Backend {
     /// The shapes that micro-batches are padded to.
     const SHAPES: Shapes;
 
+    /// The sizes of factors of matrix products are padded to multiples of this.
+    const MATRIX_STEP: usize = 1;
+
     /// Packs an encoder's weights. `None` if this backend, or this activation, has no fused encoder: the layers then run
     /// one by one. A backend whose numbers determine the precision ignores `precision`.
     fn fuse(_layers: &[LayerTensors<Self>], _precision: Precision) -> Option<Box<dyn FusedEncoder<Self>>> {
@@ -114,16 +120,15 @@ pub(crate) trait NerBackend: Backend {
     /// Computes the gradients of a recorded layer from the gradient of its output.
     fn layer_gradients(tape: Self::Tape, gradient: FloatTensor<Self>) -> LayerGradients<Self>;
 
-    /// `softmax(Q·Kᵀ / √columns)·V`, all of `[rows, heads, length, columns]`. `empty`, `[rows, 1, 1, length]`, is true at
-    /// keys to ignore.
+    /// `softmax(Q·Kᵀ / √columns)·V`, all of `[rows, heads, length, columns]`. Keys at the view's empty positions are ignored.
     fn masked_attention(
         query: Tensor<Self, 4>,
         key: Tensor<Self, 4>,
         value: Tensor<Self, 4>,
-        empty: Tensor<Self, 4, Bool>,
+        view: &PaddedView<Self>,
         dropout: &Dropout,
     ) -> Tensor<Self, 4> {
-        dense_attention(query, key, value, empty, dropout)
+        dense_attention(query, key, value, view, dropout)
     }
 
     /// Updates a flat parameter and the moments of its gradient; before the first step there are none.
@@ -148,15 +153,15 @@ pub(crate) trait NerBackend: Backend {
 }
 
 /// Attention that holds all scores in memory.
-fn dense_attention<B: Backend>(
+fn dense_attention<B: NerBackend>(
     query: Tensor<B, 4>,
     key: Tensor<B, 4>,
     value: Tensor<B, 4>,
-    empty: Tensor<B, 4, Bool>,
+    view: &PaddedView<B>,
     dropout: &Dropout,
 ) -> Tensor<B, 4> {
     let [rows, heads, length, columns] = query.dims();
-    let scores = query.mul_scalar(1.0 / (columns as f64).sqrt()).matmul(key.swap_dims(2, 3));
-    let empty = empty.expand([rows, heads, length, length]);
-    dropout.forward(softmax(scores.mask_fill(empty, MASKED), 3)).matmul(value)
+    let scores = product(query.mul_scalar(1.0 / (columns as f64).sqrt()), key.swap_dims(2, 3));
+    let empty = view.empty.clone().expand([rows, heads, length, length]);
+    product(dropout.forward(softmax(scores.mask_fill(empty, MASKED), 3)), value)
 }

@@ -10,6 +10,7 @@ use burn_cubecl::cubecl::config::cache::CacheConfig;
 use burn_cubecl::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
 
 use super::card::Card;
+use super::choices;
 use crate::config::ModelConfig;
 use crate::{ClassifierSetup, Device, NerError};
 
@@ -43,6 +44,12 @@ pub(super) fn keep_kernels(card: &Card, model: &ModelConfig, setup: &ClassifierS
             other.display()
         )),
     }
+}
+
+/// Logs which kernels were chosen.
+pub(super) fn log_choices() {
+    let kept = FOLDER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    kept.iter().for_each(|folder| choices::log(folder));
 }
 
 fn configuration(folder: PathBuf) -> CubeClRuntimeConfig {

@@ -7,18 +7,20 @@
 //! Burn and CubeCL launch kernels on their own threads. A panic there (out of memory, for example) silently drops the
 //! launches after it, and while kernels are tuned, a failed launch can pass for a slow candidate. So every micro-batch is
 //! watched for unhandled panics, and all tuning is done before the first citation: the warm-up runs every possible shape,
-//! and the check after it compares the tuned kernels' logits with the CPU's.
+//! and the check after it compares the tuned kernels' logits with the CPU's, in every shape.
 
 mod cache;
 mod card;
+mod choices;
 mod loader;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use half::{bf16, f16};
 use tracing::{info, warn};
 
-use crate::agreement::{self, tolerance};
+use crate::agreement::{Agreement, Reference, tolerance};
 use crate::backend::{Cuda, cuda_device, reserved_bytes};
 use crate::burn_classifier::BurnClassifier;
 use crate::device::CUDA_LANES;
@@ -120,25 +122,36 @@ impl CudaClassifier {
         Err(NerError::Device { device: self.device, reason })
     }
 
-    /// Compares the device's logits with the CPU's.
+    /// Compares the device's logits with the CPU's in every shape, with short sequences among the long ones.
     fn check(&mut self, checkpoint: &Checkpoint, setup: &ClassifierSetup) -> Result<(), NerError> {
         if setup.cuda.unchecked {
             warn!(device = %self.device, "logits are not checked against the CPU's");
             return Ok(());
         }
-        let agreement = agreement::with_cpu(checkpoint, self)?;
-        if agreement.holds(setup.precision) {
-            return Ok(());
+        let shapes = Shapes::Listed.all(self.most_tokens, self.positions);
+        let lengths: BTreeSet<usize> = shapes.iter().map(|lengths| lengths[0]).collect();
+        let reference = Reference::new(checkpoint, lengths.into_iter().collect())?;
+        for lengths in shapes {
+            let agreement = reference.compare(self, lengths[0], lengths.len())?;
+            if !agreement.holds(setup.precision) {
+                return Err(self.disagrees(&agreement, &lengths, setup.precision));
+            }
         }
+        Ok(())
+    }
+
+    fn disagrees(&self, agreement: &Agreement, lengths: &[usize], precision: Precision) -> NerError {
+        cache::log_choices();
         let reason = format!(
-            "its logits disagree with the CPU's: {} differs by {:.2e} of the range, more than {:.0e}; run \
-             `pubtag selftest --device {}`",
-            setup.precision,
+            "its logits disagree with the CPU's: for {} sequences of up to {} tokens, {precision} differs by {:.2e} of the \
+             range, more than {:.0e}; run `pubtag selftest --device {}`",
+            lengths.len(),
+            lengths[0],
             agreement.difference,
-            tolerance(setup.precision),
+            tolerance(precision),
             self.device,
         );
-        Err(NerError::Device { device: self.device, reason })
+        NerError::Device { device: self.device, reason }
     }
 
     /// Runs a micro-batch in parts that fit into memory.

@@ -58,7 +58,7 @@ impl<B: NerBackend> SelfAttention<B> {
             .reshape([rows, length, 3, heads, hidden / heads])
             .permute([2, 0, 3, 1, 4]); // [3, rows, heads, length, columns]
         let part = |number| split.clone().narrow(0, number, 1).squeeze_dim::<4>(0);
-        B::masked_attention(part(0), part(1), part(2), view.empty.clone(), &self.dropout)
+        B::masked_attention(part(0), part(1), part(2), view, &self.dropout)
             .swap_dims(1, 2)
             .reshape([rows * length, hidden])
     }

@@ -6,6 +6,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor};
 
 use super::parts::{LayerNorm, Linear, parameter};
+use crate::backend::NerBackend;
 use crate::config::ModelConfig;
 use crate::weights::Weights;
 
@@ -42,7 +43,9 @@ impl<B: Backend> Embeddings<B> {
             dropout: DropoutConfig::new(config.hidden_dropout).init(),
         }
     }
+}
 
+impl<B: NerBackend> Embeddings<B> {
     /// Ids `[T]` and positions `[T]` → `[T, hidden]`
     pub(crate) fn forward(&self, ids: Tensor<B, 1, Int>, positions: Tensor<B, 1, Int>) -> Tensor<B, 2> {
         let mut sum = self.words.val().select(0, ids) + self.positions.val().select(0, positions); // [T, embedding]

@@ -3,8 +3,9 @@
 use burn::module::{Module, Param};
 use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Tensor, TensorData, TensorPrimitive, module};
+use burn::tensor::{DType, Tensor, TensorData, TensorPrimitive};
 
+use crate::backend::{NerBackend, linear};
 use crate::config::Activation;
 use crate::weights::Weights;
 
@@ -42,10 +43,12 @@ impl<B: Backend> Linear<B> {
             bias: parameter(bias, [output], device),
         }
     }
+}
 
+impl<B: NerBackend> Linear<B> {
     /// `[T, in]` → `[T, out]`
     pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        module::linear(x, self.weight.val(), Some(self.bias.val()))
+        linear(x, self.weight.val(), self.bias.val())
     }
 }
 
