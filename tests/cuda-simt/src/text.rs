@@ -92,6 +92,7 @@ impl<'a> Items<'a> {
         Ok(if ends_in_body { Item::Directive(text) } else { Item::Statement(text) })
     }
 
+    /// Skips blanks, comments and sections, which hold debugging information for a program that has been linked.
     fn skip_blanks(&mut self) {
         loop {
             let rest = &self.text[self.at..];
@@ -103,6 +104,8 @@ impl<'a> Items<'a> {
                 self.at += rest.find('\n').unwrap_or(rest.len());
             } else if rest.starts_with("/*") {
                 self.at += rest.find("*/").map_or(rest.len(), |end| end + 2);
+            } else if rest.starts_with(".section") {
+                self.at += rest.find('}').map_or(rest.len(), |end| end + 1);
             } else if blank == 0 {
                 return;
             }
@@ -186,6 +189,12 @@ mod tests {
                 (11, Item::Close),
             ]
         );
+    }
+
+    #[test]
+    fn sections_are_skipped() {
+        let text = "\n.section .debug_str\n{\n$L_info:\n.b8 95,90\n.b8 0\n}\nret;";
+        assert_eq!(items(text), [(7, Item::Statement("ret".to_owned()))]);
     }
 
     #[test]
