@@ -94,6 +94,7 @@ pub(crate) struct PaddedView<B: Backend> {
     /// `[rows, 1, 1, length]`: true where there is no token.
     pub(crate) empty: Tensor<B, 4, Bool>,
     /// `empty` for every head and query, made on first use.
+    #[cfg(any(feature = "cuda", test))]
     mask: OnceCell<Tensor<B, 4, Bool>>,
 }
 
@@ -164,6 +165,7 @@ impl<B: Backend> Sequences<B> {
             length,
             gather: Tensor::from_data(TensorData::new(gather, [rows * length]), &self.device),
             empty: Tensor::from_data(TensorData::new(empty, [rows, 1, 1, length]), &self.device),
+            #[cfg(any(feature = "cuda", test))]
             mask: OnceCell::new(),
         }
     }
