@@ -21,8 +21,10 @@ const CORPORA: [(&str, &str); 3] = [
 const COLUMNS: [(&str, &[&str]); 3] =
     [("F1", &[]), ("F1, int8", &["--precision", "int8"]), ("F1, without abbreviations", &["--abbreviations", "off"])];
 
-/// Sums round differently on other processors, and with int8, some attend in bfloat16.
-const TOLERANCE: f64 = 0.004;
+/// Sums round differently on other processors.
+const TOLERANCE: f64 = 0.002;
+/// With int8, some processors attend in bfloat16.
+const INT8_TOLERANCE: f64 = 0.004;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -59,7 +61,8 @@ fn check_column(corpus: &str, file: &Path, (head, options): (&str, &[&str]), pyt
     for row in of_corpus {
         let said: f64 = row[column].parse().unwrap_or_else(|_| panic!("{row:?}"));
         let f1 = found["scores"][&row[1]]["f1"].as_f64().unwrap_or_else(|| panic!("{} of {found}", row[1]));
-        assert!((f1 - said).abs() < TOLERANCE, "{corpus}, {}, {head}: {f1} here, {said} on the card", row[1]);
+        let tolerance = if options.contains(&"int8") { INT8_TOLERANCE } else { TOLERANCE };
+        assert!((f1 - said).abs() < tolerance, "{corpus}, {}, {head}: {f1} here, {said} on the card", row[1]);
     }
 }
 
