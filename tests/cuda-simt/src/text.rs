@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn sections_are_skipped() {
         let text = "\n.section .debug_str\n{\n$L_info:\n.b8 95,90\n.b8 0\n}\nret;";
-        assert_eq!(items(text), [(7, Item::Statement("ret".to_owned()))]);
+        assert_eq!(items(text), [(8, Item::Statement("ret".to_owned()))]);
     }
 
     #[test]
