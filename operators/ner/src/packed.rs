@@ -205,7 +205,7 @@ mod tests {
         let mask = sequences.padded().views[0].whole_mask(2);
         assert_eq!(mask.dims(), [2, 2, 3, 3]);
         let expected = [vec![false; 18], [false, true, true].repeat(6)].concat();
-        assert_eq!(mask.to_data().to_vec::<bool>().unwrap(), expected);
+        assert_eq!(mask.to_data().iter::<bool>().collect::<Vec<_>>(), expected);
     }
 
     #[test]
