@@ -124,5 +124,5 @@ fn int8_costs_less_than_a_third_of_a_point_on_the_test_split() {
         found["entities"]["micro"]["f1"].as_f64().unwrap()
     };
     let (exact, rounded) = (score("f32"), score("int8"));
-    assert!((exact - rounded).abs() <= 0.003, "f32 {exact}, int8 {rounded}");
+    assert!(exact - rounded <= 0.003, "f32 {exact}, int8 {rounded}");
 }

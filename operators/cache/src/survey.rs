@@ -78,8 +78,10 @@ async fn describe(
         }
     }
     // The name of a segment is a UUID that contains the time.
-    let seconds = segments.iter().filter_map(|segment| Some(segment.name.id.get_timestamp()?.to_unix().0)).max();
-    let written = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds.try_into().ok()?).ok());
+    let times = segments.iter().filter_map(|segment| Some(segment.name.id.get_timestamp()?.to_unix()));
+    let last = times.max();
+    let written =
+        last.and_then(|(seconds, nanos)| jiff::Timestamp::new(seconds.try_into().ok()?, nanos.try_into().ok()?).ok());
     Ok(SpecSummary {
         directory: folder.filename().unwrap_or_default().to_owned(),
         spec,
@@ -87,7 +89,8 @@ async fn describe(
         bytes: segments.iter().map(|segment| segment.bytes).sum(),
         entries,
         damaged,
-        last_written: written.map(|time| time.to_string()),
+        // With as many digits for all, so that texts sort as times do.
+        last_written: written.map(|time| format!("{time:.3}")),
     })
 }
 
