@@ -45,7 +45,7 @@ seconds() {
 echo "# GPU check of $("$pubtag" --version)"
 echo
 echo '```'
-nvidia-smi --query-gpu=name,driver_version,memory.total,compute_cap --format=csv 2>&1 || echo "no nvidia-smi"
+nvidia-smi --query-gpu=name,driver_version,memory.total,compute_cap --format=csv 2>/dev/null || echo "no nvidia-smi"
 echo "CUDA_PATH=${CUDA_PATH:-}, LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}"
 uname -srm
 echo '```'
@@ -101,13 +101,17 @@ print(f"{functools.reduce(lambda value, key: value[key], sys.argv[2:], report):.
 
 # Mentions that only one of two outputs has, of those of the first.
 differences() {
-  python3 - "$out/$1" "$out/$2" <<'PYTHON' 2>/dev/null || echo "not compared (python3 has no duckdb)"
+  if ! python3 -c 'import duckdb' 2>/dev/null; then
+    echo "not compared (python3 has no duckdb)"
+    return
+  fi
+  python3 - "$out/$1" "$out/$2" <<'PYTHON' || echo "not compared (see stderr)"
 import sys
 import duckdb
 
 columns = "doc_id, start_char, end_char, label"
 one, other = (f"(SELECT {columns} FROM '{path}/annotations/**/*.parquet')" for path in sys.argv[1:])
-count = lambda query: duckdb.sql(f"SELECT count(*) FROM {query}").fetchone()[0]
+count = lambda query: duckdb.sql(f"SELECT count(*) FROM {query}").fetchall()[0][0]
 apart = sum(count(f"({a} EXCEPT ALL {b})") for a, b in [(one, other), (other, one)])
 print(f"{apart} of {count(one)}")
 PYTHON
