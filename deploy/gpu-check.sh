@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks pubtag on a GPU: `deploy/gpu-check.sh [DIRECTORY]`. Needs no network; takes about ten minutes.
+# Checks pubtag on a GPU: `deploy/gpu-check.sh [DIRECTORY]`. Needs no network.
 #
 # Prints a report in Markdown, to paste into an issue. DIRECTORY (default: gpu-check, must not exist) keeps the report, the
 # logs, the tables and the autotuner's choices. Exits with 1 if a GPU fails or disagrees with the CPU.

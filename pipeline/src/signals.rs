@@ -66,7 +66,7 @@ impl Shutdown {
         };
         match done {
             Some(Ok(done)) => Ok(done),
-            // Work that stops at the signal by itself may be the first to end: that is no failure.
+            // Work that notices the signal itself may end first; that is not a failure.
             Some(Err(failure)) if !self.drain.is_cancelled() => Err(failure),
             _ => {
                 let message = "interrupted before the first citation; nothing was tagged";

@@ -18,7 +18,7 @@ pub enum CacheError {
         failure: StoreFailure,
     },
     /// A segment is gone: a concurrent run has merged it into another.
-    #[error("{path} does not exist any more; run again")]
+    #[error("{path} no longer exists; run again")]
     Gone {
         /// The segment.
         path: String,

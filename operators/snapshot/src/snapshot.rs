@@ -184,7 +184,7 @@ impl<'a> Plan<'a> {
         let number = former.snapshot + 1;
         tracing::info!("snapshot {number}: reading {} new inputs", self.added.len());
         let new = self.sort(parts, config).await?;
-        tracing::info!("snapshot {number}: merging them into {} buckets", former.buckets.len());
+        tracing::info!("snapshot {number}: merging them with {} buckets", former.buckets.len());
         let inputs = Inputs {
             parts,
             commits: self.inputs.iter().map(|(input, commit)| (input.number, *commit)).collect(),

@@ -2,9 +2,9 @@
 //!
 //! Among the kernels that CubeCL's autotuner chooses from, some read beyond the end of a matrix whose size does not fill
 //! their tiles (tracel-ai/cubek#434). What they find there is multiplied by zeros: harmless unless it is not finite. The
-//! choice goes by speed, so any of them may run on a card. Matrices padded with zeros to [`NerBackend::MATRIX_STEP`]
-//! fill the tiles of all of them. The sizes of common models need no padding but in attention, where a head may have 32
-//! columns.
+//! choice goes by speed, so any of them may run on a card. The known case is an inner size that is an odd multiple of 32;
+//! sizes padded with zeros to [`NerBackend::MATRIX_STEP`] avoid it. Common models need padding only in attention, where a
+//! head may have 32 columns.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, module};
