@@ -156,7 +156,8 @@ impl World {
         let mut made = Vec::new();
         for _ in 0..records {
             let pmid = self.any();
-            let revision = 10_000 * self.day + pmid;
+            // Distinct for all citations and days, so that no text is another's.
+            let revision = 10_000_000 * self.day + pmid;
             let versions = self.live.get(&pmid).cloned().unwrap_or_default();
             let former = versions.get(&1).map_or(revision, |state| state.revision);
             match self.below(20) {
@@ -168,7 +169,7 @@ impl World {
                 // Twice in one file: the last counts.
                 16 => {
                     made.push(self.set(State { pmid, version: 1, revision, day: self.day }));
-                    made.push(self.set(State { pmid, version: 1, revision: revision + 5_000, day: self.day }));
+                    made.push(self.set(State { pmid, version: 1, revision: revision + 2_000_000, day: self.day }));
                 }
                 17 => made.push(self.delete(pmid, versions.keys().max().copied().unwrap_or(1))),
                 _ => made.push(self.delete(pmid, 1)),

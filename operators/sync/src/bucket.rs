@@ -58,11 +58,7 @@ impl Place for Bucket {
 
     fn hold(&self) -> Result<Lock, SyncError> {
         disk::make_private_folder(&self.scratch)?;
-        let lock = Lock::hold(&self.scratch)?;
-        for folder in [Folder::Baseline, Folder::Updates] {
-            disk::make_folder(&self.scratch.join(folder.name()))?;
-        }
-        Ok(lock)
+        disk::hold(&self.scratch)
     }
 
     fn list(&self, folder: Folder) -> Result<BTreeMap<PubmedFile, HeldFile>, SyncError> {

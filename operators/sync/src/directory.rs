@@ -35,11 +35,7 @@ impl Place for Directory {
 
     fn hold(&self) -> Result<Lock, SyncError> {
         disk::make_folder(&self.root)?;
-        let lock = Lock::hold(&self.root)?;
-        for folder in [Folder::Baseline, Folder::Updates] {
-            disk::make_folder(&self.root.join(folder.name()))?;
-        }
-        Ok(lock)
+        disk::hold(&self.root)
     }
 
     fn list(&self, folder: Folder) -> Result<BTreeMap<PubmedFile, HeldFile>, SyncError> {

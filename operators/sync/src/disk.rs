@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::Folder;
 use crate::error::SyncError;
+use crate::lock::Lock;
 
 /// What the name of an unfinished file ends with; it begins with a dot.
 const PARTIAL: &str = ".partial";
@@ -50,6 +52,15 @@ pub(crate) fn make_private_folder(path: &Path) -> Result<(), SyncError> {
         closed.map_err(|source| SyncError::disk("protect", path, source))?;
     }
     Ok(())
+}
+
+/// Locks a directory and makes the folders of a mirror in it.
+pub(crate) fn hold(root: &Path) -> Result<Lock, SyncError> {
+    let lock = Lock::hold(root)?;
+    for folder in [Folder::Baseline, Folder::Updates] {
+        make_folder(&root.join(folder.name()))?;
+    }
+    Ok(lock)
 }
 
 /// The folder of a file in a mirror, and its name there.
