@@ -30,6 +30,7 @@ mod snapshot;
 mod store_faults;
 mod stores;
 mod sync;
+mod teaching;
 mod terminal;
 mod training;
 mod verify;

@@ -15,7 +15,7 @@ use tempfile::{TempDir, tempdir};
 use crate::PROGRAM;
 
 /// Sentences in two columns; the words determine the tags, so that there is something to learn.
-fn corpus(sentences: usize, salt: usize) -> String {
+pub(crate) fn corpus(sentences: usize, salt: usize) -> String {
     const DISEASES: [&str; 5] = ["colon cancer", "gout", "ataxia", "breast cancer", "myopia"];
     const FRAMES: [[&str; 2]; 4] =
         [["patients with", "were seen"], ["we report", "in mice"], ["the gene of", "is new"], ["no", "was found"]];
@@ -223,13 +223,13 @@ fn two_types(sentences: usize, salt: usize, annotated: &[&str]) -> String {
 }
 
 /// `train` without its corpora.
-fn train_on(dir: &Path, corpora: &[&str], output: &str) -> PubTag {
+pub(crate) fn train_on(dir: &Path, corpora: &[&str], output: &str) -> PubTag {
     let start = PubTag::new(PROGRAM, ["train", "--device=cpu", "--threads=2", "--batch-size=4", "--train"]);
     let named = corpora.iter().fold(start, |program, corpus| program.arg(dir.join(corpus)));
     named.arg("--learning-rate=3e-3").arg("--base").arg(tiny_model()).arg("--output").arg(dir.join(output))
 }
 
-fn micro_f1(model: &Path, gold: &Path) -> f64 {
+pub(crate) fn micro_f1(model: &Path, gold: &Path) -> f64 {
     let found: Value = serde_json::from_str(&evaluate(model, gold).arg("--context-words=20").succeed().stdout).unwrap();
     found["entities"]["micro"]["f1"].as_f64().unwrap()
 }

@@ -99,6 +99,12 @@ impl PackedContext {
         found
     }
 
+    /// Where a byte of the context comes from: the index of its document, and the byte there. `None` for what joins parts.
+    pub fn origin(&self, byte: usize) -> Option<(usize, usize)> {
+        let part = self.parts.iter().find(|part| part.in_context().contains(&byte))?;
+        Some((part.document, byte - part.start + part.bytes.start))
+    }
+
     /// Copies what a model found in the context to the documents that its parts come from.
     pub fn copy_back(&self, annotations: Vec<Annotation>, documents: &mut [AnnotatedDocument]) {
         for Annotation { bytes, label, .. } in annotations {
@@ -162,6 +168,18 @@ mod tests {
         let read: Vec<&str> = std::iter::successors(next(&(0..0)), next).map(|bytes| &text[bytes]).collect();
         assert_eq!(texts, ["One two.  Three four.", "Five six. Seven."]);
         assert_eq!(texts, read);
+    }
+
+    #[test]
+    fn every_byte_of_a_context_but_the_joints_has_an_origin() {
+        let documents = [document(None, &["a B c"]), document(None, &["D e F"])];
+        let contexts = pack(&documents, || 100);
+        let [context] = &contexts[..] else { panic!("one context") };
+        let letters: String = (0..context.text.len())
+            .map(|byte| context.origin(byte).map_or("|", |(document, at)| &documents[document].text[at..=at]))
+            .collect();
+        assert_eq!(letters, "a B c|D e F");
+        assert_eq!(context.origin(context.text.len()), None);
     }
 
     #[test]

@@ -38,6 +38,7 @@ fn main() {
             ids: ids(window).collect(),
             targets: (0..tokens).map(|place| Some((place % 3) as u32)).collect(),
             unannotated: [].into(),
+            taught: Vec::new(),
         })
         .collect();
     let config = TrainConfig {

@@ -97,6 +97,16 @@ pub enum NerError {
         /// The file.
         path: PathBuf,
     },
+    /// A teacher does not know a type of its student.
+    #[error("teacher {teacher} cannot teach {missing}: its types are {has}; train on corpora of these types only")]
+    Teacher {
+        /// The teacher's name.
+        teacher: String,
+        /// The types that it lacks.
+        missing: String,
+        /// The types that it has.
+        has: String,
+    },
     /// The device does not support the requested precision.
     #[error("precision {precision} is not supported on {device}: {reason}; use --precision f32")]
     Precision {

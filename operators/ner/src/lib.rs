@@ -49,7 +49,7 @@ pub use classifier::{
     ClassifierFactory, ClassifierSetup, CpuSettings, CudaSettings, Logits, Padding, TokenClassifier, Warmed,
 };
 pub use config::{Activation, Family, ModelConfig};
-pub use decode::{Aggregation, Decoder, Decoding};
+pub use decode::{Aggregation, Decoder, Decoding, WordProbabilities};
 pub use device::Device;
 pub use error::{ExamplesError, NerError};
 pub use labels::{Iob2, LabelSet};

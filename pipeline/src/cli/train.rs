@@ -35,6 +35,17 @@ pub struct TrainArgs {
     #[arg(long, num_args = 1.., value_name = "FILE[:OPTION…]")]
     pub dev: Vec<CorpusSpec>,
 
+    /// Texts without annotations, which the model learns from what --teacher says of them: files as for `pubtag run`. Each
+    /// epoch reads another part of the texts, so that all of them are read once. Leave out the texts of test sets.
+    #[arg(long, num_args = 1.., value_name = "INPUT")]
+    pub unlabelled: Vec<String>,
+
+    /// Hugging Face directories of token classifiers that label the texts of --unlabelled (distillation): the mean of their
+    /// probabilities is learnt. They may have any architecture, tokenizer and size, and must know all types of --train.
+    #[arg(long, num_args = 1.., value_name = "DIR")]
+    #[serde(skip)]
+    pub teacher: Vec<PathBuf>,
+
     /// Hugging Face directory of the model to fine-tune: an encoder, which gets a new head, or a token classifier with
     /// the same labels, whose head is kept.
     #[arg(long, value_name = "DIR")]

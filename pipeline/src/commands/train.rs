@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::PathBuf;
 
 use pubtag_corpus::{CorpusSpec, Gold, categories, pack};
 use pubtag_ner::train::{Example, TrainConfig, TrainState, fine_tune};
-use pubtag_ner::{Aggregation, Checkpoint, Decoder, Decoding};
+use pubtag_ner::{Aggregation, Checkpoint, Decoder, Decoding, Device};
 use pubtag_tokenize::WindowTokenizer;
 
 use crate::cli::{ClassWeights, TrainArgs};
@@ -25,6 +26,7 @@ use crate::training::output::Draft;
 use crate::training::page::{REPORT, html};
 use crate::training::predict::Tokenized;
 use crate::training::training_set::{Reading, TrainingSet};
+use crate::training::unlabelled::{self, TeacherModel, Texts};
 
 /// Fine-tunes and prints the output directory.
 ///
@@ -47,8 +49,10 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
         keep_types(gold, &names, "no --train corpus annotates them")?;
     }
 
+    let (texts, teachers) = texts_and_teachers(args)?;
+
     let corpora = args.train.iter().chain(&args.dev).map(|corpus| corpus.path.as_path());
-    let read: Vec<_> = corpora.chain([base]).collect();
+    let read: Vec<_> = corpora.chain([base]).chain(args.teacher.iter().map(PathBuf::as_path)).collect();
     let draft = Draft::begin(output, args.overwrite, &read)?;
     let base_weights = base.join("model.safetensors");
     let base_sha256 = sha256(&std::fs::read(&base_weights).map_err(|error| {
@@ -68,6 +72,8 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
         base: std::fs::read(base.join(RECORD)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()),
         train: train.iter().map(DataFile::from).collect(),
         dev: dev.iter().map(DataFile::from).collect(),
+        unlabelled: texts.files.clone(),
+        teachers: teachers.iter().map(TeacherModel::from).collect(),
         labels: names,
         context_words: args.tagging_context(),
         settings: args,
@@ -80,7 +86,18 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     let name = output.file_name().unwrap_or_default().to_string_lossy();
     let report = |metrics: &Metrics| draft.write(REPORT, html(&record, metrics, &name).as_bytes());
     let mut monitor = TrainingMonitor::new(development, metrics, (draft.state_path(), label), &report, quiet);
-    let weights = learn(args, &train, &checkpoint, &tokenizer, (&scored, state), &mut monitor)?;
+    let device = choose(&args.device)?[0];
+    let taught = match teachers.is_empty() {
+        true => Vec::new(),
+        false => texts.teach(&teachers, checkpoint.labels(), device)?.by_epoch(args.epochs),
+    };
+    let reading = Reading {
+        context: args.context_words,
+        label_tokens: args.label_tokens.into(),
+        replaced: args.replace_mentions,
+    };
+    let set = TrainingSet::new(&train, taught, checkpoint.labels(), reading);
+    let weights = learn(args, &set, &checkpoint, &tokenizer, device, (&scored, state), &mut monitor)?;
 
     let metrics = monitor.metrics;
     report(&metrics)?;
@@ -95,22 +112,17 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
 
 fn learn(
     args: &TrainArgs,
-    train: &[Gold],
+    set: &TrainingSet<'_>,
     checkpoint: &Checkpoint,
     tokenizer: &WindowTokenizer,
+    device: Device,
     (scored, state): (&[Example], Option<TrainState>),
     monitor: &mut TrainingMonitor<'_>,
 ) -> Result<Vec<u8>, Failure> {
     let labels = checkpoint.labels();
-    let reading = Reading {
-        context: args.context_words,
-        label_tokens: args.label_tokens.into(),
-        replaced: args.replace_mentions,
-    };
-    let set = TrainingSet::new(train, labels, reading);
     let examples = |epoch: usize| {
         let seed = args.seed.wrapping_mul(1_000_003).wrapping_add(epoch as u64);
-        set.examples(tokenizer, seed)
+        set.examples(tokenizer, epoch, seed)
     };
     let first = examples(0)?;
     let tokens: usize = first.iter().map(|example| example.ids.len()).sum();
@@ -134,7 +146,6 @@ fn learn(
         seed: args.seed,
     };
     let mut of_epoch = |epoch| examples(epoch).map_err(Into::into);
-    let device = choose(&args.device)?[0];
     Ok(fine_tune(checkpoint, &mut of_epoch, scored, &config, state, device, monitor)?)
 }
 
@@ -162,6 +173,16 @@ fn balanced(examples: &[Example], labels: usize) -> Vec<f32> {
     let all = f64::from(counts.iter().sum::<u32>());
     let weight = |count: &u32| if *count == 0 { 1.0 } else { all / (labels as f64 * f64::from(*count)) };
     counts.iter().map(|count| weight(count) as f32).collect()
+}
+
+/// The texts without annotations, and the models that teach what is in them.
+fn texts_and_teachers(args: &TrainArgs) -> Result<(Texts, Vec<Checkpoint>), Failure> {
+    match (args.unlabelled.is_empty(), args.teacher.is_empty()) {
+        (true, true) => Ok((Texts::default(), Vec::new())),
+        (false, false) => Ok((Texts::read(&args.unlabelled)?, unlabelled::open(&args.teacher)?)),
+        (true, false) => Err(missing("--unlabelled")),
+        (false, true) => Err(missing("--teacher")),
+    }
 }
 
 fn read_all(corpora: &[CorpusSpec], args: &TrainArgs) -> Result<Vec<Gold>, Failure> {
@@ -214,10 +235,12 @@ fn short_names(corpora: &[Gold]) -> Vec<String> {
     if different { stems } else { corpora.iter().map(|gold| DataFile::from(gold).name).collect() }
 }
 
-/// Identifies a run: a hash of data, base model, settings and threads.
+/// Identifies a run: a hash of data, base model, teachers, settings and threads.
 fn run_label(record: &Record) -> Result<String, Failure> {
     let files: Vec<_> = record.train.iter().chain(&record.dev).map(|file| file.sha256.as_deref()).collect();
-    let parts = (&record.base_sha256, files, &record.labels, record.settings, record.threads);
+    let texts: Vec<_> = record.unlabelled.iter().map(|file| &file.sha256).collect();
+    let teachers: Vec<_> = record.teachers.iter().map(|teacher| &teacher.sha256).collect();
+    let parts = (&record.base_sha256, files, texts, teachers, &record.labels, record.settings, record.threads);
     let json = serde_json::to_vec(&parts)?;
     Ok(sha256(&json))
 }

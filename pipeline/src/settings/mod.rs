@@ -168,9 +168,9 @@ impl Configurable for TrainArgs {
 
     fn merge(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
         merge_fields!(layers, self, {
-            train, dev, base, output, from, labels, context_words, context, label_tokens, class_weights, epochs, batch_size,
-            accumulation, learning_rate, warmup, weight_decay, clip_norm, layer_decay, replace_mentions, patience, seed,
-            dtype, overwrite, device, threads,
+            train, dev, unlabelled, teacher, base, output, from, labels, context_words, context, label_tokens, class_weights,
+            epochs, batch_size, accumulation, learning_rate, warmup, weight_decay, clip_norm, layer_decay, replace_mentions,
+            patience, seed, dtype, overwrite, device, threads,
         }, without config)
     }
 }

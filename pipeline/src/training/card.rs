@@ -5,6 +5,7 @@ use pubtag_schemas::ModelFiles;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::EpochLine;
+use super::unlabelled::{TeacherModel, TextFile};
 use crate::cli::TrainArgs;
 use crate::provenance::PROGRAM;
 
@@ -49,6 +50,10 @@ pub(crate) struct Record<'a> {
     pub(crate) base: Option<serde_json::Value>,
     pub(crate) train: Vec<DataFile>,
     pub(crate) dev: Vec<DataFile>,
+    /// Texts without annotations.
+    pub(crate) unlabelled: Vec<TextFile>,
+    /// The models that labelled them.
+    pub(crate) teachers: Vec<TeacherModel>,
     pub(crate) labels: Vec<String>,
     /// Words of consecutive sentences that the model reads at a time.
     pub(crate) context_words: usize,
@@ -104,7 +109,7 @@ impl Record<'_> {
              # {name}\n\n\
              A token classifier ({labels}) fine-tuned by {program}. It reads consecutive sentences of up to {context} words at a \
              time.\n\n\
-             ## Data\n\nTraining:\n\n{HEADER}{train}\n{dev}\n\
+             ## Data\n\nTraining:\n\n{HEADER}{train}\n{dev}\n{taught}\
              ## Training\n\n```sh\n{command}\n```\n\n\
              on {threads} threads, from a base model with weights of SHA-256 `{base}`. All settings are in `{RECORD}`. On the \
              same machine with the same number of threads, the command gives the same bits.\n\n\
@@ -118,9 +123,27 @@ impl Record<'_> {
             labels = self.labels.join(", "),
             program = self.program,
             train = table(&self.train),
+            taught = self.taught(),
             command = self.command,
             threads = self.threads,
             base = self.base_sha256,
+        )
+    }
+}
+
+impl Record<'_> {
+    /// The section on texts without annotations; empty without any.
+    fn taught(&self) -> String {
+        if self.unlabelled.is_empty() {
+            return String::new();
+        }
+        let teacher = |of: &TeacherModel| format!("{} (SHA-256 `{}`)", of.name, of.sha256);
+        let teachers: Vec<String> = self.teachers.iter().map(teacher).collect();
+        let row = |file: &TextFile| format!("| {} | {} | `{}` |\n", file.name, file.documents, file.sha256);
+        let rows: String = self.unlabelled.iter().map(row).collect();
+        format!(
+            "Texts without annotations, labelled by {}:\n\n| file | documents | SHA-256 |\n|---|---|---|\n{rows}\n",
+            teachers.join(", ")
         )
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! corpus ─► gold ─► contexts ─► examples ─► pubtag_ner::train ─► output (a Hugging Face directory, its card)
-//!                            └► predict ─► documents ─► scores
+//!                            │      ▲    └► predict ─► documents ─► scores
+//! texts ─► unlabelled ───────┘   teachers
 //! ```
 
 pub(crate) mod card;
@@ -15,3 +16,4 @@ pub(crate) mod page;
 mod place;
 pub(crate) mod predict;
 pub(crate) mod training_set;
+pub(crate) mod unlabelled;

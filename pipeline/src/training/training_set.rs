@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
+use super::unlabelled::Taught;
 use crate::cli::ContextWords;
 
 /// How contexts are packed and labelled.
@@ -28,13 +29,15 @@ pub(crate) struct Reading {
 pub(crate) struct TrainingSet<'a> {
     /// Each with the labels of the types that it does not annotate.
     corpora: Vec<(&'a Gold, Arc<[u32]>)>,
+    /// Texts without annotations, by epoch.
+    taught: Vec<Taught>,
     labelling: Labelling<'a>,
     lexicon: Lexicon,
     reading: Reading,
 }
 
 impl<'a> TrainingSet<'a> {
-    pub(crate) fn new(corpora: &'a [Gold], labels: &'a LabelSet, reading: Reading) -> Self {
+    pub(crate) fn new(corpora: &'a [Gold], taught: Vec<Taught>, labels: &'a LabelSet, reading: Reading) -> Self {
         let documents = corpora.iter().flat_map(|gold| &gold.documents);
         let mentions = documents.flat_map(|document| {
             let text = |bytes: &std::ops::Range<usize>| &document.text[bytes.clone()];
@@ -43,23 +46,56 @@ impl<'a> TrainingSet<'a> {
         let lexicon = Lexicon::new(mentions);
         let labelling = Labelling { labels, tokens: reading.label_tokens };
         let corpora = corpora.iter().map(|gold| (gold, labelling.unannotated(&gold.types))).collect();
-        Self { corpora, labelling, lexicon, reading }
+        Self { corpora, taught, labelling, lexicon, reading }
     }
 
     /// The examples of an epoch, by random numbers of this seed.
-    pub(crate) fn examples(&self, tokenizer: &WindowTokenizer, seed: u64) -> Result<Vec<Example>, TokenizeError> {
+    pub(crate) fn examples(
+        &self,
+        tokenizer: &WindowTokenizer,
+        epoch: usize,
+        seed: u64,
+    ) -> Result<Vec<Example>, TokenizeError> {
         let mut random = StdRng::seed_from_u64(seed);
+        let mut examples = self.annotated(tokenizer, &mut random)?;
+        if let Some(taught) = self.taught.get(epoch) {
+            examples.extend(self.taught(taught, tokenizer, &mut random)?);
+        }
+        Ok(examples)
+    }
+
+    /// Those of the corpora.
+    fn annotated(&self, tokenizer: &WindowTokenizer, random: &mut StdRng) -> Result<Vec<Example>, TokenizeError> {
         let mut examples = Vec::new();
         for (gold, unannotated) in &self.corpora {
-            for context in contexts(gold, self.reading.context, &mut random) {
+            for context in contexts(gold, self.reading.context, random) {
                 let mut mentions = context.mentions(&gold.documents);
                 let mut text = context.text;
                 if self.reading.replaced > 0.0 {
-                    (text, mentions) = self.lexicon.replace(&text, &mentions, self.reading.replaced, &mut random);
+                    (text, mentions) = self.lexicon.replace(&text, &mentions, self.reading.replaced, random);
                 }
                 let windows = tokenizer.tokenize(&text, &[])?.windows.into_iter();
                 examples.extend(windows.map(|window| self.labelling.example(window, &mentions, unannotated.clone())));
             }
+        }
+        Ok(examples)
+    }
+
+    /// Those of texts that teachers have read.
+    fn taught(
+        &self,
+        taught: &Taught,
+        tokenizer: &WindowTokenizer,
+        random: &mut StdRng,
+    ) -> Result<Vec<Example>, TokenizeError> {
+        let mut examples = Vec::new();
+        for context in pack(&taught.documents, || draw(self.reading.context, random)) {
+            let row = |byte| {
+                let (document, byte) = context.origin(byte)?;
+                taught.words[document].of_word_at(byte)
+            };
+            let windows = tokenizer.tokenize(&context.text, &[])?.windows.into_iter();
+            examples.extend(windows.map(|window| Example::taught(window, row)));
         }
         Ok(examples)
     }

@@ -7,6 +7,7 @@
 mod decoder;
 mod document;
 mod options;
+mod probabilities;
 mod spans;
 mod tagging;
 mod tokens;
@@ -15,3 +16,4 @@ mod words;
 pub use decoder::Decoder;
 pub(crate) use document::DocumentDecoder;
 pub use options::{Aggregation, Decoding};
+pub use probabilities::WordProbabilities;

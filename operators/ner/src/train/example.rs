@@ -11,7 +11,7 @@ use crate::error::ExamplesError;
 use crate::labels::Iob2;
 
 /// A window to learn from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Example {
     /// Token ids, special tokens included.
     pub ids: Vec<u32>,
@@ -19,20 +19,54 @@ pub struct Example {
     pub targets: Vec<Option<u32>>,
     /// Labels that a token with the target `O` may have in fact: those of types that its corpus does not annotate.
     pub unannotated: Arc<[u32]>,
+    /// `[tokens with a target, labels]`: the probabilities that teachers give to the labels, learnt instead of the targets.
+    /// Empty if the targets come from a corpus.
+    pub taught: Vec<f32>,
 }
 
 impl Example {
     /// A window that is only scored: nothing is learnt from it.
     pub fn unlabelled(window: &TokenWindow) -> Self {
-        Self { ids: window.ids.clone(), targets: vec![None; window.ids.len()], unannotated: [].into() }
+        Self {
+            ids: window.ids.clone(),
+            targets: vec![None; window.ids.len()],
+            unannotated: [].into(),
+            taught: Vec::new(),
+        }
+    }
+
+    /// A window of a text that teachers read. `row` gives the probabilities of the labels of a word that begins at a byte of
+    /// the text; a word without them is not learnt.
+    pub fn taught<'a>(window: TokenWindow, row: impl Fn(usize) -> Option<&'a [f32]>) -> Self {
+        let (mut targets, mut taught) = (vec![None; window.ids.len()], Vec::new());
+        let mut word = None;
+        for (target, span) in targets.iter_mut().zip(&window.spans) {
+            let Some(span) = span else { continue };
+            let begins = word.replace(span.word) != Some(span.word);
+            if let Some(row) = begins.then(|| row(span.bytes().start)).flatten() {
+                *target = Some(most_likely(row));
+                taught.extend_from_slice(row);
+            }
+        }
+        Self { ids: window.ids, targets, unannotated: [].into(), taught }
     }
 
     /// What each token should learn; `outside` is the label `O`.
-    pub(super) fn targets(&self, outside: u32) -> impl Iterator<Item = Option<Target<'_>>> {
-        let target =
-            move |label: u32| Target { label, alternatives: if label == outside { &self.unannotated } else { &[] } };
-        self.targets.iter().map(move |label| label.map(target))
+    pub(super) fn targets(&self, outside: u32, labels: usize) -> impl Iterator<Item = Option<Target<'_>>> {
+        let mut rows = self.taught.chunks_exact(labels);
+        let mut target = move |label: u32| match rows.next() {
+            Some(row) => Target::Probabilities(row),
+            None if label == outside => Target::Label { label, alternatives: &self.unannotated },
+            None => Target::Label { label, alternatives: &[] },
+        };
+        self.targets.iter().map(move |label| label.map(&mut target))
     }
+}
+
+/// The label with the highest probability; the first of ties.
+fn most_likely(row: &[f32]) -> u32 {
+    let labels = (0_u32..).zip(row);
+    labels.fold((0, f32::MIN), |best, (label, share)| if *share > best.1 { (label, *share) } else { best }).0
 }
 
 /// Returns the examples of an epoch, counted from 0; always the same ones for the same epoch. Epochs may differ in their
@@ -65,7 +99,7 @@ impl Labelling<'_> {
     /// The example of a window of a text with these mentions: bytes and type, in text order, without overlaps.
     pub fn example(self, window: TokenWindow, mentions: &[(Range<usize>, String)], unannotated: Arc<[u32]>) -> Example {
         let targets = self.targets(&window, mentions);
-        Example { ids: window.ids, targets, unannotated }
+        Example { ids: window.ids, targets, unannotated, taught: Vec::new() }
     }
 
     /// The labels of all types but these.
@@ -157,6 +191,27 @@ mod tests {
         let labelling = Labelling { labels: &labels, tokens: LabelTokens::First };
         assert_eq!(*labelling.unannotated(&["Gene".to_owned()]), [1, 2]);
         assert_eq!(*labelling.unannotated(&[]), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_taught_window_has_a_row_for_the_first_token_of_each_word_that_was_read() {
+        let rows = |byte| match byte {
+            0 => Some(&[0.1_f32, 0.7, 0.1, 0.1][..]),
+            11 => Some(&[0.2, 0.1, 0.6, 0.1][..]),
+            22 => Some(&[0.9, 0.1, 0.0, 0.0][..]),
+            _ => None,
+        };
+        let example = Example::taught(window(), rows);
+        assert_eq!(example.targets, [None, Some(1), None, Some(2), None, Some(0), None]);
+        let read: Vec<_> = example.targets(0, 4).collect();
+        let expected = [None, Some(0), None, Some(11), None, Some(22), None];
+        for (target, byte) in read.iter().zip(expected) {
+            match (target, byte) {
+                (Some(Target::Probabilities(row)), Some(byte)) => assert_eq!(Some(*row), rows(byte)),
+                (None, None) => {}
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! Training runs the same model code as tagging, under Burn's `Autodiff`. On the same machine, device and number of threads,
 //! the same settings and examples give the same weights, bit for bit: examples are shuffled by a seeded generator, and the
 //! backend's own generator is seeded anew for every step.
+//!
+//! A [`Teacher`] is a trained model whose probabilities another model learns on texts without annotations.
 
 mod base;
 mod config;
@@ -19,6 +21,7 @@ mod monitor;
 mod optimizer;
 mod schedule;
 mod state;
+mod teacher;
 mod trainer;
 
 pub use base::with_head;
@@ -29,3 +32,4 @@ pub use fine_tune::fine_tune;
 pub use lexicon::Lexicon;
 pub use monitor::{Monitor, StepReport, Verdict};
 pub use state::TrainState;
+pub use teacher::Teacher;

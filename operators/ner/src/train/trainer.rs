@@ -166,7 +166,9 @@ where
     ) -> f32 {
         let model = self.model();
         let inputs = Inputs::new(&packed(part.iter().copied()), self.shape.first_position, A::SHAPES, self.device);
-        let targets: Vec<Option<Target<'_>>> = part.iter().flat_map(|example| example.targets(self.outside)).collect();
+        let (outside, labels) = (self.outside, self.shape.labels.count());
+        let targets: Vec<Option<Target<'_>>> =
+            part.iter().flat_map(|example| example.targets(outside, labels)).collect();
         if targets.iter().all(Option::is_none) {
             return 0.0;
         }

@@ -15,7 +15,7 @@ fn examples() -> Vec<Example> {
     let sequence = |number: u32| {
         let ids: Vec<u32> = (0..6 + number % 5).map(|place| 5 + (number * 31 + place * 17) % 60).collect();
         let targets = ids.iter().enumerate().map(|(place, id)| (place > 0).then_some(id % 3)).collect();
-        Example { ids, targets, unannotated: [].into() }
+        Example { ids, targets, unannotated: [].into(), taught: Vec::new() }
     };
     (0..24).map(sequence).collect()
 }
