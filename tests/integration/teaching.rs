@@ -10,7 +10,7 @@ use crate::training::{corpora, corpus, micro_f1, train, train_on, weights};
 
 /// Writes sentences of the corpus without their tags, one document each, and a few annotated ones.
 fn texts_and_few(dir: &Path) {
-    let sentences = corpus(600, 3);
+    let sentences = corpus(2400, 3);
     let document = |(number, sentence): (usize, &str)| {
         let words: Vec<&str> = sentence.lines().filter_map(|line| line.split('\t').next()).collect();
         format!("{}\n", json!({"id": format!("t{number}"), "text": words.join(" ")}))
@@ -41,14 +41,14 @@ fn a_student_learns_from_its_teachers_what_its_own_few_sentences_do_not_show() {
 
     let f1 = |model: &str| micro_f1(&dir.path().join(model), &dir.path().join("dev.tsv"));
     let (alone, with) = (f1("alone"), f1("taught"));
-    assert!(alone < 0.7 && with > 0.9, "alone {alone}, taught {with}");
+    assert!(alone < 0.3 && with > 0.8, "alone {alone}, taught {with}");
     assert_eq!(weights(&dir.path().join("taught")), weights(&dir.path().join("again")));
 
     let record: Value = serde_json::from_slice(&fs::read(dir.path().join("taught/training.json")).unwrap()).unwrap();
-    assert_eq!(record["unlabelled"][0]["documents"], 600);
+    assert_eq!(record["unlabelled"][0]["documents"], 2400);
     assert_eq!(record["teachers"].as_array().map(Vec::len), Some(2));
     let card = fs::read_to_string(dir.path().join("taught/README.md")).unwrap();
-    assert!(card.contains("labelled by one (SHA-256") && card.contains("| texts.jsonl | 600 |"), "{card}");
+    assert!(card.contains("labelled by one (SHA-256") && card.contains("| texts.jsonl | 2400 |"), "{card}");
 }
 
 #[test]
@@ -59,8 +59,12 @@ fn teachers_that_cannot_teach_are_refused_by_name() {
     fs::write(dir.path().join("genes.tsv"), genes).unwrap();
     train_on(dir.path(), &["genes.tsv"], "genes").arg("--epochs=1").succeed();
     taught(dir.path(), &["genes"], "out").end().assert_fails(78, &["teacher genes", "cannot teach Disease", "Gene"]);
-    student(dir.path(), "out").arg("--teacher").arg(tiny_model()).end().assert_fails(78, &["--unlabelled"]);
-    student(dir.path(), "out").arg("--unlabelled").arg(dir.path().join("texts.jsonl")).end().assert_fails(78, &["--teacher"]);
+    student(dir.path(), "out").arg("--teacher").arg(tiny_model()).end().assert_fails(2, &["missing", "--unlabelled"]);
+    student(dir.path(), "out")
+        .arg("--unlabelled")
+        .arg(dir.path().join("texts.jsonl"))
+        .end()
+        .assert_fails(2, &["missing", "--teacher"]);
     fs::write(dir.path().join("texts.jsonl"), "{\"id\": \"1\", \"text\": \"\"}\n").unwrap();
     taught(dir.path(), &["genes"], "out").end().assert_fails(65, &["texts.jsonl", "no document has a text"]);
 }

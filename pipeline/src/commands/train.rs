@@ -40,6 +40,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     let output = args.output.as_deref().ok_or_else(|| missing("--output"))?;
     let threads = args.threads.unwrap_or_else(physical_cores);
     use_threads(threads)?;
+    let (texts, teachers) = texts_and_teachers(args)?;
     args.dev.iter().try_for_each(|corpus| refuse_weight(corpus, "--dev"))?;
     let train = read_all(&args.train, args)?;
     let mut dev = read_all(&args.dev, args)?;
@@ -48,8 +49,6 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     for gold in &mut dev {
         keep_types(gold, &names, "no --train corpus annotates them")?;
     }
-
-    let (texts, teachers) = texts_and_teachers(args)?;
 
     let corpora = args.train.iter().chain(&args.dev).map(|corpus| corpus.path.as_path());
     let read: Vec<_> = corpora.chain([base]).chain(args.teacher.iter().map(PathBuf::as_path)).collect();

@@ -79,7 +79,9 @@ pub(crate) fn negative_log_likelihood<B: Backend>(
     let sum = (allowed - highest.clone()).exp().sum_dim(1).log() + highest; // [scored, 1]
     let of_labels = (sum.squeeze_dim::<1>(1) * weights).sum();
     let log_likelihood = match taught(&scored, labels, weight) {
-        Some(shares) => of_labels + (log_p * Tensor::from_data(TensorData::new(shares, [count, labels]), &device)).sum(),
+        Some(shares) => {
+            of_labels + (log_p * Tensor::from_data(TensorData::new(shares, [count, labels]), &device)).sum()
+        }
         None => of_labels,
     };
     log_likelihood / (-total)
@@ -145,8 +147,7 @@ mod tests {
     }
 
     /// Four tokens with four labels: one with two alternatives, one without, one that does not count, one of a teacher.
-    const LOGITS: [f32; 16] =
-        [1.5, -0.5, 0.25, 2.0, -1.0, 0.75, 3.0, 0.5, 9.0, -9.0, 1.0, 0.0, 0.5, -2.0, 1.25, 0.75];
+    const LOGITS: [f32; 16] = [1.5, -0.5, 0.25, 2.0, -1.0, 0.75, 3.0, 0.5, 9.0, -9.0, 1.0, 0.0, 0.5, -2.0, 1.25, 0.75];
     const TARGETS: [Option<Target<'static>>; 4] = [
         Some(Target::Label { label: 0, alternatives: &[1, 2] }),
         Some(Target::Label { label: 2, alternatives: &[] }),
@@ -204,7 +205,8 @@ mod tests {
     fn the_loss_and_its_gradients_stay_finite_for_logits_far_apart() {
         type Train = Autodiff<Flex>;
         let logits = Tensor::<Train, 2>::from_floats([[-300.0, -200.0, 300.0]], &FlexDevice).require_grad();
-        let loss = negative_log_likelihood(logits.clone(), &[Some(Target::Label { label: 0, alternatives: &[1] })], None);
+        let loss =
+            negative_log_likelihood(logits.clone(), &[Some(Target::Label { label: 0, alternatives: &[1] })], None);
         assert!((loss.clone().into_scalar() - 500.0).abs() < 1e-3);
         let gradients: Vec<f32> = logits.grad(&loss.backward()).expect("a gradient").into_data().to_vec().unwrap();
         for (gradient, expected) in gradients.iter().zip([0.0, -1.0, 1.0]) {
