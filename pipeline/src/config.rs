@@ -12,7 +12,7 @@ use pubtag_store::{Address, Buckets, StoreOptions};
 use pubtag_tokenize::Context;
 
 use crate::cached::CacheChoice;
-use crate::cli::{Abbreviations, Reissued, RunArgs, Tolerance};
+use crate::cli::{Abbreviations, Reissued, RunArgs, RunOptions, Shard, Tolerance};
 use crate::device::DeviceConfig;
 use crate::exit::{Exit, Failure};
 
@@ -21,6 +21,10 @@ use crate::exit::{Exit, Failure};
 pub struct RunConfig {
     /// Inputs, as given.
     pub inputs: Vec<String>,
+    /// The part of them to tag; `None` for all.
+    pub shard: Option<Shard>,
+    /// Whether the inputs must be a single file.
+    pub single_input: bool,
     /// Output.
     pub output: Address,
     /// Options of object stores.
@@ -60,13 +64,23 @@ impl RunConfig {
     ///
     /// # Errors
     /// A required setting is missing.
-    pub fn check(args: RunArgs) -> Result<Self, Failure> {
-        if args.inputs.is_empty() {
+    pub fn check(RunArgs { inputs, shard, options }: RunArgs) -> Result<Self, Failure> {
+        if inputs.is_empty() {
             return Err(missing("INPUT"));
         }
+        Ok(Self { inputs, shard, ..Self::without_inputs(options)? })
+    }
+
+    /// Checks all settings but the inputs.
+    ///
+    /// # Errors
+    /// A required setting is missing.
+    pub(crate) fn without_inputs(args: RunOptions) -> Result<Self, Failure> {
         let output = args.output.ok_or_else(|| missing("--output"))?;
         Ok(Self {
-            inputs: args.inputs,
+            inputs: Vec::new(),
+            shard: None,
+            single_input: false,
             output: output.clone(),
             store_options: args.store.options(),
             model: args.model,

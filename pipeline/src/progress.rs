@@ -21,14 +21,38 @@ pub(crate) struct Position {
     pub tokens: u64,
 }
 
-/// Shows the progress of a run on stderr.
-#[derive(Debug)]
+/// Who wants to know how far a run has got.
+pub(crate) enum Audience {
+    /// Whoever reads stderr.
+    Stderr {
+        /// Nobody does.
+        quiet: bool,
+    },
+    /// A program; it is told several times per second.
+    Program(Listener),
+}
+
+/// Takes the position of a run, and the size of its inputs in bytes, 0 if unknown.
+pub(crate) type Listener = Box<dyn FnMut(Position, u64) + Send>;
+
+impl Audience {
+    /// Starts; `total_bytes` is the size of all inputs, 0 if unknown.
+    pub(crate) fn progress(self, total_bytes: u64) -> Progress {
+        match self {
+            Self::Stderr { quiet } => Progress::start(total_bytes, quiet),
+            Self::Program(listener) => Progress { listener: Some(listener), ..Progress::start(total_bytes, true) },
+        }
+    }
+}
+
+/// Shows the progress of a run.
 pub(crate) struct Progress {
     bar: ProgressBar,
     total_bytes: u64,
     started: Instant,
     logged: Instant,
     on_terminal: bool,
+    listener: Option<Listener>,
 }
 
 impl Progress {
@@ -45,11 +69,14 @@ impl Progress {
             bar.set_style(style);
         }
         let now = Instant::now();
-        Self { bar, total_bytes, started: now, logged: now, on_terminal }
+        Self { bar, total_bytes, started: now, logged: now, on_terminal, listener: None }
     }
 
     /// Shows the position.
     pub(crate) fn show(&mut self, at: Position) {
+        if let Some(listener) = &mut self.listener {
+            listener(at, self.total_bytes);
+        }
         let started = self.started;
         self.show_bytes(at.bytes, || rates(at, started));
     }

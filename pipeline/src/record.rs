@@ -8,7 +8,7 @@ use pubtag_abbreviations::Changes;
 use pubtag_cache::CacheCounts;
 use pubtag_ner::{Checkpoint, TagConfig, TagStats};
 use pubtag_parquet::{Finished, RunSpec};
-use pubtag_schemas::{InputUnit, UnitReport};
+use pubtag_schemas::{Commit, Ending, InputUnit, UnitReport};
 use pubtag_store::{Buckets, Store};
 use pubtag_stream::{Fault, FaultKind, Snapshot};
 use uuid::Uuid;
@@ -31,6 +31,10 @@ pub(crate) struct RunRecord {
     report: Report,
     /// Where inputs are, with what is beside them.
     buckets: Buckets,
+    /// What counts of the run's inputs: the commits that it made, and those that it found.
+    commits: Vec<Arc<Commit>>,
+    /// Whether the output gets a report.
+    is_left: bool,
     /// The worst outcome so far.
     exit: Exit,
 }
@@ -62,7 +66,19 @@ impl RunRecord {
             packing: Packing::default(),
             stages: Vec::new(),
         };
-        Self { started: Instant::now(), report, buckets: config.read.buckets.clone(), exit: Exit::Done }
+        Self {
+            started: Instant::now(),
+            report,
+            buckets: config.read.buckets.clone(),
+            commits: Vec::new(),
+            is_left: true,
+            exit: Exit::Done,
+        }
+    }
+
+    /// Starts the record of a run that leaves no report in its output.
+    pub(crate) fn unpublished(config: &RunConfig) -> Self {
+        Self { is_left: false, ..Self::new(config) }
     }
 
     /// ID of the run.
@@ -75,6 +91,11 @@ impl RunRecord {
         &self.report
     }
 
+    /// What counts of the run's inputs so far: the commits that it made, and those that it found.
+    pub(crate) fn commits(&self) -> &[Arc<Commit>] {
+        &self.commits
+    }
+
     /// The report of a closed record.
     pub(crate) fn into_report(self) -> Report {
         self.report
@@ -82,6 +103,9 @@ impl RunRecord {
 
     /// Writes a report that says `running` to an output directory; logs a failure to do so.
     pub(crate) async fn announce(&self, output: &Store) {
+        if !self.is_left {
+            return;
+        }
         if let Err(Failure { error, .. }) = self.report.leave(output).await {
             tracing::warn!("{error:#}");
         }
@@ -97,9 +121,10 @@ impl RunRecord {
         });
     }
 
-    /// Records the inputs that need no tagging.
-    pub(crate) fn settled(&mut self, inputs: Vec<InputLine>) {
+    /// Records the inputs that need no tagging, and the commits that they have.
+    pub(crate) fn settled(&mut self, inputs: Vec<InputLine>, commits: Vec<Arc<Commit>>) {
         self.report.inputs = inputs;
+        self.commits = commits;
     }
 
     /// Records why the run could not start.
@@ -133,6 +158,9 @@ impl RunRecord {
             for (status, count) in &commit.statuses {
                 *self.report.statuses.entry(status.clone()).or_default() += count;
             }
+        }
+        if let Ending::Committed(commit) | Ending::Identical(commit) = &unit.ending {
+            self.commits.push(commit.clone());
         }
         self.report.inputs.push(line);
     }

@@ -8,27 +8,25 @@ use std::time::Duration;
 use futures::StreamExt;
 use pubtag_abbreviations::Abbreviations;
 use pubtag_cache::{Recall, Remember};
-use pubtag_ner::{Checkpoint, Tag, TagStats};
+use pubtag_ner::{Checkpoint, TagStats};
 use pubtag_parquet::{CommitLog, Conflict, Output, ParquetSink, RunSpec, Standing, Tables, WriteConfig};
 use pubtag_pubmed::{InputFormat, Inputs, Source};
-use pubtag_schemas::{InputUnit, Location, UnitReport};
+use pubtag_schemas::{Commit, InputUnit, Location, UnitReport};
 use pubtag_store::Buckets;
 use pubtag_stream::{CancellationToken, Flow, Meters, Operator, Write, stage, stage_from};
-use pubtag_tokenize::{Tokenize, WindowTokenizer};
+use pubtag_tokenize::Tokenize;
 
-use crate::bundled::named_or_bundled;
 use crate::cached::{self, CacheInUse};
 use crate::config::RunConfig;
-use crate::device;
 use crate::exit::Failure;
+use crate::model::{Engine, Model};
 use crate::outputs;
-use crate::progress::{Position, Progress};
+use crate::progress::{Audience, Position, Progress};
 use crate::provenance::PROGRAM;
 use crate::record::{RunRecord, StreamEnd};
 use crate::report::{InputLine, InputStatus};
 use crate::runtime::off_thread;
 use crate::signals::Shutdown;
-use crate::tokenizer;
 
 /// Packets between two stages. A packet has at most a few dozen citations.
 const QUEUE_CAPACITY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
@@ -43,19 +41,21 @@ const TICK: Duration = Duration::from_millis(200);
 /// settings, or a signal arrived. Later failures are recorded; what was committed before stays committed.
 pub(crate) async fn run(
     config: &RunConfig,
+    model: &mut Model,
     record: &mut RunRecord,
     shutdown: &Shutdown,
-    quiet: bool,
+    audience: Audience,
 ) -> Result<(), Failure> {
     if let Some(store) = outputs::open(&config.output, &config.store_options)? {
         // What cannot be used ends the run here, and not after several attempts.
         Tables::exist_at(&store).await?;
         record.announce(&store).await;
     }
-    let (output, work) = shutdown.unless_signalled(start_up(config, record, &shutdown.drain)).await?;
+    let (output, work) = shutdown.unless_signalled(start_up(config, model, record, &shutdown.drain)).await?;
 
     let mut cache_to_tidy = None;
-    if let Some(Work { units, reissued, commit_log, spec, tokenizer, tag, abbreviations, cache }) = work {
+    if let Some(Work { units, reissued, commit_log, spec, engine, abbreviations, cache }) = work {
+        let Engine { tokenizer, tag, .. } = engine;
         let (stats, changes) = (tag.stats(), abbreviations.as_ref().map(Abbreviations::stats));
         let meters = Meters::default();
         let source = Source::new(units.clone(), config.read.clone(), shutdown.drain.clone());
@@ -83,7 +83,7 @@ pub(crate) async fn run(
         let write = Write::new(ParquetSink::new(&output, &commit_log, write_config(config, spec, reissued)));
         let reports = stage(write, flow, QUEUE_CAPACITY, &meters);
 
-        let progress = Progress::start(units.iter().filter_map(|unit| unit.size).sum(), quiet);
+        let progress = audience.progress(units.iter().filter_map(|unit| unit.size).sum());
         let position = || position(&meters, tagger, &stats);
         let ending = drain(reports, &units, record, progress, &position, shutdown).await;
         record.ended(ending, shutdown.signal());
@@ -108,8 +108,7 @@ struct Work {
     reissued: HashSet<String>,
     commit_log: CommitLog,
     spec: RunSpec,
-    tokenizer: WindowTokenizer,
-    tag: Tag,
+    engine: Engine,
     abbreviations: Option<Abbreviations>,
     cache: Option<CacheInUse>,
 }
@@ -117,16 +116,12 @@ struct Work {
 /// Everything before the first citation; no work if every input is done.
 async fn start_up(
     config: &RunConfig,
+    model: &mut Model,
     record: &mut RunRecord,
     stop: &CancellationToken,
 ) -> Result<(Output, Option<Work>), Failure> {
-    let arguments = config.clone();
-    let (inputs, checkpoint) = off_thread(move || {
-        let inputs = pubtag_pubmed::discover(&arguments.inputs, &arguments.read)?;
-        let checkpoint = Checkpoint::open(named_or_bundled(arguments.model)?)?;
-        Ok((inputs, checkpoint))
-    })
-    .await?;
+    let inputs = inputs(config).await?;
+    let checkpoint = model.checkpoint(config).await?;
     let spec = spec(config, &checkpoint);
     record.tags_with(&checkpoint, &spec);
 
@@ -136,24 +131,31 @@ async fn start_up(
     for broken in commit_log.broken() {
         tracing::warn!("{broken}");
     }
-    let Plan { units, settled, reissued } = plan(inputs, &output, &mut commit_log, &spec, config, stop).await?;
-    record.settled(settled);
+    let Plan { units, settled, found, reissued } = plan(inputs, &output, &mut commit_log, &spec, config, stop).await?;
+    record.settled(settled, found);
     if units.is_empty() {
         return Ok((output, None));
     }
 
     let cache = cached::open(config, &checkpoint, &spec).await?;
-    let arguments = config.clone();
     let abbreviations = config.abbreviations(&checkpoint).then(Abbreviations::default);
-    let (tokenizer, tag_config, tag) = off_thread(move || {
-        device::use_threads(arguments.device.threads)?;
-        let tokenizer = tokenizer::open(&checkpoint)?.with_context(arguments.context(&checkpoint));
-        let (tag_config, tag) = device::start(&arguments.device, &checkpoint, arguments.aggregation, arguments.decode)?;
-        Ok((tokenizer, tag_config, tag))
-    })
-    .await?;
-    record.runs_on(&tag_config);
-    Ok((output, Some(Work { units, reissued, commit_log, spec, tokenizer, tag, abbreviations, cache })))
+    let engine = model.engine(config).await?;
+    record.runs_on(&engine.config);
+    Ok((output, Some(Work { units, reissued, commit_log, spec, engine, abbreviations, cache })))
+}
+
+/// The inputs of the run's shard; there may be none.
+async fn inputs(config: &RunConfig) -> Result<Inputs, Failure> {
+    let (arguments, read) = (config.inputs.clone(), config.read.clone());
+    let mut inputs = off_thread(move || Ok(pubtag_pubmed::discover(&arguments, &read)?)).await?;
+    if config.single_input && inputs.units.len() > 1 {
+        let (named, files) = (config.inputs.join(" "), inputs.units.len());
+        return Err(Failure::configuration(format!("{named}: {files} inputs; expected the path or URL of one file")));
+    }
+    if let Some(shard) = config.shard {
+        inputs.units.retain(|unit| shard.has(unit.file_name()));
+    }
+    Ok(inputs)
 }
 
 fn spec(config: &RunConfig, checkpoint: &Checkpoint) -> RunSpec {
@@ -171,6 +173,8 @@ fn write_config(config: &RunConfig, spec: RunSpec, reissued: HashSet<String>) ->
 struct Plan {
     units: Vec<Arc<InputUnit>>,
     settled: Vec<InputLine>,
+    /// The commits of the latter.
+    found: Vec<Arc<Commit>>,
     /// URIs of inputs that replace their earlier contents.
     reissued: HashSet<String>,
 }
@@ -186,7 +190,7 @@ async fn plan(
 ) -> Result<Plan, Failure> {
     let skipped =
         inputs.skipped.into_iter().map(|file| InputLine::unread(file.path, InputStatus::Skipped, Some(file.reason)));
-    let mut plan = Plan { units: Vec::new(), settled: skipped.collect(), reissued: HashSet::new() };
+    let mut plan = Plan { units: Vec::new(), settled: skipped.collect(), found: Vec::new(), reissued: HashSet::new() };
     let buckets = &config.read.buckets;
     let mut units = Vec::with_capacity(inputs.units.len());
     for unit in inputs.units {
@@ -201,6 +205,7 @@ async fn plan(
                     output.follow(&unit, &commit).await?;
                 }
                 plan.settled.push(InputLine::unread(unit.uri(), InputStatus::AlreadyCommitted, None));
+                plan.found.push(commit);
             }
             Standing::Duplicate { of } => {
                 let reason = Some(format!("same content as {of}"));

@@ -34,6 +34,7 @@ mod teaching;
 mod terminal;
 mod training;
 mod verify;
+mod worker;
 mod year;
 
 /// The program under test.

@@ -73,6 +73,13 @@ impl PubTag {
         self
     }
 
+    /// Lets the test write standard input.
+    #[must_use]
+    pub fn with_stdin(mut self) -> Self {
+        self.command.stdin(Stdio::piped());
+        self
+    }
+
     /// Starts the program.
     pub fn start(mut self) -> Child {
         self.command.spawn().expect("the program starts")

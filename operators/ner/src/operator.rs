@@ -118,6 +118,14 @@ impl Tag {
         Ok(Self { threads, decoder, token_budget: config.setup.token_budget, stats: TagStats::default() })
     }
 
+    /// An operator for another stream, on the same threads and with counters of its own.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let Self { threads, decoder, token_budget, stats: _ } = self;
+        let (threads, decoder) = (threads.clone(), decoder.clone());
+        Self { threads, decoder, token_budget: *token_budget, stats: TagStats::default() }
+    }
+
     /// Counters of what the model processes from now on.
     pub fn stats(&self) -> TagStats {
         self.stats.clone()

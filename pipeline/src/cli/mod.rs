@@ -16,6 +16,7 @@ mod nightly;
 mod reading;
 mod run;
 mod self_test;
+mod shard;
 mod show;
 mod snapshot;
 mod store;
@@ -24,6 +25,7 @@ mod train;
 mod vacuum;
 mod verify;
 mod warm_up;
+mod worker;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -38,8 +40,9 @@ pub use evaluate::EvaluateArgs;
 pub use inspect::{InspectArgs, TableName};
 pub use nightly::NightlyArgs;
 pub use reading::{Abbreviations, Aggregation, ContextLimit, Decode};
-pub use run::{InputFormat, Reissued, RunArgs, Text};
+pub use run::{InputFormat, Reissued, RunArgs, RunOptions, Text};
 pub use self_test::SelfTestArgs;
+pub use shard::Shard;
 pub use show::{Color, ShowArgs};
 pub use snapshot::SnapshotArgs;
 pub use store::StoreArgs;
@@ -48,6 +51,7 @@ pub use train::{ClassWeights, LabelTokens, Labels, SavedType, TrainArgs};
 pub use vacuum::VacuumArgs;
 pub use verify::VerifyArgs;
 pub use warm_up::WarmUpArgs;
+pub use worker::WorkerArgs;
 
 /// Heading of the options that every subcommand has.
 const GLOBAL: &str = "Global options";
@@ -79,6 +83,9 @@ pub enum Command {
     /// Tag citations and write annotations, documents and rejects to Parquet.
     #[command(override_usage = "pubtag run [OPTIONS] --output <DIR|URL> <INPUT>...")]
     Run(RunArgs),
+    /// Tag one input per request: JSON lines on stdin, JSON lines on stdout (see deploy/worker.md).
+    #[command(override_usage = "pubtag worker [OPTIONS] --output <DIR|URL>")]
+    Worker(WorkerArgs),
     /// Convert an annotated corpus to another format.
     Convert(ConvertArgs),
     /// Count, list or download annotated corpora.

@@ -10,6 +10,7 @@ use pubtag_store::Address;
 use super::amounts::{Tolerance, duration};
 use super::device::DeviceArgs;
 use super::reading::{Abbreviations, Aggregation, ContextLimit, Decode};
+use super::shard::Shard;
 use super::store::{StoreArgs, address};
 
 /// Arguments of `pubtag run`.
@@ -24,6 +25,19 @@ pub struct RunArgs {
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<String>,
 
+    /// Tag only a part of the inputs: those whose file name hashes to I, from 0 to N-1. Every file is in one shard, and stays
+    /// in it when files are added.
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+
+    /// How the inputs are tagged, and where to.
+    #[command(flatten)]
+    pub options: RunOptions,
+}
+
+/// Options of `pubtag run` that `pubtag worker` has, too.
+#[derive(Args, Clone, Debug)]
+pub struct RunOptions {
     /// Read settings from a TOML or YAML file, named like these options. Options on the command line take precedence.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

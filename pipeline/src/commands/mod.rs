@@ -17,3 +17,4 @@ pub mod train;
 pub mod vacuum;
 pub mod verify;
 pub mod warm_up;
+pub mod worker;

@@ -28,9 +28,9 @@ pub fn execute(args: &NightlyArgs, quiet: bool) -> Result<u8, Failure> {
     let Plan { output, sync, run, verify, snapshot } = Plan::read(&args.config)?;
     let signals = OutsideOfRun::listen()?;
     let _lock = lock(&sync.into)?;
-    let most = run.max_differences;
+    let most = run.options.max_differences;
     let mut baselines = Baselines::new();
-    let mut report = NightReport::begin(output, run.store.options())?;
+    let mut report = NightReport::begin(output, run.options.store.options())?;
     let _ = report.step("sync", || mirror(&sync, &mut baselines, quiet))
         && report.step("run", || signals.except(|| tag(run, quiet)))
         && report.step("verify", || check(&verify, quiet))

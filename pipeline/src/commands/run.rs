@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::cli::RunArgs;
 use crate::config::RunConfig;
 use crate::exit::{Exit, Failure};
+use crate::model::Model;
 use crate::outputs;
+use crate::progress::Audience;
 use crate::record::RunRecord;
 use crate::report::Report;
 use crate::run;
@@ -15,7 +17,7 @@ use crate::signals::Shutdown;
 use crate::terminal;
 
 /// Time for blocking threads (such as a read of standard input) to end once the work is done.
-const FAREWELL: Duration = Duration::from_secs(2);
+pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Tags, prints the summary and writes `report.json` and `report.html`, however the run ends.
 ///
@@ -54,7 +56,7 @@ fn tag(config: &RunConfig, record: &mut RunRecord, quiet: bool) -> Result<(), Fa
     let runtime = runtime(config.device.threads)?;
     let ran = runtime.block_on(async {
         let shutdown = Shutdown::listen(config.grace).map_err(|error| Failure::new(Exit::Internal, error))?;
-        run::run(config, record, &shutdown, quiet).await
+        run::run(config, &mut Model::default(), record, &shutdown, Audience::Stderr { quiet }).await
     });
     match &ran {
         // Loading a model cannot be interrupted.

@@ -33,7 +33,7 @@ impl Plan {
         let command = |section| sections.command(section, &defaults(&sections, section));
         let Command::Sync(sync) = command("sync")? else { return Err(mismatch("sync")) };
         let Command::Run(run) = command("run")? else { return Err(mismatch("run")) };
-        let output = run.output.clone().ok_or_else(|| missing("`output` in section `run`"))?;
+        let output = run.options.output.clone().ok_or_else(|| missing("`output` in section `run`"))?;
         let Command::Verify(verify) = command("verify")? else { return Err(mismatch("verify")) };
         let Command::Snapshot(snapshot) = command("snapshot")? else { return Err(mismatch("snapshot")) };
         Ok(Self { output, sync, run, verify, snapshot })

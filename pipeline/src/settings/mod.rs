@@ -21,7 +21,7 @@ use anyhow::{Context, bail};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use crate::cli::{DeviceArgs, RunArgs, StoreArgs, TrainArgs};
+use crate::cli::{DeviceArgs, RunArgs, RunOptions, StoreArgs, TrainArgs, WorkerArgs};
 use crate::exit::{Exit, Failure};
 use file::SettingsFile;
 pub(crate) use sections::Sections;
@@ -129,12 +129,28 @@ macro_rules! merge_fields {
 
 impl Configurable for RunArgs {
     fn file(&self) -> Option<PathBuf> {
-        self.config.clone()
+        self.options.config.clone()
     }
 
     fn merge(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
+        merge_fields!(layers, self, { inputs, shard }, nested options)
+    }
+}
+
+impl Configurable for WorkerArgs {
+    fn file(&self) -> Option<PathBuf> {
+        self.options.config.clone()
+    }
+
+    fn merge(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
+        self.options.merge_into(layers)
+    }
+}
+
+impl RunOptions {
+    fn merge_into(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
         merge_fields!(layers, self, {
-            inputs, output, model, decode, aggregation, context, abbreviations, text, max_rejects, max_differences, input_format, id_column,
+            output, model, decode, aggregation, context, abbreviations, text, max_rejects, max_differences, input_format, id_column,
             text_column, title_column, limit, cache, no_cache, overwrite, reissued, accept_partial, grace,
         }, nested device, nested store, without config)
     }

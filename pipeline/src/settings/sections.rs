@@ -179,7 +179,7 @@ fn short(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::RunArgs;
+    use crate::cli::{RunArgs, RunOptions};
 
     fn sections(toml: &str) -> Result<Sections, Failure> {
         let dir = tempfile::tempdir().unwrap();
@@ -200,7 +200,8 @@ mod tests {
             "[run]\noutput = '/out'\ninputs = ['a.xml', '-b.xml']\noverwrite = true\nno_cache = false\ngrace = '2m'\n",
         );
         let run = sections.unwrap().command("run", &[("output", "/other"), ("text", "hash")]).unwrap();
-        let Command::Run(RunArgs { inputs, overwrite, no_cache, grace, text, .. }) = run else { panic!("{run:?}") };
+        let Command::Run(RunArgs { inputs, options, .. }) = run else { panic!("{run:?}") };
+        let RunOptions { overwrite, no_cache, grace, text, .. } = options;
         assert_eq!(inputs, ["a.xml", "-b.xml"]);
         assert_eq!((overwrite, no_cache, grace.as_secs(), text), (true, false, 120, crate::cli::Text::Hash));
     }

@@ -43,6 +43,7 @@ fn a_run_has_settings_of_every_type() {
                 context: document\ninput_format: tsv\nthreads: 3\ndevice: cuda:0,1\nabbreviations: \"off\"\n";
     let (args, _) = merged::<RunArgs>("run.yaml", text, "--device cpu").expect("valid");
     assert_eq!(args.inputs, ["a.xml", "b.xml"]);
+    let args = args.options;
     assert_eq!(args.device.precision, crate::cli::Precision::Int8);
     assert_eq!(args.device.device, crate::cli::DeviceChoice::Cpu);
     assert_eq!(args.device.token_budget.map(std::num::NonZeroUsize::get), Some(512));

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::{
     Abbreviations, Aggregation, ByteSize, ClassWeights, ContextLimit, ContextWords, CorpusFormat, Decode, DeviceChoice,
-    InputFormat, LabelTokens, Labels, Precision, Reissued, SavedType, Text, Tolerance, duration, show_duration,
+    InputFormat, LabelTokens, Labels, Precision, Reissued, SavedType, Shard, Text, Tolerance, duration, show_duration,
 };
 
 /// The type of a setting's value.
@@ -108,7 +108,7 @@ macro_rules! printed {
     )*};
 }
 
-printed!(Address, ByteSize, ContextLimit, ContextWords, CorpusSpec, DeviceChoice, Tolerance);
+printed!(Address, ByteSize, ContextLimit, ContextWords, CorpusSpec, DeviceChoice, Shard, Tolerance);
 
 impl Value for StoreOptions {
     fn parse(texts: &[String]) -> Result<Self, String> {
