@@ -34,6 +34,19 @@ impl State {
         self.missing | self.expected << COUNT_BITS | bytes << (2 * COUNT_BITS) | u64::from(self.phase) << 63
     }
 
+    fn changed(mut self, change: Change) -> Result<Self, Fault> {
+        let Change { arrivals, bytes, added, dropped } = change;
+        self.bytes += bytes;
+        self.expected = self.expected.saturating_sub(dropped);
+        self.missing = (self.missing + added)
+            .checked_sub(arrivals)
+            .ok_or_else(|| format!("{arrivals} arrivals at an mbarrier that misses {}", self.missing))?;
+        if self.bytes.abs() > (1 << 20) {
+            return Err(Fault(format!("an mbarrier misses {} bytes", self.bytes)));
+        }
+        Ok(self.settle())
+    }
+
     /// Begins the next phase if nothing is missing.
     fn settle(mut self) -> Self {
         if self.missing == 0 && self.bytes == 0 {
@@ -56,8 +69,10 @@ pub(crate) struct Change {
     pub(crate) arrivals: u64,
     /// Bytes that are expected, or, if negative, that have come.
     pub(crate) bytes: i64,
-    /// Arrivals by which this phase and those after it expect fewer or more.
-    pub(crate) expected: i64,
+    /// Arrivals that this phase, and no later one, waits for in addition.
+    pub(crate) added: u64,
+    /// Arrivals that later phases no longer expect.
+    pub(crate) dropped: u64,
 }
 
 impl Block<'_> {
@@ -81,18 +96,8 @@ impl Block<'_> {
     /// Changes an mbarrier for a warp; its state before.
     pub(crate) fn change_mbarrier(&mut self, warp: usize, address: u64, change: Change) -> Result<u64, Fault> {
         let old = self.mbarrier(address)?;
-        let mut state = old;
-        state.bytes += change.bytes;
-        state.expected = state.expected.saturating_add_signed(change.expected);
-        state.missing = if change.expected > 0 { state.missing + change.expected as u64 } else { state.missing };
-        state.missing = state
-            .missing
-            .checked_sub(change.arrivals)
-            .ok_or_else(|| format!("{} arrivals at an mbarrier that misses {}", change.arrivals, old.missing))?;
-        if state.bytes.abs() > (1 << 20) {
-            return Err(Fault(format!("an mbarrier misses {} bytes", state.bytes)));
-        }
-        self.shared.store(address, 8, state.settle().encode())?;
+        let state = old.changed(change)?;
+        self.shared.store(address, 8, state.encode())?;
         if let Some(clock) = self.mbarriers.clocks.get_mut(&address) {
             self.races.release(warp, clock);
         }
@@ -132,6 +137,23 @@ pub(crate) fn phase(state: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `cp.async.mbarrier.arrive`, as threads of a ring of buffers use it, with an `mbarrier.arrive` after it.
+    #[test]
+    fn an_arrival_that_is_added_to_one_phase_is_not_expected_by_the_next() {
+        let one = |added, arrivals, dropped| Change { added, arrivals, dropped, bytes: 0 };
+        let mut state = State { missing: 2, expected: 2, bytes: 0, phase: false };
+        for phase in [true, false, true] {
+            for change in [one(1, 0, 0), one(0, 1, 0), one(0, 1, 0), one(0, 1, 0)] {
+                assert_eq!(state.phase, !phase);
+                state = state.changed(change).unwrap();
+            }
+            assert_eq!((state.phase, state.missing), (phase, 2));
+        }
+        let dropped = state.changed(one(0, 1, 1)).unwrap();
+        assert_eq!((dropped.missing, dropped.expected), (1, 1));
+        assert!(state.changed(one(0, 3, 0)).is_err());
+    }
 
     #[test]
     fn a_phase_ends_when_neither_arrivals_nor_bytes_are_missing() {

@@ -79,7 +79,8 @@ fn arrive(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result<Option<Ste
         let change = Change {
             arrivals: arrivals as u64,
             bytes: if expects { number.unwrap_or(0) } else { 0 },
-            expected: if drops { -arrivals } else { 0 },
+            dropped: if drops { arrivals as u64 } else { 0 },
+            ..Change::default()
         };
         let old = machine.block.change_mbarrier(machine.warp, address, change)?;
         if let Some(state) = state {
@@ -127,8 +128,8 @@ fn copy(opcode: &Opcode<'_>, operands: &mut Operands<'_>) -> Result<Option<Step>
         let counts = opcode.has("noinc");
         return for_each_lane(operands.address(0)?, move |machine, lane, address| {
             if !counts {
-                // The arrival that is to come is added to those that the phase waits for.
-                let change = Change { expected: 1, ..Change::default() };
+                // The arrival that is to come is added to those that this phase waits for.
+                let change = Change { added: 1, ..Change::default() };
                 machine.block.change_mbarrier(machine.warp, address, change)?;
             }
             machine.block.arrive_after_copies(machine.warp, lane, address);
