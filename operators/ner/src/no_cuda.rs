@@ -1,5 +1,6 @@
 //! What takes the place of CUDA in a build without it: errors that say so.
 
+use crate::train::{Example, Examples, Monitor, TrainConfig, TrainState};
 use crate::{Checkpoint, ClassifierSetup, Device, NerError, TokenClassifier, Warmed};
 
 /// Why there is no such device.
@@ -24,7 +25,20 @@ pub(crate) fn open(
     Err(missing(number))
 }
 
+/// Fails: nothing can be trained on a card.
+pub(crate) fn train(
+    _: &Checkpoint,
+    _: &mut Examples<'_>,
+    _: &[Example],
+    _: &TrainConfig,
+    _: Option<TrainState>,
+    number: usize,
+    _: &mut dyn Monitor,
+) -> Result<Vec<u8>, NerError> {
+    Err(missing(number))
+}
+
 /// The error for a card.
-pub(crate) fn missing(number: usize) -> NerError {
+fn missing(number: usize) -> NerError {
     NerError::Device { device: Device::Cuda(number), reason: REASON.to_owned() }
 }

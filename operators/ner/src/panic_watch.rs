@@ -21,7 +21,10 @@ static FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Records panics anywhere in the process.
 #[derive(Debug)]
-pub(crate) struct PanicWatch(());
+pub(crate) struct PanicWatch {
+    /// Panics before the watch began.
+    before: usize,
+}
 
 impl PanicWatch {
     /// Starts to watch.
@@ -40,7 +43,13 @@ impl PanicWatch {
                 }
             }));
         });
-        Self(())
+        Self { before: panics().len() }
+    }
+
+    /// Fails if a thread has panicked since the watch began.
+    pub(crate) fn check(&self, device: Device) -> Result<(), NerError> {
+        let said = panics()[self.before..].to_vec();
+        said.first().map_or(Ok(()), |message| Err(failure(device, message, &said)))
     }
 
     /// Calls a function that uses a device. A panic on any thread during the call counts as a failure of the device.
@@ -106,6 +115,8 @@ mod tests {
             Ok(7)
         });
         assert!(matches!(result, Err(NerError::OutOfMemory { device: CARD })), "{result:?}");
+        assert!(matches!(watch.check(CARD), Err(NerError::OutOfMemory { device: CARD })));
+        assert!(PanicWatch::start().check(CARD).is_ok(), "a later watch sees only later panics");
 
         // The call itself, although the model's thread catches panics too.
         let result = without_panic(|| watch.guard(CARD, || -> Result<(), _> { panic!("can't allocate 8 GiB") }));

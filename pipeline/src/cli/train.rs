@@ -147,6 +147,11 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N")]
     #[serde(skip)]
     pub threads: Option<NonZeroUsize>,
+
+    /// Directory for compiled CUDA kernels [default: pubtag in the user's cache directory].
+    #[arg(long, value_name = "DIR", env = "PUBTAG_CACHE_DIR")]
+    #[serde(skip)]
+    pub cache_dir: Option<PathBuf>,
 }
 
 impl TrainArgs {

@@ -88,7 +88,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     let device = choose(&args.device)?[0];
     let taught = match teachers.is_empty() {
         true => Vec::new(),
-        false => texts.teach(&teachers, checkpoint.labels(), device)?.by_epoch(args.epochs),
+        false => texts.teach(&teachers, checkpoint.labels(), device, args.cache_dir.as_ref())?.by_epoch(args.epochs),
     };
     let reading = Reading {
         context: args.context_words,
@@ -143,6 +143,7 @@ fn learn(
         label_weights: (args.class_weights == ClassWeights::Balanced).then(|| balanced(&first, labels.tags().len())),
         patience: args.patience,
         seed: args.seed,
+        kernel_cache: args.cache_dir.clone(),
     };
     let mut of_epoch = |epoch| examples(epoch).map_err(Into::into);
     Ok(fine_tune(checkpoint, &mut of_epoch, scored, &config, state, device, monitor)?)

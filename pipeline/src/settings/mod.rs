@@ -186,7 +186,7 @@ impl Configurable for TrainArgs {
         merge_fields!(layers, self, {
             train, dev, unlabelled, teacher, base, output, from, labels, context_words, context, label_tokens, class_weights,
             epochs, batch_size, accumulation, learning_rate, warmup, weight_decay, clip_norm, layer_decay, replace_mentions,
-            patience, seed, dtype, overwrite, device, threads,
+            patience, seed, dtype, overwrite, device, threads, cache_dir,
         }, without config)
     }
 }

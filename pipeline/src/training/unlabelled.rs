@@ -101,9 +101,15 @@ impl Texts {
     ///
     /// # Errors
     /// A teacher fails.
-    pub(crate) fn teach(self, teachers: &[Checkpoint], labels: &LabelSet, device: Device) -> Result<Taught, Failure> {
+    pub(crate) fn teach(
+        self,
+        teachers: &[Checkpoint],
+        labels: &LabelSet,
+        device: Device,
+        kernel_cache: Option<&PathBuf>,
+    ) -> Result<Taught, Failure> {
         let read = |checkpoint: &Checkpoint| {
-            let mut teacher = Teacher::start(checkpoint, labels, device)?;
+            let mut teacher = Teacher::start(checkpoint, labels, device, kernel_cache.cloned())?;
             let context = Context::from(checkpoint.context_words());
             let tokenizer = tokenizer::open(checkpoint)?.with_context(context);
             tracing::info!("{} reads {} documents", checkpoint.name(), grouped(self.documents.len() as u64));

@@ -46,6 +46,16 @@ pub(super) fn keep_kernels(card: &Card, model: &ModelConfig, setup: &ClassifierS
     }
 }
 
+/// The same for training, which shares the directory of a teacher that runs in this process.
+pub(super) fn keep_kernels_of_training(
+    card: &Card,
+    model: &ModelConfig,
+    setup: &ClassifierSetup,
+) -> Result<(), NerError> {
+    let is_kept = FOLDER.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some();
+    if is_kept { Ok(()) } else { keep_kernels(card, model, setup) }
+}
+
 /// Logs which kernels were chosen.
 pub(super) fn log_choices() {
     let kept = FOLDER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -13,6 +13,7 @@ mod cache;
 mod card;
 mod choices;
 mod loader;
+mod training;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -31,6 +32,7 @@ use crate::{
 };
 
 pub(crate) use card::{count, probe};
+pub(crate) use training::train;
 
 /// Smallest micro-batch, in tokens, when memory does not suffice for more.
 const LEAST_TOKENS: usize = 1024;
@@ -131,12 +133,16 @@ impl CudaClassifier {
         let shapes = Shapes::Listed.all(self.most_tokens, self.positions);
         let lengths: BTreeSet<usize> = shapes.iter().map(|lengths| lengths[0]).collect();
         let reference = Reference::new(checkpoint, lengths.into_iter().collect())?;
+        let mut largest = 0.0_f32;
         for lengths in shapes {
             let agreement = reference.compare(self, lengths[0], lengths.len())?;
             if !agreement.holds(setup.precision) {
                 return Err(self.disagrees(&agreement, &lengths, setup.precision));
             }
+            largest = largest.max(agreement.difference);
         }
+        let allowed = tolerance(setup.precision);
+        info!(device = %self.device, difference = %format_args!("{largest:.1e}"), allowed, "logits agree with the CPU's");
         Ok(())
     }
 

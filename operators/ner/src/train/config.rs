@@ -1,6 +1,7 @@
 //! Settings of a fine-tuning run.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 /// Settings of a fine-tuning run. The defaults suit a small encoder and a corpus of a few hundred abstracts.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,8 @@ pub struct TrainConfig {
     pub patience: Option<NonZeroUsize>,
     /// Seed of every random choice.
     pub seed: u64,
+    /// CUDA only: directory for compiled kernels [default: the user's cache directory].
+    pub kernel_cache: Option<PathBuf>,
 }
 
 impl Default for TrainConfig {
@@ -44,6 +47,7 @@ impl Default for TrainConfig {
             label_weights: None,
             patience: None,
             seed: 1,
+            kernel_cache: None,
         }
     }
 }

@@ -6,11 +6,7 @@ use super::monitor::Monitor;
 use super::state::TrainState;
 use super::trainer::train;
 use crate::backend::{CPU, Cpu, Training};
-#[cfg(feature = "cuda")]
-use crate::backend::{Cuda, cuda_device};
-#[cfg(not(feature = "cuda"))]
-use crate::cuda;
-use crate::{Checkpoint, Device, NerError, open};
+use crate::{Checkpoint, Device, NerError, cuda, open};
 
 /// Fine-tunes a checkpoint on a device.
 ///
@@ -32,12 +28,6 @@ pub fn fine_tune(
     open::probe(device)?;
     match device {
         Device::Cpu => train::<Training<Cpu>>(checkpoint, examples, development, config, state, &CPU, monitor),
-        #[cfg(feature = "cuda")]
-        Device::Cuda(number) => {
-            let device = cuda_device(number);
-            train::<Training<Cuda>>(checkpoint, examples, development, config, state, &device, monitor)
-        }
-        #[cfg(not(feature = "cuda"))]
-        Device::Cuda(number) => Err(cuda::missing(number)),
+        Device::Cuda(number) => cuda::train(checkpoint, examples, development, config, state, number, monitor),
     }
 }

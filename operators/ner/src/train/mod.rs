@@ -33,3 +33,5 @@ pub use lexicon::Lexicon;
 pub use monitor::{Monitor, StepReport, Verdict};
 pub use state::TrainState;
 pub use teacher::Teacher;
+#[cfg(feature = "cuda")]
+pub(crate) use trainer::train as train_on;

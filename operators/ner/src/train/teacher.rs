@@ -1,5 +1,7 @@
 //! Models that teach: what they say of texts, in the labels of the model that learns from them.
 
+use std::path::PathBuf;
+
 use pubtag_schemas::TokenWindow;
 
 use crate::labels::Iob2;
@@ -19,17 +21,23 @@ pub struct Teacher {
 }
 
 impl Teacher {
-    /// Opens a model that teaches these labels.
+    /// Opens a model that teaches these labels; `kernel_cache` as in [`TrainConfig`](super::TrainConfig).
     ///
     /// # Errors
     /// It lacks one of their types, or cannot be run on the device.
-    pub fn start(checkpoint: &Checkpoint, student: &LabelSet, device: Device) -> Result<Self, NerError> {
+    pub fn start(
+        checkpoint: &Checkpoint,
+        student: &LabelSet,
+        device: Device,
+        kernel_cache: Option<PathBuf>,
+    ) -> Result<Self, NerError> {
         let columns = columns(checkpoint.labels(), student).map_err(|missing| NerError::Teacher {
             teacher: checkpoint.name(),
             missing: missing.join(", "),
             has: checkpoint.labels().entity_types().join(", "),
         })?;
-        let setup = ClassifierSetup::on(device);
+        let mut setup = ClassifierSetup::on(device);
+        setup.cuda.cache = kernel_cache;
         let token_budget = setup.token_budget.get();
         let classifier = classifier(checkpoint, device, setup)?()?;
         Ok(Self { classifier, columns, labels: student.count(), token_budget })
