@@ -6,13 +6,18 @@
 //! (`tests/cuda-stub/README.md`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use pubtag_tests::{Outcome, PubTag, article_set, read_table, sample_article, skipped, tiny_model};
+use pubtag_tests::{Outcome, PubTag, article_set, fixture, read_table, sample_article, skipped, tell, tiny_model};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::training::{corpus, metrics};
 
 /// Compute capabilities whose kernels are executed.
 const CARDS: [&str; 2] = ["80", "90"];
@@ -23,9 +28,6 @@ const TOKENS: &str = "1024";
 
 /// Bytes of a card that has little memory: the allocator takes pages whose size goes with it.
 const SMALL_CARD: &str = "2000000000";
-
-/// Which of the candidates of every key are forced, unless `PUBTAG_CUDA_ROUNDS` names others (`0,1,2`, or `all`).
-const ROUNDS: [usize; 3] = [0, 4, 9];
 
 /// What `tests/run --cuda-compute` has made.
 struct Rig {
@@ -57,28 +59,64 @@ impl Rig {
         Some(Self { program, toolkit, libraries, cache: tempfile::tempdir().unwrap() })
     }
 
-    /// A call with the tiny model on a card of a compute capability, with kernels kept in a cache.
-    fn call(&self, command: &str, card: &str, cache: &Path) -> PubTag {
+    /// A call on a card of a compute capability.
+    fn call(&self, command: &str, card: &str) -> PubTag {
         let libraries = format!("{}:{}", self.libraries.path().display(), self.toolkit.join("lib64").display());
-        PubTag::new(&self.program, [command, "--device", "cuda", "--token-budget", TOKENS, "--cache-dir"])
-            .arg(cache)
-            .arg("--model")
-            .arg(tiny_model())
+        PubTag::new(&self.program, [command, "--device", "cuda"])
             .env("CUDA_PATH", self.toolkit.to_str().unwrap())
             .env("LD_LIBRARY_PATH", &libraries)
             .env("STUB_SM", card)
             .env("STUB_MEMORY", SMALL_CARD)
     }
 
+    fn case<'a>(&'a self, model: &'a Path, card: &'a str, precision: &'a str) -> Case<'a> {
+        Case { rig: self, model, card, precision, cache: self.cache.path() }
+    }
+}
+
+/// A model on a card in a precision.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    rig: &'a Rig,
+    model: &'a Path,
+    card: &'a str,
+    precision: &'a str,
+    /// Compiled kernels, and the autotuner's choices.
+    cache: &'a Path,
+}
+
+impl Case<'_> {
+    fn call(&self, command: &str) -> PubTag {
+        let call = self.rig.call(command, self.card).arg("--model").arg(self.model).arg("--cache-dir").arg(self.cache);
+        call.arg("--token-budget").arg(TOKENS)
+    }
+
     /// Compiles the kernels and has the autotuner choose, without executing any: what is chosen then is arbitrary.
-    fn tune(&self, card: &str, precision: &str, cache: &Path) {
-        let call = self.call("warmup", card, cache).arg("--unchecked-device").arg("--precision").arg(precision);
+    fn tune(&self) {
+        let call = self.call("warmup").arg("--unchecked-device").arg("--precision").arg(self.precision);
         drop(call.succeed());
     }
 
-    /// Holds the logits of a card in a precision against those of the CPU, executing every kernel.
-    fn selftest(&self, card: &str, precision: &str, cache: &Path) -> PubTag {
-        self.call("selftest", card, cache).arg("--only-precision").arg(precision).env("STUB_COMPUTE", "1")
+    /// Executes every shape, and compares its logits with those of the CPU, as every start does. Returns the largest
+    /// difference, relative to the largest logit.
+    fn check(&self) -> f64 {
+        let (outcome, events) =
+            logged(self.call("warmup").arg("--precision").arg(self.precision).env("STUB_COMPUTE", "1"));
+        assert_executed(&self.to_string(), &outcome, &events);
+        let difference = outcome.stderr.split("difference=").nth(1).and_then(|rest| rest.split(' ').next());
+        difference.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{self}: {}", outcome.stderr))
+    }
+
+    /// The selftest of its precision, executed.
+    fn selftest(&self) -> PubTag {
+        self.call("selftest").arg("--only-precision").arg(self.precision).env("STUB_COMPUTE", "1")
+    }
+}
+
+impl fmt::Display for Case<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let model = self.model.file_name().unwrap_or_default().to_string_lossy();
+        write!(f, "{model}, sm_{}, {}", self.card, self.precision)
     }
 }
 
@@ -95,30 +133,65 @@ fn count(events: &[String], kind: &str) -> usize {
     events.iter().filter(|event| event.split(' ').next() == Some(kind)).count()
 }
 
-/// The selftest agrees, and the driver has found nothing wrong with what it executed.
-fn assert_agrees(what: &str, outcome: &Outcome, events: &[String]) {
+/// The call succeeded, and the driver has found nothing wrong with what it executed.
+fn assert_executed(what: &str, outcome: &Outcome, events: &[String]) {
     let bad: Vec<_> = events.iter().filter(|event| event.starts_with("bad ")).collect();
     assert!(bad.is_empty(), "{what}: {bad:#?}");
     assert_eq!(outcome.code, Some(0), "{what}:\n{}{}", outcome.stdout, outcome.stderr);
-    assert_eq!(
-        outcome.stdout.lines().filter(|line| line.ends_with("| ok |")).count(),
-        5,
-        "{what}:\n{}",
-        outcome.stdout
-    );
     assert!(count(events, "computed") > 100, "{what}: {} launches executed", count(events, "computed"));
 }
 
 #[test]
-fn logits_of_every_card_and_precision_are_those_of_the_cpu() {
-    let Some(rig) = Rig::find("logits_of_every_card_and_precision_are_those_of_the_cpu") else { return };
-    for card in CARDS {
-        for precision in PRECISIONS {
-            rig.tune(card, precision, rig.cache.path());
-            let (outcome, events) = logged(rig.selftest(card, precision, rig.cache.path()));
-            assert_agrees(&format!("sm_{card} {precision}"), &outcome, &events);
+fn logits_of_every_architecture_are_those_of_the_cpu() {
+    let Some(rig) = Rig::find("logits_of_every_architecture_are_those_of_the_cpu") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut models = ["tiny-bert", "tiny-roberta", "tiny-distilbert", "tiny-electra"].map(fixture).to_vec();
+    models.push(one_head(folder.path(), 192));
+    for model in &models {
+        for (card, precision) in cards() {
+            let case = rig.case(model, card, precision);
+            case.tune();
+            tell(&format!("{case}: {:.1e}\n", case.check()));
         }
     }
+}
+
+#[test]
+fn the_selftest_agrees() {
+    let Some(rig) = Rig::find("the_selftest_agrees") else { return };
+    let model = tiny_model();
+    let case = rig.case(&model, "80", "f32");
+    case.tune();
+    let (outcome, events) = logged(case.selftest());
+    assert_executed("selftest", &outcome, &events);
+    let agreed = outcome.stdout.lines().filter(|line| line.ends_with("| ok |")).count();
+    assert_eq!(agreed, 5, "{}", outcome.stdout);
+}
+
+/// Every compute capability with every precision.
+fn cards() -> impl Iterator<Item = (&'static str, &'static str)> {
+    CARDS.into_iter().flat_map(|card| PRECISIONS.map(|precision| (card, precision)))
+}
+
+/// The tiny model with one head of 32 columns, as large models have, and more positions: fused attention has no kernel for
+/// the tiny model's own heads, and its rows have one length.
+fn one_head(folder: &Path, positions: usize) -> PathBuf {
+    const POSITIONS: &str = "bert.embeddings.position_embeddings.weight";
+    let model = folder.join(format!("one-head-{positions}"));
+    fs::create_dir(&model).unwrap();
+    let mut config: Value = serde_json::from_slice(&fs::read(tiny_model().join("config.json")).unwrap()).unwrap();
+    config["num_attention_heads"] = Value::from(1);
+    config["max_position_embeddings"] = Value::from(positions);
+    fs::write(model.join("config.json"), config.to_string()).unwrap();
+
+    let bytes = fs::read(tiny_model().join("model.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let table = tensors.tensor(POSITIONS).unwrap();
+    let repeated = table.data().repeat(positions / table.shape()[0]);
+    let longer = TensorView::new(Dtype::F32, vec![positions, table.shape()[1]], &repeated).unwrap();
+    let views = tensors.iter().map(|(name, view)| (name, if name == POSITIONS { longer.clone() } else { view }));
+    fs::write(model.join("model.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
+    model
 }
 
 #[test]
@@ -129,9 +202,11 @@ fn rows_of_a_run_are_those_of_the_cpu() {
     fs::write(&input, article_set(&(1..=20).map(sample_article).collect::<Vec<_>>())).unwrap();
     let (on_cpu, on_cuda) = (folder.path().join("cpu"), folder.path().join("cuda"));
     PubTag::run(crate::PROGRAM, &[input.as_path()], &on_cpu).succeed();
-    rig.tune("80", "f32", rig.cache.path());
+    let model = tiny_model();
+    let case = rig.case(&model, "80", "f32");
+    case.tune();
     // The check at the start is left in: it is one more comparison.
-    let call = rig.call("run", "80", rig.cache.path()).arg("--output").arg(&on_cuda).arg(&input);
+    let call = case.call("run").arg("--output").arg(&on_cuda).arg(&input);
     let (outcome, events) = logged(call.env("STUB_COMPUTE", "1"));
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     assert_eq!(count(&events, "bad"), 0, "{events:?}");
@@ -182,10 +257,14 @@ fn choice_files(cache: &Path) -> Vec<PathBuf> {
     files(cache).into_iter().filter(is_choice).collect()
 }
 
-/// Copies a cache and has every key choose its candidate of a round; the names of those.
-fn force(cache: &Path, round: usize) -> (TempDir, Vec<String>) {
+/// All that the autotuner of a cache chose.
+fn choices(cache: &Path) -> Vec<Value> {
+    choice_files(cache).iter().flat_map(|path| read_choices(path)).collect()
+}
+
+/// Copies a cache and has every key choose its candidate of a round.
+fn force(cache: &Path, round: usize) -> TempDir {
     let forced = tempfile::tempdir().unwrap();
-    let mut names = Vec::new();
     for path in files(cache) {
         let to = forced.path().join(path.strip_prefix(cache).unwrap());
         fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -195,53 +274,130 @@ fn force(cache: &Path, round: usize) -> (TempDir, Vec<String>) {
         let mut text = String::new();
         for mut choice in read_choices(&path) {
             let candidates = candidates(&choice);
-            if let Some((index, name)) = candidates.get(round % candidates.len().max(1)) {
-                choice["value"]["fastest_index"] = Value::from(*index);
-                names.push(name.clone());
-            }
+            choice["value"]["fastest_index"] = Value::from(candidates[round % candidates.len()].0);
             text += &format!("{choice}\n");
         }
         fs::write(&path, text).unwrap();
     }
-    names.sort();
-    names.dedup();
-    (forced, names)
+    forced
 }
 
-/// Rounds to run: a subset unless all are asked for.
-fn rounds(most: usize) -> Vec<usize> {
-    match std::env::var("PUBTAG_CUDA_ROUNDS").ok().as_deref() {
-        None => ROUNDS.into_iter().filter(|round| *round < most).collect(),
-        Some("all") => (0..most).collect(),
-        Some(list) => list.split(',').map(|round| round.trim().parse().unwrap()).collect(),
-    }
+/// The keys whose choice is not the candidate of this round: the autotuner did not take what it was given.
+fn disobedient(cache: &Path, round: usize) -> Vec<String> {
+    let forced = |choice: &Value| {
+        let candidates = candidates(choice);
+        choice["value"]["fastest_index"] == candidates[round % candidates.len()].0
+    };
+    choices(cache).iter().filter(|choice| !forced(choice)).map(|choice| choice["key"].to_string()).collect()
 }
 
+/// The autotuner goes by time, so what a card will choose is not known: each candidate has its round.
 #[test]
 fn every_candidate_of_the_autotuner_computes_the_same() {
     let Some(rig) = Rig::find("every_candidate_of_the_autotuner_computes_the_same") else { return };
-    for card in CARDS {
-        for precision in PRECISIONS {
-            let cache = tempfile::tempdir().unwrap();
-            rig.tune(card, precision, cache.path());
-            let choices: Vec<Value> = choice_files(cache.path()).iter().flat_map(|path| read_choices(path)).collect();
-            let most = choices.iter().map(|choice| candidates(choice).len()).max().unwrap_or(0);
-            assert!(most > 1, "sm_{card} {precision}: the autotuner had nothing to choose from");
-            for round in rounds(most) {
-                let (forced, names) = force(cache.path(), round);
-                let (outcome, events) = logged(rig.selftest(card, precision, forced.path()));
-                assert_agrees(&format!("sm_{card} {precision} round {round} {names:?}"), &outcome, &events);
-                eprintln!("sm_{card} {precision} round {round} of {most}: {} kinds of kernels", names.len());
-            }
+    let folder = tempfile::tempdir().unwrap();
+    let model = one_head(folder.path(), 64);
+    tell("| card | precision | keys | candidates | rounds | largest difference |\n|---|---|---|---|---|---|\n");
+    for (card, precision) in cards() {
+        let case = rig.case(&model, card, precision);
+        let cache = tempfile::tempdir().unwrap();
+        Case { cache: cache.path(), ..case }.tune();
+        let choices = choices(cache.path());
+        let counts: Vec<usize> = choices.iter().map(|choice| candidates(choice).len()).collect();
+        let rounds = counts.iter().copied().max().unwrap_or(0);
+        assert!(rounds > 1, "{case}: the autotuner had nothing to choose from");
+        let mut largest = 0.0_f64;
+        for round in 0..rounds {
+            let forced = force(cache.path(), round);
+            largest = largest.max(Case { cache: forced.path(), ..case }.check());
+            assert_eq!(disobedient(forced.path(), round), Vec::<String>::new(), "{case}, round {round}");
+        }
+        let (keys, all) = (counts.len(), counts.iter().sum::<usize>());
+        tell(&format!("| sm_{card} | {precision} | {keys} | {all} | {rounds} | {largest:.1e} |\n"));
+    }
+}
+
+/// How much smaller a difference of training is than what it is compared with.
+const CLOSE: f64 = 0.01;
+
+/// Backward passes have kernels that tagging has not.
+#[test]
+fn steps_of_training_are_those_of_the_cpu() {
+    let Some(rig) = Rig::find("steps_of_training_are_those_of_the_cpu") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let base = model_without_dropout(folder.path());
+    let text = folder.path().join("train.tsv");
+    fs::write(&text, corpus(60, 1)).unwrap();
+    let train = |call: PubTag, output: &str| {
+        let output = folder.path().join(output);
+        let call = call.arg("--cache-dir").arg(rig.cache.path()).arg("--epochs=3").arg("--batch-size=64");
+        let call = call.arg("--warmup=0").arg("--learning-rate=1e-3").arg("--overwrite").arg("--train").arg(&text);
+        let (outcome, events) = logged(call.arg("--base").arg(&base).arg("--output").arg(&output));
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        (output, events)
+    };
+    let (on_cpu, _) = train(PubTag::new(crate::PROGRAM, ["train", "--device", "cpu"]), "cpu");
+    // Without execution first, so that the autotuner does not execute every candidate several times.
+    train(rig.call("train", "80"), "cuda");
+    let (on_cuda, events) = train(rig.call("train", "80").env("STUB_COMPUTE", "1"), "cuda");
+    assert_eq!(count(&events, "bad"), 0, "{events:?}");
+    assert!(count(&events, "computed") > 100);
+
+    let [expected, found] = [&on_cpu, &on_cuda].map(|model| metrics(model));
+    assert_eq!(expected.len(), found.len());
+    for (expected, found) in expected.iter().zip(&found) {
+        tell(&format!("cpu  {expected}\ncuda {found}\n"));
+        for figure in ["loss", "gradient_norm"] {
+            let [expected, found] = [expected, found].map(|line| line[figure].as_f64());
+            let close = expected.zip(found).is_none_or(|(expected, found)| (expected - found).abs() < CLOSE * expected);
+            assert!(close && expected.is_some() == found.is_some(), "{figure}: {found:?}, not {expected:?}");
         }
     }
+    // The optimizer divides a gradient by its size, so how far a weight goes shows each gradient's sign.
+    for (name, apart) in distances(&base, &on_cpu, &on_cuda) {
+        tell(&format!("{name}: {apart:.4}\n"));
+    }
+}
+
+/// The tiny model, which then has the same loss on every device.
+fn model_without_dropout(folder: &Path) -> PathBuf {
+    let model = folder.join("without-dropout");
+    fs::create_dir(&model).unwrap();
+    for entry in fs::read_dir(tiny_model()).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, model.join(path.file_name().unwrap())).unwrap();
+    }
+    let config = fs::read_to_string(model.join("config.json")).unwrap();
+    fs::write(model.join("config.json"), config.replace("dropout_prob\": 0.1", "dropout_prob\": 0.0")).unwrap();
+    model
+}
+
+/// How far apart two devices have moved each tensor of a model, relative to how far they have moved it.
+fn distances(base: &Path, one: &Path, other: &Path) -> BTreeMap<String, f64> {
+    let [base, one, other] = [base, one, other].map(|model| fs::read(model.join("model.safetensors")).unwrap());
+    let [base, one, other] = [&base, &one, &other].map(|bytes| SafeTensors::deserialize(bytes).unwrap());
+    let floats = |tensors: &SafeTensors<'_>, name: &str| -> Vec<f64> {
+        let bytes = tensors.tensor(name).unwrap().data().to_vec();
+        bytes.chunks_exact(4).map(|four| f64::from(f32::from_le_bytes([four[0], four[1], four[2], four[3]]))).collect()
+    };
+    let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f64>();
+    let names = one.names().into_iter().map(str::to_owned);
+    names
+        .map(|name| {
+            let [base, one, other] = [&base, &one, &other].map(|tensors| floats(tensors, &name));
+            let moved = distance(&base, &one).max(f64::MIN_POSITIVE);
+            (name, distance(&one, &other) / moved)
+        })
+        .collect()
 }
 
 /// A harness that cannot fail is worth nothing: errors planted in the program's own kernels.
 #[test]
 fn errors_planted_in_kernels_are_noticed() {
     let Some(rig) = Rig::find("errors_planted_in_kernels_are_noticed") else { return };
-    rig.tune("80", "f32", rig.cache.path());
+    let model = tiny_model();
+    let case = rig.case(&model, "80", "f32");
+    case.tune();
     let planted = BTreeMap::from([
         ("a wrong function", "ex2.approx.ftz.f32=>lg2.approx.ftz.f32"),
         ("a wrong sign", "add.rn.f32=>sub.rn.f32"),
@@ -251,9 +407,9 @@ fn errors_planted_in_kernels_are_noticed() {
     ]);
     let mut noticed = 0;
     for (what, plant) in planted {
-        let (outcome, events) = logged(rig.selftest("80", "f32", rig.cache.path()).env("STUB_PLANT", plant));
+        let (outcome, events) = logged(case.selftest().env("STUB_PLANT", plant));
         if count(&events, "planted") == 0 {
-            eprintln!("{what}: no kernel has `{plant}`");
+            tell(&format!("{what}: no kernel has `{plant}`\n"));
             continue;
         }
         assert_ne!(outcome.code, Some(0), "{what} was not noticed:\n{}", outcome.stdout);

@@ -64,7 +64,7 @@ pub(crate) fn weights(model: &Path) -> Vec<u8> {
 }
 
 /// The lines of `metrics.jsonl` without times.
-fn metrics(model: &Path) -> Vec<Value> {
+pub(crate) fn metrics(model: &Path) -> Vec<Value> {
     let text = fs::read_to_string(model.join("metrics.jsonl")).unwrap();
     let line = |line: &str| {
         let mut value: Value = serde_json::from_str(line).unwrap();
