@@ -2,9 +2,9 @@
 # Make the bundled model again: `deploy/models/make.sh CORPORA WORK`.
 #
 # CORPORA holds the IOB files of NCBI Disease (ncbi_disease/iob/{train,devel}.tsv) and of the diseases of BC5CDR
-# (bc5cdr_disease/iob/{train,devel}.tsv). WORK gets every intermediate; the model is WORK/pubtag-disease. Steps whose
-# result exists are skipped, and training resumes from its last epoch, so run the same command again after an
-# interruption. `pubtag` must be on the PATH. Takes about half an hour on two cores.
+# (bc5cdr_disease/iob/{train,devel}.tsv), and what `split.py` reads. WORK gets every intermediate; the model is
+# WORK/pubtag-disease. Steps whose result exists are skipped, and training resumes from its last epoch, so run the same
+# command again after an interruption. `pubtag` must be on the PATH. Takes about two hours on two cores.
 #
 # SHA256SUMS beside this script lists the inputs and results. Inputs must match. Trained weights match on the same
 # kind of processor with the same number of threads; elsewhere sums round differently, which is reported.
@@ -31,16 +31,28 @@ check() {
 }
 
 [ -d base ] || python3 "$here/base.py" base
-for input in base/model.safetensors {ncbi,bc5cdr}_disease/iob/{train,devel}.tsv; do
+[ -d splits ] || python3 "$here/split.py" "$corpora" splits
+for input in base/model.safetensors {ncbi,bc5cdr}_disease/iob/{train,devel}.tsv \
+  splits/{ncbi,bc5cdr,biored}-{train,dev}.txt splits/texts.jsonl; do
   check input "$input"
 done
 
-# First diseases as both corpora annotate them, then as NCBI Disease alone does.
+# The first teacher: diseases as NCBI Disease and BC5CDR annotate them, then as NCBI Disease alone does. The number of
+# epochs and the rate were chosen on the development set; it is trained on that, too.
 [ -d stage1 ] || pubtag train --train ncbi_disease/iob/train.tsv bc5cdr_disease/iob/train.tsv bc5cdr_disease/iob/devel.tsv \
-  --dev ncbi_disease/iob/devel.tsv --base base --output stage1 --epochs 3 --learning-rate 1.5e-4 --seed 1
+  --dev ncbi_disease/iob/devel.tsv --base base --output stage1 --epochs 3 --learning-rate 1.5e-4 --seed 1 --threads 2
 check result stage1/model.safetensors
+[ -d ncbi-disease ] || pubtag train --train ncbi_disease/iob/train.tsv ncbi_disease/iob/devel.tsv \
+  --base stage1 --output ncbi-disease --epochs 5 --learning-rate 1e-4 --seed 1 --threads 2 --dtype f16
+check result ncbi-disease/model.safetensors
 
-# The number of epochs and the rate were chosen on the development set; the final model is trained on that, too.
-[ -d pubtag-disease ] || pubtag train --train ncbi_disease/iob/train.tsv ncbi_disease/iob/devel.tsv \
-  --base stage1 --output pubtag-disease --epochs 5 --learning-rate 1e-4 --seed "${SEED:-1}" --dtype f16
+# The second teacher, and the model that learns from both: three corpora at once, in contexts of many lengths.
+bc5cdr=types=Disease biored=types=Disease:map=DiseaseOrPhenotypicFeature=Disease
+common=(--train splits/ncbi-train.txt "splits/bc5cdr-train.txt:$bc5cdr" "splits/biored-train.txt:$biored"
+  --dev splits/ncbi-dev.txt "splits/bc5cdr-dev.txt:$bc5cdr" "splits/biored-dev.txt:$biored"
+  --context-words 30..350 --context 200 --learning-rate 2e-4 --seed "${SEED:-1}" --threads 1)
+[ -d mixed ] || pubtag train "${common[@]}" --base base --output mixed --epochs 6
+check result mixed/model.safetensors
+[ -d pubtag-disease ] || pubtag train "${common[@]}" --unlabelled splits/texts.jsonl --teacher mixed ncbi-disease \
+  --base base --output pubtag-disease --epochs 5 --dtype f16
 check result pubtag-disease/model.safetensors

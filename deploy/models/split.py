@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""Split three corpora into training and development files that share no documents.
+"""Split three corpora into training and development files that share no documents, and select texts without annotations.
 
     python3 deploy/models/split.py CORPORA OUTPUT
 
-CORPORA contains the PubTator files of NCBI Disease (ncbi_disease/pubtator) and AIONER (aioner/train, aioner/test).
-Writes <corpus>-train.txt, <corpus>-dev.txt and SHA256SUMS to OUTPUT. Development documents of BC5CDR and BioRED are
-selected by the SHA-256 of their PMID; NCBI Disease keeps its own development set. No document of a test set, by PMID or
-text, is in OUTPUT, and no document of a development file is in a training file.
+CORPORA contains the PubTator files of NCBI Disease (ncbi_disease/pubtator) and AIONER (aioner/train, aioner/test), and
+abstracts as JSON lines (unlabelled/abstracts.jsonl.gz). Writes <corpus>-train.txt, <corpus>-dev.txt, texts.jsonl and
+SHA256SUMS to OUTPUT. Development documents of BC5CDR and BioRED, and the texts, are selected by the SHA-256 of their PMID;
+NCBI Disease keeps its own development set. No document of a test set, by PMID or text, is in OUTPUT, and no document of a
+development file is in a training file or among the texts.
 """
+import gzip
 import hashlib
+import json
 import pathlib
 import re
 import sys
@@ -21,6 +24,7 @@ TRAIN = {
 }
 DEV = {"ncbi": NCBI.format("develop")}
 HELD_OUT = {"bc5cdr": 100, "biored": 80}
+TEXTS = 8000
 TEST = [NCBI.format("test"), "aioner/test/BC5CDR_Test.PubTator", "aioner/test/BioRED_Test.PubTator"]
 
 
@@ -42,6 +46,18 @@ def read(path: pathlib.Path) -> list[Document]:
     return [Document(record.strip("\n")) for record in records if record.strip()]
 
 
+def unlabelled(path: pathlib.Path, held_out: list[Document], annotated: list[Document]) -> list[str]:
+    """The lines of texts that are neither held out nor annotated, in the order of their SHA-256."""
+    pmids, texts = {document.pmid for document in held_out + annotated}, {document.text for document in held_out}
+    ranked = []
+    for line in gzip.open(path, "rt", encoding="utf-8"):
+        record = json.loads(line)
+        text = re.sub(r"\W+", "", record["title"] + record["abstract"]).lower()
+        if record["id"] not in pmids and text not in texts:
+            ranked.append((hashlib.sha256(record["id"].encode()).hexdigest(), line))
+    return [line for _, line in sorted(ranked)]
+
+
 def without(documents: list[Document], others: list[Document]) -> list[Document]:
     pmids, texts = {other.pmid for other in others}, {other.text for other in others}
     return [document for document in documents if document.pmid not in pmids and document.text not in texts]
@@ -59,12 +75,15 @@ def main() -> None:
     held_out = [document for documents in dev.values() for document in documents]
     files = {f"{name}-train.txt": without(documents, held_out) for name, documents in train.items()}
     files |= {f"{name}-dev.txt": documents for name, documents in dev.items()}
+    files = {name: [f"{document.record}\n\n" for document in documents] for name, documents in files.items()}
+    annotated = [document for documents in train.values() for document in documents]
+    files["texts.jsonl"] = unlabelled(corpora / "unlabelled/abstracts.jsonl.gz", test + held_out, annotated)[:TEXTS]
     sums = ""
-    for name, documents in sorted(files.items()):
-        text = "".join(f"{document.record}\n\n" for document in documents).encode()
+    for name, records in sorted(files.items()):
+        text = "".join(records).encode()
         (output / name).write_bytes(text)
         sums += f"{hashlib.sha256(text).hexdigest()}  {name}\n"
-        print(f"{name}: {len(documents)} documents", file=sys.stderr)
+        print(f"{name}: {len(records)} documents", file=sys.stderr)
     (output / "SHA256SUMS").write_text(sums)
 
 
