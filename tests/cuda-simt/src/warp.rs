@@ -256,6 +256,10 @@ impl Warp {
         if self.groups[current].mask == 0 {
             self.groups.remove(current);
         }
+        // Lanes that have ended need not be waited for.
+        for group in self.groups.iter_mut().filter(|group| group.state == State::Gathering) {
+            group.state = State::Ready;
+        }
         block.progress += 1;
         block.barriers.exit(active.count_ones())
     }

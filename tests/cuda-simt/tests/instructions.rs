@@ -40,16 +40,21 @@ fn run(text: &str, inputs: [u64; 3]) -> u64 {
             text.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).take(60).collect();
         std::fs::write(std::path::Path::new(&directory).join(format!("{name}.ptx")), &module_text).unwrap();
     }
-    let module = Module::parse(&module_text).unwrap_or_else(|error| panic!("{error}"));
     let words: Vec<AtomicU64> = inputs.into_iter().chain([0; 4]).map(AtomicU64::new).collect();
+    launch(&module_text, 1, &words);
+    let result = ["%d9", "%r9", "%h9", "%p9"].iter().position(|name| text.contains(name)).unwrap();
+    words[3 + result].load(Ordering::Relaxed)
+}
+
+/// Runs a kernel that is given the address of words.
+fn launch(module: &str, threads: u32, words: &[AtomicU64]) {
+    let module = Module::parse(module).unwrap_or_else(|error| panic!("{error}"));
     let start = words.as_ptr().expose_provenance() as u64;
     #[expect(unsafe_code, reason = "the words live until the launch has ended")]
     // SAFETY: the words are atomic and outlive the memory.
-    let memory = unsafe { Global::new(vec![(start, start + 56)]) };
-    let launch = Launch { grid: [1; 3], block: [1; 3], shared_memory: 0, workers: 1, detect_races: true };
+    let memory = unsafe { Global::new(vec![(start, start + size_of_val(words) as u64)]) };
+    let launch = Launch { grid: [1; 3], block: [threads, 1, 1], shared_memory: 0, workers: 1, detect_races: true };
     module.kernels[0].launch(&launch, &start.to_le_bytes(), &memory).unwrap_or_else(|error| panic!("{error}"));
-    let result = ["%d9", "%r9", "%h9", "%p9"].iter().position(|name| text.contains(name)).unwrap();
-    words[3 + result].load(Ordering::Relaxed)
 }
 
 fn check(rows: &[(&str, [u64; 3], u64)]) {
@@ -554,4 +559,22 @@ fn what_is_not_aligned_or_not_there_is_a_fault() {
     assert!(fails("bar.sync 16").contains("no barrier 16"));
     assert!(fails("shfl.sync.idx.b32 %r8, %r1, 0, 31, 2").contains("not among the members"));
     assert!(fails("mma.sync.aligned.m8n8k4.row.col.f16.f16.f16.f16 {%r4}, {%r4}, {%r4}, {%r4}").contains("not known"));
+}
+
+/// As the CUDA C++ programming guide says of intrinsics with masks: those of their lanes that have not exited take part.
+#[test]
+fn lanes_that_end_are_not_waited_for() {
+    for wait in
+        ["elect.sync %r2|%p2, 0xffffffff", "bar.warp.sync 0xffffffff", "vote.sync.all.pred %p2, %p3, 0xffffffff"]
+    {
+        let words = [AtomicU64::new(0)];
+        let kernel = format!(
+            ".version 8.5\n.target sm_90\n.address_size 64\n.visible .entry k(\n.param .u64 k_param_0\n)\n{{\n\
+             .reg .b32 %r<4>;\n.reg .b64 %d<2>;\n.reg .pred %p<4>;\nld.param.u64 %d1, [k_param_0];\n\
+             mov.u32 %r1, %tid.x;\nsetp.ne.u32 %p1, %r1, 0;\n@%p1 bra L_end;\n\
+             setp.eq.u32 %p3, %r1, 0;\n{wait};\nmov.u32 %r3, 7;\nst.global.u32 [%d1], %r3;\nL_end:\nret;\n}}\n"
+        );
+        launch(&kernel, 32, &words);
+        assert_eq!(words[0].load(Ordering::Relaxed), 7, "{wait}");
+    }
 }
