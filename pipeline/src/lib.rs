@@ -28,6 +28,7 @@ mod model;
 mod night;
 mod nlm;
 mod outputs;
+mod plan;
 mod processors;
 mod program;
 mod progress;

@@ -47,6 +47,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<u8, Failure> {
     let (_, matches) = matches.subcommand().expect("clap requires a subcommand");
     match cli.command {
         Command::Run(args) => commands::run::execute(merged(args, matches)?, cli.quiet),
+        Command::Plan(args) => to_stdout(commands::plan::execute(merged(args, matches)?)?),
         Command::Worker(args) => commands::worker::execute(merged(args, matches)?, cli.quiet),
         Command::Convert(args) => to_stdout(commands::convert::execute(&args)?),
         Command::Corpus(command) => to_stdout(commands::corpus::execute(&command)?),

@@ -11,7 +11,7 @@ use pubtag_cache::{Recall, Remember};
 use pubtag_ner::{Checkpoint, TagStats};
 use pubtag_parquet::{CommitLog, Conflict, Output, ParquetSink, RunSpec, Standing, Tables, WriteConfig};
 use pubtag_pubmed::{InputFormat, Inputs, Source};
-use pubtag_schemas::{Commit, InputUnit, Location, UnitReport};
+use pubtag_schemas::{Commit, InputUnit, Location, Packet, Record, TaggedRecord, UnitReport};
 use pubtag_store::Buckets;
 use pubtag_stream::{CancellationToken, Flow, Meters, Operator, Write, stage, stage_from};
 use pubtag_tokenize::Tokenize;
@@ -29,7 +29,7 @@ use crate::runtime::off_thread;
 use crate::signals::Shutdown;
 
 /// Packets between two stages. A packet has at most a few dozen citations.
-const QUEUE_CAPACITY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
+pub(crate) const QUEUE_CAPACITY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
 
 /// Time between progress updates.
 const TICK: Duration = Duration::from_millis(200);
@@ -55,8 +55,7 @@ pub(crate) async fn run(
 
     let mut cache_to_tidy = None;
     if let Some(Work { units, reissued, commit_log, spec, engine, abbreviations, cache }) = work {
-        let Engine { tokenizer, tag, .. } = engine;
-        let (stats, changes) = (tag.stats(), abbreviations.as_ref().map(Abbreviations::stats));
+        let (stats, changes) = (engine.tag.stats(), abbreviations.as_ref().map(Abbreviations::stats));
         let meters = Meters::default();
         let source = Source::new(units.clone(), config.read.clone(), shutdown.drain.clone());
         let flow = stage_from(Source::NAME, |meter| source.flow(meter), QUEUE_CAPACITY, &meters);
@@ -66,14 +65,8 @@ pub(crate) async fn run(
             }
             None => flow,
         };
-        let tokenize = Tokenize::new(tokenizer, config.device.threads);
-        let flow = stage(tokenize, flow, QUEUE_CAPACITY, &meters);
-        let tagger = tag.name();
-        let flow = stage(tag, flow, QUEUE_CAPACITY, &meters);
-        let flow = match abbreviations {
-            Some(abbreviations) => stage(abbreviations, flow, QUEUE_CAPACITY, &meters),
-            None => flow,
-        };
+        let tagger = engine.tag.name();
+        let flow = tagged(flow, engine, abbreviations, config, &meters);
         let flow = match &cache {
             Some(CacheInUse { cache, stats, .. }) => {
                 stage(Remember::new(cache.clone(), stats.clone()), flow, QUEUE_CAPACITY, &meters)
@@ -99,6 +92,23 @@ pub(crate) async fn run(
         cached::tidy(&cache, shutdown).await;
     }
     Ok(())
+}
+
+/// The stages that find annotations: tokenize → tag → abbreviations.
+pub(crate) fn tagged(
+    flow: Flow<Packet<Record>>,
+    Engine { tokenizer, tag, .. }: Engine,
+    abbreviations: Option<Abbreviations>,
+    config: &RunConfig,
+    meters: &Meters,
+) -> Flow<Packet<TaggedRecord>> {
+    let tokenize = Tokenize::new(tokenizer, config.device.threads);
+    let flow = stage(tokenize, flow, QUEUE_CAPACITY, meters);
+    let flow = stage(tag, flow, QUEUE_CAPACITY, meters);
+    match abbreviations {
+        Some(abbreviations) => stage(abbreviations, flow, QUEUE_CAPACITY, meters),
+        None => flow,
+    }
 }
 
 /// What to tag, and what to tag it with.
@@ -145,7 +155,7 @@ async fn start_up(
 }
 
 /// The inputs of the run's shard; there may be none.
-async fn inputs(config: &RunConfig) -> Result<Inputs, Failure> {
+pub(crate) async fn inputs(config: &RunConfig) -> Result<Inputs, Failure> {
     let (arguments, read) = (config.inputs.clone(), config.read.clone());
     let mut inputs = off_thread(move || Ok(pubtag_pubmed::discover(&arguments, &read)?)).await?;
     if config.single_input && inputs.units.len() > 1 {
@@ -158,7 +168,8 @@ async fn inputs(config: &RunConfig) -> Result<Inputs, Failure> {
     Ok(inputs)
 }
 
-fn spec(config: &RunConfig, checkpoint: &Checkpoint) -> RunSpec {
+/// What determines the rows of an input, besides its content.
+pub(crate) fn spec(config: &RunConfig, checkpoint: &Checkpoint) -> RunSpec {
     let sha256 = checkpoint.fingerprint().to_owned();
     let model_id = format!("{}@{}", checkpoint.name(), &sha256[..12]);
     let named_after_file = config.read.format.is_some_and(InputFormat::names_after_file);

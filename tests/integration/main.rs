@@ -19,6 +19,8 @@ mod main_job;
 mod nightly;
 mod overwrite;
 mod pipes;
+mod plan;
+mod ray;
 mod readers;
 mod reading;
 mod real_input;

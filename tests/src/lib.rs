@@ -9,7 +9,9 @@ mod year;
 
 pub use citations::{article, article_set, gzip, sample_article, write_corpus};
 pub use outputs::{Rows, read_table, report};
-pub use program::{Outcome, PubTag, fixture, peers_python, python, shared, skipped, spark_python, tell, tiny_model};
+pub use program::{
+    Outcome, PubTag, fixture, peers_python, python, ray_python, shared, skipped, spark_python, tell, tiny_model,
+};
 pub use pubmed::{PubMedFile, write_pubmed_file};
 pub use stores::{Bucket, with_endpoint};
 pub use year::{Year, YearFile};

@@ -189,6 +189,13 @@ pub fn spark_python(test: &str) -> Option<PathBuf> {
         .then_some(python?)
 }
 
+/// A Python with Ray, pytest, DuckDB and the schemas of Kubernetes, or `None` after reporting a skip.
+pub fn ray_python(test: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("PUBTAG_RAY_PYTHON").map(PathBuf::from);
+    found(test, python.is_some(), "Python environment with Ray (PUBTAG_RAY_PYTHON; tests/run --ray sets it up)")
+        .then_some(python?)
+}
+
 fn found(test: &str, is_there: bool, what: &str) -> bool {
     if !is_there {
         skipped(test, what);

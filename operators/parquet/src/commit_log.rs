@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use pubtag_schemas::{Claim, Commit, Input, InputUnit};
+use pubtag_schemas::{Claim, Commit, InputUnit};
 
 use crate::survey::{Broken, Survey};
 use crate::{Conflict, RunSpec};
@@ -75,17 +75,8 @@ impl CommitLog {
     /// The SHA-256 of an input that was committed with the same run spec and not modified since: its URI, size and
     /// modification time, or ETag in a store, match the commit. Any other input has to be read to be hashed.
     pub fn recall(&self, unit: &InputUnit, spec: &RunSpec) -> Option<String> {
-        let (size, modified_us) = (Some(unit.size?), Some(unit.modified_us?));
-        let is_same = |input: &Input| match &unit.e_tag {
-            // Some stores quote ETags only in answers to single objects.
-            Some(e_tag) => input.e_tag.as_ref().is_some_and(|known| known.trim_matches('"') == e_tag.trim_matches('"')),
-            None => input.modified_us == modified_us,
-        };
-        let untouched = self.by_uri.get(unit.uri())?.iter().find(|commit| {
-            let input = &commit.input;
-            input.size == size && is_same(input) && commit.fingerprint == spec.fingerprint(input.key())
-        });
-        untouched.map(|commit| commit.input.sha256.clone())
+        let mut commits = self.by_uri.get(unit.uri())?.iter();
+        commits.find(|commit| spec.covers(commit, unit)).map(|commit| commit.input.sha256.clone())
     }
 
     /// Whether something is committed under a URI.

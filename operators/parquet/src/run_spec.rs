@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use pubtag_schemas::{InputUnit, OUTPUT_VERSION};
+use pubtag_schemas::{Commit, InputUnit, OUTPUT_VERSION};
 
 use crate::digest;
 
@@ -39,6 +39,20 @@ impl RunSpec {
         let head = [key, &self.model_sha256, &version];
         let settings = self.settings.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
         digest::of_fields(head.into_iter().chain(settings).map(str::as_bytes))
+    }
+
+    /// Whether a commit is of an input that has not been modified since, as far as its URI, size and modification time, or
+    /// ETag in a store, tell without reading it.
+    pub fn covers(&self, commit: &Commit, unit: &InputUnit) -> bool {
+        let input = &commit.input;
+        let is_same = match &unit.e_tag {
+            // Some stores quote ETags only in answers to single objects.
+            Some(e_tag) => input.e_tag.as_ref().is_some_and(|known| known.trim_matches('"') == e_tag.trim_matches('"')),
+            None => unit.modified_us.is_some() && input.modified_us == unit.modified_us,
+        };
+        let is_known = unit.size.is_some() && unit.modified_us.is_some();
+        let is_at_place = input.uri == unit.uri() && input.size == unit.size;
+        is_known && is_at_place && is_same && commit.fingerprint == self.fingerprint(input.key())
     }
 }
 

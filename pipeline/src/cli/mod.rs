@@ -13,6 +13,7 @@ mod device;
 mod evaluate;
 mod inspect;
 mod nightly;
+mod plan;
 mod reading;
 mod run;
 mod self_test;
@@ -39,6 +40,7 @@ pub use device::{DeviceArgs, DeviceChoice, Precision};
 pub use evaluate::EvaluateArgs;
 pub use inspect::{InspectArgs, TableName};
 pub use nightly::NightlyArgs;
+pub use plan::PlanArgs;
 pub use reading::{Abbreviations, Aggregation, ContextLimit, Decode};
 pub use run::{InputFormat, Reissued, RunArgs, RunOptions, Text};
 pub use self_test::SelfTestArgs;
@@ -83,6 +85,9 @@ pub enum Command {
     /// Tag citations and write annotations, documents and rejects to Parquet.
     #[command(override_usage = "pubtag run [OPTIONS] --output <DIR|URL> <INPUT>...")]
     Run(RunArgs),
+    /// Estimate what a run would take, from a sample and this machine's speed.
+    #[command(override_usage = "pubtag plan [OPTIONS] <INPUT>...")]
+    Plan(PlanArgs),
     /// Tag one input per request: JSON lines on stdin, JSON lines on stdout (see deploy/worker.md).
     #[command(override_usage = "pubtag worker [OPTIONS] --output <DIR|URL>")]
     Worker(WorkerArgs),

@@ -7,6 +7,7 @@ pub mod corpus;
 pub mod evaluate;
 pub mod inspect;
 pub mod nightly;
+pub mod plan;
 pub mod run;
 pub mod schema;
 pub mod self_test;

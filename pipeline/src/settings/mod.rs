@@ -21,7 +21,7 @@ use anyhow::{Context, bail};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use crate::cli::{DeviceArgs, RunArgs, RunOptions, StoreArgs, TrainArgs, WorkerArgs};
+use crate::cli::{DeviceArgs, PlanArgs, RunArgs, RunOptions, StoreArgs, TrainArgs, WorkerArgs};
 use crate::exit::{Exit, Failure};
 use file::SettingsFile;
 pub(crate) use sections::Sections;
@@ -144,6 +144,16 @@ impl Configurable for WorkerArgs {
 
     fn merge(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
         self.options.merge_into(layers)
+    }
+}
+
+impl Configurable for PlanArgs {
+    fn file(&self) -> Option<PathBuf> {
+        self.options.config.clone()
+    }
+
+    fn merge(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
+        merge_fields!(layers, self, { inputs }, nested options, without deadline, without sample, without list, without format)
     }
 }
 
