@@ -145,10 +145,9 @@ fn assert_executed(what: &str, outcome: &Outcome, events: &[String]) {
 fn logits_of_every_architecture_are_those_of_the_cpu() {
     let Some(rig) = Rig::find("logits_of_every_architecture_are_those_of_the_cpu") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let longer = tempfile::tempdir().unwrap();
     let fixtures = ["tiny-bert", "tiny-roberta", "tiny-distilbert", "tiny-electra"];
-    let models = fixtures.into_iter().map(|name| copy_of(name, folder.path()));
-    for model in &models.chain([one_head(longer.path(), 192)]).collect::<Vec<_>>() {
+    let models = fixtures.into_iter().map(|name| copy(name, folder.path().join(name)));
+    for model in &models.chain([one_head(folder.path(), 192)]).collect::<Vec<_>>() {
         for (card, precision) in cards() {
             let case = rig.case(model, card, precision);
             case.tune();
@@ -174,9 +173,8 @@ fn cards() -> impl Iterator<Item = (&'static str, &'static str)> {
     CARDS.into_iter().flat_map(|card| PRECISIONS.map(|precision| (card, precision)))
 }
 
-/// A copy of a fixture with the tokenizer of the tiny model.
-fn copy_of(name: &str, folder: &Path) -> PathBuf {
-    let model = folder.join(name);
+/// Copies a fixture, with the tokenizer of the tiny model.
+fn copy(name: &str, model: PathBuf) -> PathBuf {
     fs::create_dir(&model).unwrap();
     for source in [tiny_model(), fixture(name)] {
         for entry in fs::read_dir(source).unwrap() {
@@ -201,7 +199,7 @@ fn configure(model: &Path, settings: &[(&str, Value)]) {
 /// the tiny model's own heads, and its rows have one length.
 fn one_head(folder: &Path, positions: usize) -> PathBuf {
     const POSITIONS: &str = "bert.embeddings.position_embeddings.weight";
-    let model = copy_of("tiny-bert", folder);
+    let model = copy("tiny-bert", folder.join(format!("one-head-{positions}")));
     configure(&model, &[("num_attention_heads", 1.into()), ("max_position_embeddings", positions.into())]);
     let path = model.join("model.safetensors");
     let bytes = fs::read(&path).unwrap();
@@ -345,7 +343,7 @@ const CLOSE: f64 = 0.01;
 fn steps_of_training_are_those_of_the_cpu() {
     let Some(rig) = Rig::find("steps_of_training_are_those_of_the_cpu") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let base = copy_of("tiny-bert", folder.path());
+    let base = copy("tiny-bert", folder.path().join("base"));
     // Each device drops others.
     configure(&base, &[("hidden_dropout_prob", 0.into()), ("attention_probs_dropout_prob", 0.into())]);
     let text = folder.path().join("train.tsv");
