@@ -170,10 +170,13 @@ pub(crate) async fn inputs(config: &RunConfig) -> Result<Inputs, Failure> {
 
 /// What determines the rows of an input, besides its content.
 pub(crate) fn spec(config: &RunConfig, checkpoint: &Checkpoint) -> RunSpec {
-    let sha256 = checkpoint.fingerprint().to_owned();
-    let model_id = format!("{}@{}", checkpoint.name(), &sha256[..12]);
     let named_after_file = config.read.format.is_some_and(InputFormat::names_after_file);
-    RunSpec { model_id, model_sha256: sha256, settings: config.decisive_settings(checkpoint), named_after_file }
+    RunSpec {
+        model_id: checkpoint.id(),
+        model_sha256: checkpoint.fingerprint().to_owned(),
+        settings: config.decisive_settings(checkpoint),
+        named_after_file,
+    }
 }
 
 fn write_config(config: &RunConfig, spec: RunSpec, reissued: HashSet<String>) -> WriteConfig {

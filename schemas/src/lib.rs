@@ -16,6 +16,7 @@ mod corpus;
 mod date;
 mod hex;
 mod md5;
+pub mod mentions;
 mod model_files;
 mod packet;
 mod record;

@@ -174,6 +174,19 @@ impl<T: Item> Cell for Vec<T> {
     }
 }
 
+/// A value for a 32-bit column.
+///
+/// # Errors
+/// The column cannot hold it.
+pub fn int(value: impl TryInto<i32>, column: &str) -> Result<i32, String> {
+    value.try_into().map_err(|_| too_large(column))
+}
+
+/// Says that a column cannot hold a value.
+pub fn too_large(column: &str) -> String {
+    format!("{column} is larger than its column can hold")
+}
+
 /// The id of the `index`-th part inside the column `id`.
 pub(crate) fn nested_id(id: i32, index: usize) -> i32 {
     id * NESTED_ID_BASE + i32::try_from(index).unwrap_or(i32::MAX)

@@ -73,6 +73,11 @@ impl Checkpoint {
         self.origin.name()
     }
 
+    /// The model in the tables: its name and the first 12 digits of its fingerprint.
+    pub fn id(&self) -> String {
+        format!("{}@{}", self.name(), &self.fingerprint[..12])
+    }
+
     /// SHA-256, in lower-case hex, of every file that affects the model's output.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint

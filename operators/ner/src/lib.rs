@@ -58,4 +58,4 @@ pub use operator::{Tag, TagConfig};
 pub use packed::MicroBatch;
 pub use precision::Precision;
 pub use stats::TagStats;
-pub use threads::use_threads;
+pub use threads::{on_own_threads, use_threads};

@@ -82,7 +82,9 @@ impl TagConfig {
 ///   annotations of a long document.
 /// - *Cancellation*: dropping the output closes the model threads' channel; micro-batches in progress finish first.
 /// - *Rejects*: rejects, deletions and cached documents pass through. A failing or panicking model is a fault.
-#[derive(Debug)]
+///
+/// Clones share the threads, which end with the last of them.
+#[derive(Clone, Debug)]
 pub struct Tag {
     threads: ModelThreads,
     decoder: Arc<Decoder>,

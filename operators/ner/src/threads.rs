@@ -14,5 +14,19 @@ pub fn use_threads(threads: NonZeroUsize) -> Result<(), NerError> {
         .num_threads(threads.get())
         .thread_name(|number| format!("model-{number}"))
         .build_global()
-        .map_err(|error| NerError::Spawn(std::io::Error::other(error)))
+        .map_err(unstarted)
+}
+
+/// Does work on threads of its own, which end with it. Unlike those of [`use_threads`], they can be had again in a process
+/// that was forked, where no thread lives on.
+///
+/// # Errors
+/// If they cannot be started.
+pub fn on_own_threads<T: Send>(threads: NonZeroUsize, work: impl FnOnce() -> T + Send) -> Result<T, NerError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build().map_err(unstarted)?;
+    Ok(pool.install(work))
+}
+
+fn unstarted(error: rayon::ThreadPoolBuildError) -> NerError {
+    NerError::Spawn(std::io::Error::other(error))
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pubtag_schemas::table::Micros;
+use pubtag_schemas::mentions::mention_row;
+use pubtag_schemas::table::{Micros, int, too_large};
 use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow, SectionRow, Status};
 use pubtag_schemas::{
     Annotation, CharOffsets, Citation, CitationText, Deletion, MAX_RAW_BYTES, Place, PubDate, Reject, Section,
@@ -162,32 +163,18 @@ fn annotation_row(
     offsets: &mut CharOffsets<'_>,
     by: &Provenance,
 ) -> Result<AnnotationRow, String> {
-    let Annotation { bytes, label, score, source, concept_ids } = annotation;
-    let mention = citation.text.as_str().get(bytes.clone()).filter(|mention| !mention.is_empty());
-    let mention = mention.ok_or_else(|| format!("annotation at bytes {bytes:?} is not on characters of the text"))?;
-    let mut chars = |byte| offsets.at(byte).ok_or_else(|| format!("byte {byte} is inside a character"));
-    let (start_char, end_char) = (chars(bytes.start)?, chars(bytes.end)?);
     Ok(AnnotationRow {
         annotation_id: annotation_id(citation, annotation, text_sha256, &by.spec.model_sha256),
         doc_id: citation.doc_id.as_str().to_owned(),
         pmid: citation.pmid.map(|pmid| pmid.get().into()),
         pmid_version: citation.version.get(),
-        section: citation.text.section_at(bytes.start).map_or("title", Section::name).to_owned(),
-        start_char: int(start_char, "start_char")?,
-        end_char: int(end_char, "end_char")?,
-        start_byte: int(bytes.start, "start_byte")?,
-        end_byte: int(bytes.end, "end_byte")?,
-        mention: mention.to_owned(),
-        label: label.clone(),
-        score: *score,
-        concept_ids: (!concept_ids.is_empty()).then(|| concept_ids.clone()),
         model_id: by.spec.model_id.clone(),
         run_id: by.run_id.clone(),
         generation: citation.place.unit.generation,
         file_seq: citation.place.unit.file_seq,
         ordinal: int(citation.place.ordinal, "ordinal")?,
         source_file: citation.place.unit.file_name().to_owned(),
-        source: Some(source.as_str().to_owned()),
+        ..mention_row(&citation.text, annotation, offsets)?
     })
 }
 
@@ -286,7 +273,7 @@ fn reject_row(reject: Reject, by: &Provenance) -> Result<RejectRow, String> {
         reason: reason.as_str().to_owned(),
         detail,
         pmid: pmid.map(|pmid| pmid.get().into()),
-        byte_offset: i64::try_from(place.byte_offset).map_err(|_| out_of_range("byte_offset"))?,
+        byte_offset: i64::try_from(place.byte_offset).map_err(|_| too_large("byte_offset"))?,
         raw,
         run_id: by.run_id.clone(),
         generation: place.unit.generation,
@@ -312,14 +299,6 @@ fn section_rows(text: &CitationText) -> Result<(Vec<SectionRow>, i32), String> {
         rows.push(SectionRow { label, nlm_category, start: chars(bytes.start)?, end: chars(bytes.end)? });
     }
     Ok((rows, chars(text.as_str().len())?))
-}
-
-fn int(value: impl TryInto<i32>, what: &str) -> Result<i32, String> {
-    value.try_into().map_err(|_| out_of_range(what))
-}
-
-fn out_of_range(what: &str) -> String {
-    format!("{what} is larger than its column can hold")
 }
 
 fn broken(place: &Place, doc_id: &str, why: String) -> Error {
