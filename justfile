@@ -43,3 +43,7 @@ fuzz SECONDS="600":
 # Measure peak memory by input size.
 memory *SIZES:
     python3 tests/bench/memory.py target/release/pubtag tests/fixtures/tiny-bert {{SIZES}}
+
+# Build the Python wheel and test it.
+wheel *ARGS:
+    tests/run --wheel -- --test integration wheel:: {{ARGS}}

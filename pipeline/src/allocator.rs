@@ -14,7 +14,7 @@ const PURGE_AFTER: std::ffi::c_long = 0;
 /// Returns free pages to the system at once, unless `MIMALLOC_PURGE_DELAY` is set.
 #[expect(unsafe_code, reason = "the allocator's settings are only available through C")]
 pub(crate) fn return_free_pages() {
-    // SAFETY: the option exists in every mimalloc since 2.1, and setting one writes a single word; no other thread of
-    // the program has started yet.
+    // SAFETY: the option exists in every mimalloc since 2.1, and setting one writes a single word; no thread that
+    // allocates here has started yet.
     unsafe { libmimalloc_sys::mi_option_set_default(PURGE_DELAY, PURGE_AFTER) };
 }

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! [`cli`] is the command line, `settings` merges it with a settings file, and [`config`] is the checked result; [`run`]
-//! wires the operators, [`device`] chooses where the model runs, and [`report`] is what a run leaves behind. [`commands`]
-//! has one file per subcommand.
+//! wires the operators, [`device`] chooses where the model runs, and [`report`] is what a run leaves behind. [`tagger`] is
+//! the middle of a run for texts in memory. [`commands`] has one file per subcommand.
 
 mod allocator;
 mod bundled;
@@ -40,10 +40,11 @@ mod runtime;
 mod settings;
 mod shard;
 pub mod signals;
+pub mod tagger;
 pub mod telemetry;
 mod terminal;
 mod tokenizer;
 mod training;
 mod worker;
 
-pub use program::main;
+pub use program::{main, run_arguments};

@@ -1,7 +1,8 @@
 //! From the command line to an exit code.
 
 use std::borrow::Cow;
-use std::io;
+use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
@@ -14,33 +15,42 @@ use crate::{allocator, settings, telemetry, terminal};
 
 /// Runs the program; its exit code is that of an [`Exit`].
 pub fn main() -> ExitCode {
+    ExitCode::from(run_arguments(std::env::args_os()))
+}
+
+/// Runs the program with these arguments, the first of which is its name; returns its exit code, that of an [`Exit`].
+pub fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     allocator::return_free_pages();
-    let (cli, matches) = parse();
+    let code = parse(arguments).map_or_else(|error| explain(&error), |(cli, matches)| execute_or_log(cli, &matches));
+    // In a program that is not Rust's, nobody else does. A closed pipe has been dealt with.
+    let _ = terminal::stdout().flush();
+    code
+}
+
+/// Parses the command line.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli, ArgMatches), clap::Error> {
+    let matches = Cli::command().try_get_matches_from(arguments)?;
+    let cli = Cli::from_arg_matches(&matches)?;
+    Ok((cli, matches))
+}
+
+/// Prints help, the version, or an error in the command line; returns the exit code.
+fn explain(error: &clap::Error) -> u8 {
+    match terminal::page(&error.render().to_string()) {
+        Cow::Owned(safe) => terminal::eprint(&safe),
+        // As with any output, nobody may be reading.
+        Cow::Borrowed(_) => drop(error.print()),
+    }
+    u8::try_from(error.exit_code()).unwrap_or(u8::MAX)
+}
+
+/// Runs a subcommand; logs its error.
+fn execute_or_log(cli: Cli, matches: &ArgMatches) -> u8 {
     telemetry::init(cli.log_format, cli.quiet, cli.verbose);
-    match execute(cli, &matches) {
-        Ok(code) => ExitCode::from(code),
-        Err(Failure { exit, error }) => {
-            tracing::error!("{error:#}");
-            exit.into()
-        }
-    }
-}
-
-/// Parses the command line; ends the program if it is not valid.
-fn parse() -> (Cli, ArgMatches) {
-    let matches = Cli::command().try_get_matches().unwrap_or_else(|error| exit(&error));
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| exit(&error));
-    (cli, matches)
-}
-
-/// Ends the program with help, the version, or an error in the command line.
-fn exit(error: &clap::Error) -> ! {
-    let text = error.render().to_string();
-    if let Cow::Owned(safe) = terminal::page(&text) {
-        terminal::eprint(&safe);
-        std::process::exit(error.exit_code());
-    }
-    error.exit()
+    execute(cli, matches).unwrap_or_else(|Failure { exit, error }| {
+        tracing::error!("{error:#}");
+        exit.code()
+    })
 }
 
 fn execute(cli: Cli, matches: &ArgMatches) -> Result<u8, Failure> {

@@ -36,6 +36,7 @@ mod teaching;
 mod terminal;
 mod training;
 mod verify;
+mod wheel;
 mod worker;
 mod year;
 

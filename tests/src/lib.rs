@@ -11,6 +11,7 @@ pub use citations::{article, article_set, gzip, sample_article, write_corpus};
 pub use outputs::{Rows, read_table, report};
 pub use program::{
     Outcome, PubTag, fixture, peers_python, python, ray_python, shared, skipped, spark_python, tell, tiny_model,
+    wheel_python,
 };
 pub use pubmed::{PubMedFile, write_pubmed_file};
 pub use stores::{Bucket, with_endpoint};

@@ -196,6 +196,17 @@ pub fn ray_python(test: &str) -> Option<PathBuf> {
         .then_some(python?)
 }
 
+/// A Python in which the wheel is installed, or `None` after reporting a skip.
+pub fn wheel_python(test: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("PUBTAG_WHEEL_PYTHON").map(PathBuf::from);
+    found(
+        test,
+        python.is_some(),
+        "Python environment with the wheel (PUBTAG_WHEEL_PYTHON; tests/run --wheel sets it up)",
+    )
+    .then_some(python?)
+}
+
 fn found(test: &str, is_there: bool, what: &str) -> bool {
     if !is_there {
         skipped(test, what);

@@ -1,20 +1,16 @@
 //! Predictions on corpora: during training, and as `pubtag run` makes them.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use pubtag_corpus::PackedContext;
 use pubtag_ner::{Decoder, Tag};
-use pubtag_schemas::{
-    AnnotatedDocument, Annotation, Citation, CitationText, Close, DocId, InputUnit, Location, Outcome, Packet, Place,
-    PmidVersion, PubDate, Record, TaggedRecord, Tally, TokenWindow,
-};
-use pubtag_stream::{Flow, Meter, Operator};
-use pubtag_tokenize::{Tokenize, TokenizeError, WindowTokenizer};
+use pubtag_schemas::{AnnotatedDocument, Annotation, CitationText, TaggedDocument, TokenWindow};
+use pubtag_tokenize::{TokenizeError, WindowTokenizer};
 
 use crate::exit::Failure;
 use crate::runtime::runtime;
+use crate::tagger::Stages;
 
 /// Texts per packet.
 const PACKET: usize = 64;
@@ -71,48 +67,12 @@ pub(crate) fn tagged(
     tag: Tag,
     threads: NonZeroUsize,
 ) -> Result<Vec<Vec<Annotation>>, Failure> {
-    let runtime = runtime(threads)?;
-    runtime.block_on(async {
-        let packets: Flow<_> = Box::pin(futures::stream::iter(packets(texts).map(Ok)));
-        let tokenized = Tokenize::new(tokenizer, threads).apply(packets, Meter::new("tokenize"));
-        let mut packets = tag.apply(tokenized, Meter::new("tag"));
-        let mut found = Vec::new();
-        while let Some(packet) = packets.next().await {
-            let packet = packet?;
-            let Packet::Items(records) = packet else { continue };
-            found.extend(records.into_iter().filter_map(|record| match record {
-                TaggedRecord::Document(document) | TaggedRecord::Cached(document) => Some(document.annotations),
-                TaggedRecord::Deletion(_) | TaggedRecord::Reject(_) => None,
-            }));
-        }
-        Ok(found)
+    let stages = Stages { tokenizer, tag, abbreviations: false, threads };
+    runtime(threads)?.block_on(async {
+        let packets = stream::iter(texts).chunks(PACKET);
+        let documents: Vec<Vec<TaggedDocument>> = stages.apply(packets).try_collect().await?;
+        Ok(documents.into_iter().flatten().map(|document| document.annotations).collect())
     })
-}
-
-/// Texts as a source would yield them from one file.
-fn packets(texts: impl Iterator<Item = CitationText>) -> impl Iterator<Item = Packet<Record>> {
-    let unit = Arc::new(InputUnit { read_once: true, ..InputUnit::new(0, Location::File("corpus".to_owned())) });
-    let place = Place { unit: unit.clone(), ordinal: 0, byte_offset: 0 };
-    let mut records = texts.map(move |text| {
-        Record::Document(Box::new(Citation {
-            doc_id: DocId::new(""),
-            pmid: None,
-            version: PmidVersion::FIRST,
-            text,
-            pub_date: PubDate::default(),
-            date_revised: None,
-            journal: None,
-            language: None,
-            place: place.clone(),
-        }))
-    });
-    let items = std::iter::from_fn(move || {
-        let packet: Vec<_> = records.by_ref().take(PACKET).collect();
-        (!packet.is_empty()).then_some(Packet::Items(packet))
-    });
-    let (tally, outcome) = (Tally::default(), Outcome::Complete);
-    let close = Packet::Close(Close { unit: unit.clone(), tally, bytes: 0, sha256: String::new(), outcome });
-    std::iter::once(Packet::Open(unit)).chain(items).chain(std::iter::once(close))
 }
 
 #[cfg(test)]
