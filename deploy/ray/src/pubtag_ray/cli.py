@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shutil
 import subprocess
@@ -38,12 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not inputs:
         return failed("no inputs; name files, directories or URLs, or set --manifest", USAGE)
 
-    ray.init(address=args.address, log_to_driver=True, logging_level="warning")
     threads = str(max(1, int(args.cpus_per_worker)))
     device = ["--device", "cuda" if args.gpus_per_worker else "cpu"]
     command = [program, "worker", "--output", args.output, "--threads", threads, *device, *store_options, *worker_options]
     config = JobConfig(inputs, command, args.workers, args.cpus_per_worker, args.gpus_per_worker, args.retries)
-    report = Job(config, Progress(args.quiet).show).run()
+    # Ray prints what nodes log to standard output, which is for the report alone.
+    with contextlib.redirect_stdout(sys.stderr):
+        ray.init(address=args.address, logging_level="warning")
+        report = Job(config, Progress(args.quiet).show).run()
+        ray.shutdown()
     finish(report, args, program, store_options)
     text = json.dumps(report.as_json(), indent=2)
     if args.report:
