@@ -18,6 +18,7 @@ PROGRAM = os.environ["PUBTAG_PROGRAM"]
 os.environ["PYTHONPATH"] = str(ROOT / "deploy/ray/src")
 os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ.pop("PUBTAG_MODEL", None)
 sys.path[:0] = [str(ROOT / "deploy/ray/src"), str(ROOT / "tests/readers")]
 
 import same_rows  # noqa: E402

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import ray
 
-from pubtag_ray.inputs import Input, in_manifest, listed
+from pubtag_ray.inputs import Input, absolute, in_manifest, listed
 from pubtag_ray.job import Job, JobConfig
 from pubtag_ray.report import CONFIGURATION, Report
 
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     threads = str(max(1, int(args.cpus_per_worker)))
     device = ["--device", "cuda" if args.gpus_per_worker else "cpu"]
-    command = [program, "worker", "--output", args.output, "--threads", threads, *device, *store_options, *worker_options]
+    output = absolute(args.output)
+    command = [program, "worker", "--output", output, "--threads", threads, *device, *store_options, *worker_options]
     config = JobConfig(inputs, command, args.workers, args.cpus_per_worker, args.gpus_per_worker, args.retries)
     # Ray prints what nodes log to standard output, which is for the report alone.
     with contextlib.redirect_stdout(sys.stderr):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,12 @@ def listed(program: str, inputs: Sequence[str], options: Sequence[str]) -> list[
     return [Input(input["input"], input["bytes"] or 0) for input in json.loads(found.stdout)["inputs"]]
 
 
+def absolute(place: str) -> str:
+    """A path or URL that does not depend on the working directory, which is another one on the nodes."""
+    return place if "://" in place else os.path.abspath(place)
+
+
 def in_manifest(path: Path) -> list[Input]:
     """The paths or URLs in a file, one per line. Empty lines are skipped."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    return [Input(line.strip()) for line in lines if line.strip()]
+    return [Input(absolute(line.strip())) for line in lines if line.strip()]
