@@ -111,7 +111,7 @@ def test_exploded_there_is_a_row_per_mention(tagger, documents):
 
 
 def test_columns_are_chosen_by_name(tagger):
-    data = pa.table({"title": ["Familial gout."], "text": ["Hereditary ataxia is rare."], "note": ["Myopia and gout."]})
+    data = pa.table({"title": ["Familial gout is rare."], "text": ["Hereditary ataxia is rare."], "note": ["Myopia and gout."]})
     assert by_row(pa.table(tagger.tag(data))) == [["Familial gout", "Hereditary ataxia"]]
     assert by_row(pa.table(tagger.tag(data, text="note"))) == [["Myopia", "gout"]]
     assert by_row(pa.table(tagger.tag(data, title="title"))) == [["Familial gout"]]

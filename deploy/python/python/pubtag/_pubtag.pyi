@@ -2,6 +2,8 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol, final
 
+__all__ = ["TaggedStream", "Tagger", "__version__", "main"]
+
 __version__: str
 
 class _ArrowStream(Protocol):

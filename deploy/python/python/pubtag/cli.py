@@ -30,7 +30,7 @@ def call(command: str, *arguments: _Argument) -> str:
     Raises an exception of `pubtag.errors` by its exit code, with the last lines of its log.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "pubtag", command, *map(os.fspath, arguments)],
+        [sys.executable, "-m", "pubtag", command, *(os.fspath(argument) for argument in arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
