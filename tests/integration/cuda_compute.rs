@@ -195,8 +195,7 @@ fn configure(model: &Path, settings: &[(&str, Value)]) {
     fs::write(path, config.to_string()).unwrap();
 }
 
-/// The tiny model with one head of 32 columns, as large models have, and more positions: fused attention has no kernel for
-/// the tiny model's own heads, and its rows have one length.
+/// The tiny model with one head of 32 columns, as large models have, and more positions, so that rows have several lengths.
 fn one_head(folder: &Path, positions: usize) -> PathBuf {
     const POSITIONS: &str = "bert.embeddings.position_embeddings.weight";
     let model = copy("tiny-bert", folder.join(format!("one-head-{positions}")));

@@ -93,23 +93,6 @@ pub(crate) struct PaddedView<B: Backend> {
     pub(crate) gather: Tensor<B, 1, Int>,
     /// `[rows, 1, 1, length]`: true where there is no token.
     pub(crate) empty: Tensor<B, 4, Bool>,
-    /// `empty` for every head and query, made on first use.
-    #[cfg(any(feature = "cuda", test))]
-    mask: OnceCell<Tensor<B, 4, Bool>>,
-}
-
-impl<B: Backend> PaddedView<B> {
-    /// `empty` for every head and query: `[rows, heads, length, length]`, all of it in memory. CubeK's fused attention reads
-    /// a broadcast mask as if it were in memory as a whole (tracel-ai/burn#4778).
-    #[cfg(any(feature = "cuda", test))]
-    pub(crate) fn whole_mask(&self, heads: usize) -> Tensor<B, 4, Bool> {
-        let make = || {
-            // A selection is a copy on every backend; `repeat` may be a broadcast.
-            let copies = Tensor::zeros([heads * self.length], &self.empty.device());
-            self.empty.clone().select(2, copies).reshape([self.rows, heads, self.length, self.length])
-        };
-        self.mask.get_or_init(make).clone()
-    }
 }
 
 impl<B: Backend> Sequences<B> {
@@ -165,8 +148,6 @@ impl<B: Backend> Sequences<B> {
             length,
             gather: Tensor::from_data(TensorData::new(gather, [rows * length]), &self.device),
             empty: Tensor::from_data(TensorData::new(empty, [rows, 1, 1, length]), &self.device),
-            #[cfg(any(feature = "cuda", test))]
-            mask: OnceCell::new(),
         }
     }
 }
@@ -197,15 +178,6 @@ mod tests {
         assert_eq!(view.empty.to_data().to_vec::<bool>().unwrap(), [false, false, false, false, true, true]);
         // The fifth token belongs to no sequence and may have any position.
         assert_eq!(padded.scatter.to_data().to_vec::<i32>().unwrap(), [0, 1, 2, 3, 0]);
-    }
-
-    #[test]
-    fn the_whole_mask_repeats_the_empty_positions_for_every_head_and_query() {
-        let sequences = Sequences::<Flex>::new(vec![0..3, 3..4], 4, Shapes::Exact, &FlexDevice);
-        let mask = sequences.padded().views[0].whole_mask(2);
-        assert_eq!(mask.dims(), [2, 2, 3, 3]);
-        let expected = [vec![false; 18], [false, true, true].repeat(6)].concat();
-        assert_eq!(mask.to_data().iter::<bool>().collect::<Vec<_>>(), expected);
     }
 
     #[test]

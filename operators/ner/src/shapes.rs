@@ -64,11 +64,8 @@ impl Shapes {
             let shortest = if tokens > MOST_PLACES { longest } else { LENGTH_STEP };
             (shortest..=longest).step_by(LENGTH_STEP).map(move |length| (tokens, length))
         };
-        let mut shapes: Vec<_> = sizes(token_budget.max(LEAST_TOKENS)).flat_map(of_size).collect();
-        // Burn tunes fused attention once per power of two, with the first length it sees, and then rejects lengths that
-        // the chosen tile does not divide. So lengths with the fewest factors of two come first.
-        shapes.sort_by_key(|(_, length)| length.trailing_zeros());
-        shapes.into_iter().map(|(tokens, length)| vec![length.min(positions); rows(tokens, length)]).collect()
+        let shapes = sizes(token_budget.max(LEAST_TOKENS)).flat_map(of_size);
+        shapes.map(|(tokens, length)| vec![length.min(positions); rows(tokens, length)]).collect()
     }
 }
 
@@ -102,7 +99,7 @@ fn listed_blocks(lengths: &[usize]) -> Vec<Block> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
     use proptest::prelude::*;
 
@@ -129,26 +126,6 @@ mod tests {
     #[test]
     fn a_full_budget_of_a_listed_size_is_not_rounded_up() {
         assert_eq!(Shapes::Listed.tokens(16_384), 16_384);
-    }
-
-    /// As in Burn's tuner, keyed by powers of two, with its largest tile; also when a larger budget uses the cache of a
-    /// smaller one.
-    #[test]
-    fn the_tile_that_fused_attention_is_tuned_with_divides_every_length() {
-        for (heads, small, large) in
-            [4, 6, 8, 12, 16].into_iter().flat_map(|heads| [1024, 2048, 4096, 8192].map(|small| (heads, small, 32_768)))
-        {
-            let mut tuned = BTreeMap::new();
-            let met = [small, large].into_iter().flat_map(|budget| Shapes::Listed.all(budget, 512));
-            for block in met.flat_map(|lengths| Shapes::Listed.blocks(&lengths)) {
-                let key = ((block.rows * heads).next_power_of_two(), block.length.next_power_of_two());
-                let tile: usize = *tuned.entry(key).or_insert(1 << block.length.trailing_zeros().min(7));
-                assert!(
-                    block.length.is_multiple_of(tile),
-                    "{heads} heads, budgets {small}, {large}: {tile}, {block:?}"
-                );
-            }
-        }
     }
 
     #[test]

@@ -2,16 +2,13 @@
 
 use std::convert::Infallible;
 
-use burn::nn::Dropout;
-use burn::tensor::ops::{AttentionModuleOptions, FloatTensor};
-use burn::tensor::{DType, Tensor, module};
+use burn::tensor::ops::FloatTensor;
 use burn_cubecl::FloatElement;
 use burn_cubecl::cubecl::Runtime;
 use burn_cubecl::cubecl::cuda::CudaRuntime;
 use burn_cuda::CudaDevice;
 
-use super::{LayerGradients, NerBackend, dense_attention};
-use crate::packed::PaddedView;
+use super::{LayerGradients, NerBackend};
 use crate::shapes::Shapes;
 
 pub(crate) use burn_cuda::Cuda;
@@ -37,21 +34,5 @@ impl<F: FloatElement> NerBackend for Cuda<F> {
 
     fn layer_gradients(tape: Infallible, _: FloatTensor<Self>) -> LayerGradients<Self> {
         match tape {}
-    }
-
-    /// Half precision has a fused kernel that does not hold the scores. It has no dropout, which only training needs, and
-    /// training runs on `Autodiff`.
-    fn masked_attention(
-        query: Tensor<Self, 4>,
-        key: Tensor<Self, 4>,
-        value: Tensor<Self, 4>,
-        view: &PaddedView<Self>,
-        dropout: &Dropout,
-    ) -> Tensor<Self, 4> {
-        if query.dtype() != DType::F16 {
-            return dense_attention(query, key, value, view, dropout);
-        }
-        let mask = view.whole_mask(query.dims()[1]);
-        module::attention(query, key, value, Some(mask), None, AttentionModuleOptions::default())
     }
 }
