@@ -127,7 +127,7 @@ fn unknown_and_invalid_settings_are_refused_with_a_hint() {
         ("typo.toml", "epoch = 3\n", "unknown setting `epoch`; did you mean `epochs`?"),
         ("off.toml", "overwite = false\n", "did you mean `overwrite`?"),
         ("theirs.yaml", "num_train_epoch: 3\n", "did you mean `num-train-epochs`?"),
-        ("far.toml", "color = 'red'\n", "unknown setting `color`; expected one of train, dev, base"),
+        ("far.toml", "color = 'red'\n", "unknown setting `color`; expected one of train, dev, unlabelled"),
         ("twice.yaml", "epochs: 3\nnum_train_epochs: 4\n", "`epochs` is set twice"),
         ("word.toml", "epochs = 'many'\n", "`epochs`: invalid value `many`"),
         ("none.toml", "labels = 'none'\n", "`labels`: invalid value `none`: expected auto, category"),
