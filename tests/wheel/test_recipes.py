@@ -20,7 +20,8 @@ def run(recipe, documents, folder):
     inputs.mkdir()
     for number in range(4):
         pyarrow.parquet.write_table(documents.slice(number * 20, 20), inputs / f"{number}.parquet", row_group_size=7)
-    environment = {**os.environ, "PYSPARK_PYTHON": sys.executable}
+    # Without an address, Ray would join whatever cluster this machine has, or wait for one that has died.
+    environment = {**os.environ, "PYSPARK_PYTHON": sys.executable, "RAY_ADDRESS": "local"}
     subprocess.run([sys.executable, PYTHON / "recipes" / recipe, inputs, output], check=True, env=environment)
     return pa.dataset.dataset(output, format="parquet").to_table().sort_by("id")
 
