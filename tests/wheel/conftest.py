@@ -29,6 +29,7 @@ HARD = [
     (None, "Only an abstract, about cystic fibrosis."),
     (None, None),
     ("Colon cancer. " * 40, "Hereditary ataxia was seen in 12 patients with breast cancer. " * 400),
+    ("", "Familial gout (FaGo) was studied. The FaGo gene encodes the FaGo protein."),
 ]
 
 

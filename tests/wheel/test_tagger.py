@@ -277,32 +277,20 @@ def test_the_bundled_model_says_what_it_is(tagger):
 
 
 ENDLESS = textwrap.dedent("""
-    import pyarrow as pa, pubtag, sys
+    import pyarrow as pa, pubtag
     def batches():
         while True:
             yield pa.record_batch({"text": ["Gout and ataxia. " * 50] * 16})
             print("tagging", flush=True)
-    try:
-        try:
-            for batch in pa.RecordBatchReader.from_stream(pubtag.Tagger(device="cpu").tag(batches())):
-                pass
-        except Exception as error:
-            print(error, flush=True)
-    except KeyboardInterrupt:
-        sys.exit(7)
+    for batch in pa.RecordBatchReader.from_stream(pubtag.Tagger(device="cpu").tag(batches())):
+        pass
 """)
 
 STUCK = textwrap.dedent("""
-    import pyarrow as pa, pubtag, sys
+    import pyarrow as pa, pubtag
     texts = ["Gout and ataxia were seen in many patients, again and again. " * 20000] * 4
     print("tagging", flush=True)
-    try:
-        try:
-            pa.table(pubtag.Tagger(device="cpu", threads=1).tag(pa.table({"text": texts})))
-        except Exception as error:
-            print(error, flush=True)
-    except KeyboardInterrupt:
-        sys.exit(7)
+    pa.table(pubtag.Tagger(device="cpu", threads=1).tag(pa.table({"text": texts})))
 """)
 
 
@@ -313,4 +301,6 @@ def test_ctrl_c_ends_it(script):
     time.sleep(2)
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=60)
-    assert process.returncode == 7, (out, errors)
+    # A traceback ends a script with 1, and one of KeyboardInterrupt itself as the signal does.
+    assert process.returncode in (1, -signal.SIGINT), (out, errors)
+    assert "KeyboardInterrupt" in errors.rstrip().splitlines()[-1], errors

@@ -198,9 +198,8 @@ impl Iterator for TaggedBatches {
             caught.unwrap_or_else(|panic| Err(ArrowError::ComputeError(format!("panicked: {panic}"))))
         });
         self.ended = !matches!(advanced, Ok(Some(_)));
-        if let Err(error) = &advanced {
+        if advanced.is_err() {
             self.input.close();
-            errors::keep_interrupt(error);
         }
         advanced.map_err(without_nul).transpose()
     }
