@@ -4,7 +4,7 @@
 # CORPORA holds the IOB files of NCBI Disease (ncbi_disease/iob/{train,devel}.tsv) and of the diseases of BC5CDR
 # (bc5cdr_disease/iob/{train,devel}.tsv), and what `split.py` reads. WORK gets every intermediate; the model is
 # WORK/pubtag-disease. Steps whose result exists are skipped, and training resumes from its last epoch, so run the same
-# command again after an interruption. `pubtag` must be on the PATH. Takes about two hours on two cores.
+# command again after an interruption. `pubtag` must be on the PATH. The steps took two hours in total on two cores.
 #
 # SHA256SUMS beside this script lists the inputs and results. Inputs must match. Trained weights match on the same
 # kind of processor with the same number of threads; elsewhere sums round differently, which is reported.

@@ -90,7 +90,8 @@ pub(crate) async fn open(
         CacheChoice::At(address) => address,
     };
     let place = Place::open(address, &config.store_options).await?;
-    let spec = CacheSpec::new(spec.model_id.clone(), spec.model_sha256.clone(), config.tagging_settings(checkpoint));
+    let spec =
+        CacheSpec::new(spec.model_id.clone(), spec.model_sha256.clone(), config.tagger.tagging_settings(checkpoint));
     Ok(Some(CacheInUse { cache: place.cache(spec), place, stats: CacheStats::default() }))
 }
 

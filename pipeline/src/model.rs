@@ -4,7 +4,7 @@ use pubtag_ner::{Checkpoint, Tag, TagConfig};
 use pubtag_tokenize::WindowTokenizer;
 
 use crate::bundled::named_or_bundled;
-use crate::config::RunConfig;
+use crate::config::TaggerConfig;
 use crate::device;
 use crate::exit::Failure;
 use crate::runtime::off_thread;
@@ -31,7 +31,7 @@ impl Model {
     ///
     /// # Errors
     /// They are missing or not valid.
-    pub(crate) async fn checkpoint(&mut self, config: &RunConfig) -> Result<Checkpoint, Failure> {
+    pub(crate) async fn checkpoint(&mut self, config: &TaggerConfig) -> Result<Checkpoint, Failure> {
         if let Some(checkpoint) = &self.checkpoint {
             return Ok(checkpoint.clone());
         }
@@ -44,19 +44,26 @@ impl Model {
     ///
     /// # Errors
     /// The device cannot be used, or the model cannot be loaded.
-    pub(crate) async fn engine(&mut self, config: &RunConfig) -> Result<Engine, Failure> {
+    pub(crate) async fn engine(&mut self, config: &TaggerConfig) -> Result<Engine, Failure> {
         if let Some(engine) = &self.engine {
             return Ok(engine.again());
         }
         let (config, checkpoint) = (config.clone(), self.checkpoint(config).await?);
-        let started = off_thread(move || Engine::start(&config, &checkpoint)).await?;
+        let start = move || {
+            device::use_threads(config.device.threads)?;
+            Engine::start(&config, &checkpoint)
+        };
+        let started = off_thread(start).await?;
         Ok(self.engine.insert(started).again())
     }
 }
 
 impl Engine {
-    fn start(config: &RunConfig, checkpoint: &Checkpoint) -> Result<Self, Failure> {
-        device::use_threads(config.device.threads)?;
+    /// Loads a model, with the arithmetic on the threads of the caller's pool.
+    ///
+    /// # Errors
+    /// The device cannot be used, or the model cannot be loaded.
+    pub(crate) fn start(config: &TaggerConfig, checkpoint: &Checkpoint) -> Result<Self, Failure> {
         let tokenizer = tokenizer::open(checkpoint)?.with_context(config.context(checkpoint));
         let (tag_config, tag) = device::start(&config.device, checkpoint, config.aggregation, config.decode)?;
         Ok(Self { tokenizer, tag, config: tag_config })

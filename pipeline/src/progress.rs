@@ -28,7 +28,7 @@ pub(crate) enum Audience {
         /// Nobody does.
         quiet: bool,
     },
-    /// A program; it is told several times per second.
+    /// A program, which is called several times per second.
     Program(Listener),
 }
 

@@ -53,7 +53,7 @@ impl RunRecord {
             errors: Vec::new(),
             model: None,
             device: None,
-            threads: config.device.threads.get(),
+            threads: config.tagger.device.threads.get(),
             settings: BTreeMap::new(),
             inputs: Vec::new(),
             reconciliation: Reconciliation::default(),

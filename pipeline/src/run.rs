@@ -1,7 +1,6 @@
 //! `pubtag run`: source → recall → tokenize → tag → abbreviations → remember → write. Read it from top to bottom.
 
 use std::collections::HashSet;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +10,9 @@ use pubtag_cache::{Recall, Remember};
 use pubtag_ner::{Checkpoint, TagStats};
 use pubtag_parquet::{CommitLog, Conflict, Output, ParquetSink, RunSpec, Standing, Tables, WriteConfig};
 use pubtag_pubmed::{InputFormat, Inputs, Source};
-use pubtag_schemas::{Commit, InputUnit, Location, Packet, Record, TaggedRecord, UnitReport};
+use pubtag_schemas::{Commit, InputUnit, Location, UnitReport};
 use pubtag_store::Buckets;
 use pubtag_stream::{CancellationToken, Flow, Meters, Operator, Write, stage, stage_from};
-use pubtag_tokenize::Tokenize;
 
 use crate::cached::{self, CacheInUse};
 use crate::config::RunConfig;
@@ -27,9 +25,7 @@ use crate::record::{RunRecord, StreamEnd};
 use crate::report::{InputLine, InputStatus};
 use crate::runtime::off_thread;
 use crate::signals::Shutdown;
-
-/// Packets between two stages. A packet has at most a few dozen citations.
-pub(crate) const QUEUE_CAPACITY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
+use crate::tagger::{QUEUE_CAPACITY, Stages};
 
 /// Time between progress updates.
 const TICK: Duration = Duration::from_millis(200);
@@ -66,7 +62,7 @@ pub(crate) async fn run(
             None => flow,
         };
         let tagger = engine.tag.name();
-        let flow = tagged(flow, engine, abbreviations, config, &meters);
+        let flow = Stages::new(engine, abbreviations, config.tagger.device.threads).wire(flow, &meters);
         let flow = match &cache {
             Some(CacheInUse { cache, stats, .. }) => {
                 stage(Remember::new(cache.clone(), stats.clone()), flow, QUEUE_CAPACITY, &meters)
@@ -94,23 +90,6 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// The stages that find annotations: tokenize → tag → abbreviations.
-pub(crate) fn tagged(
-    flow: Flow<Packet<Record>>,
-    Engine { tokenizer, tag, .. }: Engine,
-    abbreviations: Option<Abbreviations>,
-    config: &RunConfig,
-    meters: &Meters,
-) -> Flow<Packet<TaggedRecord>> {
-    let tokenize = Tokenize::new(tokenizer, config.device.threads);
-    let flow = stage(tokenize, flow, QUEUE_CAPACITY, meters);
-    let flow = stage(tag, flow, QUEUE_CAPACITY, meters);
-    match abbreviations {
-        Some(abbreviations) => stage(abbreviations, flow, QUEUE_CAPACITY, meters),
-        None => flow,
-    }
-}
-
 /// What to tag, and what to tag it with.
 struct Work {
     units: Vec<Arc<InputUnit>>,
@@ -131,7 +110,7 @@ async fn start_up(
     stop: &CancellationToken,
 ) -> Result<(Output, Option<Work>), Failure> {
     let inputs = inputs(config).await?;
-    let checkpoint = model.checkpoint(config).await?;
+    let checkpoint = model.checkpoint(&config.tagger).await?;
     let spec = spec(config, &checkpoint);
     record.tags_with(&checkpoint, &spec);
 
@@ -148,8 +127,8 @@ async fn start_up(
     }
 
     let cache = cached::open(config, &checkpoint, &spec).await?;
-    let abbreviations = config.abbreviations(&checkpoint).then(Abbreviations::default);
-    let engine = model.engine(config).await?;
+    let abbreviations = config.tagger.abbreviations(&checkpoint).then(Abbreviations::default);
+    let engine = model.engine(&config.tagger).await?;
     record.runs_on(&engine.config);
     Ok((output, Some(Work { units, reissued, commit_log, spec, engine, abbreviations, cache })))
 }

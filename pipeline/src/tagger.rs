@@ -4,71 +4,30 @@
 //! texts ─► tokenize ─► tag ─► abbreviations ─► documents
 //! ```
 
-use std::ffi::OsString;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args as _, FromArgMatches as _};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use pubtag_abbreviations::Abbreviations;
-use pubtag_ner::{Aggregation, Checkpoint, Decoding, Tag, on_own_threads};
+use pubtag_ner::{Checkpoint, Tag, on_own_threads};
 use pubtag_schemas::{
     Citation, CitationText, Close, DocId, InputUnit, Location, Outcome, Packet, Place, PmidVersion, PubDate, Record,
     TaggedDocument, TaggedRecord, Tally,
 };
 use pubtag_stream::{Fault, Flow, Meters, stage};
-use pubtag_tokenize::{Context, Tokenize, WindowTokenizer};
+use pubtag_tokenize::{Tokenize, WindowTokenizer};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::bundled::named_or_bundled;
-use crate::cli::{self, RunOptions};
-use crate::config::tags_abbreviations;
-use crate::device::{self, DeviceConfig};
-use crate::exit::{Exit, Failure};
-use crate::run::QUEUE_CAPACITY;
+use crate::config::TaggerConfig;
+use crate::exit::Failure;
+use crate::model::Engine;
 use crate::runtime::runtime;
-use crate::tokenizer;
 
-/// Settings of a [`Tagger`].
-#[derive(Clone, Debug)]
-pub struct TaggerConfig {
-    model: Option<PathBuf>,
-    device: DeviceConfig,
-    decode: Decoding,
-    aggregation: Aggregation,
-    context: Option<Context>,
-    abbreviations: cli::Abbreviations,
-}
-
-impl TaggerConfig {
-    /// Settings from options of `pubtag run`, such as `--precision int8`; those about inputs and outputs do not matter.
-    ///
-    /// # Errors
-    /// An option is unknown, or its value is not valid.
-    pub fn parse(options: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
-        let command = RunOptions::augment_args(clap::Command::new("pubtag")).no_binary_name(true);
-        let parsed = command.try_get_matches_from(options).and_then(|matches| RunOptions::from_arg_matches(&matches));
-        let args = parsed.map_err(|error| Failure::message(Exit::Usage, without_usage(&error)))?;
-        Ok(Self {
-            model: args.model,
-            device: DeviceConfig::check(args.device),
-            decode: args.decode.into(),
-            aggregation: args.aggregation.into(),
-            context: args.context.map(Into::into),
-            abbreviations: args.abbreviations,
-        })
-    }
-}
-
-/// What clap says about an error in an option, in one line and without how to use a command line.
-fn without_usage(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let said = text.split("\n\n").next().unwrap_or(&text);
-    said.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ")
-}
+/// Packets between two stages. A packet has at most a few dozen citations.
+pub(crate) const QUEUE_CAPACITY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
 
 /// A model with its threads, for any number of streams of texts.
 #[derive(Debug)]
@@ -85,16 +44,13 @@ impl Tagger {
     /// # Errors
     /// The model cannot be opened, or the device cannot be used.
     pub fn start(config: TaggerConfig) -> Result<Self, Failure> {
-        let checkpoint = Checkpoint::open(named_or_bundled(config.model)?)?;
+        let checkpoint = Checkpoint::open(named_or_bundled(config.model.clone())?)?;
         let threads = config.device.threads;
-        let context = config.context.unwrap_or_else(|| checkpoint.context_words().into());
-        let tokenizer = tokenizer::open(&checkpoint)?.with_context(context);
-        let start = || device::start(&config.device, &checkpoint, config.aggregation, config.decode);
-        let (_, tag) = on_own_threads(threads, start)??;
-        let abbreviations = tags_abbreviations(config.abbreviations, &checkpoint);
+        let engine = on_own_threads(threads, || Engine::start(&config, &checkpoint))??;
+        let abbreviations = config.abbreviations(&checkpoint).then(Abbreviations::default);
         Ok(Self {
             runtime: runtime(threads)?,
-            stages: Stages { tokenizer, tag, abbreviations, threads },
+            stages: Stages::new(engine, abbreviations, threads),
             model_id: checkpoint.id(),
             entity_types: checkpoint.labels().entity_types().to_vec(),
         })
@@ -122,7 +78,7 @@ impl Tagger {
 
 /// Texts on their way through the stages. One thread puts texts in and takes documents out, in the same order.
 ///
-/// - *Memory*: a bounded number of texts; there is no room for more until documents are taken.
+/// - *Memory*: a bounded number of texts; more are accepted only as documents are taken.
 /// - *Cancellation*: dropping it drops what is in it; micro-batches in progress finish first.
 pub struct Tagging {
     /// `None` once all texts are in.
@@ -164,12 +120,12 @@ impl Tagging {
     /// Puts texts in, for which there is [room](Next::Room).
     pub fn push(&mut self, texts: Vec<CitationText>) {
         if let Some(sender) = &self.texts {
-            // If a stage failed, there is no receiver, and the failure is what comes next.
+            // If a stage failed, the receiver is gone, and `next` returns the failure.
             let _ = sender.try_send(texts);
         }
     }
 
-    /// Says that there are no more texts.
+    /// Ends the input.
     pub fn finish(&mut self) {
         self.texts = None;
     }
@@ -188,24 +144,34 @@ async fn room<T>(sender: Option<&mpsc::Sender<T>>) {
 pub(crate) struct Stages {
     pub(crate) tokenizer: WindowTokenizer,
     pub(crate) tag: Tag,
-    pub(crate) abbreviations: bool,
+    pub(crate) abbreviations: Option<Abbreviations>,
     pub(crate) threads: NonZeroUsize,
 }
 
 impl Stages {
+    /// Those of a model.
+    pub(crate) fn new(engine: Engine, abbreviations: Option<Abbreviations>, threads: NonZeroUsize) -> Self {
+        let Engine { tokenizer, tag, config: _ } = engine;
+        Self { tokenizer, tag, abbreviations, threads }
+    }
+
+    /// Puts the stages behind a flow: tokenize → tag → abbreviations.
+    pub(crate) fn wire(self, flow: Flow<Packet<Record>>, meters: &Meters) -> Flow<Packet<TaggedRecord>> {
+        let Self { tokenizer, tag, abbreviations, threads } = self;
+        let flow = stage(Tokenize::new(tokenizer, threads), flow, QUEUE_CAPACITY, meters);
+        let flow = stage(tag, flow, QUEUE_CAPACITY, meters);
+        match abbreviations {
+            Some(abbreviations) => stage(abbreviations, flow, QUEUE_CAPACITY, meters),
+            None => flow,
+        }
+    }
+
     /// One document per text, in order. Must be called within a tokio runtime.
     pub(crate) fn apply(
         self,
         texts: impl Stream<Item = Vec<CitationText>> + Send + 'static,
     ) -> Flow<Vec<TaggedDocument>> {
-        let Self { tokenizer, tag, abbreviations, threads } = self;
-        let meters = Meters::default();
-        let flow = stage(Tokenize::new(tokenizer, threads), packets(texts), QUEUE_CAPACITY, &meters);
-        let flow = stage(tag, flow, QUEUE_CAPACITY, &meters);
-        let flow = match abbreviations {
-            true => stage(Abbreviations::default(), flow, QUEUE_CAPACITY, &meters),
-            false => flow,
-        };
+        let flow = self.wire(packets(texts), &Meters::default());
         Box::pin(flow.try_filter_map(|packet| std::future::ready(Ok(documents(packet)))))
     }
 }
@@ -250,6 +216,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::exit::Exit;
 
     fn tiny() -> Arc<Tagger> {
         let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tiny-bert");

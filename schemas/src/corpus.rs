@@ -35,6 +35,11 @@ impl AnnotatedDocument {
         self.id.as_ref()?.as_str().parse().ok()
     }
 
+    /// Byte offsets, ascending, where passages begin and end: no sentence crosses one of these.
+    pub fn borders(&self) -> Vec<usize> {
+        self.passages.iter().flat_map(|passage| [passage.bytes.start, passage.bytes.end]).collect()
+    }
+
     /// Whether every range is inside the text and on character boundaries, and ordered lists are in order.
     pub fn is_sound(&self) -> bool {
         let text = self.text.as_str();

@@ -22,7 +22,7 @@ def test_every_command_of_the_page_works(cluster, tmp_path):
     for name, call in {
         "pubtag": f'exec "{PROGRAM}" "$@"',
         "pubtag-ray": f'exec "{sys.executable}" -m pubtag_ray.cli "$@"',
-        # There is no cluster of Kubernetes here; test_kubernetes.py runs what the manifest runs.
+        # No Kubernetes cluster here; test_kubernetes.py runs the command of the manifest.
         "kubectl": f'test -f "{ROOT}/$3"',
     }.items():
         (programs / name).write_text(f"#!/bin/sh\n{call}\n")

@@ -42,7 +42,7 @@ def made(number):
 
 
 def abstracts(count):
-    """Titles and abstracts of PubMed, or made ones where there is no reference data."""
+    """Titles and abstracts of PubMed, or generated ones without the reference data."""
     file = Path(os.environ.get("PUBTAG_SHARED", "")) / "data/unlabelled/abstracts.jsonl.gz"
     if not file.is_file():
         return [made(number) for number in range(count)]

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pubtag::config::TaggerConfig;
 use pubtag::exit::Failure;
-use pubtag::tagger::TaggerConfig;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -18,8 +18,7 @@ use crate::stream::{TaggedBatches, TaggedStream};
 /// Finds entities in the texts of Arrow data.
 ///
 /// A tagger reads documents as `pubtag run` does: the same contexts, model, decoding and abbreviations, and so the same
-/// mentions. Unlike a run, it makes no promise about what becomes of them: there are no commits, no resume, no cache, and no
-/// rejects. For corpora, use `pubtag run`.
+/// mentions. Unlike a run, it guarantees nothing about the output: it has no commits, resume, cache or rejects. For corpora, use `pubtag run`.
 ///
 /// Arguments have the names, values and defaults of the options of `pubtag run`:
 ///

@@ -32,9 +32,7 @@ fn cut(document: &AnnotatedDocument) -> (AnnotatedDocument, usize) {
     let whole: Vec<Range<usize>> = document.mentions.iter().map(|mention| mention.bytes.clone()).collect();
     let mut joined = 0;
     document.sentences = if document.sentences.is_empty() {
-        let borders: Vec<usize> =
-            document.passages.iter().flat_map(|passage| [passage.bytes.start, passage.bytes.end]).collect();
-        Sentences::new(&document.text, &borders).keeping(whole).collect()
+        Sentences::new(&document.text, &document.borders()).keeping(whole).collect()
     } else {
         let covering = cover(&document.text, &document.sentences);
         let all = covering.len();

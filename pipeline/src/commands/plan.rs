@@ -30,7 +30,7 @@ pub fn execute(args: PlanArgs) -> Result<io::Result<()>, Failure> {
     config.read.output = output.clone();
     config.cache = CacheChoice::Off;
 
-    let runtime = runtime(config.device.threads)?;
+    let runtime = runtime(config.tagger.device.threads)?;
     let text = runtime.block_on(async {
         let mut model = Model::default();
         let (inputs, left) = pending(&config, &mut model, output.as_ref()).await?;

@@ -53,7 +53,7 @@ pub(crate) fn tag_all(args: RunArgs, quiet: bool) -> Result<(Report, Exit), Fail
 }
 
 fn tag(config: &RunConfig, record: &mut RunRecord, quiet: bool) -> Result<(), Failure> {
-    let runtime = runtime(config.device.threads)?;
+    let runtime = runtime(config.tagger.device.threads)?;
     let ran = runtime.block_on(async {
         let shutdown = Shutdown::listen(config.grace).map_err(|error| Failure::new(Exit::Internal, error))?;
         run::run(config, &mut Model::default(), record, &shutdown, Audience::Stderr { quiet }).await

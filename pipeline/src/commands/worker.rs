@@ -15,7 +15,7 @@ use crate::worker::{Worker, end_with_parent, lines};
 pub fn execute(args: WorkerArgs, quiet: bool) -> Result<u8, Failure> {
     let config = RunConfig { single_input: true, ..RunConfig::without_inputs(args.options)? };
     end_with_parent()?;
-    let runtime = runtime(config.device.threads)?;
+    let runtime = runtime(config.tagger.device.threads)?;
     let served = runtime.block_on(async {
         let shutdown = Shutdown::listen(config.grace).map_err(|error| Failure::new(Exit::Internal, error))?;
         Worker::start(config, shutdown, quiet).await?.serve(lines()?).await

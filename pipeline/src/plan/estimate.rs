@@ -67,7 +67,7 @@ impl Estimate {
     }
 
     pub(super) fn new(inputs: Pending, read: Counted, tagged: Speed, config: &RunConfig) -> Self {
-        let threads = config.device.threads.get();
+        let threads = config.tagger.device.threads.get();
         let citations = inputs.bytes as f64 * read.citations as f64 / read.bytes.max(1) as f64;
         let citations = config.read.limit.map_or(citations, |limit| citations.min(limit as f64));
         let per_citation = |amount: f64| amount / tagged.citations.max(1) as f64;

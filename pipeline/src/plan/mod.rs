@@ -9,12 +9,12 @@ mod estimate;
 mod sample;
 mod speed;
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use pubtag_parquet::Tables;
 use pubtag_pubmed::Inputs;
-use pubtag_schemas::InputUnit;
+use pubtag_schemas::{Commit, InputUnit};
 use pubtag_store::Address;
 
 use crate::config::RunConfig;
@@ -37,10 +37,12 @@ pub(crate) async fn pending(
     let mut inputs = run::inputs(config).await?;
     let found = inputs.units.len();
     if let Some(output) = output {
-        let spec = run::spec(config, &model.checkpoint(config).await?);
+        let spec = run::spec(config, &model.checkpoint(&config.tagger).await?);
         if let Some(tables) = tables(output, config).await? {
-            let is_committed = |unit: &Arc<InputUnit>| tables.commits().iter().any(|commit| spec.covers(commit, unit));
-            inputs.units.retain(|unit| !is_committed(unit));
+            let mut by_uri: HashMap<&str, Vec<&Commit>> = HashMap::new();
+            tables.commits().iter().for_each(|commit| by_uri.entry(commit.uri()).or_default().push(commit));
+            let of = |unit: &InputUnit| by_uri.get(unit.uri()).into_iter().flatten();
+            inputs.units.retain(|unit| !of(unit).any(|commit| spec.covers(commit, unit)));
         }
     }
     let bytes = inputs.units.iter().map(|unit| unit.size).sum::<Option<u64>>();

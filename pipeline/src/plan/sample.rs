@@ -44,7 +44,7 @@ pub(crate) struct Counted {
     pub(crate) seconds: f64,
 }
 
-/// Reads files from all over the inputs until there are enough or time is over; at least one.
+/// Reads files from all over the inputs until there are enough or the time is up; at least one.
 ///
 /// # Errors
 /// A file cannot be read; those that are damaged are passed over with a warning.

@@ -17,7 +17,8 @@ use crate::device::names;
 use crate::exit::{Exit, Failure};
 use crate::model::Model;
 use crate::provenance::PROGRAM;
-use crate::run::{QUEUE_CAPACITY, spec, tagged};
+use crate::run::spec;
+use crate::tagger::{QUEUE_CAPACITY, Stages};
 
 /// Citations per packet, as of a source.
 const PACKET: usize = 16;
@@ -36,7 +37,7 @@ pub(crate) struct Speed {
     pub(crate) seconds: f64,
 }
 
-/// Tags citations with the operators of a run, until there are no more or time is over, and writes them to a temporary
+/// Tags citations with the operators of a run, until they run out or the time is up, and writes them to a temporary
 /// directory.
 ///
 /// # Errors
@@ -47,8 +48,8 @@ pub(super) async fn measure(
     citations: Vec<Citation>,
     time: Duration,
 ) -> Result<Speed, Failure> {
-    let checkpoint = model.checkpoint(config).await?;
-    let engine = model.engine(config).await?;
+    let checkpoint = model.checkpoint(&config.tagger).await?;
+    let engine = model.engine(&config.tagger).await?;
     let (device, stats) = (names(&engine.config.devices), engine.tag.stats());
     let run_spec = spec(config, &checkpoint);
     let model_id = run_spec.model_id.clone();
@@ -57,8 +58,8 @@ pub(super) async fn measure(
 
     let started = Instant::now();
     let meters = Meters::default();
-    let abbreviations = config.abbreviations(&checkpoint).then(Abbreviations::default);
-    let flow = tagged(packets(citations, time), engine, abbreviations, config, &meters);
+    let abbreviations = config.tagger.abbreviations(&checkpoint).then(Abbreviations::default);
+    let flow = Stages::new(engine, abbreviations, config.tagger.device.threads).wire(packets(citations, time), &meters);
     let write_config = WriteConfig { text: config.text, ..WriteConfig::new(run_spec, PROGRAM) };
     let write = Write::new(ParquetSink::new(&output, &commit_log, write_config));
     let reports: Vec<_> = stage(write, flow, QUEUE_CAPACITY, &meters).try_collect().await?;
@@ -73,7 +74,7 @@ pub(super) async fn measure(
     Ok(Speed { model: model_id, device, citations, tokens: stats.tokens(), output_bytes, seconds })
 }
 
-/// The citations as one unit, which ends when time is over.
+/// The citations as one unit, which ends when the time is up.
 fn packets(citations: Vec<Citation>, time: Duration) -> Flow<Packet<Record>> {
     let unit = Arc::new(InputUnit::new(0, Location::File("sample".to_owned())));
     Box::pin(try_stream! {

@@ -67,7 +67,7 @@ pub(crate) fn tagged(
     tag: Tag,
     threads: NonZeroUsize,
 ) -> Result<Vec<Vec<Annotation>>, Failure> {
-    let stages = Stages { tokenizer, tag, abbreviations: false, threads };
+    let stages = Stages { tokenizer, tag, abbreviations: None, threads };
     runtime(threads)?.block_on(async {
         let packets = stream::iter(texts).chunks(PACKET);
         let documents: Vec<Vec<TaggedDocument>> = stages.apply(packets).try_collect().await?;

@@ -1,7 +1,7 @@
 //! Texts without annotations, and what teachers say of them.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use futures::StreamExt;
 use pubtag_corpus::segment;
@@ -57,7 +57,7 @@ impl Texts {
     /// Reads inputs as `pubtag run` does.
     ///
     /// # Errors
-    /// An input cannot be read to its end, or there is no text.
+    /// An input is damaged, or no document has a text.
     pub(crate) fn read(inputs: &[String]) -> Result<Self, Failure> {
         let options = ReadOptions::default();
         let units = pubtag_pubmed::discover(inputs, &options)?.units;
@@ -90,7 +90,11 @@ impl Texts {
                     }
                     let documents = texts.documents.len() - before;
                     tracing::info!("{uri}: {} documents without annotations", grouped(documents as u64));
-                    texts.files.push(TextFile { name: name_of(uri), sha256: close.sha256, documents });
+                    texts.files.push(TextFile {
+                        name: close.unit.file_name().to_owned(),
+                        sha256: close.sha256,
+                        documents,
+                    });
                 }
             }
         }
@@ -129,7 +133,7 @@ fn read_all(
 ) -> Result<Vec<WordProbabilities>, Failure> {
     let mut words = Vec::with_capacity(documents.len());
     for some in documents.chunks(READ_AT_ONCE) {
-        let windows = some.iter().map(|document| Ok(tokenizer.tokenize(&document.text, &borders(document))?.windows));
+        let windows = some.iter().map(|document| Ok(tokenizer.tokenize(&document.text, &document.borders())?.windows));
         words.extend(teacher.read(&windows.collect::<Result<Vec<_>, Failure>>()?)?);
     }
     Ok(words)
@@ -171,15 +175,6 @@ fn document(record: Record) -> Option<AnnotatedDocument> {
     let document =
         AnnotatedDocument { id: Some(doc_id), text: text.as_str().to_owned(), passages, ..Default::default() };
     (!document.text.trim().is_empty()).then(|| segment(&document).into_owned())
-}
-
-/// Where sections begin and end.
-fn borders(document: &AnnotatedDocument) -> Vec<usize> {
-    document.passages.iter().flat_map(|passage| [passage.bytes.start, passage.bytes.end]).collect()
-}
-
-fn name_of(uri: &str) -> String {
-    Path::new(uri).file_name().map_or_else(|| uri.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

@@ -47,8 +47,8 @@ impl Worker {
     /// The model cannot be loaded, nobody reads the answers, or a signal arrived.
     pub(crate) async fn start(config: RunConfig, shutdown: Shutdown, quiet: bool) -> Result<Self, Failure> {
         let mut model = Model::default();
-        let Engine { config: engine, .. } = shutdown.unless_signalled(model.engine(&config)).await?;
-        let checkpoint = model.checkpoint(&config).await?;
+        let Engine { config: engine, .. } = shutdown.unless_signalled(model.engine(&config.tagger)).await?;
+        let checkpoint = model.checkpoint(&config.tagger).await?;
         let ready = Answer::Ready {
             protocol: PROTOCOL,
             program: PROGRAM,
@@ -60,8 +60,8 @@ impl Worker {
         Ok(Self { config, model, shutdown, quiet })
     }
 
-    /// Answers requests in their order until there are no more, a signal arrives, or an answer is a bug in pubtag: the state of
-    /// the model is not known after that. Returns the worst exit.
+    /// Answers requests in order, until the input ends or a signal arrives. Also stops after an internal error, because the
+    /// model may be in any state then. Returns the worst exit.
     ///
     /// # Errors
     /// Requests cannot be read, or answers cannot be written.

@@ -1,8 +1,8 @@
 //! The operations that a backend may run faster than Burn's plain ones.
 //!
 //! The [model](crate::model) is written in plain operations, which every backend can run and differentiate.
-//! [`NerBackend`] lists the places where a backend can take over: a whole encoder, a layer under training, attention and
-//! the optimizer's arithmetic. They take tensors and numbers, never modules, so that the model depends on this folder and
+//! [`NerBackend`] lists the places where a backend can take over: a whole encoder, a layer under training and the
+//! optimizer's arithmetic. They take tensors and numbers, never modules, so that the model depends on this folder and
 //! not the other way round.
 //!
 //! Outside tests, this is the only folder that names Burn's backends.
@@ -16,27 +16,20 @@ mod products;
 use std::fmt;
 use std::ops::Range;
 
-use burn::nn::Dropout;
 use burn::tensor::Tensor;
-use burn::tensor::activation::softmax;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 
 use crate::config::Activation;
 use crate::kernels::{AdamWStep, Precision};
-use crate::packed::{PaddedView, Sequences};
+use crate::packed::Sequences;
 use crate::shapes::Shapes;
 
 pub(crate) use autodiff::Training;
 #[cfg(feature = "cuda")]
 pub(crate) use cuda::{Cuda, cuda_device, reserved_bytes};
 pub(crate) use flex::{CPU, Cpu};
-pub(crate) use products::linear;
-use products::product;
-
-/// What masked attention scores become. Its exponential is 0; unlike −∞, it does not give NaN in a row where everything is
-/// masked, and it fits 16-bit floats.
-const MASKED: f32 = -1e4;
+pub(crate) use products::{linear, product};
 
 /// First and second moment of a parameter's gradient, flat.
 pub(crate) type Moments<B> = [Tensor<B, 1>; 2];
@@ -120,17 +113,6 @@ pub(crate) trait NerBackend: Backend {
     /// Computes the gradients of a recorded layer from the gradient of its output.
     fn layer_gradients(tape: Self::Tape, gradient: FloatTensor<Self>) -> LayerGradients<Self>;
 
-    /// `softmax(Q·Kᵀ / √columns)·V`, all of `[rows, heads, length, columns]`. Keys at the view's empty positions are ignored.
-    fn masked_attention(
-        query: Tensor<Self, 4>,
-        key: Tensor<Self, 4>,
-        value: Tensor<Self, 4>,
-        view: &PaddedView<Self>,
-        dropout: &Dropout,
-    ) -> Tensor<Self, 4> {
-        dense_attention(query, key, value, view, dropout)
-    }
-
     /// Updates a flat parameter and the moments of its gradient; before the first step there are none.
     fn adamw(
         parameter: Tensor<Self, 1>,
@@ -150,18 +132,4 @@ pub(crate) trait NerBackend: Backend {
     fn sum_of_squares(values: Tensor<Self, 1>) -> f64 {
         values.square().sum().into_data().convert::<f64>().iter::<f64>().sum()
     }
-}
-
-/// Attention that holds all scores in memory.
-fn dense_attention<B: NerBackend>(
-    query: Tensor<B, 4>,
-    key: Tensor<B, 4>,
-    value: Tensor<B, 4>,
-    view: &PaddedView<B>,
-    dropout: &Dropout,
-) -> Tensor<B, 4> {
-    let [rows, heads, length, columns] = query.dims();
-    let scores = product(query.mul_scalar(1.0 / (columns as f64).sqrt()), key.swap_dims(2, 3));
-    let empty = view.empty.clone().expand([rows, heads, length, length]);
-    product(dropout.forward(softmax(scores.mask_fill(empty, MASKED), 3)), value)
 }

@@ -17,3 +17,4 @@ pub use decoder::Decoder;
 pub(crate) use document::DocumentDecoder;
 pub use options::{Aggregation, Decoding};
 pub use probabilities::WordProbabilities;
+pub(crate) use tagging::most_probable;

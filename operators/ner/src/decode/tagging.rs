@@ -5,8 +5,12 @@ use crate::labels::Iob2;
 
 /// The most probable label of each word; the first of ties.
 pub(super) fn argmax(words: &Words) -> Vec<usize> {
-    let best = |row: &[f32]| (1..row.len()).fold(0, |best, label| if row[label] > row[best] { label } else { best });
-    words.rows().map(best).collect()
+    words.rows().map(most_probable).collect()
+}
+
+/// The label with the highest probability; the first of ties.
+pub(crate) fn most_probable(row: &[f32]) -> usize {
+    (1..row.len()).fold(0, |best, label| if row[label] > row[best] { label } else { best })
 }
 
 /// Words to collect before looking for tags that are final.

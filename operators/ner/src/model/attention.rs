@@ -3,13 +3,18 @@
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::Tensor;
+use burn::tensor::activation::softmax;
 use burn::tensor::backend::Backend;
 
 use super::parts::Linear;
-use crate::backend::NerBackend;
+use crate::backend::{NerBackend, product};
 use crate::config::ModelConfig;
 use crate::packed::{PaddedView, Sequences};
 use crate::weights::Weights;
+
+/// What masked attention scores become. Its exponential is 0; unlike −∞, it does not give NaN in a row where everything is
+/// masked, and it fits 16-bit floats.
+const MASKED: f32 = -1e4;
 
 /// Attention of each token to the tokens of its own sequence.
 #[derive(Module, Debug)]
@@ -58,8 +63,23 @@ impl<B: NerBackend> SelfAttention<B> {
             .reshape([rows, length, 3, heads, hidden / heads])
             .permute([2, 0, 3, 1, 4]); // [3, rows, heads, length, columns]
         let part = |number| split.clone().narrow(0, number, 1).squeeze_dim::<4>(0);
-        B::masked_attention(part(0), part(1), part(2), view, &self.dropout)
+        masked_attention(part(0), part(1), part(2), view, &self.dropout)
             .swap_dims(1, 2)
             .reshape([rows * length, hidden])
     }
+}
+
+/// `softmax(Q·Kᵀ / √columns)·V`, all of `[rows, heads, length, columns]`. Keys at the view's empty positions are ignored. Holds
+/// all scores in memory.
+fn masked_attention<B: NerBackend>(
+    query: Tensor<B, 4>,
+    key: Tensor<B, 4>,
+    value: Tensor<B, 4>,
+    view: &PaddedView<B>,
+    dropout: &Dropout,
+) -> Tensor<B, 4> {
+    let [rows, heads, length, columns] = query.dims();
+    let scores = product(query.mul_scalar(1.0 / (columns as f64).sqrt()), key.swap_dims(2, 3));
+    let empty = view.empty.clone().expand([rows, heads, length, length]);
+    product(dropout.forward(softmax(scores.mask_fill(empty, MASKED), 3)), value)
 }

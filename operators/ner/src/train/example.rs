@@ -7,6 +7,7 @@ use pubtag_schemas::{TokenSpan, TokenWindow};
 
 use super::loss::Target;
 use crate::LabelSet;
+use crate::decode::most_probable;
 use crate::error::ExamplesError;
 use crate::labels::Iob2;
 
@@ -44,7 +45,7 @@ impl Example {
             let Some(span) = span else { continue };
             let begins = word.replace(span.word) != Some(span.word);
             if let Some(row) = begins.then(|| row(span.bytes().start)).flatten() {
-                *target = Some(most_likely(row));
+                *target = u32::try_from(most_probable(row)).ok();
                 taught.extend_from_slice(row);
             }
         }
@@ -61,12 +62,6 @@ impl Example {
         };
         self.targets.iter().map(move |label| label.map(&mut target))
     }
-}
-
-/// The label with the highest probability; the first of ties.
-fn most_likely(row: &[f32]) -> u32 {
-    let labels = (0_u32..).zip(row);
-    labels.fold((0, f32::MIN), |best, (label, share)| if *share > best.1 { (label, *share) } else { best }).0
 }
 
 /// Returns the examples of an epoch, counted from 0; always the same ones for the same epoch. Epochs may differ in their
