@@ -18,7 +18,8 @@ use crate::stream::{TaggedBatches, TaggedStream};
 /// Finds entities in the texts of Arrow data.
 ///
 /// A tagger reads documents as `pubtag run` does: the same contexts, model, decoding and abbreviations, and so the same
-/// mentions. Unlike a run, it guarantees nothing about the output: it has no commits, resume, cache or rejects. For corpora, use `pubtag run`.
+/// mentions. Unlike a run, it guarantees nothing about the output: it has no commits, resume, cache or rejects. For corpora, use
+/// `pubtag run`.
 ///
 /// Arguments have the names, values and defaults of the options of `pubtag run`:
 ///
