@@ -1,5 +1,6 @@
 //! How a corpus is named: `FILE:types=Disease,Chemical:weight=2:map=SpecificDisease=Disease`.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -50,17 +51,29 @@ impl CorpusSpec {
                 self.weight = weight.ok_or_else(|| format!("weight={value} is not a number above 0"))?;
             }
             "map" => {
-                let pair = |name: String| {
-                    let (from, to) = name.split_once('=').filter(|(from, to)| !from.is_empty() && !to.is_empty())?;
-                    Some((from.to_owned(), to.to_owned()))
-                };
-                let pairs: Option<Vec<_>> = names().map(pair).collect();
-                self.map = pairs.ok_or_else(|| format!("map={value}: expected CATEGORY=TYPE,…"))?;
+                self.map = pairs(names()).ok_or_else(|| format!("map={value}: expected CATEGORY=TYPE,…"))?;
+                if let Some(from) = mapped_twice(&self.map) {
+                    return Err(format!("map={value} maps {from} twice"));
+                }
             }
             _ => return Err(format!("unknown corpus option {key:?}; expected types, weight or map")),
         }
         Ok(())
     }
+}
+
+/// `A=B` of each name; `None` if one is something else.
+fn pairs(names: impl Iterator<Item = String>) -> Option<Vec<(String, String)>> {
+    let pair = |name: String| {
+        let (from, to) = name.split_once('=').filter(|(from, to)| !from.is_empty() && !to.is_empty())?;
+        Some((from.to_owned(), to.to_owned()))
+    };
+    names.map(pair).collect()
+}
+
+fn mapped_twice(map: &[(String, String)]) -> Option<&str> {
+    let mut seen = HashSet::new();
+    map.iter().map(|(from, _)| from.as_str()).find(|from| !seen.insert(*from))
 }
 
 impl FromStr for CorpusSpec {
@@ -70,10 +83,15 @@ impl FromStr for CorpusSpec {
     fn from_str(argument: &str) -> Result<Self, String> {
         let mut corpus = Self::plain("");
         let mut path = argument;
+        let mut given = Vec::new();
         while !Path::new(path).exists() {
             let Some((before, option)) = path.rsplit_once(':') else { break };
             let Some((key, value)) = option.split_once('=') else { break };
             corpus.set(key, value)?;
+            if given.contains(&key) {
+                return Err(format!("{key}= is given twice; put a comma between values: types=A,B or map=A=X,B=X"));
+            }
+            given.push(key);
             path = before;
         }
         Ok(Self { path: path.into(), ..corpus })
@@ -138,6 +156,9 @@ mod tests {
             ("a:types=", "empty name"),
             ("a:types=A,,B", "empty name"),
             ("a:map=A", "map=A"),
+            ("a:map=A=X:map=B=X", "map= is given twice"),
+            ("a:types=A:weight=2:types=B", "types= is given twice"),
+            ("a:map=A=X,A=Y", "maps A twice"),
         ] {
             let error = argument.parse::<CorpusSpec>().unwrap_err();
             assert!(error.contains(problem), "{argument}: {error}");

@@ -18,8 +18,8 @@ pub struct EvaluateArgs {
     pub model: Option<PathBuf>,
 
     /// Corpora to evaluate on; several are compared in one table. Options follow after colons, as for `pubtag train`:
-    /// `types=Disease,Gene` sets the types to score [default: those of its mentions], `map=Modifier=Disease` renames
-    /// categories. Types that the model does not know are not scored.
+    /// `types=Disease,Gene` sets the types to score [default: those of its mentions], `map=Modifier=Disease,Cell=CellLine`
+    /// renames categories. Types that the model does not know are not scored.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE[:OPTION…]")]
     pub gold: Vec<CorpusSpec>,
 

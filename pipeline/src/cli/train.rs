@@ -22,8 +22,8 @@ pub struct TrainArgs {
     pub config: Option<PathBuf>,
 
     /// Training corpora, in any format that `pubtag convert` reads. Options follow after colons: `types=Disease,Gene`
-    /// sets the types that the corpus annotates [default: those of its mentions], `map=Modifier=Disease` renames
-    /// categories, `weight=2` uses the corpus twice per epoch.
+    /// sets the types that the corpus annotates [default: those of its mentions], `map=Modifier=Disease,Cell=CellLine`
+    /// renames categories, `weight=2` uses the corpus twice per epoch.
     ///
     /// Mentions of other types are dropped. Types that only other corpora annotate are unknown there: a token outside
     /// of all mentions may still belong to one of them.
