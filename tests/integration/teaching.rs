@@ -58,7 +58,11 @@ fn teachers_that_cannot_teach_are_refused_by_name() {
     let genes = corpus(50, 5).replace("Disease", "Gene");
     fs::write(dir.path().join("genes.tsv"), genes).unwrap();
     train_on(dir.path(), &["genes.tsv"], "genes").arg("--epochs=1").succeed();
-    taught(dir.path(), &["genes"], "out").end().assert_fails(78, &["teacher genes", "cannot teach Disease", "Gene"]);
+    taught(dir.path(), &["genes"], "out").end().assert_fails(78, &["teacher genes", "knows Gene", "annotate Disease"]);
+    let both = train_on(dir.path(), &["few.tsv", "genes.tsv"], "out");
+    let texts = dir.path().join("texts.jsonl");
+    let both = both.arg("--unlabelled").arg(&texts).arg("--teacher").arg(dir.path().join("genes"));
+    both.end().assert_fails(78, &["no teacher knows Disease"]);
     student(dir.path(), "out").arg("--teacher").arg(tiny_model()).end().assert_fails(2, &["missing", "--unlabelled"]);
     student(dir.path(), "out")
         .arg("--unlabelled")

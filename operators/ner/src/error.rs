@@ -97,15 +97,23 @@ pub enum NerError {
         /// The file.
         path: PathBuf,
     },
-    /// A teacher does not know a type of its student.
-    #[error("teacher {teacher} cannot teach {missing}: its types are {has}; train on corpora of these types only")]
+    /// A teacher knows none of its student's types.
+    #[error(
+        "teacher {teacher} knows {has}, but the corpora annotate {wanted}; leave it out or rename types with :map="
+    )]
     Teacher {
         /// The teacher's name.
         teacher: String,
-        /// The types that it lacks.
-        missing: String,
-        /// The types that it has.
+        /// The types that it knows.
         has: String,
+        /// The types of the student.
+        wanted: String,
+    },
+    /// No teacher knows a type of their student.
+    #[error("no teacher knows {name}; add one that does, or leave {name} out with :types=")]
+    Untaught {
+        /// The type.
+        name: String,
     },
     /// The device does not support the requested precision.
     #[error("precision {precision} is not supported on {device}: {reason}; use --precision f32")]

@@ -91,6 +91,12 @@ impl LabelSet {
         self.tags.iter().map(name).collect()
     }
 
+    /// The column of `O`.
+    pub fn outside(&self) -> usize {
+        let position = self.tags.iter().position(|tag| *tag == Iob2::Outside);
+        position.expect("a label set is checked to have an O")
+    }
+
     /// The number of labels, which are the columns of the logits.
     pub fn count(&self) -> usize {
         self.tags.len()

@@ -41,7 +41,8 @@ pub struct TrainArgs {
     pub unlabelled: Vec<String>,
 
     /// Hugging Face directories of token classifiers that label the texts of --unlabelled (distillation): the mean of their
-    /// probabilities is learnt. They may have any architecture, tokenizer and size, and must know all types of --train.
+    /// probabilities is learnt. They may have any architecture, tokenizer and size. Each type of --train needs a teacher that
+    /// knows it; a teacher has no say in types that it does not know.
     #[arg(long, num_args = 1.., value_name = "DIR")]
     #[serde(skip)]
     pub teacher: Vec<PathBuf>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use futures::StreamExt;
 use pubtag_corpus::segment;
-use pubtag_ner::train::Teacher;
+use pubtag_ner::train::{Teacher, check_teachers};
 use pubtag_ner::{Checkpoint, Device, LabelSet, WordProbabilities};
 use pubtag_pubmed::{ReadOptions, Source};
 use pubtag_schemas::{AnnotatedDocument, Citation, Outcome, Packet, Passage, Record};
@@ -104,7 +104,7 @@ impl Texts {
     /// Lets the teachers read the texts, one after another, each as `pubtag run` would read them with it.
     ///
     /// # Errors
-    /// A teacher fails.
+    /// They do not know what the student learns, or one fails.
     pub(crate) fn teach(
         self,
         teachers: &[Checkpoint],
@@ -112,6 +112,7 @@ impl Texts {
         device: Device,
         kernel_cache: Option<&PathBuf>,
     ) -> Result<Taught, Failure> {
+        check_teachers(teachers, labels)?;
         let read = |checkpoint: &Checkpoint| {
             let mut teacher = Teacher::start(checkpoint, labels, device, kernel_cache.cloned())?;
             let context = Context::from(checkpoint.context_words());
@@ -121,7 +122,8 @@ impl Texts {
         };
         let said = teachers.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
         let of_document = |document: usize| -> Vec<_> { said.iter().map(|words| words[document].clone()).collect() };
-        let words = (0..self.documents.len()).map(|document| WordProbabilities::mean(&of_document(document))).collect();
+        let together = |document| WordProbabilities::mean(&of_document(document), labels.outside());
+        let words = (0..self.documents.len()).map(together).collect();
         Ok(Taught { documents: self.documents, words })
     }
 }

@@ -9,8 +9,8 @@ use super::words::Words;
 /// The probabilities of the labels of each word of a text, by the word's first token.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WordProbabilities {
-    /// Number of labels.
-    labels: usize,
+    /// Of each label, whether the model has it.
+    known: Vec<bool>,
     /// The byte where each word begins, ascending.
     starts: Vec<usize>,
     /// `[words, labels]`
@@ -28,7 +28,7 @@ impl WordProbabilities {
             words.join(&tokens, tokens.len(), Aggregation::First, true);
         }
         let starts = words.bytes.iter().map(|bytes| bytes.start).collect();
-        Self { labels, starts, values: words.probabilities }
+        Self { known: vec![true; labels], starts, values: words.probabilities }
     }
 
     /// The probabilities of the labels of the word that begins at a byte.
@@ -43,32 +43,55 @@ impl WordProbabilities {
     }
 
     fn row(&self, word: usize) -> &[f32] {
-        &self.values[word * self.labels..(word + 1) * self.labels]
+        let labels = self.known.len();
+        &self.values[word * labels..(word + 1) * labels]
     }
 
-    /// The same words with other labels, whose probabilities `relabel` adds to a row of zeros.
-    pub(crate) fn relabelled(self, labels: usize, relabel: impl Fn(&[f32], &mut [f32])) -> Self {
-        let mut values = vec![0.0; self.words() * labels];
+    /// The same words with other labels, of which the model has the known ones; `relabel` adds the probabilities to a row
+    /// of zeros.
+    pub(crate) fn relabelled(self, known: Vec<bool>, relabel: impl Fn(&[f32], &mut [f32])) -> Self {
+        let mut values = vec![0.0; self.words() * known.len()];
         let rows = (0..self.words()).map(|word| self.row(word));
-        rows.zip(values.chunks_exact_mut(labels)).for_each(|(from, to)| relabel(from, to));
-        Self { labels, starts: self.starts, values }
+        rows.zip(values.chunks_exact_mut(known.len())).for_each(|(from, to)| relabel(from, to));
+        Self { known, starts: self.starts, values }
     }
 
-    /// The mean of what several models say of the same text, for the words that all of them have.
-    pub fn mean(all: &[Self]) -> Self {
+    /// What several models together say of the same text, for the words that all of them have: the mean over the models
+    /// that have a label. Where a model lacks one, its `O` may hide it; then `outside`, the label of `O`, gets what the
+    /// others leave.
+    ///
+    /// Each label must be known to a model.
+    pub fn mean(all: &[Self], outside: usize) -> Self {
         let Some((first, others)) = all.split_first() else { return Self::default() };
-        let mut mean = Self { labels: first.labels, ..Self::default() };
-        let share = 1.0 / all.len() as f32;
+        let labels = first.known.len();
+        let known_to = |label: usize| all.iter().filter(|model| model.known[label]).count();
+        let shares: Vec<f32> = (0..labels).map(|label| 1.0 / known_to(label) as f32).collect();
+        let all_know_all = all.iter().all(|model| !model.known.contains(&false));
+        let mut mean = Self { known: vec![true; labels], ..Self::default() };
         for (word, &start) in first.starts.iter().enumerate() {
             let Some(rows) = others.iter().map(|other| other.of_word_at(start)).collect::<Option<Vec<_>>>() else {
                 continue;
             };
-            let of_label = |label: usize| rows.iter().map(|row| row[label]).fold(first.row(word)[label], |a, b| a + b);
+            let rows = || all.iter().zip([first.row(word)].into_iter().chain(rows.iter().copied()));
+            let sum =
+                |label: usize| rows().filter(|(model, _)| model.known[label]).map(|(_, row)| row[label]).sum::<f32>();
+            let mut row: Vec<f32> = (0..labels).map(|label| shares[label] * sum(label)).collect();
+            if !all_know_all {
+                leave_the_rest_to(&mut row, outside);
+            }
             mean.starts.push(start);
-            mean.values.extend((0..first.labels).map(|label| share * of_label(label)));
+            mean.values.extend(row);
         }
         mean
     }
+}
+
+/// Sets a label's probability to what the others leave; if they claim more than 1, they are scaled to 1.
+fn leave_the_rest_to(row: &mut [f32], label: usize) {
+    row[label] = 0.0;
+    let claimed = row.iter().sum::<f32>();
+    row.iter_mut().for_each(|share| *share /= claimed.max(1.0));
+    row[label] = (1.0 - claimed).max(0.0);
 }
 
 #[cfg(test)]
@@ -104,15 +127,28 @@ mod tests {
         assert_eq!(read.of_word_at(3), None);
     }
 
+    fn of(starts: &[usize], known: &[bool], row: &[f32]) -> WordProbabilities {
+        let values = starts.iter().flat_map(|_| row).copied().collect();
+        WordProbabilities { known: known.to_vec(), starts: starts.to_vec(), values }
+    }
+
     #[test]
     fn the_mean_has_the_words_that_all_models_have() {
-        let of = |starts: &[usize], share: f32| WordProbabilities {
-            labels: 2,
-            starts: starts.to_vec(),
-            values: starts.iter().flat_map(|_| [share, 1.0 - share]).collect(),
-        };
-        let mean = WordProbabilities::mean(&[of(&[0, 4, 9], 0.5), of(&[0, 5, 9], 0.25)]);
+        let of = |starts: &[usize], share: f32| of(starts, &[true; 2], &[share, 1.0 - share]);
+        let mean = WordProbabilities::mean(&[of(&[0, 4, 9], 0.5), of(&[0, 5, 9], 0.25)], 0);
         assert_eq!((mean.words(), mean.of_word_at(9)), (2, Some(&[0.375, 0.625][..])));
-        assert_eq!(WordProbabilities::mean(&[of(&[3], 0.5)]), of(&[3], 0.5));
+        assert_eq!(WordProbabilities::mean(&[of(&[3], 0.5)], 0), of(&[3], 0.5));
+    }
+
+    #[test]
+    fn a_label_has_the_mean_of_the_models_that_have_it() {
+        // Labels O, A and B; one model has no B.
+        let mean = |of_all: &[f32], of_one: &[f32]| {
+            let models = [of(&[0], &[true; 3], of_all), of(&[0], &[true, true, false], of_one)];
+            WordProbabilities::mean(&models, 0).of_word_at(0).map(<[f32]>::to_vec)
+        };
+        assert_eq!(mean(&[0.25, 0.25, 0.5], &[0.75, 0.25, 0.0]), Some(vec![0.25, 0.25, 0.5]));
+        // Both claim the word: 0.5 and 0.75 of 1.25.
+        assert_eq!(mean(&[0.25, 0.0, 0.75], &[0.0, 1.0, 0.0]), Some(vec![0.0, 0.4, 0.6]));
     }
 }

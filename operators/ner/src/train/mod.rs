@@ -32,6 +32,6 @@ pub use fine_tune::fine_tune;
 pub use lexicon::Lexicon;
 pub use monitor::{Monitor, StepReport, Verdict};
 pub use state::TrainState;
-pub use teacher::Teacher;
+pub use teacher::{Teacher, check_teachers};
 #[cfg(feature = "cuda")]
 pub(crate) use trainer::train as train_on;

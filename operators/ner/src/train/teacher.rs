@@ -15,32 +15,29 @@ pub struct Teacher {
     classifier: Box<dyn TokenClassifier>,
     /// The student's label of each of the teacher's. Types that the student does not have are outside for it.
     columns: Vec<usize>,
-    /// Number of the student's labels.
-    labels: usize,
+    /// Of each of the student's labels, whether the teacher has it.
+    known: Vec<bool>,
     token_budget: usize,
 }
 
 impl Teacher {
-    /// Opens a model that teaches these labels; `kernel_cache` as in [`TrainConfig`](super::TrainConfig).
+    /// Opens a model that teaches some of these labels; `kernel_cache` as in [`TrainConfig`](super::TrainConfig).
     ///
     /// # Errors
-    /// It lacks one of their types, or cannot be run on the device.
+    /// It cannot be run on the device.
     pub fn start(
         checkpoint: &Checkpoint,
         student: &LabelSet,
         device: Device,
         kernel_cache: Option<PathBuf>,
     ) -> Result<Self, NerError> {
-        let columns = columns(checkpoint.labels(), student).map_err(|missing| NerError::Teacher {
-            teacher: checkpoint.name(),
-            missing: missing.join(", "),
-            has: checkpoint.labels().entity_types().join(", "),
-        })?;
+        let columns = columns(checkpoint.labels(), student);
+        let known = (0..student.count()).map(|label| columns.contains(&label)).collect();
         let mut setup = ClassifierSetup::on(device);
         setup.cuda.cache = kernel_cache;
         let token_budget = setup.token_budget.get();
         let classifier = classifier(checkpoint, device, setup)?()?;
-        Ok(Self { classifier, columns, labels: student.count(), token_budget })
+        Ok(Self { classifier, columns, known, token_budget })
     }
 
     /// What it says of texts, given the windows of each by its own tokenizer.
@@ -55,7 +52,7 @@ impl Teacher {
         let mut rows = logits.iter().flat_map(Logits::rows);
         let read = |windows: &Vec<TokenWindow>| {
             let own = WordProbabilities::read(windows, self.columns.len(), &mut rows);
-            own.relabelled(self.labels, |from, to| {
+            own.relabelled(self.known.clone(), |from, to| {
                 from.iter().zip(&self.columns).for_each(|(share, label)| to[*label] += share);
             })
         };
@@ -63,24 +60,36 @@ impl Teacher {
     }
 }
 
-/// The student's label of each of the teacher's labels.
+/// Checks that teachers together know what their student learns.
 ///
 /// # Errors
-/// The student's types that the teacher lacks.
-fn columns(teacher: &LabelSet, student: &LabelSet) -> Result<Vec<usize>, Vec<String>> {
-    let (of_teacher, of_student) = (teacher.entity_types(), student.entity_types());
-    let missing: Vec<String> = of_student.iter().filter(|name| !of_teacher.contains(name)).cloned().collect();
-    if !missing.is_empty() {
-        return Err(missing);
+/// A teacher knows none of the student's types, or no teacher knows one of them.
+pub fn check_teachers(teachers: &[Checkpoint], student: &LabelSet) -> Result<(), NerError> {
+    let knows = |teacher: &Checkpoint, name: &String| teacher.labels().entity_types().contains(name);
+    let wanted = student.entity_types();
+    for teacher in teachers {
+        if !wanted.iter().any(|name| knows(teacher, name)) {
+            let has = teacher.labels().entity_types().join(", ");
+            return Err(NerError::Teacher { teacher: teacher.name(), has, wanted: wanted.join(", ") });
+        }
     }
+    match wanted.iter().find(|name| !teachers.iter().any(|teacher| knows(teacher, name))) {
+        Some(name) => Err(NerError::Untaught { name: name.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// The student's label of each of the teacher's labels; outside for types that the student does not have.
+fn columns(teacher: &LabelSet, student: &LabelSet) -> Vec<usize> {
+    let (of_teacher, of_student) = (teacher.entity_types(), student.entity_types());
     let own = |tag: &Iob2| match tag {
         Iob2::Outside => Some(Iob2::Outside),
         Iob2::Begin(kind) => of_student.iter().position(|name| *name == of_teacher[*kind]).map(Iob2::Begin),
         Iob2::Inside(kind) => of_student.iter().position(|name| *name == of_teacher[*kind]).map(Iob2::Inside),
     };
     let position = |tag: Iob2| student.tags().iter().position(|known| *known == tag);
-    let outside = position(Iob2::Outside).expect("a label set is checked to have an O");
-    Ok(teacher.tags().iter().map(|tag| own(tag).and_then(position).unwrap_or(outside)).collect())
+    let outside = student.outside();
+    teacher.tags().iter().map(|tag| own(tag).and_then(position).unwrap_or(outside)).collect()
 }
 
 #[cfg(test)]
@@ -95,7 +104,7 @@ mod tests {
     fn a_teachers_labels_are_found_by_name_and_its_other_types_are_outside() {
         let teacher = labels(&["B-Gene", "I-Gene", "O", "B-Disease", "I-Disease"]);
         let student = labels(&["O", "B-Disease", "I-Disease"]);
-        assert_eq!(columns(&teacher, &student), Ok(vec![0, 0, 0, 1, 2]));
-        assert_eq!(columns(&student, &teacher), Err(vec!["Gene".to_owned()]));
+        assert_eq!(columns(&teacher, &student), [0, 0, 0, 1, 2]);
+        assert_eq!(columns(&student, &teacher), [2, 3, 4]);
     }
 }

@@ -22,7 +22,6 @@ use crate::classifier::{Logits, Padding};
 use crate::config::ModelConfig;
 use crate::host::floats;
 use crate::kernels;
-use crate::labels::Iob2;
 use crate::model::{Inputs, TokenClassification};
 use crate::packed::MicroBatch;
 use crate::random::part_seed;
@@ -60,7 +59,7 @@ where
         schedule: Schedule::new(config.learning_rate, config.warmup_share, steps),
         steps,
         step: state.step,
-        outside: outside(shape),
+        outside: u32::try_from(shape.labels.outside()).expect("labels are few"),
         shape,
         config,
         device,
@@ -93,11 +92,6 @@ fn steps(
     config: &TrainConfig,
 ) -> Result<usize, NerError> {
     (0..config.epochs.get()).map(|epoch| Ok(examples(epoch)?.len().div_ceil(config.batch_size.get()))).sum()
-}
-
-fn outside(shape: &ModelConfig) -> u32 {
-    let label = shape.labels.tags().iter().position(|tag| *tag == Iob2::Outside);
-    label.and_then(|label| u32::try_from(label).ok()).expect("a label set is checked to have an O")
 }
 
 struct Trainer<'a, A: AutodiffBackend<InnerBackend: NerBackend>> {
