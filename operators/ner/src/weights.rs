@@ -32,10 +32,14 @@ const DISTILBERT: [(&str, &str); 8] = [
 const IGNORABLE: [&str; 4] =
     ["pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids", "embeddings.token_type_ids"];
 
+/// The prefix of the tables of embeddings, which are not transposed.
+const EMBEDDINGS: &str = "embeddings.";
+
 /// Supported types of weights.
 const FLOATS: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::BF16];
 
-/// Every parameter of a model, as 32-bit floats on the host; each can be taken once.
+/// Every parameter of a model, as 32-bit floats on the host; each can be taken once. Files have the matrices of linear layers
+/// as `[out, in]`, the model has them as `[in, out]`.
 #[derive(Debug)]
 pub(crate) struct Weights {
     parameters: BTreeMap<String, Vec<f32>>,
@@ -56,11 +60,17 @@ impl Weights {
     /// # Errors
     /// As [`check`](Self::check).
     pub(crate) fn parse(bytes: &[u8], path: &Path, config: &ModelConfig) -> Result<Self, NerError> {
-        let tensors = tensors(bytes, path, config)?.into_par_iter();
-        Ok(Self { parameters: tensors.map(|(name, tensor)| (name, floats(&tensor))).collect() })
+        let read = |(name, tensor): (String, TensorView<'_>)| {
+            let values = match *tensor.shape() {
+                [outputs, inputs] if !name.starts_with(EMBEDDINGS) => transposed(&tensor, outputs, inputs),
+                _ => floats(&tensor),
+            };
+            (name, values)
+        };
+        Ok(Self { parameters: tensors(bytes, path, config)?.into_par_iter().map(read).collect() })
     }
 
-    /// Takes a parameter by its name.
+    /// Takes a parameter by its name: a vector, a table of embeddings, or the `[in, out]` matrix of a linear layer.
     pub(crate) fn take(&mut self, name: &str) -> Vec<f32> {
         self.parameters
             .remove(name)
@@ -147,13 +157,53 @@ fn by_modern_name<'a>(file: &SafeTensors<'a>) -> BTreeMap<String, TensorView<'a>
 
 /// The values of a tensor of one of the [`FLOATS`], as 32-bit floats.
 fn floats(tensor: &TensorView<'_>) -> Vec<f32> {
-    let data = tensor.data();
-    let (words, _) = data.as_chunks::<4>();
-    let (halves, _) = data.as_chunks::<2>();
-    match tensor.dtype() {
-        Dtype::F16 => halves.iter().map(|bytes| f16::from_le_bytes(*bytes)).collect::<Vec<_>>().to_f32_vec(),
-        Dtype::BF16 => halves.iter().map(|bytes| bf16::from_le_bytes(*bytes)).collect::<Vec<_>>().to_f32_vec(),
-        _ => words.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+    let mut values = vec![0.0; tensor.shape().iter().product()];
+    widen(tensor.dtype(), tensor.data(), &mut values);
+    values
+}
+
+/// A matrix `[rows, columns]` as `[columns, rows]`, in strips and tiles that fit into the cache.
+fn transposed(tensor: &TensorView<'_>, rows: usize, columns: usize) -> Vec<f32> {
+    const TILE: usize = 32;
+    let row_bytes = tensor.data().len() / rows.max(1);
+    let (mut strip, mut result) = (vec![0.0; TILE * columns], vec![0.0; rows * columns]);
+    for (number, bytes) in tensor.data().chunks((TILE * row_bytes).max(1)).enumerate() {
+        let (top, height) = (number * TILE, bytes.len() / row_bytes);
+        widen(tensor.dtype(), bytes, &mut strip);
+        for left in (0..columns).step_by(TILE) {
+            for column in left..columns.min(left + TILE) {
+                let places = &mut result[column * rows + top..][..height];
+                places.iter_mut().zip(strip.iter().skip(column).step_by(columns)).for_each(|(to, from)| *to = *from);
+            }
+        }
+    }
+    result
+}
+
+/// Converts values of one of the [`FLOATS`] to 32 bits.
+fn widen(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
+    match dtype {
+        Dtype::F16 => widen_halves(bytes, out, f16::from_le_bytes),
+        Dtype::BF16 => widen_halves(bytes, out, bf16::from_le_bytes),
+        _ => {
+            let (words, _) = bytes.as_chunks::<4>();
+            out.iter_mut().zip(words).for_each(|(to, word)| *to = f32::from_le_bytes(*word));
+        }
+    }
+}
+
+/// Converts a piece at a time: the bytes of a file may not be aligned.
+fn widen_halves<H: Copy + Default>(bytes: &[u8], out: &mut [f32], half: impl Fn([u8; 2]) -> H)
+where
+    [H]: HalfFloatSliceExt,
+{
+    const PIECE: usize = 256;
+    let mut piece = [H::default(); PIECE];
+    let (halves, _) = bytes.as_chunks::<2>();
+    for (halves, out) in halves.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
+        let piece = &mut piece[..halves.len()];
+        piece.iter_mut().zip(halves).for_each(|(value, bytes)| *value = half(*bytes));
+        piece.convert_to_f32_slice(&mut out[..halves.len()]);
     }
 }
 
@@ -169,6 +219,35 @@ mod tests {
         let embedding = "embeddings.word_embeddings.weight";
         assert_eq!(file_name(Family::DistilBert, embedding), "distilbert.embeddings.word_embeddings.weight");
         assert_eq!(file_name(Family::Roberta, "classifier.bias"), "classifier.bias");
+    }
+
+    #[test]
+    fn values_of_every_type_are_widened_and_matrices_transposed_across_tile_borders() {
+        for (rows, columns) in [(1, 1), (33, 70), (64, 300), (3, 32), (100, 1)] {
+            // Whole numbers up to 240, which every type has.
+            let values: Vec<f32> = (0..rows * columns).map(|at| (at * 7 % 241) as f32).collect();
+            let bytes_of = |dtype| -> Vec<u8> {
+                let bytes = |value: &f32| match dtype {
+                    Dtype::F16 => f16::from_f32(*value).to_le_bytes().to_vec(),
+                    Dtype::BF16 => bf16::from_f32(*value).to_le_bytes().to_vec(),
+                    _ => value.to_le_bytes().to_vec(),
+                };
+                values.iter().flat_map(bytes).collect()
+            };
+            for dtype in FLOATS {
+                let bytes = bytes_of(dtype);
+                let tensor = TensorView::new(dtype, vec![rows, columns], &bytes).unwrap();
+                assert_eq!(floats(&tensor), values, "{dtype:?} {rows} × {columns}");
+                let result = transposed(&tensor, rows, columns);
+                for (at, value) in values.iter().enumerate() {
+                    assert_eq!(
+                        result[at % columns * rows + at / columns],
+                        *value,
+                        "{dtype:?} {rows} × {columns}, {at}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -32,14 +32,13 @@ pub(crate) struct LayerNorm<B: Backend> {
 impl<B: Backend> Linear<B> {
     /// Loads modules with the same input as one, with their outputs side by side.
     pub(crate) fn load(modules: &[&str], input: usize, weights: &mut Weights, device: &B::Device) -> Self {
-        let mut stacked = |kind| -> Vec<f32> {
-            let parts: Vec<_> = modules.iter().map(|module| weights.take(&format!("{module}.{kind}"))).collect();
-            parts.concat()
+        let mut parts = |kind| -> Vec<Vec<f32>> {
+            modules.iter().map(|module| weights.take(&format!("{module}.{kind}"))).collect()
         };
-        let (weight, bias) = (stacked("weight"), stacked("bias"));
+        let (weight, bias) = (parts("weight"), parts("bias").concat());
         let output = bias.len();
         Self {
-            weight: parameter(transposed(&weight, output, input), [input, output], device),
+            weight: parameter(side_by_side(weight, input), [input, output], device),
             bias: parameter(bias, [output], device),
         }
     }
@@ -92,35 +91,29 @@ pub(super) fn parameter<B: Backend, const D: usize>(
     Param::from_data(TensorData::new(values, shape), device)
 }
 
-/// `[rows, columns]` → `[columns, rows]`, in tiles that fit into the cache.
-fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    const TILE: usize = 32;
-    let mut result = vec![0.0; values.len()];
-    for top in (0..rows).step_by(TILE) {
-        for left in (0..columns).step_by(TILE) {
-            for row in top..rows.min(top + TILE) {
-                for column in left..columns.min(left + TILE) {
-                    result[column * rows + row] = values[row * columns + column];
-                }
-            }
+/// Matrices of as many rows, as one.
+fn side_by_side(mut matrices: Vec<Vec<f32>>, rows: usize) -> Vec<f32> {
+    if matrices.len() == 1 {
+        return matrices.swap_remove(0);
+    }
+    let mut joined = Vec::with_capacity(matrices.iter().map(Vec::len).sum());
+    for row in 0..rows {
+        for matrix in &matrices {
+            let width = matrix.len() / rows;
+            joined.extend_from_slice(&matrix[row * width..][..width]);
         }
     }
-    result
+    joined
 }
 
 #[cfg(test)]
 mod tests {
-    use super::transposed;
+    use super::side_by_side;
 
     #[test]
-    fn a_matrix_is_transposed_across_tile_borders() {
-        let (rows, columns) = (33, 70);
-        let values: Vec<f32> = (0..rows * columns).map(|i| i as f32).collect();
-        let result = transposed(&values, rows, columns);
-        for row in 0..rows {
-            for column in 0..columns {
-                assert_eq!(result[column * rows + row], values[row * columns + column]);
-            }
-        }
+    fn matrices_are_joined_row_by_row() {
+        let joined = side_by_side(vec![vec![1.0, 2.0], vec![3.0, 4.0, 5.0, 6.0]], 2);
+        assert_eq!(joined, [1.0, 3.0, 4.0, 2.0, 5.0, 6.0]);
+        assert_eq!(side_by_side(vec![vec![1.0, 2.0]], 2), [1.0, 2.0]);
     }
 }
