@@ -14,12 +14,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = os.environ["PUBTAG_PROGRAM"]
 
+TINY_MODEL = ROOT / "tests/fixtures/tiny-bert"
+
+PUBTAG_RAY = Path(sys.executable).with_name("pubtag-ray")
+"""`pubtag-ray`, as pip installed it from `deploy/ray`."""
+
 # Ray's processes, and those of the workers, inherit this.
-os.environ["PYTHONPATH"] = str(ROOT / "deploy/ray/src")
 os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ.pop("PUBTAG_MODEL", None)
-sys.path[:0] = [str(ROOT / "deploy/ray/src"), str(ROOT / "tests/readers")]
+sys.path.insert(0, str(ROOT / "tests/readers"))
 
 import same_rows  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
@@ -36,6 +40,22 @@ def cluster():
     cluster.wait_for_nodes()
     yield cluster
     cluster.shutdown()
+
+
+@pytest.fixture
+def add_node(cluster):
+    """Adds nodes that go at the end of the test, unless they have gone before."""
+    added = []
+
+    def add(**resources):
+        added.append(cluster.add_node(**resources))
+        cluster.wait_for_nodes()
+        return added[-1]
+
+    yield add
+    for node in added:
+        if node in cluster.worker_nodes:
+            cluster.remove_node(node, allow_graceful=False)
 
 
 def article(number):
@@ -63,18 +83,18 @@ def write_corpus(folder, files, articles):
         write_file(folder / f"pubmed26n{file + 1:04}.xml.gz", file * articles, size)
 
 
-def run_alone(inputs, output):
+def run_alone(inputs, output, *options):
     """The same on this machine, by `pubtag run`."""
-    subprocess.run([PROGRAM, "run", *inputs, "--output", output, "--device", "cpu", "--quiet"], check=True)
+    subprocess.run([PROGRAM, "run", *inputs, "--output", output, "--device", "cpu", "--quiet", *options], check=True)
 
 
 JOBS = []
 
 
-def start_job(cluster, *arguments):
+def start_job(cluster, *arguments, program=PROGRAM):
     """Starts `pubtag-ray run`."""
-    command = [sys.executable, "-m", "pubtag_ray.cli", "run", "--program", PROGRAM, "--address", cluster.address]
-    JOBS.append(subprocess.Popen([*command, *map(str, arguments)], stdout=subprocess.PIPE, text=True))
+    command = [PUBTAG_RAY, "run", "--program", program, "--address", cluster.address, *arguments]
+    JOBS.append(subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True))
     return JOBS[-1]
 
 
@@ -88,7 +108,21 @@ def no_job_outlives_its_test():
 def end_job(job):
     """Waits; returns the report and the exit code."""
     stdout, _ = job.communicate(timeout=1800)
-    return json.loads(stdout or "{}"), job.returncode
+    report = json.loads(stdout or "{}")
+    RECORD.append((os.environ["PYTEST_CURRENT_TEST"].split("::")[1].split()[0], job.returncode, report))
+    return report, job.returncode
+
+
+RECORD = []
+"""Test, exit code and report of each job."""
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What became of all jobs."""
+    columns = ["committed", "already_committed", "retries", "lost_workers", "citations", "annotations"]
+    terminalreporter.write_line(f"{'exit code':>10} " + " ".join(f"{name:>17}" for name in columns) + "  test")
+    for test, code, report in RECORD:
+        terminalreporter.write_line(f"{code:>10} " + " ".join(f"{report.get(name, '-'):>17}" for name in columns) + f"  {test}")
 
 
 def workers(output):
@@ -103,6 +137,19 @@ def workers(output):
         if command[1:2] == ["worker"] and str(output) in command and state != "Z":
             found.append(int(process.name))
     return found
+
+
+def tagging(output, folder):
+    """Those that have a file of a folder open, and its name."""
+    return {pid: path.name for pid in workers(output) for path in open_files(pid) if path.parent == folder}
+
+
+def open_files(pid):
+    """What a process has open; nothing if it has ended."""
+    try:
+        return [entry.readlink() for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:
+        return []
 
 
 def on_node(node, output):

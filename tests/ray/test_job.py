@@ -13,6 +13,7 @@ from conftest import (
     on_node,
     run_alone,
     start_job,
+    tagging,
     wait_until,
     workers,
     write_corpus,
@@ -61,8 +62,8 @@ def test_killed_workers_are_replaced_and_no_row_is_lost_or_doubled(cluster, corp
     job = start_job(cluster, corpus, "--output", output)
     killed = 0
     for after in (1, 3, 5):
-        wait_until("commits and a worker", lambda: commits(output) >= after and workers(output) or job.poll() is not None)
-        for pid in workers(output)[:1]:
+        wait_until("commits", lambda: commits(output) >= after and tagging(output, corpus) or job.poll() is not None)
+        for pid in list(tagging(output, corpus))[:1]:
             kill(pid)
             killed += 1
     report, code = end_job(job)
@@ -72,10 +73,9 @@ def test_killed_workers_are_replaced_and_no_row_is_lost_or_doubled(cluster, corp
     assert_same_rows(output, alone)
 
 
-def test_a_node_that_goes_takes_no_rows_with_it(cluster, corpus, alone, tmp_path):
+def test_a_node_that_goes_takes_no_rows_with_it(cluster, add_node, corpus, alone, tmp_path):
     output = tmp_path / "out"
-    node = cluster.add_node(num_cpus=2)
-    cluster.wait_for_nodes()
+    node = add_node(num_cpus=2)
     job = start_job(cluster, corpus, "--output", output)
     wait_until("a worker on the node", lambda: on_node(node, output))
     cluster.remove_node(node, allow_graceful=False)
@@ -114,7 +114,9 @@ def test_a_damaged_file_is_reported_and_all_others_are_committed(cluster, corpus
 def test_what_concerns_all_inputs_ends_the_job(cluster, corpus, tmp_path):
     job = start_job(cluster, corpus, "--output", tmp_path / "out", "--", "--model", tmp_path)
     report, code = end_job(job)
-    assert (code, report["committed"]) == (78, 0)
+    assert (code, report["committed"], report["retries"]) == (78, 0, 0)
+    (failed,) = report["failed"]
+    assert failed["input"] is None and "config.json is missing" in failed["errors"][-1]
     job = start_job(cluster, tmp_path / "missing", "--output", tmp_path / "out")
     assert end_job(job) == ({}, 65)
 
@@ -125,8 +127,8 @@ def test_a_file_that_ends_its_workers_does_not_loop(cluster, tmp_path):
     write_corpus(folder, 1, 2_000)
     job = start_job(cluster, folder, "--output", output, "--retries", 1)
     for _ in range(2):
-        wait_until("a worker", lambda: workers(output))
-        for pid in workers(output):
+        wait_until("a worker", lambda: tagging(output, folder))
+        for pid in tagging(output, folder):
             kill(pid)
         wait_until("its end", lambda: not workers(output))
     report, code = end_job(job)

@@ -4,9 +4,8 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 
-from conftest import PROGRAM, ROOT, assert_same_rows, run_alone, write_corpus
+from conftest import PROGRAM, PUBTAG_RAY, ROOT, assert_same_rows, run_alone, write_corpus
 
 
 def commands():
@@ -21,7 +20,7 @@ def test_every_command_of_the_page_works(cluster, tmp_path):
     programs.mkdir()
     for name, call in {
         "pubtag": f'exec "{PROGRAM}" "$@"',
-        "pubtag-ray": f'exec "{sys.executable}" -m pubtag_ray.cli "$@"',
+        "pubtag-ray": f'exec "{PUBTAG_RAY}" "$@"',
         # No Kubernetes cluster here; test_kubernetes.py runs the command of the manifest.
         "kubectl": f'test -f "{ROOT}/$3"',
     }.items():

@@ -3,6 +3,7 @@
 mod citations;
 mod outputs;
 mod program;
+mod proxy;
 mod pubmed;
 mod stores;
 mod year;
@@ -13,6 +14,7 @@ pub use program::{
     Outcome, PubTag, fixture, peers_python, python, ray_python, shared, skipped, spark_python, tell, tiny_model,
     wheel_python,
 };
+pub use proxy::{CALLS, FAULTS, Fault, Proxy};
 pub use pubmed::{PubMedFile, write_pubmed_file};
 pub use stores::{Bucket, with_endpoint};
 pub use year::{Year, YearFile};

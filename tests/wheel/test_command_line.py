@@ -43,6 +43,17 @@ def test_a_run_from_python_tags_and_verifies(tmp_path, capsys):
     assert json.loads(pubtag.cli.call("inspect", output, "--json"))
 
 
+def test_pubtag_ray_beside_it_runs_it(tmp_path):
+    """Both in one environment, which is activated; the cluster is this machine."""
+    activated = {"PATH": f"{PUBTAG.parent}:{os.environ['PATH']}", "RAY_ADDRESS": "local", "RAY_USAGE_STATS_ENABLED": "0"}
+    command = ["pubtag-ray", "run", SAMPLE, "--output", tmp_path / "out"]
+    printed = subprocess.run(command, env=os.environ | activated, check=True, stdout=subprocess.PIPE).stdout
+    report = json.loads(printed)
+    assert (report["committed"], report["failed"], report["steps"]) == (1, [], {"verify": 0})
+    rows = pyarrow.dataset.dataset(tmp_path / "out/documents", format="parquet").count_rows()
+    assert rows == report["citations"] + report["deletions"] > 0
+
+
 def test_failures_are_exceptions_by_exit_code(tmp_path):
     with pytest.raises(pubtag.UsageError, match="missing required setting"):
         pubtag.cli.run()

@@ -43,12 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device = ["--device", "cuda" if args.gpus_per_worker else "cpu"]
     output = absolute(args.output)
     command = [program, "worker", "--output", output, "--threads", threads, *device, *store_options, *worker_options]
-    config = JobConfig(inputs, command, args.workers, args.cpus_per_worker, args.gpus_per_worker, args.retries)
+    config = JobConfig(
+        inputs, command, args.workers, args.cpus_per_worker, args.gpus_per_worker, args.retries, args.start_timeout
+    )
     # Ray prints what nodes log to standard output, which is for the report alone.
     with contextlib.redirect_stdout(sys.stderr):
         ray.init(address=args.address, logging_level="warning")
         report = Job(config, Progress(args.quiet).show).run()
         ray.shutdown()
+    for failure in report.failed:
+        if failure["input"] is None:
+            print("pubtag-ray: no worker could start", *failure["errors"], sep="\n  ", file=sys.stderr)
     finish(report, args, program, store_options)
     text = json.dumps(report.as_json(), indent=2)
     if args.report:
@@ -75,7 +80,8 @@ def parser() -> argparse.ArgumentParser:
     add("--workers", type=int, metavar="N", help="maximum workers [default: one per slot of the cluster]")
     add("--cpus-per-worker", type=float, default=1.0, metavar="N", help="CPUs, and threads, per worker [default: 1]")
     add("--gpus-per-worker", type=float, default=0.0, metavar="N", help="GPUs per worker [default: 0]")
-    add("--retries", type=int, default=5, metavar="N", help="retries per input after temporary failures [default: 5]")
+    add("--retries", type=int, default=5, metavar="N", help="retries after temporary failures, per input [default: 5]")
+    add("--start-timeout", type=float, default=1800.0, metavar="SECONDS", help="wait for a free slot [default: 1800]")
     add("--store-option", action="append", default=[], metavar="KEY=VALUE", help="option of the object store")
     add("--verify", choices=["quick", "full", "off"], default="quick", help="verify the output [default: quick]")
     add("--publish", action="store_true", help="publish a snapshot once all inputs are committed")
@@ -121,7 +127,10 @@ class Progress:
         self._shown = time.monotonic()
         report = job.report
         settled = report.committed + report.already_committed + len(report.failed)
-        line = f"{settled}/{report.inputs} inputs · {job.workers} workers · {report.new_citations:,} citations"
+        line = f"{settled}/{report.inputs} inputs · {job.workers} workers"
+        if job.starting:
+            line += f", {job.starting} starting or waiting for a slot"
+        line += f" · {report.new_citations:,} citations"
         if report.seconds and job.done_bytes:
             left = job.left_bytes / job.done_bytes * report.seconds
             line += f" · {report.new_citations / report.seconds:,.0f} citations/s · {left / 3600:.1f} h left"

@@ -35,7 +35,8 @@ class Report:
     lost_workers: int = 0
     """Workers that ended without an answer: killed, or on a node that was."""
     failed: list[dict[str, Any]] = field(default_factory=list)
-    """Inputs without a commit, and commits that exceed a limit, with exit code and errors."""
+    """Inputs without a commit, and commits that exceed a limit, with exit code and errors. An entry without an input is why
+    the job ended before its inputs: no worker could start."""
     seconds: float = 0.0
     steps: dict[str, int] = field(default_factory=dict)
     """Exit codes of what follows: `verify`, `snapshot`."""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import ray
 
 from pubtag_ray.report import CONFIGURATION, TRANSIENT
-from pubtag_ray.worker import Record, Worker, WorkerLost
+from pubtag_ray.worker import CANNOT_EXECUTE, Record, Worker, WorkerLost
 
-EXIT_CODES = {2: CONFIGURATION, CONFIGURATION: CONFIGURATION}
-"""What to do about a process that has ended: one that cannot start will not start elsewhere, any other may."""
+POINTLESS = (2, CONFIGURATION, CANNOT_EXECUTE)
+"""Exit codes of a process that would not start elsewhere, either."""
 
 
 @ray.remote(max_restarts=0, max_task_retries=0)
@@ -24,16 +24,28 @@ class Tagger:
         self._command = command
         self._worker: Worker | None = None
 
-    def tag(self, uri: str) -> Record:
-        """The answer to a request. If the process cannot start, or ends, a `lost` with its exit code."""
+    def start(self) -> Record:
+        """Starts the process and returns its `ready`, or a `lost`.
+
+        Not part of the constructor, whose exceptions reach the job as a text.
+        """
         try:
-            # Here, because an exception of a constructor reaches the job as a text.
-            self._worker = self._worker or Worker(self._command)
+            self._worker = Worker(self._command)
+            return self._worker.ready
+        except WorkerLost as lost:
+            return record_of(lost, None)
+
+    def tag(self, uri: str) -> Record:
+        """The answer to a request, or a `lost`, after which the actor is of no use."""
+        assert self._worker is not None, "start it first"
+        try:
             return self._worker.tag(uri)
         except WorkerLost as lost:
-            code = EXIT_CODES.get(lost.exit_code, TRANSIENT)
-            return {"type": "lost", "input": uri, "exit_code": code, "errors": [str(lost)]}
+            return record_of(lost, uri)
 
-    def place(self) -> tuple[str, int]:
-        """The node, and the process on it; 0 if it has not started."""
-        return ray.get_runtime_context().get_node_id(), self._worker.pid if self._worker else 0
+
+def record_of(lost: WorkerLost, uri: str | None) -> Record:
+    """A worker that was lost while it tagged an input, or while it started."""
+    code = CONFIGURATION if lost.exit_code in POINTLESS else TRANSIENT
+    what = f"pubtag worker on {ray.util.get_node_ip_address()} ended with exit code {lost.exit_code}"
+    return {"type": "lost", "input": uri, "exit_code": code, "errors": [what, *lost.log]}
