@@ -145,6 +145,18 @@ def test_a_program_without_cuda_fails_at_once(cluster, add_node, corpus, tmp_pat
     assert report["lost_workers"] <= 2, "it is not tried again"
 
 
+def test_workers_that_fail_to_start_are_tried_again_but_not_for_ever(cluster, corpus, tmp_path):
+    program = tmp_path / "pubtag"
+    program.write_text(f'#!/bin/sh\n[ "$1" = worker ] || exec "{PROGRAM}" "$@"\necho "the store is down" >&2\nexit 75\n')
+    program.chmod(0o755)
+    arguments = [corpus, "--output", tmp_path / "out", "--retries", 1]
+    report, code = end_job(start_job(cluster, *arguments, program=program))
+    assert (code, report["committed"], report["retries"]) == (75, 0, 0)
+    (failed,) = report["failed"]
+    assert failed["input"] is None and failed["errors"][-1] == "the store is down"
+    assert 2 <= report["lost_workers"] <= 4, "two times on two slots"
+
+
 def test_a_program_that_is_not_there_is_told_by_its_name():
     with pytest.raises(WorkerLost) as lost:
         Worker(["/no/such/pubtag", "worker"])

@@ -25,15 +25,8 @@ pub enum Fault {
 }
 
 /// All of them.
-pub const FAULTS: [Fault; 7] = [
-    Fault::Refused,
-    Fault::Reset,
-    Fault::TimesOut,
-    Fault::LosesAnswer,
-    Fault::Slow,
-    Fault::Throttled,
-    Fault::Limited,
-];
+pub const FAULTS: [Fault; 7] =
+    [Fault::Refused, Fault::Reset, Fault::TimesOut, Fault::LosesAnswer, Fault::Slow, Fault::Throttled, Fault::Limited];
 
 /// What the program asks of a store, by the request's conditions.
 pub const CALLS: [&str; 7] = ["create if absent", "replace if same", "put", "get", "head", "list", "delete in bulk"];

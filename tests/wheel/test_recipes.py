@@ -63,4 +63,4 @@ def test_the_transcript_is_true():
 
 def test_the_stubs_are_those_of_the_module():
     subprocess.run([sys.executable, "-m", "mypy.stubtest", "pubtag"], check=True)
-    subprocess.run([sys.executable, "-m", "mypy", "--strict", "-p", "pubtag"], check=True)
+    subprocess.run([sys.executable, "-m", "mypy", "--strict", "-p", "pubtag", "-p", "pubtag_ray"], check=True)

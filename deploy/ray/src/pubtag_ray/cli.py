@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -13,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import ray
+from ray.exceptions import RayError
 
 from pubtag_ray.inputs import Input, absolute, in_manifest, listed
 from pubtag_ray.job import Job, JobConfig
-from pubtag_ray.report import CONFIGURATION, Report
+from pubtag_ray.report import CONFIGURATION, TRANSIENT, Report
 
 USAGE = 2
 
@@ -48,7 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     # Ray prints what nodes log to standard output, which is for the report alone.
     with contextlib.redirect_stdout(sys.stderr):
-        ray.init(address=args.address, logging_level="warning")
+        try:
+            ray.init(address=args.address, logging_level=logging.WARNING)
+        except (ConnectionError, RuntimeError, RayError) as error:
+            return failed(f"cannot connect to a Ray cluster: {error}", TRANSIENT)
         report = Job(config, Progress(args.quiet).show).run()
         ray.shutdown()
     for failure in report.failed:
@@ -56,9 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("pubtag-ray: no worker could start", *failure["errors"], sep="\n  ", file=sys.stderr)
     finish(report, args, program, store_options)
     text = json.dumps(report.as_json(), indent=2)
+    print(text)
     if args.report:
         args.report.write_text(text + "\n", encoding="utf-8")
-    print(text)
     return report.exit_code
 
 
@@ -77,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     add("--manifest", type=Path, metavar="FILE", help="a file with one path or URL per line, as further inputs")
     add("--output", required=True, metavar="DIR|URL", help="a directory that all nodes share, or a URL")
     add("--address", default=None, metavar="ADDRESS", help="the cluster [default: RAY_ADDRESS, or this machine alone]")
-    add("--workers", type=int, metavar="N", help="maximum workers [default: one per slot of the cluster]")
+    add("--workers", type=positive, metavar="N", help="maximum workers [default: one per slot of the cluster]")
     add("--cpus-per-worker", type=float, default=1.0, metavar="N", help="CPUs, and threads, per worker [default: 1]")
     add("--gpus-per-worker", type=float, default=0.0, metavar="N", help="GPUs per worker [default: 0]")
     add("--retries", type=int, default=5, metavar="N", help="retries after temporary failures, per input [default: 5]")
@@ -89,6 +94,14 @@ def parser() -> argparse.ArgumentParser:
     add("--report", type=Path, metavar="FILE", help="write the report to a file, too")
     add("--quiet", action="store_true", help="show no progress")
     return top
+
+
+def positive(text: str) -> int:
+    """A number of workers."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
 
 
 def find_inputs(args: argparse.Namespace, program: str, store_options: Sequence[str]) -> list[Input]:

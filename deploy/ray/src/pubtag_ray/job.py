@@ -141,7 +141,7 @@ class Job:
     def _most_workers(self) -> int:
         if self.config.workers is not None:
             return self.config.workers
-        resources = ray.cluster_resources()
+        resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
         slots = [
             resources.get(name, 0.0) / need
             for name, need in (("CPU", self.config.cpus), ("GPU", self.config.gpus))
@@ -152,7 +152,7 @@ class Job:
 
     def _new_actor(self) -> Any:
         options = {"num_cpus": self.config.cpus, "num_gpus": self.config.gpus, "scheduling_strategy": "SPREAD"}
-        return Tagger.options(**options).remote(list(self.config.command))
+        return Tagger.options(**options).remote(list(self.config.command))  # type: ignore[attr-defined]
 
     def _answers(self) -> list[Any]:
         """The next answers, if any come within a tick."""
@@ -217,7 +217,7 @@ def record_of(answer: Any) -> Record:
         return record
     except RayError as error:
         # The first line says what happened, and the last one why, if there was an exception.
-        first, *others = str(error).strip().splitlines()
+        first, *others = str(error).strip().splitlines() or [repr(error)]
         return {"type": "lost", "input": None, "exit_code": TRANSIENT, "errors": [first, *others[-1:]]}
 
 

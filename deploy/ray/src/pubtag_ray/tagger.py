@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
 
 import ray
@@ -47,5 +48,5 @@ class Tagger:
 def record_of(lost: WorkerLost, uri: str | None) -> Record:
     """A worker that was lost while it tagged an input, or while it started."""
     code = CONFIGURATION if lost.exit_code in POINTLESS else TRANSIENT
-    what = f"pubtag worker on {ray.util.get_node_ip_address()} ended with exit code {lost.exit_code}"
+    what = f"pubtag worker on {platform.node()} ended with exit code {lost.exit_code}"
     return {"type": "lost", "input": uri, "exit_code": code, "errors": [what, *lost.log]}
