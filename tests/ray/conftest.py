@@ -140,7 +140,7 @@ def workers(output):
 
 
 def tagging(output, folder):
-    """Those that have a file of a folder open, and its name."""
+    """Those that have a file of a folder open, and its name. A small file is not open for long."""
     return {pid: path.name for pid in workers(output) for path in open_files(pid) if path.parent == folder}
 
 

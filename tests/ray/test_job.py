@@ -62,14 +62,15 @@ def test_killed_workers_are_replaced_and_no_row_is_lost_or_doubled(cluster, corp
     job = start_job(cluster, corpus, "--output", output)
     killed = 0
     for after in (1, 3, 5):
-        wait_until("commits", lambda: commits(output) >= after and tagging(output, corpus) or job.poll() is not None)
-        for pid in list(tagging(output, corpus))[:1]:
+        wait_until("commits and a worker", lambda: commits(output) >= after and workers(output) or job.poll() is not None)
+        for pid in workers(output)[:1]:
             kill(pid)
             killed += 1
     report, code = end_job(job)
     assert killed > 0
     assert (code, report["committed"] + report["already_committed"], report["failed"]) == (0, FILES, [])
-    assert 0 < report["lost_workers"] <= killed and report["retries"] == report["lost_workers"]
+    # One that is killed before it has an input costs no retry.
+    assert 0 < report["lost_workers"] <= killed and report["retries"] <= report["lost_workers"]
     assert_same_rows(output, alone)
 
 

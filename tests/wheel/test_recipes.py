@@ -47,7 +47,6 @@ def needs(package):
 @pytest.mark.parametrize("recipe, package", [
     ("polars_frames.py", "polars"),
     ("pandas_frames.py", "pandas"),
-    ("daft_frames.py", "daft"),
     ("ray_data.py", "ray"),
     ("spark_frames.py", "pyspark"),
 ])
