@@ -25,13 +25,14 @@ fn a_cluster_writes_what_one_machine_writes() {
     tell(&outcome.stdout);
 }
 
-/// A store that refuses every third request, is slow at every seventh, and loses the answers to two new objects.
+/// A store that refuses every third request, is slow at every seventh, and breaks the connection at two new objects, which
+/// costs an attempt each.
 fn busy_store() -> impl FnMut(usize, &'static str) -> Option<Fault> + Send {
     let mut created = 0;
     move |number, call| {
         created += usize::from(call == "create if absent");
         match number {
-            _ if call == "create if absent" && [8, 16].contains(&created) => Some(Fault::LosesAnswer),
+            _ if call == "create if absent" && [8, 16].contains(&created) => Some(Fault::Reset),
             _ if number % 6 == 2 => Some(Fault::Throttled),
             _ if number % 6 == 5 => Some(Fault::Limited),
             _ if number % 7 == 0 => Some(Fault::Slow),

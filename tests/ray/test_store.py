@@ -10,6 +10,7 @@ from conftest import PROGRAM, TINY_MODEL, end_job, run_alone, start_job, write_c
 
 FILES, ARTICLES = 8, 12
 CITATIONS = (FILES + 3) * ARTICLES
+WORKER = ["--model", TINY_MODEL, "--no-cache"]
 
 
 @pytest.fixture
@@ -27,11 +28,12 @@ def test_a_store_that_throttles_costs_time_and_no_rows(cluster, bucket, tmp_path
     pyarrow.fs.copy_files(str(folder), f"{bucket.removeprefix('s3://')}/in", destination_filesystem=direct())
 
     output = f"{bucket}/out"
-    job = start_job(cluster, f"{bucket}/in", "--output", output, "--verify", "full", "--publish", "--", "--model", TINY_MODEL)
+    job = start_job(cluster, f"{bucket}/in", "--output", output, "--verify", "full", "--publish", "--", *WORKER)
     report, code = end_job(job)
     assert (code, report["failed"], report["steps"]) == (0, [], {"verify": 0, "snapshot": 0})
     assert report["committed"] + report["already_committed"] == FILES
     assert (report["citations"], report["lost_workers"]) == (CITATIONS, 0)
+    assert 0 < report["retries"] <= 2, "only broken connections are left to the job"
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", os.environ["PUBTAG_BUCKET_ENDPOINT"])
     parts = tmp_path / "parts"
