@@ -10,10 +10,11 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use pubtag_tests::{Outcome, PubTag, article_set, fixture, read_table, sample_article, skipped, tell, tiny_model};
+use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -177,12 +178,16 @@ fn cards() -> impl Iterator<Item = (&'static str, &'static str)> {
 fn copy(name: &str, model: PathBuf) -> PathBuf {
     fs::create_dir(&model).unwrap();
     for source in [tiny_model(), fixture(name)] {
-        for entry in fs::read_dir(source).unwrap() {
-            let path = entry.unwrap().path();
-            fs::copy(&path, model.join(path.file_name().unwrap())).unwrap();
-        }
+        copy_files(&source, &model);
     }
     model
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
 }
 
 /// Changes the settings of a copy.
@@ -197,18 +202,26 @@ fn configure(model: &Path, settings: &[(&str, Value)]) {
 
 /// The tiny model with one head of 32 columns, as large models have, and more positions, so that rows have several lengths.
 fn one_head(folder: &Path, positions: usize) -> PathBuf {
-    const POSITIONS: &str = "bert.embeddings.position_embeddings.weight";
     let model = copy("tiny-bert", folder.join(format!("one-head-{positions}")));
-    configure(&model, &[("num_attention_heads", 1.into()), ("max_position_embeddings", positions.into())]);
+    configure(&model, &[("num_attention_heads", 1.into())]);
+    with_positions(&model, positions);
+    model
+}
+
+/// Cuts the table of positions, or repeats it.
+fn with_positions(model: &Path, positions: usize) {
+    const POSITIONS: &str = "bert.embeddings.position_embeddings.weight";
+    configure(model, &[("max_position_embeddings", positions.into())]);
     let path = model.join("model.safetensors");
     let bytes = fs::read(&path).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let table = tensors.tensor(POSITIONS).unwrap();
-    let repeated = table.data().repeat(positions / table.shape()[0]);
-    let longer = TensorView::new(Dtype::F32, vec![positions, table.shape()[1]], &repeated).unwrap();
-    let views = tensors.iter().map(|(name, view)| (name, if name == POSITIONS { longer.clone() } else { view }));
+    let (rows, columns) = (table.shape()[0], table.shape()[1]);
+    let mut data = table.data().repeat(positions.div_ceil(rows));
+    data.truncate(table.data().len() / rows * positions);
+    let table = TensorView::new(table.dtype(), vec![positions, columns], &data).unwrap();
+    let views = tensors.iter().map(|(name, view)| (name, if name == POSITIONS { table.clone() } else { view }));
     fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
-    model
 }
 
 #[test]
@@ -279,8 +292,8 @@ fn choices(cache: &Path) -> Vec<Value> {
     choice_files(cache).iter().flat_map(|path| read_choices(path)).collect()
 }
 
-/// Copies a cache and has every key choose its candidate of a round.
-fn force(cache: &Path, round: usize) -> TempDir {
+/// Copies a cache and has every key choose one of its candidates.
+fn force(cache: &Path, choose: impl Fn(&[(u64, String)]) -> u64) -> TempDir {
     let forced = tempfile::tempdir().unwrap();
     for path in files(cache) {
         let to = forced.path().join(path.strip_prefix(cache).unwrap());
@@ -290,8 +303,7 @@ fn force(cache: &Path, round: usize) -> TempDir {
     for path in choice_files(forced.path()) {
         let mut text = String::new();
         for mut choice in read_choices(&path) {
-            let candidates = candidates(&choice);
-            choice["value"]["fastest_index"] = Value::from(candidates[round % candidates.len()].0);
+            choice["value"]["fastest_index"] = Value::from(choose(&candidates(&choice)));
             text += &format!("{choice}\n");
         }
         fs::write(&path, text).unwrap();
@@ -299,12 +311,14 @@ fn force(cache: &Path, round: usize) -> TempDir {
     forced
 }
 
+/// The number of a key's candidate of a round.
+fn of_round(candidates: &[(u64, String)], round: usize) -> u64 {
+    candidates[round % candidates.len()].0
+}
+
 /// The keys whose choice is not the candidate of this round: the autotuner did not take what it was given.
 fn disobedient(cache: &Path, round: usize) -> Vec<String> {
-    let forced = |choice: &Value| {
-        let candidates = candidates(choice);
-        choice["value"]["fastest_index"] == candidates[round % candidates.len()].0
-    };
+    let forced = |choice: &Value| choice["value"]["fastest_index"] == of_round(&candidates(choice), round);
     choices(cache).iter().filter(|choice| !forced(choice)).map(|choice| choice["key"].to_string()).collect()
 }
 
@@ -325,13 +339,40 @@ fn every_candidate_of_the_autotuner_computes_the_same() {
         assert!(rounds > 1, "{case}: the autotuner had nothing to choose from");
         let mut largest = 0.0_f64;
         for round in 0..rounds {
-            let forced = force(cache.path(), round);
+            let forced = force(cache.path(), |candidates| of_round(candidates, round));
             largest = largest.max(Case { cache: forced.path(), ..case }.check());
             assert_eq!(disobedient(forced.path(), round), Vec::<String>::new(), "{case}, round {round}");
         }
         let (keys, all) = (counts.len(), counts.iter().sum::<usize>());
         tell(&format!("| sm_{card} | {precision} | {keys} | {all} | {rounds} | {largest:.1e} |\n"));
     }
+}
+
+/// Six layers of width 384 with twelve heads, and rows of three lengths. With tensor cores, because products without them
+/// take hours in an interpreter.
+#[test]
+fn the_bundled_model_computes_what_it_does_on_the_cpu() {
+    let Some(rig) = Rig::find("the_bundled_model_computes_what_it_does_on_the_cpu") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("pubtag-disease");
+    fs::create_dir(&model).unwrap();
+    copy_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/models/pubtag-disease"), &model);
+    with_positions(&model, 192);
+    for precision in ["f32", "f16"] {
+        let cache = tempfile::tempdir().unwrap();
+        let case = Case { cache: cache.path(), ..rig.case(&model, "80", precision) };
+        case.tune();
+        let forced = force(cache.path(), on_tensor_cores);
+        let started = Instant::now();
+        let difference = Case { cache: forced.path(), ..case }.check();
+        tell(&format!("{case}: {difference:.1e} in {} s\n", started.elapsed().as_secs()));
+    }
+}
+
+/// The number of a key's first candidate that uses tensor cores, or of its first.
+fn on_tensor_cores(candidates: &[(u64, String)]) -> u64 {
+    let used = |(_, name): &&(u64, String)| name.to_lowercase().contains("mma");
+    candidates.iter().find(used).unwrap_or(&candidates[0]).0
 }
 
 /// How far a figure of training may be from the CPU's, relative to it.
