@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Split three corpora into training and development files that share no documents, and select texts without annotations.
+"""Split corpora into training and development files that share no documents, and select texts without annotations.
 
     python3 deploy/models/split.py CORPORA OUTPUT
 
 CORPORA contains the PubTator files of NCBI Disease (ncbi_disease/pubtator) and AIONER (aioner/train, aioner/test), and
-abstracts as JSON lines (unlabelled/abstracts.jsonl.gz). Writes <corpus>-train.txt, <corpus>-dev.txt, texts.jsonl and
-SHA256SUMS to OUTPUT. Development documents of BC5CDR and BioRED, and the texts, are selected by the SHA-256 of their PMID;
-NCBI Disease keeps its own development set. No document of a test set, by PMID or text, is in OUTPUT, and no document of a
-development file is in a training file or among the texts.
+abstracts as JSON lines (unlabelled/abstracts.jsonl.gz). Writes <corpus>-train.txt, texts.jsonl, SHA256SUMS, and for the
+first three corpora <corpus>-dev.txt, to OUTPUT. Development documents of BC5CDR and BioRED, and the texts, are selected by
+the SHA-256 of their PMID; NCBI Disease keeps its own development set. No document of a test set, by PMID or text, is in
+OUTPUT, and no document of a development file is in a training file or among the texts.
 """
 import gzip
 import hashlib
@@ -21,7 +21,13 @@ TRAIN = {
     "ncbi": NCBI.format("train"),
     "bc5cdr": "aioner/train/BC5CDR_TrainDev.PubTator",
     "biored": "aioner/train/BioRED_TrainDev.PubTator",
+    "gnormplus": "aioner/train/GNormPlus_Train.PubTator",
+    "nlmgene": "aioner/train/NLMgene_Train.PubTator",
+    "tmvar3": "aioner/train/tmVar3_Train.PubTator",
+    "bioid": "aioner/train/BioID_Train_revision.PubTator",
 }
+# BioID has figure captions, most of which mention no cell line.
+CAPTIONS_WITHOUT_MENTION = 500
 DEV = {"ncbi": NCBI.format("develop")}
 HELD_OUT = {"bc5cdr": 100, "biored": 80}
 TEXTS = 8000
@@ -58,6 +64,13 @@ def unlabelled(path: pathlib.Path, held_out: list[Document], annotated: list[Doc
     return [line for _, line in sorted(ranked)]
 
 
+def captions(documents: list[Document]) -> list[Document]:
+    """The captions that mention a cell line, and some of the others."""
+    ranked = sorted(documents, key=lambda document: (document.record.count("\n") == 1, document.rank()))
+    mentioning = sum(document.record.count("\n") > 1 for document in ranked)
+    return ranked[: mentioning + CAPTIONS_WITHOUT_MENTION]
+
+
 def without(documents: list[Document], others: list[Document]) -> list[Document]:
     pmids, texts = {other.pmid for other in others}, {other.text for other in others}
     return [document for document in documents if document.pmid not in pmids and document.text not in texts]
@@ -70,6 +83,7 @@ def main() -> None:
     output.mkdir(parents=True, exist_ok=True)
     test = [document for name in TEST for document in read(corpora / name)]
     train = {name: without(read(corpora / path), test) for name, path in TRAIN.items()}
+    train["bioid"] = captions(train["bioid"])
     dev = {name: without(read(corpora / path), test) for name, path in DEV.items()}
     dev |= {name: sorted(train[name], key=Document.rank)[:count] for name, count in HELD_OUT.items()}
     held_out = [document for documents in dev.values() for document in documents]

@@ -1,4 +1,4 @@
-//! The model inside the program: what its card says holds, through `pubtag run` and `pubtag evaluate`.
+//! Our models: what their cards say holds, through `pubtag run` and `pubtag evaluate`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,11 @@ const CORPORA: [(&str, &str); 3] = [
     ("BC5CDR test", "data/aioner/test/BC5CDR_Test.PubTator"),
     ("BioRED test", "data/aioner/test/BioRED_Test.PubTator"),
 ];
+
+/// The model inside the program.
+const BUNDLED: &str = "pubtag-disease";
+/// The model for six entity types, beside it in the repository.
+const BIOMEDICAL: &str = "pubtag-biomedical";
 
 const INT8: [&str; 2] = ["--precision", "int8"];
 
@@ -39,8 +44,12 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn card() -> String {
-    fs::read_to_string(repository().join("deploy/models/pubtag-disease/README.md")).unwrap()
+fn directory(model: &str) -> PathBuf {
+    repository().join("deploy/models").join(model)
+}
+
+fn card(model: &str) -> String {
+    fs::read_to_string(directory(model).join("README.md")).unwrap()
 }
 
 /// The rows of the table under a heading of the card, its heads first.
@@ -51,22 +60,26 @@ fn table(card: &str, heading: &str) -> Vec<Vec<String>> {
     lines.filter(|line| !line.starts_with("|--")).map(cells).collect()
 }
 
-/// F1 by type, strict, of the rows that a run of the bundled model writes.
-fn through_run(python: &Path, gold: &Path, options: &[&str]) -> Value {
+/// F1 by type, strict, of the rows that a run of a model writes.
+fn through_run(python: &Path, model: &str, gold: &Path, options: &[&str]) -> Value {
     let script = repository().join("tests/peers/through_run.py");
     let mut command = Command::new(python);
-    command.arg(script).arg(gold).args(["--json", "--pubtag", PROGRAM, "--", "--device", "cpu"]).args(options);
+    command.arg(script).arg(gold).args(["--json", "--pubtag", PROGRAM]);
+    if model != BUNDLED {
+        command.arg("--model").arg(directory(model));
+    }
+    command.args(["--", "--device", "cpu"]).args(options);
     let output = command.env_remove("PUBTAG_MODEL").output().unwrap();
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
 }
 
-/// Holds a column of the card's table to what a run finds in a corpus.
-fn check_column(corpus: &str, file: &Path, (head, options): Column, python: &Path) {
-    let rows = table(&card(), "Through `pubtag run`");
+/// Holds a column of a card's table to what a run finds in a corpus.
+fn check_column(model: &str, corpus: &str, file: &Path, (head, options): Column, python: &Path) {
+    let rows = table(&card(model), "Through `pubtag run`");
     let column = rows[0].iter().position(|cell| cell == head).unwrap_or_else(|| panic!("no column {head}"));
     let of_corpus: Vec<_> = rows.iter().filter(|row| row[0] == corpus).collect();
     assert!(!of_corpus.is_empty(), "{corpus} is not on the card");
-    let found = through_run(python, file, options);
+    let found = through_run(python, model, file, options);
     for row in of_corpus {
         let said: f64 = row[column].parse().unwrap_or_else(|_| panic!("{row:?}"));
         let f1 = found["scores"][&row[1]]["f1"].as_f64().unwrap_or_else(|| panic!("{} of {found}", row[1]));
@@ -78,8 +91,10 @@ fn check_column(corpus: &str, file: &Path, (head, options): Column, python: &Pat
 fn a_run_reproduces_the_model_cards_scores() {
     let Some(shared) = shared("a_run_reproduces_the_model_cards_scores") else { return };
     let Some(python) = python("a_run_reproduces_the_model_cards_scores") else { return };
-    for (corpus, file) in CORPORA {
-        check_column(corpus, &shared.join(file), columns()[0], &python);
+    for model in [BUNDLED, BIOMEDICAL] {
+        for (corpus, file) in CORPORA {
+            check_column(model, corpus, &shared.join(file), columns()[0], &python);
+        }
     }
 }
 
@@ -89,7 +104,7 @@ fn other_precisions_and_the_model_alone_reproduce_the_model_cards_scores() {
     let Some(python) = python("other_precisions_and_the_model_alone_reproduce_the_model_cards_scores") else { return };
     let (corpus, file) = CORPORA[0];
     for column in &columns()[1..] {
-        check_column(corpus, &shared.join(file), *column, &python);
+        check_column(BUNDLED, corpus, &shared.join(file), *column, &python);
     }
 }
 
@@ -107,7 +122,7 @@ fn an_evaluation_reproduces_the_model_cards_scores() {
     let found: Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!(found["mentions"], 960, "the split is whole");
     let f1 = found["entities"]["micro"]["f1"].as_f64().unwrap();
-    let said: f64 = card().split("strict entity F1 of ").nth(1).unwrap()[..6].parse().unwrap();
+    let said: f64 = card(BUNDLED).split("strict entity F1 of ").nth(1).unwrap()[..6].parse().unwrap();
     assert!((f1 - said).abs() < TOLERANCE, "{f1} here, {said} on the card");
 
     let Some(python) = peers_python(NAME) else { return };
@@ -126,6 +141,6 @@ fn int8_differs_by_less_than_a_third_of_a_point_on_the_test_split() {
     let (Some(shared), Some(python)) = (shared(NAME), python(NAME)) else { return };
     let gold = shared.join(CORPORA[0].1);
     let [exact, rounded] = [&[][..], &INT8]
-        .map(|options| through_run(&python, &gold, options)["scores"]["Disease"]["f1"].as_f64().unwrap());
+        .map(|options| through_run(&python, BUNDLED, &gold, options)["scores"]["Disease"]["f1"].as_f64().unwrap());
     assert!((exact - rounded).abs() <= 0.003, "f32 {exact}, int8 {rounded}");
 }
