@@ -77,9 +77,9 @@ impl CudaClassifier {
         let (most_tokens, positions) = (setup.token_budget.get(), checkpoint.max_tokens().get());
         let least_tokens = if setup.cuda.whole_budget { most_tokens } else { LEAST_TOKENS };
         let mut opened = Self { model, device, most_tokens, least_tokens, positions, watch };
-        let warmed = opened.warm_up()?;
+        let warmed = naming_kernels(opened.warm_up())?;
         opened.stay_within(setup.cuda.memory)?;
-        opened.check(checkpoint, setup)?;
+        naming_kernels(opened.check(checkpoint, setup))?;
         opened.least_tokens = LEAST_TOKENS;
         info!(%device, card = %card, precision = %setup.precision, tokens = opened.most_tokens, "model ready");
         Ok((opened, warmed))
@@ -201,6 +201,15 @@ fn load<F: burn_cubecl::FloatElement>(
 ) -> Result<Box<dyn TokenClassifier>, NerError> {
     // The backend's number type determines the precision.
     Ok(Box::new(BurnClassifier::<Cuda<F>>::load(checkpoint, cuda_device(number), kernels::Precision::F32)?))
+}
+
+/// Logs which kernels ran, if what they computed is not even finite.
+fn naming_kernels<T>(result: Result<T, NerError>) -> Result<T, NerError> {
+    result.inspect_err(|error| {
+        if matches!(error, NerError::NotFinite) {
+            cache::log_choices();
+        }
+    })
 }
 
 /// A micro-batch of sequences of these lengths, of a token that every vocabulary has.
