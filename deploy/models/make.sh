@@ -13,6 +13,11 @@
 # kind of processor with the same number of threads; elsewhere sums round differently, which is reported.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
+model="${3:-pubtag-disease}"
+case "$model" in
+  pubtag-disease | pubtag-biomedical) ;;
+  *) echo "make.sh: unknown model $model (known: pubtag-disease, pubtag-biomedical)" >&2; exit 2 ;;
+esac
 corpora="$(cd "$1" && pwd)"
 mkdir -p "$2" && cd "$2"
 ln -sfn "$corpora/ncbi_disease" ncbi_disease
@@ -59,7 +64,7 @@ check result mixed/model.safetensors
 [ -d pubtag-disease ] || pubtag train "${common[@]}" --unlabelled splits/texts.jsonl --teacher mixed ncbi-disease \
   --base base --output pubtag-disease --epochs 5 --dtype f16
 check result pubtag-disease/model.safetensors
-[ "${3:-pubtag-disease}" = pubtag-biomedical ] || exit 0
+[ "$model" = pubtag-biomedical ] || exit 0
 
 # The model for six entity types. Four more corpora annotate one of them each; families of genes count as genes, as they do in
 # BioRED, the only corpus that has all six. A teacher is trained on all of them, and goes on learning with pubtag-disease.

@@ -22,6 +22,7 @@ from ray.cluster_utils import Cluster
 OPTIONS = ["--precision", "int8", "--no-cache"]
 COMPARE = pathlib.Path(__file__).parents[1] / "readers/same_rows.py"
 
+
 def split(texts, documents, files, folder):
     folder.mkdir()
     with gzip.open(texts, "rt", encoding="utf-8") as lines:
@@ -41,7 +42,7 @@ def run(program, corpus, output, threads):
 
 
 def job(program, corpus, output, nodes):
-    """Seconds from a cluster that stands to the report, and the report."""
+    """Seconds of a job on a running cluster, and its report."""
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         for _ in range(nodes):

@@ -23,10 +23,24 @@ fn a_cluster_writes_what_one_machine_writes() {
     let outcome = call.end();
     assert_eq!(outcome.code, Some(0), "{}\n{}", outcome.stdout, outcome.stderr);
     tell(&outcome.stdout);
+    if let Some((proxy, _)) = busy {
+        assert_all_happened(&proxy.calls());
+    }
+}
+
+/// The store did what was planned for these calls.
+fn assert_all_happened(calls: &[&'static str]) {
+    let mut plan = busy_store();
+    let faults: Vec<Fault> = calls.iter().enumerate().filter_map(|(number, call)| plan(number, call)).collect();
+    for fault in [Fault::Reset, Fault::Throttled, Fault::Limited, Fault::Slow] {
+        let times = faults.iter().filter(|happened| **happened == fault).count();
+        assert!(times > 1, "{fault:?} happened {times} times in {} requests", calls.len());
+        tell(&format!("{fault:?}: {times} of {} requests\n", calls.len()));
+    }
 }
 
 /// A store that refuses every third request, is slow at every seventh, and breaks the connection at two new objects, which
-/// costs an attempt each.
+/// may cost an attempt each.
 fn busy_store() -> impl FnMut(usize, &'static str) -> Option<Fault> + Send {
     let mut created = 0;
     move |number, call| {

@@ -285,7 +285,8 @@ layer_flops = 2 * (4 * config.hidden_size**2 + 2 * config.hidden_size * config.i
 flops = config.num_hidden_layers * layer_flops
 limit = statistics.median(limits)
 for precision, detail in details.items():
-    busy = detail["tag"]["busy_seconds"]
+    # The sum over the workers, of which each thread is one.
+    busy = detail["tag"]["busy_seconds"] / options.threads
     share = f"; {tokens * flops / busy / limit:.0%} of this machine's sgemm" if precision == "f32" else ""
     print(f"\npubtag {precision}: {tokens / busy:.0f} tokens/s in the model{share}; the run takes {detail['seconds'] / busy:.3f} "
           f"of the time of the model")

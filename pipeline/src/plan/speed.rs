@@ -20,8 +20,8 @@ use crate::provenance::PROGRAM;
 use crate::run::spec;
 use crate::tagger::{QUEUE_CAPACITY, Stages};
 
-/// Citations per packet, as of a source.
-const PACKET: usize = 16;
+/// Citations per packet: few, because what is in the queues when the time is up is still tagged.
+const PACKET: usize = 4;
 
 /// What was measured while a sample was tagged and written.
 #[derive(Clone, Debug, Serialize)]

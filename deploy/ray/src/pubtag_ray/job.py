@@ -51,7 +51,7 @@ class Attempt:
 class Job:
     """Tags all inputs. What is committed stays so, whatever becomes of the job: run it again to continue.
 
-    Actors start without an input: those for which the cluster has no room yet keep nothing from the others.
+    Actors start without an input: those that the cluster has no room for yet do not hold up the others.
     """
 
     config: JobConfig
@@ -211,7 +211,7 @@ class Job:
 
 
 def record_of(answer: Any) -> Record:
-    """What an actor has answered; a `lost` if it, or its node, is no more."""
+    """The record that an actor answered; `lost` if the actor or its node is gone."""
     try:
         record: Record = ray.get(answer)
         return record

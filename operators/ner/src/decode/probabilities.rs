@@ -9,7 +9,7 @@ use super::words::Words;
 /// The probabilities of the labels of each word of a text, by the word's first token.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WordProbabilities {
-    /// Of each label, whether the model has it.
+    /// Of each label, whether the model knows its type.
     known: Vec<bool>,
     /// The byte where each word begins, ascending.
     starts: Vec<usize>,
@@ -56,11 +56,11 @@ impl WordProbabilities {
         Self { known, starts: self.starts, values }
     }
 
-    /// What several models together say of the same text, for the words that all of them have: the mean over the models
-    /// that have a label. Where a model lacks one, its `O` may hide it; then `outside`, the label of `O`, gets what the
-    /// others leave.
+    /// What several models together say of the same text, for the words that all of them have: of each label, the mean over
+    /// the models that know it. If a model does not know all, its `O` does not deny the others; then `outside`, the label
+    /// of `O`, gets what the other labels leave.
     ///
-    /// Each label must be known to a model.
+    /// A model must know each label.
     pub fn mean(all: &[Self], outside: usize) -> Self {
         let Some((first, others)) = all.split_first() else { return Self::default() };
         let labels = first.known.len();

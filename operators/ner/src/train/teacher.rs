@@ -15,7 +15,7 @@ pub struct Teacher {
     classifier: Box<dyn TokenClassifier>,
     /// The student's label of each of the teacher's. Types that the student does not have are outside for it.
     columns: Vec<usize>,
-    /// Of each of the student's labels, whether the teacher has it.
+    /// Of each of the student's labels, whether the teacher knows its type.
     known: Vec<bool>,
     token_budget: usize,
 }
@@ -32,7 +32,7 @@ impl Teacher {
         kernel_cache: Option<PathBuf>,
     ) -> Result<Self, NerError> {
         let columns = columns(checkpoint.labels(), student);
-        let known = (0..student.count()).map(|label| columns.contains(&label)).collect();
+        let known = known(checkpoint.labels(), student);
         let mut setup = ClassifierSetup::on(device);
         setup.cuda.cache = kernel_cache;
         let token_budget = setup.token_budget.get();
@@ -92,6 +92,17 @@ fn columns(teacher: &LabelSet, student: &LabelSet) -> Vec<usize> {
     teacher.tags().iter().map(|tag| own(tag).and_then(position).unwrap_or(outside)).collect()
 }
 
+/// Of each of the student's labels, whether the teacher knows its type. It may know one without a label for the inside of
+/// mentions; its probability is 0 then.
+fn known(teacher: &LabelSet, student: &LabelSet) -> Vec<bool> {
+    let knows = |kind: usize| teacher.entity_types().contains(&student.entity_types()[kind]);
+    let known = |tag: &Iob2| match tag {
+        Iob2::Outside => true,
+        Iob2::Begin(kind) | Iob2::Inside(kind) => knows(*kind),
+    };
+    student.tags().iter().map(known).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +117,11 @@ mod tests {
         let student = labels(&["O", "B-Disease", "I-Disease"]);
         assert_eq!(columns(&teacher, &student), [0, 0, 0, 1, 2]);
         assert_eq!(columns(&student, &teacher), [2, 3, 4]);
+    }
+
+    #[test]
+    fn a_teacher_knows_the_labels_of_its_types_even_if_it_has_none_for_the_inside() {
+        let student = labels(&["O", "B-Gene", "I-Gene", "B-Disease", "I-Disease"]);
+        assert_eq!(known(&labels(&["O", "B-Disease"]), &student), [true, false, false, true, true]);
     }
 }
