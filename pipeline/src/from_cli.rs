@@ -1,7 +1,7 @@
 //! Values of the command line as the operators have them.
 
 use pubtag_corpus::{Format, Labels};
-use pubtag_ner::train::LabelTokens;
+use pubtag_ner::train::{LabelTokens, TrainConfig};
 use pubtag_ner::{Aggregation, Decoding, Precision};
 use pubtag_parquet::TextPolicy;
 use pubtag_pubmed::InputFormat;
@@ -102,6 +102,25 @@ impl From<cli::LabelTokens> for LabelTokens {
         match tokens {
             cli::LabelTokens::First => Self::First,
             cli::LabelTokens::All => Self::All,
+        }
+    }
+}
+
+impl From<&cli::TrainingArgs> for TrainConfig {
+    fn from(args: &cli::TrainingArgs) -> Self {
+        Self {
+            epochs: args.epochs,
+            batch_size: args.batch_size,
+            accumulation: args.accumulation,
+            learning_rate: args.learning_rate,
+            warmup_share: args.warmup,
+            weight_decay: args.weight_decay,
+            clip_norm: args.clip_norm,
+            layer_decay: args.layer_decay,
+            label_weights: None,
+            patience: args.patience,
+            seed: args.seed,
+            kernel_cache: args.cache_dir.clone(),
         }
     }
 }

@@ -62,6 +62,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<u8, Failure> {
         Command::Convert(args) => to_stdout(commands::convert::execute(&args)?),
         Command::Corpus(command) => to_stdout(commands::corpus::execute(&command)?),
         Command::Train(args) => to_stdout(commands::train::execute(&merged(args, matches)?, cli.quiet)?),
+        Command::Pretrain(args) => to_stdout(commands::pretrain::execute(&merged(args, matches)?, cli.quiet)?),
         Command::Evaluate(args) => to_stdout(commands::evaluate::execute(&args)?),
         Command::Inspect(args) => to_stdout(commands::inspect::execute(&args)?),
         Command::Verify(args) => commands::verify::execute(&args, cli.quiet),

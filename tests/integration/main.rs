@@ -20,6 +20,7 @@ mod nightly;
 mod overwrite;
 mod pipes;
 mod plan;
+mod pretraining;
 mod ray;
 mod readers;
 mod reading;

@@ -103,6 +103,27 @@ def save(name, model, tokenizer, seed):
     (folder / "reference.json").write_text(f"[\n{lines}\n]\n")
 
 
+def save_masked(name, model, seed):
+    """A masked language model without a tokenizer of its own: every fourth token is a target, some of them not masked."""
+    model.eval()
+    spread(model, seed)
+    folder = FIXTURES / name
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    mask = vocabulary()["[MASK]"]
+    cases = []
+    for text in TEXTS[:2] + TEXTS[3:]:
+        ids = wordpiece()(text)["input_ids"]
+        places = list(range(1, len(ids) - 1, 4))
+        shown = [mask if place in places and place % 3 else id for place, id in enumerate(ids)]
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([shown])).logits[0, places]
+        loss = torch.nn.functional.cross_entropy(logits, torch.tensor([ids[place] for place in places]))
+        targets = [[place, ids[place]] for place in places]
+        cases.append({"ids": shown, "targets": targets, "loss": loss.item(), "logits": rounded(logits)})
+    (folder / "reference.json").write_text("[\n" + ",\n".join(map(json.dumps, cases)) + "\n]\n")
+
+
 def labels(types=("Disease",)):
     names = ["O"] + [f"{prefix}-{kind}" for kind in types for prefix in "BI"]
     return {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
@@ -123,6 +144,7 @@ def main():
     save("tiny-distilbert", transformers.DistilBertForTokenClassification(transformers.DistilBertConfig(
         vocab_size=words, dim=16, n_layers=1, n_heads=2, hidden_dim=24, max_position_embeddings=64,
         **labels())), None, seed=4)
+    save_masked("tiny-bert-masked", transformers.BertForMaskedLM(transformers.BertConfig(**small)), seed=5)
 
 
 if __name__ == "__main__":

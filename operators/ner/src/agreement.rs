@@ -91,7 +91,7 @@ fn mixed(longest: usize) -> [usize; MIXED] {
 /// Sequences of these lengths, capped at the model's positions; the same for all models with the same vocabulary (Knuth's
 /// multiplicative sequence).
 pub fn sample(checkpoint: &Checkpoint, lengths: &[usize]) -> MicroBatch {
-    let (vocabulary, longest) = (checkpoint.config().vocab_size as u32, checkpoint.max_tokens().get());
+    let (vocabulary, longest) = (checkpoint.config().encoder.vocab_size as u32, checkpoint.max_tokens().get());
     let mut batch = MicroBatch::default();
     let mut drawn = 1_u32;
     for &length in lengths {

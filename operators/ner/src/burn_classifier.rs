@@ -42,7 +42,7 @@ impl<B: NerBackend> BurnClassifier<B> {
     }
 
     fn check(&self, batch: &MicroBatch) -> Result<(), NerError> {
-        let (vocab_size, max_tokens) = (self.config.vocab_size, self.config.max_tokens().get());
+        let (vocab_size, max_tokens) = (self.config.encoder.vocab_size, self.config.encoder.max_tokens().get());
         if let Some(&id) = batch.ids().iter().find(|&&id| id as usize >= vocab_size) {
             return Err(NerError::UnknownToken { id, vocab_size });
         }
@@ -60,7 +60,7 @@ impl<B: NerBackend> TokenClassifier for BurnClassifier<B> {
             return Ok(Logits { labels, values: Vec::new(), padding: Padding::default() });
         }
         self.check(batch)?;
-        let inputs = Inputs::new(batch, self.config.first_position, self.shapes, &self.device);
+        let inputs = Inputs::new(batch, self.config.encoder.first_position, self.shapes, &self.device);
         let mut values = floats(self.model.forward(&inputs));
         let tokens = values.len() / labels - batch.token_count();
         let padding = Padding { tokens, places: inputs.sequences.padding() };

@@ -53,7 +53,7 @@ impl Checkpoint {
             .map_err(|(name, source)| NerError::Read { path: origin.path(&name), source })?;
         let config = ModelConfig::read(&files, CONFIG)?;
         let weights = read(&origin, WEIGHTS)?;
-        Weights::check(&weights, &origin.path(WEIGHTS), &config)?;
+        Weights::check(&weights, &origin.path(WEIGHTS), &config.encoder, config.head())?;
         let fingerprint = fingerprint_of(&files, &weights)?;
         Ok(Self { origin, files, config, fingerprint, weights: Arc::new(Mutex::new(Some(weights))) })
     }
@@ -90,7 +90,7 @@ impl Checkpoint {
 
     /// The longest sequence that the model accepts, special tokens included.
     pub fn max_tokens(&self) -> NonZeroUsize {
-        self.config.max_tokens()
+        self.config.encoder.max_tokens()
     }
 
     /// Context length in training, in words of consecutive sentences; `None` if the configuration does not say.
@@ -115,13 +115,13 @@ impl Checkpoint {
                 bytes
             }
         };
-        Weights::parse(&bytes, &self.origin.path(WEIGHTS), &self.config)
+        Weights::parse(&bytes, &self.origin.path(WEIGHTS), &self.config.encoder, self.config.head())
     }
 
     /// Parses other weights of the same shape, and releases the model's own.
     pub(crate) fn parse_weights(&self, bytes: &[u8]) -> Result<Weights, NerError> {
         drop(self.waiting_weights());
-        Weights::parse(bytes, &self.origin.path(WEIGHTS), &self.config)
+        Weights::parse(bytes, &self.origin.path(WEIGHTS), &self.config.encoder, self.config.head())
     }
 
     fn waiting_weights(&self) -> Option<Cow<'static, [u8]>> {

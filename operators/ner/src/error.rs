@@ -50,6 +50,14 @@ pub enum NerError {
         /// The architecture in the file.
         found: String,
     },
+    /// The model cannot be pretrained.
+    #[error("{path}: cannot pretrain {found}; supported: bert")]
+    Pretraining {
+        /// The file.
+        path: PathBuf,
+        /// The model type in the file.
+        found: String,
+    },
     /// A value of `config.json` is out of range or not supported.
     #[error("{path}: {field} is {value}: {expected}")]
     ConfigValue {

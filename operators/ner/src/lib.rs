@@ -48,7 +48,7 @@ pub use checkpoint::Checkpoint;
 pub use classifier::{
     ClassifierFactory, ClassifierSetup, CpuSettings, CudaSettings, Logits, Padding, TokenClassifier, Warmed,
 };
-pub use config::{Activation, Family, ModelConfig};
+pub use config::{Activation, EncoderConfig, Family, ModelConfig};
 pub use decode::{Aggregation, Decoder, Decoding, WordProbabilities};
 pub use device::Device;
 pub use error::{ExamplesError, NerError};

@@ -1,6 +1,6 @@
 //! What takes the place of CUDA in a build without it: errors that say so.
 
-use crate::train::{Example, Examples, Monitor, TrainConfig, TrainState};
+use crate::train::{Examples, Monitor, TrainConfig, TrainState};
 use crate::{Checkpoint, ClassifierSetup, Device, NerError, TokenClassifier, Warmed};
 
 /// Why there is no such device.
@@ -26,14 +26,14 @@ pub(crate) fn open(
 }
 
 /// Fails: nothing can be trained on a card.
-pub(crate) fn train(
-    _: &Checkpoint,
-    _: &mut Examples<'_>,
-    _: &[Example],
+pub(crate) fn train<O, E, S: ?Sized>(
+    _: &O,
+    _: &mut Examples<'_, E>,
+    _: &[E],
     _: &TrainConfig,
     _: Option<TrainState>,
     number: usize,
-    _: &mut dyn Monitor,
+    _: &mut dyn Monitor<S>,
 ) -> Result<Vec<u8>, NerError> {
     Err(missing(number))
 }

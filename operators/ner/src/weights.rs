@@ -14,7 +14,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::NerError;
-use crate::config::{Family, ModelConfig};
+use crate::config::{EncoderConfig, Family, Shape};
 
 /// BERT's and DistilBERT's names for the modules of a layer.
 const DISTILBERT: [(&str, &str); 8] = [
@@ -28,9 +28,12 @@ const DISTILBERT: [(&str, &str); 8] = [
     ("output.LayerNorm", "output_layer_norm"),
 ];
 
-/// Tensors that a file may contain but a token classifier does not use.
+/// Tensors that a file may contain but the model does not use.
 const IGNORABLE: [&str; 4] =
     ["pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids", "embeddings.token_type_ids"];
+
+/// The prefixes of heads, which are beside the encoder and not in it.
+const HEADS: [&str; 2] = ["classifier.", "cls."];
 
 /// The prefix of the tables of embeddings, which are not transposed.
 const EMBEDDINGS: &str = "embeddings.";
@@ -51,15 +54,20 @@ impl Weights {
     ///
     /// # Errors
     /// If the tensors differ from the model's in any way; the error lists the differences.
-    pub(crate) fn check(bytes: &[u8], path: &Path, config: &ModelConfig) -> Result<(), NerError> {
-        tensors(bytes, path, config).map(drop)
+    pub(crate) fn check(bytes: &[u8], path: &Path, encoder: &EncoderConfig, head: Vec<Shape>) -> Result<(), NerError> {
+        tensors(bytes, path, encoder, head).map(drop)
     }
 
     /// Reads the parameters of a model, on all threads of the current pool.
     ///
     /// # Errors
     /// As [`check`](Self::check).
-    pub(crate) fn parse(bytes: &[u8], path: &Path, config: &ModelConfig) -> Result<Self, NerError> {
+    pub(crate) fn parse(
+        bytes: &[u8],
+        path: &Path,
+        encoder: &EncoderConfig,
+        head: Vec<Shape>,
+    ) -> Result<Self, NerError> {
         let read = |(name, tensor): (String, TensorView<'_>)| {
             let values = match *tensor.shape() {
                 [outputs, inputs] if !name.starts_with(EMBEDDINGS) => transposed(&tensor, outputs, inputs),
@@ -67,14 +75,14 @@ impl Weights {
             };
             (name, values)
         };
-        Ok(Self { parameters: tensors(bytes, path, config)?.into_par_iter().map(read).collect() })
+        Ok(Self { parameters: tensors(bytes, path, encoder, head)?.into_par_iter().map(read).collect() })
     }
 
     /// Takes a parameter by its name: a vector, a table of embeddings, or the `[in, out]` matrix of a linear layer.
     pub(crate) fn take(&mut self, name: &str) -> Vec<f32> {
         self.parameters
             .remove(name)
-            .expect("`ModelConfig::parameters` lists every name that the model asks for, each once")
+            .expect("`EncoderConfig::parameters` and the head list every name that the model asks for, each once")
     }
 }
 
@@ -82,19 +90,20 @@ impl Weights {
 fn tensors<'a>(
     bytes: &'a [u8],
     path: &Path,
-    config: &ModelConfig,
+    encoder: &EncoderConfig,
+    head: Vec<Shape>,
 ) -> Result<BTreeMap<String, TensorView<'a>>, NerError> {
     let file =
         SafeTensors::deserialize(bytes).map_err(|source| NerError::Safetensors { path: path.to_owned(), source })?;
     let mut found = by_modern_name(&file);
     let differ = |problems: &[String]| Err(NerError::Tensors { path: path.to_owned(), problems: summary(problems) });
     // Each layer has its own tensors, and the list of names is as long as the configuration says.
-    if config.layers > found.len() {
-        return differ(&[format!("{} tensors are too few for {} layers", found.len(), config.layers)]);
+    if encoder.layers > found.len() {
+        return differ(&[format!("{} tensors are too few for {} layers", found.len(), encoder.layers)]);
     }
     let (mut tensors, mut problems) = (BTreeMap::new(), Vec::new());
-    for (name, shape) in config.parameters() {
-        let file_name = file_name(config.family, &name);
+    for (name, shape) in encoder.parameters().into_iter().chain(head) {
+        let file_name = file_name(encoder.family, &name);
         match found.remove(&file_name) {
             None => problems.push(format!("{file_name} is missing")),
             Some(tensor) if tensor.shape() != shape => {
@@ -108,7 +117,7 @@ fn tensors<'a>(
             }
         }
     }
-    let ignorable: BTreeSet<String> = IGNORABLE.iter().map(|name| file_name(config.family, name)).collect();
+    let ignorable: BTreeSet<String> = IGNORABLE.iter().map(|name| file_name(encoder.family, name)).collect();
     let unknown = found.keys().filter(|name| !ignorable.contains(*name));
     problems.extend(unknown.map(|name| format!("{name} is not part of the model")));
     if problems.is_empty() { Ok(tensors) } else { differ(&problems) }
@@ -127,7 +136,7 @@ fn summary(problems: &[String]) -> String {
 /// The name of a parameter in files of a family.
 pub(crate) fn file_name(family: Family, name: &str) -> String {
     let prefix = match family {
-        _ if name.starts_with("classifier.") => return name.to_owned(),
+        _ if HEADS.iter().any(|head| name.starts_with(head)) => return name.to_owned(),
         Family::Bert => "bert",
         Family::Roberta => "roberta",
         Family::Electra => "electra",

@@ -39,6 +39,11 @@ impl Encoder {
         Ok(Self { tokenizer, prefix, suffix, length, stride, context: Context::Document })
     }
 
+    /// The id of a token.
+    pub(crate) fn token_id(&self, token: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(token)
+    }
+
     /// Tokenizes a stretch of a text.
     pub(crate) fn encode<'a>(&self, text: &'a str, bytes: Range<usize>) -> Result<Piece<'a>, TokenizeError> {
         let text = &text[bytes.clone()];

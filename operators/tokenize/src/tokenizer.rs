@@ -39,6 +39,11 @@ impl WindowTokenizer {
         self
     }
 
+    /// The id of a token, such as `[MASK]`; `None` if the tokenizer does not have it.
+    pub fn token_id(&self, token: &str) -> Option<u32> {
+        self.encoder.token_id(token)
+    }
+
     /// Tokenizes a text. `borders` are the starts and ends of its sections, which no sentence crosses.
     ///
     /// Spans are bytes of the original text, in order, on character boundaries and without surrounding white space; words

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::nightly::NightlyArgs;
+use super::pretrain::PretrainArgs;
 use super::run::RunArgs;
 use super::train::TrainArgs;
 
@@ -33,6 +34,8 @@ pub enum Configurable {
     Run(RunArgs),
     /// Settings of `pubtag train`.
     Train(TrainArgs),
+    /// Settings of `pubtag pretrain`.
+    Pretrain(PretrainArgs),
     /// Settings of `pubtag nightly`, by section.
     Nightly(NightlyArgs),
 }

@@ -14,15 +14,18 @@ mod evaluate;
 mod inspect;
 mod nightly;
 mod plan;
+mod pretrain;
 mod reading;
 mod run;
 mod self_test;
 mod shard;
+mod share;
 mod show;
 mod snapshot;
 mod store;
 mod sync;
 mod train;
+mod training;
 mod vacuum;
 mod verify;
 mod warm_up;
@@ -41,15 +44,18 @@ pub use evaluate::EvaluateArgs;
 pub use inspect::{InspectArgs, TableName};
 pub use nightly::NightlyArgs;
 pub use plan::PlanArgs;
+pub use pretrain::PretrainArgs;
 pub use reading::{Abbreviations, Aggregation, ContextLimit, Decode};
 pub use run::{InputFormat, Reissued, RunArgs, RunOptions, Text};
 pub use self_test::SelfTestArgs;
 pub use shard::Shard;
+pub use share::Share;
 pub use show::{Color, ShowArgs};
 pub use snapshot::SnapshotArgs;
 pub use store::StoreArgs;
 pub use sync::{SyncArgs, SyncFormat};
-pub use train::{ClassWeights, LabelTokens, Labels, SavedType, TrainArgs};
+pub use train::{ClassWeights, LabelTokens, Labels, TrainArgs};
+pub use training::{SavedType, TrainingArgs};
 pub use vacuum::VacuumArgs;
 pub use verify::VerifyArgs;
 pub use warm_up::WarmUpArgs;
@@ -99,6 +105,9 @@ pub enum Command {
     /// Fine-tune a pretrained encoder on annotated corpora.
     #[command(override_usage = "pubtag train [OPTIONS] --train <FILE[:OPTION…]>... --base <DIR> --output <DIR>")]
     Train(TrainArgs),
+    /// Go on with the pretraining of an encoder on texts, by masked language modelling.
+    #[command(override_usage = "pubtag pretrain [OPTIONS] --base <DIR> --output <DIR> <INPUT>...")]
+    Pretrain(PretrainArgs),
     /// Evaluate a model on annotated corpora.
     Evaluate(EvaluateArgs),
     /// Describe a model or an output directory.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::context_words::ContextWords;
 use super::corpus::CorpusFormat;
-use super::device::DeviceChoice;
+use super::training::TrainingArgs;
 
 /// Arguments of `pubtag train`. Serialized into the model's record, and into what identifies a run: those that its result
 /// depends on, in this order.
@@ -85,74 +85,14 @@ pub struct TrainArgs {
     #[arg(long, value_enum, default_value_t)]
     pub class_weights: ClassWeights,
 
-    /// Number of epochs.
-    #[arg(long, default_value = "4", value_name = "N")]
-    pub epochs: NonZeroUsize,
-
-    /// Windows per optimizer step.
-    #[arg(long, default_value = "16", value_name = "N")]
-    pub batch_size: NonZeroUsize,
-
-    /// Split each step into this many parts to save memory.
-    #[arg(long, default_value = "1", value_name = "N")]
-    pub accumulation: NonZeroUsize,
-
-    /// Peak learning rate, reached at the end of the warm-up.
-    #[arg(long, default_value_t = 1.5e-4, value_name = "RATE")]
-    pub learning_rate: f64,
-
-    /// Share of all steps spent warming up; the learning rate then falls to 0.
-    #[arg(long, default_value_t = 0.1, value_name = "SHARE")]
-    pub warmup: f64,
-
-    /// Decoupled weight decay of matrices.
-    #[arg(long, default_value_t = 0.01, value_name = "DECAY")]
-    pub weight_decay: f32,
-
-    /// Clip gradients to this norm.
-    #[arg(long, default_value_t = 1.0, value_name = "NORM")]
-    pub clip_norm: f32,
-
-    /// Multiply the learning rate by this factor from each layer to the one below.
-    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
-    pub layer_decay: f64,
-
     /// Share of mentions to replace with others of the same category, drawn again in each epoch.
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     pub replace_mentions: f64,
 
-    /// Stop after this many epochs without a better development score.
-    #[arg(long, value_name = "N")]
-    pub patience: Option<NonZeroUsize>,
-
-    /// Random seed.
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub seed: u64,
-
-    /// Number format of the saved weights.
-    #[arg(long, value_enum, default_value_t)]
-    #[serde(skip)]
-    pub dtype: SavedType,
-
-    /// Replace the output directory if it contains a model made by `pubtag train`.
-    #[arg(long)]
-    #[serde(skip)]
-    pub overwrite: bool,
-
-    /// Device to train on: auto, cpu, cuda or cuda:N.
-    #[arg(long, default_value_t, value_name = "DEVICE")]
-    #[serde(skip)]
-    pub device: DeviceChoice,
-
-    /// Threads [default: number of available physical cores].
-    #[arg(long, value_name = "N")]
-    #[serde(skip)]
-    pub threads: Option<NonZeroUsize>,
-
-    /// Directory for compiled CUDA kernels [default: pubtag in the user's cache directory].
-    #[arg(long, value_name = "DIR", env = "PUBTAG_CACHE_DIR")]
-    #[serde(skip)]
-    pub cache_dir: Option<PathBuf>,
+    /// How to train.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub training: TrainingArgs,
 }
 
 impl TrainArgs {
@@ -193,14 +133,4 @@ pub enum ClassWeights {
     None,
     /// Inverse to their frequency, as NeMo's `weighted_loss`.
     Balanced,
-}
-
-/// Number formats of saved weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum SavedType {
-    /// 32 bits, as trained.
-    #[default]
-    F32,
-    /// Rounded to 16 bits, at half the size.
-    F16,
 }

@@ -22,6 +22,7 @@ pub fn execute(command: ConfigCommand, matches: &ArgMatches) -> Result<io::Resul
     let (command, settings) = match command {
         Configurable::Run(mut args) => ("run", settings::merge(&mut args, matches)?),
         Configurable::Train(mut args) => ("train", settings::merge(&mut args, matches)?),
+        Configurable::Pretrain(mut args) => ("pretrain", settings::merge(&mut args, matches)?),
         Configurable::Nightly(args) => ("nightly", Plan::settings(&args.config)?),
     };
     let text = match format {

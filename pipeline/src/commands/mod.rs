@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod inspect;
 pub mod nightly;
 pub mod plan;
+pub mod pretrain;
 pub mod run;
 pub mod schema;
 pub mod self_test;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use pubtag_corpus::{CorpusSpec, Gold, categories, pack};
-use pubtag_ner::train::{Example, TrainConfig, TrainState, fine_tune};
+use pubtag_ner::train::{Example, Monitor, TrainConfig, TrainState, fine_tune};
 use pubtag_ner::{Aggregation, Checkpoint, Decoder, Decoding, Device};
 use pubtag_tokenize::WindowTokenizer;
 
@@ -13,19 +13,19 @@ use crate::cli::{ClassWeights, TrainArgs};
 use crate::config::missing;
 use crate::device::{choose, use_threads};
 use crate::digest::sha256;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::figures::grouped;
 use crate::processors::physical_cores;
 use crate::terminal;
 use crate::tokenizer;
-use crate::training::card::{DataFile, RECORD, Record, command_line, program};
+use crate::training::card::{DataFile, RECORD, Record, command_line, program, record_of};
 use crate::training::corpora::{keep_types, read_gold, refuse_weight};
-use crate::training::metrics::{METRICS, Metrics};
+use crate::training::metrics::Metrics;
 use crate::training::monitor::{Development, TrainingMonitor};
-use crate::training::output::Draft;
+use crate::training::output::{Draft, weights_sha256};
 use crate::training::page::{REPORT, html};
 use crate::training::predict::Tokenized;
-use crate::training::training_set::{Reading, TrainingSet};
+use crate::training::training_set::{Reading, TrainingSet, epoch_seed};
 use crate::training::unlabelled::{self, TeacherModel, Texts};
 
 /// Fine-tunes and prints the output directory.
@@ -38,7 +38,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     }
     let base = args.base.as_deref().ok_or_else(|| missing("--base"))?;
     let output = args.output.as_deref().ok_or_else(|| missing("--output"))?;
-    let threads = args.threads.unwrap_or_else(physical_cores);
+    let threads = args.training.threads.unwrap_or_else(physical_cores);
     use_threads(threads)?;
     let (texts, teachers) = texts_and_teachers(args)?;
     args.dev.iter().try_for_each(|corpus| refuse_weight(corpus, "--dev"))?;
@@ -52,13 +52,9 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
 
     let corpora = args.train.iter().chain(&args.dev).map(|corpus| corpus.path.as_path());
     let read: Vec<_> = corpora.chain([base]).chain(args.teacher.iter().map(PathBuf::as_path)).collect();
-    let draft = Draft::begin(output, args.overwrite, &read)?;
-    let base_weights = base.join("model.safetensors");
-    let base_sha256 = sha256(&std::fs::read(&base_weights).map_err(|error| {
-        let error = anyhow::Error::new(error).context(format!("failed to read {}", base_weights.display()));
-        Failure::new(Exit::Configuration, error)
-    })?);
-    let checkpoint = draft.base(base, &names, args.tagging_context(), args.seed)?;
+    let draft = Draft::begin(output, args.training.overwrite, &read)?;
+    let base_sha256 = weights_sha256(base)?;
+    let checkpoint = draft.base(base, &names, args.tagging_context(), args.training.seed)?;
     let tokenizer = tokenizer::open(&checkpoint)?;
     let development = development(&dev, args, &checkpoint, &tokenizer)?;
     let windows = development.iter().flat_map(|corpus| &corpus.tokenized.windows);
@@ -68,7 +64,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
         program: program(),
         command: command_line(),
         base_sha256,
-        base: std::fs::read(base.join(RECORD)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()),
+        base: record_of(base),
         train: train.iter().map(DataFile::from).collect(),
         dev: dev.iter().map(DataFile::from).collect(),
         unlabelled: texts.files.clone(),
@@ -81,14 +77,17 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     };
     let label = run_label(&record)?;
     let state = draft.state(&label);
-    let metrics = open_metrics(&draft, state.as_ref())?;
+    let metrics = draft.metrics(state.as_ref())?;
     let name = output.file_name().unwrap_or_default().to_string_lossy();
     let report = |metrics: &Metrics| draft.write(REPORT, html(&record, metrics, &name).as_bytes());
     let mut monitor = TrainingMonitor::new(development, metrics, (draft.state_path(), label), &report, quiet);
-    let device = choose(&args.device)?[0];
+    let device = choose(&args.training.device)?[0];
     let taught = match teachers.is_empty() {
         true => Vec::new(),
-        false => texts.teach(&teachers, checkpoint.labels(), device, args.cache_dir.as_ref())?.by_epoch(args.epochs),
+        false => {
+            let cache = args.training.cache_dir.as_ref();
+            texts.teach(&teachers, checkpoint.labels(), device, cache)?.by_epoch(args.training.epochs)
+        }
     };
     let reading = Reading {
         context: args.context_words,
@@ -105,7 +104,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     draft.write("README.md", record.card(&name).as_bytes())?;
     let json = serde_json::to_vec_pretty(&record)?;
     draft.write(RECORD, &json)?;
-    draft.finish(&weights, args.dtype)?;
+    draft.finish(&weights, args.training.dtype)?;
     Ok(terminal::print(&format!("{}\n", output.display())))
 }
 
@@ -116,13 +115,10 @@ fn learn(
     tokenizer: &WindowTokenizer,
     device: Device,
     (scored, state): (&[Example], Option<TrainState>),
-    monitor: &mut TrainingMonitor<'_>,
+    monitor: &mut dyn Monitor,
 ) -> Result<Vec<u8>, Failure> {
     let labels = checkpoint.labels();
-    let examples = |epoch: usize| {
-        let seed = args.seed.wrapping_mul(1_000_003).wrapping_add(epoch as u64);
-        set.examples(tokenizer, epoch, seed)
-    };
+    let examples = |epoch| set.examples(tokenizer, epoch, epoch_seed(args.training.seed, epoch));
     let first = examples(0)?;
     let tokens: usize = first.iter().map(|example| example.ids.len()).sum();
     tracing::info!(
@@ -132,18 +128,8 @@ fn learn(
         scored.len()
     );
     let config = TrainConfig {
-        epochs: args.epochs,
-        batch_size: args.batch_size,
-        accumulation: args.accumulation,
-        learning_rate: args.learning_rate,
-        warmup_share: args.warmup,
-        weight_decay: args.weight_decay,
-        clip_norm: args.clip_norm,
-        layer_decay: args.layer_decay,
         label_weights: (args.class_weights == ClassWeights::Balanced).then(|| balanced(&first, labels.tags().len())),
-        patience: args.patience,
-        seed: args.seed,
-        kernel_cache: args.cache_dir.clone(),
+        ..TrainConfig::from(&args.training)
     };
     let mut of_epoch = |epoch| examples(epoch).map_err(Into::into);
     Ok(fine_tune(checkpoint, &mut of_epoch, scored, &config, state, device, monitor)?)
@@ -243,9 +229,4 @@ fn run_label(record: &Record) -> Result<String, Failure> {
     let parts = (&record.base_sha256, files, texts, teachers, &record.labels, record.settings, record.threads);
     let json = serde_json::to_vec(&parts)?;
     Ok(sha256(&json))
-}
-
-fn open_metrics(draft: &Draft, state: Option<&TrainState>) -> Result<Metrics, Failure> {
-    let path = draft.path(METRICS);
-    Metrics::open(&path, state.map_or(0, |state| state.epochs)).map_err(|error| Failure::write(&path, error))
 }

@@ -21,7 +21,9 @@ use anyhow::{Context, bail};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use crate::cli::{DeviceArgs, PlanArgs, RunArgs, RunOptions, StoreArgs, TrainArgs, WorkerArgs};
+use crate::cli::{
+    DeviceArgs, PlanArgs, PretrainArgs, RunArgs, RunOptions, StoreArgs, TrainArgs, TrainingArgs, WorkerArgs,
+};
 use crate::exit::{Exit, Failure};
 use file::SettingsFile;
 pub(crate) use sections::Sections;
@@ -195,9 +197,27 @@ impl Configurable for TrainArgs {
     fn merge(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
         merge_fields!(layers, self, {
             train, dev, unlabelled, teacher, base, output, from, labels, context_words, context, label_tokens, class_weights,
-            epochs, batch_size, accumulation, learning_rate, warmup, weight_decay, clip_norm, layer_decay, replace_mentions,
-            patience, seed, dtype, overwrite, device, threads, cache_dir,
-        }, without config)
+            replace_mentions,
+        }, nested training, without config)
+    }
+}
+
+impl Configurable for PretrainArgs {
+    fn file(&self) -> Option<PathBuf> {
+        self.config.clone()
+    }
+
+    fn merge(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
+        merge_fields!(layers, self, { inputs, base, output, context_words, mask, held_out }, nested training, without config)
+    }
+}
+
+impl TrainingArgs {
+    fn merge_into(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
+        merge_fields!(layers, self, {
+            epochs, batch_size, accumulation, learning_rate, warmup, weight_decay, clip_norm, layer_decay, patience, seed, dtype,
+            overwrite, device, threads, cache_dir,
+        })
     }
 }
 

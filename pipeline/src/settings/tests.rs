@@ -23,7 +23,11 @@ fn train(name: &str, text: &str, command_line: &str) -> Result<TrainArgs, String
 fn the_command_line_wins_over_the_file_and_the_file_over_defaults() {
     let text = "train = ['a.tsv', 'b.tsv']\nepochs = 3\nlearning_rate = 1e-4\noverwrite = true\nbase = 'in'\n";
     let (args, settings) = merged::<TrainArgs>("own.toml", text, "--epochs 7 --base out").expect("valid");
-    assert_eq!((args.epochs.get(), args.learning_rate, args.overwrite, args.batch_size.get()), (7, 1e-4, true, 16));
+    let training = &args.training;
+    assert_eq!(
+        (training.epochs.get(), training.learning_rate, training.overwrite, training.batch_size.get()),
+        (7, 1e-4, true, 16)
+    );
     assert_eq!(args.train.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a.tsv", "b.tsv"]);
     let source = |name: &str| {
         let setting = settings.iter().find(|setting| setting.name == name).expect("every setting is listed");
@@ -67,7 +71,15 @@ fn names_of_run_ner_are_understood() {
     let text = "model_name_or_path: base\ntrain_file: t.jsonl\nper_device_train_batch_size: 8\n\
                 gradient_accumulation_steps: 2\nlabel_all_tokens: true\nwarmup_ratio: 0.2\noverwrite_output_dir: false\n";
     let args = train("hf.yaml", text, "").expect("valid");
-    assert_eq!((args.batch_size.get(), args.accumulation.get(), args.warmup, args.overwrite), (16, 2, 0.2, false));
+    assert_eq!(
+        (
+            args.training.batch_size.get(),
+            args.training.accumulation.get(),
+            args.training.warmup,
+            args.training.overwrite
+        ),
+        (16, 2, 0.2, false)
+    );
     assert_eq!(args.label_tokens, crate::cli::LabelTokens::All);
     assert_eq!((args.base, args.train[0].to_string()), (Some("base".into()), "t.jsonl".to_owned()));
 }
@@ -77,7 +89,10 @@ fn names_of_nemo_are_understood() {
     let text = "trainer:\n  max_epochs: 5\n  gradient_clip_val: 2.0\nmodel:\n  dataset:\n    class_balancing: weighted_loss\n  \
                 optim:\n    lr: 5e-5\n    sched:\n      warmup_ratio: 0.2\n";
     let args = train("nemo.yml", text, "").expect("valid");
-    assert_eq!((args.epochs.get(), args.clip_norm, args.learning_rate, args.warmup), (5, 2.0, 5e-5, 0.2));
+    assert_eq!(
+        (args.training.epochs.get(), args.training.clip_norm, args.training.learning_rate, args.training.warmup),
+        (5, 2.0, 5e-5, 0.2)
+    );
     assert_eq!(args.class_weights, crate::cli::ClassWeights::Balanced);
     let refused = train("balance.yml", "model:\n  dataset:\n    class_balancing: other\n", "").expect_err("unknown");
     assert!(refused.contains("expected weighted_loss"), "{refused}");

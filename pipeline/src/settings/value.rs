@@ -12,7 +12,8 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::{
     Abbreviations, Aggregation, ByteSize, ClassWeights, ContextLimit, ContextWords, CorpusFormat, Decode, DeviceChoice,
-    InputFormat, LabelTokens, Labels, Precision, Reissued, SavedType, Shard, Text, Tolerance, duration, show_duration,
+    InputFormat, LabelTokens, Labels, Precision, Reissued, SavedType, Shard, Share, Text, Tolerance, duration,
+    show_duration,
 };
 
 /// The type of a setting's value.
@@ -80,7 +81,7 @@ macro_rules! plain {
     )*};
 }
 
-plain!(bool, u64, f64, NonZeroUsize, String, PathBuf);
+plain!(bool, u64, f64, NonZeroUsize, String, PathBuf, Share);
 
 impl Value for f32 {
     fn parse(texts: &[String]) -> Result<Self, String> {

@@ -1,11 +1,13 @@
 //! The record of a trained model: `README.md` for people, `training.json` for programs.
 
+use std::path::Path;
+
 use pubtag_corpus::Gold;
 use pubtag_schemas::ModelFiles;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::EpochLine;
-use super::unlabelled::{TeacherModel, TextFile};
+use super::unlabelled::{TeacherModel, TextFile, text_table};
 use crate::cli::TrainArgs;
 use crate::provenance::PROGRAM;
 
@@ -102,8 +104,6 @@ impl Record<'_> {
         } else {
             format!("Development:\n\n{HEADER}{}\n", table(&self.dev))
         };
-        let heads = self.epochs.first().map(EpochLine::heads).unwrap_or_default();
-        let epochs: String = self.epochs.iter().map(|line| format!("| {} |\n", line.cells().join(" | "))).collect();
         format!(
             "---\nlibrary_name: transformers\npipeline_tag: token-classification\nlanguage: en\ntags: [pubtag, biomedical, ner]\n---\n\n\
              # {name}\n\n\
@@ -116,9 +116,8 @@ impl Record<'_> {
              ## Epochs\n\n\
              F1 of strict entities, micro-averaged over types, as in conlleval and seqeval. The epoch with the highest mean was \
              kept.\n\n\
-             | {heads} |\n{rule}|\n{epochs}",
-            heads = heads.join(" | "),
-            rule = "|---".repeat(heads.len()),
+             {epochs}",
+            epochs = markdown(self.epochs),
             context = self.context_words,
             labels = self.labels.join(", "),
             program = self.program,
@@ -139,17 +138,25 @@ impl Record<'_> {
         }
         let teacher = |of: &TeacherModel| format!("{} (SHA-256 `{}`)", of.name, of.sha256);
         let teachers: Vec<String> = self.teachers.iter().map(teacher).collect();
-        let row = |file: &TextFile| format!("| {} | {} | `{}` |\n", file.name, file.documents, file.sha256);
-        let rows: String = self.unlabelled.iter().map(row).collect();
-        format!(
-            "Texts without annotations, labelled by {}:\n\n| file | documents | SHA-256 |\n|---|---|---|\n{rows}\n",
-            teachers.join(", ")
-        )
+        let texts = text_table(&self.unlabelled);
+        format!("Texts without annotations, labelled by {}:\n\n{texts}\n", teachers.join(", "))
     }
 }
 
 /// Header of a table of data files.
 const HEADER: &str = "| file | types | sentences | mentions | SHA-256 |\n|---|---|---|---|---|\n";
+
+/// The epochs as a table.
+pub(super) fn markdown(epochs: &[EpochLine]) -> String {
+    let heads = epochs.first().map(EpochLine::heads).unwrap_or_default();
+    let rows: String = epochs.iter().map(|line| format!("| {} |\n", line.cells().join(" | "))).collect();
+    format!("| {} |\n{}|\n{rows}", heads.join(" | "), "|---".repeat(heads.len()))
+}
+
+/// The record of a model; `None` if this program did not make it.
+pub(crate) fn record_of(model: &Path) -> Option<serde_json::Value> {
+    serde_json::from_slice(&std::fs::read(model.join(RECORD)).ok()?).ok()
+}
 
 /// The command line, quoted for a shell.
 pub(crate) fn command_line() -> String {

@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::metrics::{EpochLine, StepLine};
+use super::metrics::{EpochLine, Metrics, StepLine};
 
 /// Width and height, in pixels.
 const SIZE: (u32, u32) = (960, 340);
@@ -24,17 +24,25 @@ type Drawn<T> = Result<T, Box<dyn std::error::Error>>;
 /// A line of a chart: its name and its points.
 type Series = (String, Vec<(f64, f64)>);
 
+/// The learning curve so far; empty if it cannot be drawn.
+pub(super) fn drawn(metrics: &Metrics, epochs: &[EpochLine]) -> String {
+    learning_curve(&metrics.steps(), epochs).unwrap_or_else(|error| {
+        tracing::warn!("no learning curve in the report: {error}");
+        String::new()
+    })
+}
+
 /// Draws the metrics of a run.
-///
-/// # Errors
-/// The metrics cannot be drawn.
-pub(crate) fn learning_curve(steps: &[StepLine], epochs: &[EpochLine]) -> Drawn<String> {
+fn learning_curve(steps: &[StepLine], epochs: &[EpochLine]) -> Drawn<String> {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         let (left, right) = area.split_horizontally(SIZE.0 / 2);
         draw(&left, "loss by step", &[(String::new(), mean_losses(steps))], false)?;
-        draw(&right, "strict entity F1 by epoch, per development corpus", &scores(epochs), true)?;
+        match held_out(epochs) {
+            Some(losses) => draw(&right, "loss on held-out documents by epoch", &[losses], true)?,
+            None => draw(&right, "strict entity F1 by epoch, per development corpus", &scores(epochs), true)?,
+        }
         area.present()?;
     }
     Ok(svg)
@@ -46,6 +54,13 @@ fn scores(epochs: &[EpochLine]) -> Vec<Series> {
     let points =
         |at: usize| epochs.iter().filter_map(move |line| Some((line.epoch as f64, line.development.get(at)?.micro.f1)));
     corpora.iter().enumerate().map(|(at, score)| (score.corpus.clone(), points(at).collect())).collect()
+}
+
+/// Epoch and loss on held-out documents; `None` without any.
+fn held_out(epochs: &[EpochLine]) -> Option<Series> {
+    let points = epochs.iter().map(|line| Some((line.epoch as f64, line.held_out?.loss)));
+    let points = points.collect::<Option<Vec<_>>>().filter(|points| !points.is_empty())?;
+    Some(("held out".to_owned(), points))
 }
 
 /// The curve's points: step and mean loss.
@@ -123,6 +138,7 @@ mod tests {
             epoch,
             loss: 0.1,
             development: ["one", "two"].map(score).to_vec(),
+            held_out: None,
             tokens: 1,
             seconds: 1.0,
         };

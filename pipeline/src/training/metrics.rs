@@ -33,10 +33,25 @@ pub(crate) struct EpochLine {
     pub(crate) loss: f64,
     /// Scores on the development corpora.
     pub(crate) development: Vec<CorpusScore>,
+    /// How well the masked tokens of held-out documents are guessed, in pretraining.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) held_out: Option<HeldOut>,
     /// Training tokens, special tokens included.
     pub(crate) tokens: usize,
     /// Time of its steps.
     pub(crate) seconds: f64,
+}
+
+/// How well masked tokens are guessed.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct HeldOut {
+    /// Number of masked tokens.
+    pub(crate) tokens: usize,
+    /// Mean of −log p.
+    pub(crate) loss: f64,
+    pub(crate) perplexity: f64,
+    /// Share that is guessed right.
+    pub(crate) accuracy: f64,
 }
 
 /// Strict entity scores on a development corpus, as conlleval and seqeval's default compute them.
@@ -57,30 +72,36 @@ impl EpochLine {
         (!self.development.is_empty()).then(|| sum / self.development.len() as f64)
     }
 
+    /// The quality by which the best epoch is chosen; higher is better.
+    pub(crate) fn quality(&self) -> f64 {
+        self.held_out.map_or_else(|| self.mean_f1().unwrap_or(0.0), |held_out| -held_out.loss)
+    }
+
     /// Headers of [`cells`](Self::cells).
     pub(crate) fn heads(&self) -> Vec<String> {
-        let corpora = self.development.iter().map(|score| format!("{} F1", score.corpus));
-        let mean = (self.development.len() > 1).then(|| "mean F1".to_owned());
-        ["epoch".to_owned(), "loss".to_owned()]
-            .into_iter()
-            .chain(corpora)
-            .chain(mean)
-            .chain(["tokens/s".to_owned()])
-            .collect()
+        self.columns().into_iter().map(|(head, _)| head).collect()
     }
 
     /// A row of a table.
     pub(crate) fn cells(&self) -> Vec<String> {
-        let f1 = |f1: f64| format!("{f1:.4}");
-        let corpora = self.development.iter().map(|score| f1(score.micro.f1));
-        let mean = self.mean_f1().filter(|_| self.development.len() > 1).map(f1);
-        let rate = format!("{:.0}", self.tokens as f64 / self.seconds.max(1e-9));
-        [self.epoch.to_string(), format!("{:.4}", self.loss)]
-            .into_iter()
-            .chain(corpora)
-            .chain(mean)
-            .chain([rate])
-            .collect()
+        self.columns().into_iter().map(|(_, cell)| cell).collect()
+    }
+
+    fn columns(&self) -> Vec<(String, String)> {
+        let column = |head: &str, cell: String| (head.to_owned(), cell);
+        let number = |value: f64| format!("{value:.4}");
+        let mut columns = vec![column("epoch", self.epoch.to_string()), column("loss", number(self.loss))];
+        columns.extend(self.development.iter().map(|score| (format!("{} F1", score.corpus), number(score.micro.f1))));
+        if let Some(f1) = self.mean_f1().filter(|_| self.development.len() > 1) {
+            columns.push(column("mean F1", number(f1)));
+        }
+        if let Some(HeldOut { loss, perplexity, accuracy, .. }) = self.held_out {
+            columns.push(column("held-out loss", number(loss)));
+            columns.push(column("perplexity", format!("{perplexity:.2}")));
+            columns.push(column("accuracy", number(accuracy)));
+        }
+        columns.push(column("tokens/s", format!("{:.0}", self.tokens as f64 / self.seconds.max(1e-9))));
+        columns
     }
 }
 

@@ -7,11 +7,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pubtag_corpus::iob2;
 use pubtag_corpus::score::Scores;
 use pubtag_corpus::score::tags::{self, Mode};
-use pubtag_ner::train::{Monitor, StepReport, TrainState, Verdict};
+use pubtag_ner::train::{MaskedScore, Monitor, StepReport, TrainState, Verdict};
 use pubtag_ner::{Decoder, Logits, NerError};
 use pubtag_schemas::AnnotatedDocument;
 
-use super::metrics::{CorpusScore, EpochLine, Line, Metrics, StepLine};
+use super::metrics::{CorpusScore, EpochLine, HeldOut, Line, Metrics, StepLine};
 use super::predict::Tokenized;
 use crate::exit::Failure;
 use crate::figures::{grouped, human_time};
@@ -51,9 +51,43 @@ impl Development {
     }
 }
 
+/// Scores an epoch by what the model says of the development examples.
+pub(crate) trait Judge {
+    /// What the model says.
+    type Scores: ?Sized;
+
+    /// The scores of development corpora or of held-out documents.
+    fn judge(&self, scores: &Self::Scores) -> (Vec<CorpusScore>, Option<HeldOut>);
+}
+
+/// Development corpora judge mentions.
+impl Judge for Vec<Development> {
+    type Scores = [Logits];
+
+    fn judge(&self, mut logits: &[Logits]) -> (Vec<CorpusScore>, Option<HeldOut>) {
+        let mut score = |corpus: &Development| {
+            let (own, others) = logits.split_at(corpus.windows());
+            logits = others;
+            corpus.score(own)
+        };
+        (self.iter().map(&mut score).collect(), None)
+    }
+}
+
+/// Documents that are held out judge guesses.
+pub(crate) struct HeldOutDocuments;
+
+impl Judge for HeldOutDocuments {
+    type Scores = MaskedScore;
+
+    fn judge(&self, &MaskedScore { tokens, loss, accuracy }: &MaskedScore) -> (Vec<CorpusScore>, Option<HeldOut>) {
+        (Vec::new(), (tokens > 0).then(|| HeldOut { tokens, loss, perplexity: loss.exp(), accuracy }))
+    }
+}
+
 /// Monitors a training run.
-pub(crate) struct TrainingMonitor<'a> {
-    development: Vec<Development>,
+pub(crate) struct TrainingMonitor<'a, J> {
+    judge: J,
     pub(crate) metrics: Metrics,
     state: (PathBuf, String),
     report: &'a dyn Fn(&Metrics) -> Result<(), Failure>,
@@ -65,10 +99,10 @@ pub(crate) struct TrainingMonitor<'a> {
     time: Duration,
 }
 
-impl<'a> TrainingMonitor<'a> {
+impl<'a, J> TrainingMonitor<'a, J> {
     /// A monitor that writes metrics, the state (under a label) and, after each epoch, a report.
     pub(crate) fn new(
-        development: Vec<Development>,
+        judge: J,
         metrics: Metrics,
         state: (PathBuf, String),
         report: &'a dyn Fn(&Metrics) -> Result<(), Failure>,
@@ -81,7 +115,7 @@ impl<'a> TrainingMonitor<'a> {
             bar.set_style(style);
         }
         Self {
-            development,
+            judge,
             metrics,
             state,
             report,
@@ -106,7 +140,7 @@ impl<'a> TrainingMonitor<'a> {
     }
 }
 
-impl Monitor for TrainingMonitor<'_> {
+impl<J: Judge> Monitor<J::Scores> for TrainingMonitor<'_, J> {
     fn step(&mut self, report: &StepReport) {
         let &StepReport { step, steps, loss, learning_rate, gradient_norm, tokens, time, .. } = report;
         self.losses.push(loss);
@@ -134,18 +168,12 @@ impl Monitor for TrainingMonitor<'_> {
         }
     }
 
-    fn epoch(&mut self, epoch: usize, logits: &[Logits]) -> Verdict {
-        let mut logits = logits;
-        let mut score = |corpus: &Development| {
-            let (own, others) = logits.split_at(corpus.windows());
-            logits = others;
-            corpus.score(own)
-        };
-        let development: Vec<CorpusScore> = self.development.iter().map(&mut score).collect();
+    fn epoch(&mut self, epoch: usize, scores: &J::Scores) -> Verdict {
+        let (development, held_out) = self.judge.judge(scores);
         let loss = self.losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() / self.losses.len().max(1) as f64;
         let (tokens, seconds) = (self.tokens, self.time.as_secs_f64());
-        let line = EpochLine { epoch: epoch + 1, loss, development, tokens, seconds };
-        let score = line.mean_f1().unwrap_or(0.0);
+        let line = EpochLine { epoch: epoch + 1, loss, development, held_out, tokens, seconds };
+        let score = line.quality();
         let said: Vec<String> =
             line.heads().into_iter().zip(line.cells()).map(|(head, cell)| format!("{head} {cell}")).collect();
         self.bar.suspend(|| tracing::info!("{}", said.join(" · ")));

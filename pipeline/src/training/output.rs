@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pubtag_ner::train::{TrainState, to_f16, with_head};
+use pubtag_ner::train::{LanguageModel, TrainState, to_f16, with_head, with_masked_head};
 use pubtag_ner::{Checkpoint, Iob2};
 use serde_json::{Value, json};
 
+use super::metrics::{METRICS, Metrics};
 use super::place::{self, CONFIG, FILES, STATE, WEIGHTS};
 use crate::cli::SavedType;
-use crate::exit::Failure;
+use crate::digest::sha256;
+use crate::exit::{Exit, Failure};
 
 /// An output directory under construction.
 #[derive(Debug)]
@@ -79,6 +81,20 @@ impl Draft {
         Ok(Checkpoint::open(&self.directory)?)
     }
 
+    /// Copies the base model as a masked language model, with a new head unless it has one.
+    pub(crate) fn language_model(&self, base: &Path, seed: u64) -> Result<LanguageModel, Failure> {
+        place::clear(&self.directory)?;
+        let head = if with_masked_head(base, seed, &self.directory)? { "new head" } else { "keeping its head" };
+        tracing::info!("{}: {head} for masked language modelling", base.display());
+        Ok(LanguageModel::open(&self.directory)?)
+    }
+
+    /// The metrics of this run, up to the state that it continues from.
+    pub(crate) fn metrics(&self, state: Option<&TrainState>) -> Result<Metrics, Failure> {
+        let path = self.path(METRICS);
+        Metrics::open(&path, state.map_or(0, |state| state.epochs)).map_err(|error| Failure::write(&path, error))
+    }
+
     /// Writes the weights and moves the draft to the target.
     pub(crate) fn finish(self, weights: &[u8], dtype: SavedType) -> Result<(), Failure> {
         let rounded = match dtype {
@@ -106,6 +122,16 @@ impl Draft {
         let path = self.path(name);
         fs::write(&path, bytes).map_err(|error| Failure::write(&path, error))
     }
+}
+
+/// SHA-256 of a model's weights.
+pub(crate) fn weights_sha256(model: &Path) -> Result<String, Failure> {
+    let path = model.join(WEIGHTS);
+    let bytes = fs::read(&path).map_err(|error| {
+        let error = anyhow::Error::new(error).context(format!("failed to read {}", path.display()));
+        Failure::new(Exit::Configuration, error)
+    })?;
+    Ok(sha256(&bytes))
 }
 
 /// Whether a checkpoint has the labels of these categories, in training's order.

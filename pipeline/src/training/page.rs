@@ -4,7 +4,7 @@ use maud::{PreEscaped, html};
 use pubtag_corpus::score::Score;
 
 use super::card::{DataFile, Record};
-use super::curve::learning_curve;
+use super::curve::drawn;
 use super::metrics::{CorpusScore, EpochLine, Metrics};
 use crate::html::{page, table};
 
@@ -14,10 +14,6 @@ pub(crate) const REPORT: &str = "report.html";
 /// The page, for the epochs so far.
 pub(crate) fn html(record: &Record<'_>, metrics: &Metrics, name: &str) -> String {
     let epochs = metrics.epochs();
-    let curve = learning_curve(&metrics.steps(), &epochs).unwrap_or_else(|error| {
-        tracing::warn!("no learning curve in {REPORT}: {error}");
-        String::new()
-    });
     let files = |files: &[DataFile]| files.iter().map(data_row).collect::<Vec<_>>();
     let heads = epochs.first().map(EpochLine::heads).unwrap_or_default();
     let body = html! {
@@ -25,7 +21,7 @@ pub(crate) fn html(record: &Record<'_>, metrics: &Metrics, name: &str) -> String
             "A token classifier (" (record.labels.join(", ")) "), fine-tuned by " (record.program) " on "
             (record.threads) " threads. It reads up to " (record.context_words) " words at a time."
         }
-        (PreEscaped(curve))
+        (PreEscaped(drawn(metrics, &epochs)))
         (table("Epochs", &heads, &epochs.iter().map(EpochLine::cells).collect::<Vec<_>>()))
         p {
             "F1 of strict entities, micro-averaged over types, as in conlleval and seqeval. The epoch with the highest mean "

@@ -118,8 +118,13 @@ fn contexts(gold: &Gold, words: ContextWords, random: &mut StdRng) -> Vec<Packed
     all
 }
 
+/// The seed of an epoch's examples.
+pub(crate) fn epoch_seed(seed: u64, epoch: usize) -> u64 {
+    seed.wrapping_mul(1_000_003).wrapping_add(epoch as u64)
+}
+
 /// The length of a context; every length of a range is equally likely.
-fn draw(words: ContextWords, random: &mut StdRng) -> usize {
+pub(super) fn draw(words: ContextWords, random: &mut StdRng) -> usize {
     if words.min == words.max { words.max } else { random.random_range(words.min..=words.max) }
 }
 

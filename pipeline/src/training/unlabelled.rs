@@ -41,7 +41,7 @@ pub(crate) struct TeacherModel {
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
     pub(crate) files: Vec<TextFile>,
-    documents: Vec<AnnotatedDocument>,
+    pub(crate) documents: Vec<AnnotatedDocument>,
 }
 
 /// Texts, and what the teachers say of each word.
@@ -152,6 +152,13 @@ impl Taught {
         }
         parts
     }
+}
+
+/// Files of texts as a table in Markdown.
+pub(super) fn text_table(files: &[TextFile]) -> String {
+    let row = |file: &TextFile| format!("| {} | {} | `{}` |\n", file.name, file.documents, file.sha256);
+    let rows: String = files.iter().map(row).collect();
+    format!("| file | documents | SHA-256 |\n|---|---|---|\n{rows}")
 }
 
 /// Opens the teachers.

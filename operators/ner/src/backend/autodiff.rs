@@ -82,7 +82,8 @@ mod tests {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny-bert");
         let checkpoint = Checkpoint::open(directory).unwrap();
         let mut config = checkpoint.config().clone();
-        (config.hidden_dropout, config.attention_dropout, config.activation) = (0.0, 0.0, activation);
+        (config.encoder.hidden_dropout, config.encoder.attention_dropout, config.encoder.activation) =
+            (0.0, 0.0, activation);
         let mut weights = checkpoint.read_weights().unwrap();
         TokenClassification::load(&config, &mut weights, &FlexDevice)
     }
@@ -119,7 +120,7 @@ mod tests {
     fn a_recorded_layer_has_the_gradients_of_the_plain_one() {
         let model = model(Activation::Gelu);
         let (tokens, sequences) = sequences();
-        let layer = &model.layers[1];
+        let layer = &model.encoder.layers[1];
         let width = layer.attention_norm.weight.val().dims()[0];
         let (hidden, weights) = (random([tokens, width], 1), random([tokens, width], 2));
         let plain = gradients(layer, &hidden, &weights, |layer, hidden| layer.forward(hidden, &sequences));
@@ -138,7 +139,8 @@ mod tests {
     fn a_layer_whose_activation_has_no_kernel_is_not_recorded() {
         let model = model(Activation::Silu);
         let (tokens, sequences) = sequences();
-        let hidden = Tensor::from_inner(random([tokens, model.layers[0].attention_norm.weight.val().dims()[0]], 1));
-        assert!(Train::differentiable_layer(&model.layers[0].tensors(), &hidden, &sequences).is_none());
+        let hidden =
+            Tensor::from_inner(random([tokens, model.encoder.layers[0].attention_norm.weight.val().dims()[0]], 1));
+        assert!(Train::differentiable_layer(&model.encoder.layers[0].tensors(), &hidden, &sequences).is_none());
     }
 }

@@ -32,13 +32,25 @@ pub enum Activation {
     Silu,
 }
 
-/// A model's architecture and labels. Every field comes from the checkpoint.
+/// A token classifier: its encoder and its labels. Every field comes from the checkpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
-    /// The kind of encoder.
-    pub family: Family,
+    /// What is below the classifier.
+    pub encoder: EncoderConfig,
     /// What the columns of the logits mean.
     pub labels: LabelSet,
+    /// Dropout before the classifier while training.
+    pub classifier_dropout: f64,
+    /// Context length in training, in words of consecutive sentences (`pubtag.context_words`); `None` if the file does
+    /// not say.
+    pub context_words: Option<NonZeroUsize>,
+}
+
+/// The architecture of an encoder. Every field comes from the checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EncoderConfig {
+    /// The kind of encoder.
+    pub family: Family,
     /// Rows of the word embedding.
     pub vocab_size: usize,
     /// Width of the embeddings; equal to that of the layers except in ELECTRA.
@@ -65,26 +77,40 @@ pub struct ModelConfig {
     pub hidden_dropout: f64,
     /// Dropout of attention probabilities while training.
     pub attention_dropout: f64,
-    /// Dropout before the classifier while training.
-    pub classifier_dropout: f64,
-    /// Context length in training, in words of consecutive sentences (`pubtag.context_words`); `None` if the file does
-    /// not say.
-    pub context_words: Option<NonZeroUsize>,
 }
+
+/// Name and shape of a parameter. Matrices are `[out, in]`, as PyTorch stores them.
+pub(crate) type Shape = (String, Vec<usize>);
 
 impl ModelConfig {
     /// Number of parameters.
     pub fn parameter_count(&self) -> usize {
-        self.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+        let all = self.encoder.parameters().into_iter().chain(self.head());
+        all.map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }
 
+    /// The parameters of the classifier.
+    pub(crate) fn head(&self) -> Vec<Shape> {
+        linear("classifier", self.encoder.hidden_size, self.labels.count()).into()
+    }
+}
+
+impl EncoderConfig {
     /// The longest sequence, special tokens included.
     pub fn max_tokens(&self) -> NonZeroUsize {
         NonZeroUsize::new(self.positions - self.first_position).expect("checked to be positive when it was read")
     }
 
-    /// Name and shape of every parameter. Matrices are `[out, in]`, as PyTorch stores them.
-    pub(crate) fn parameters(&self) -> Vec<(String, Vec<usize>)> {
+    /// The parameters of a head for masked language modelling on this encoder. Its decoder is the table of words.
+    pub(crate) fn masked_head(&self) -> Vec<Shape> {
+        let mut all = vec![("cls.predictions.bias".to_owned(), vec![self.vocab_size])];
+        all.extend(linear("cls.predictions.transform.dense", self.hidden_size, self.hidden_size));
+        all.extend(norm("cls.predictions.transform.LayerNorm", self.hidden_size));
+        all
+    }
+
+    /// The parameters of the encoder.
+    pub(crate) fn parameters(&self) -> Vec<Shape> {
         let &Self { hidden_size: hidden, embedding_size: embedding, intermediate_size: intermediate, .. } = self;
         let mut all = Vec::new();
         let mut table =
@@ -94,32 +120,31 @@ impl ModelConfig {
         if self.token_types > 0 {
             table("token_type", self.token_types);
         }
-        let mut norm = |module: String, width| {
-            all.push((format!("{module}.weight"), vec![width]));
-            all.push((format!("{module}.bias"), vec![width]));
-        };
-        norm("embeddings.LayerNorm".to_owned(), embedding);
-        for layer in 0..self.layers {
-            norm(format!("encoder.layer.{layer}.attention.output.LayerNorm"), hidden);
-            norm(format!("encoder.layer.{layer}.output.LayerNorm"), hidden);
-        }
-        let mut linear = |module: String, input, output| {
-            all.push((format!("{module}.weight"), vec![output, input]));
-            all.push((format!("{module}.bias"), vec![output]));
-        };
+        all.extend(norm("embeddings.LayerNorm", embedding));
         if embedding != hidden {
-            linear("embeddings_project".to_owned(), embedding, hidden);
+            all.extend(linear("embeddings_project", embedding, hidden));
         }
         for layer in 0..self.layers {
-            for module in
-                ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"]
+            let within = |part: &str| format!("encoder.layer.{layer}.{part}");
+            all.extend(norm(&within("attention.output.LayerNorm"), hidden));
+            all.extend(norm(&within("output.LayerNorm"), hidden));
+            for part in ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"]
             {
-                linear(format!("encoder.layer.{layer}.{module}"), hidden, hidden);
+                all.extend(linear(&within(part), hidden, hidden));
             }
-            linear(format!("encoder.layer.{layer}.intermediate.dense"), hidden, intermediate);
-            linear(format!("encoder.layer.{layer}.output.dense"), intermediate, hidden);
+            all.extend(linear(&within("intermediate.dense"), hidden, intermediate));
+            all.extend(linear(&within("output.dense"), intermediate, hidden));
         }
-        linear("classifier".to_owned(), hidden, self.labels.count());
         all
     }
+}
+
+/// The parameters of a linear layer.
+fn linear(module: &str, input: usize, output: usize) -> [Shape; 2] {
+    [(format!("{module}.weight"), vec![output, input]), (format!("{module}.bias"), vec![output])]
+}
+
+/// The parameters of a LayerNorm.
+fn norm(module: &str, width: usize) -> [Shape; 2] {
+    ["weight", "bias"].map(|kind| (format!("{module}.{kind}"), vec![width]))
 }

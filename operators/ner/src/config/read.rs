@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use pubtag_schemas::ModelFiles;
 use serde::Deserialize;
 
-use super::{Activation, Family, ModelConfig};
+use super::{Activation, EncoderConfig, Family, ModelConfig};
 use crate::{LabelSet, NerError};
 
 /// `config.json` as written, with BERT's and DistilBERT's field names.
@@ -66,7 +66,20 @@ impl ModelConfig {
         let value: serde_json::Value = serde_json::from_slice(bytes).map_err(syntax)?;
         let family = family(&value, path)?;
         let raw: RawConfig = serde_json::from_value(value).map_err(syntax)?;
-        Checker { raw, path: path.to_owned() }.check(family)
+        Checker { raw, path: path.to_owned() }.model(family)
+    }
+}
+
+impl EncoderConfig {
+    /// Reads and checks the encoder of a `config.json`, whatever its head is.
+    ///
+    /// # Errors
+    /// If it cannot be read, or a value is out of range.
+    pub(crate) fn read(path: &Path, family: Family) -> Result<Self, NerError> {
+        let bytes = std::fs::read(path).map_err(|source| NerError::Read { path: path.to_owned(), source })?;
+        let raw = serde_json::from_slice(&bytes)
+            .map_err(|source| NerError::ConfigSyntax { path: path.to_owned(), source })?;
+        Checker { raw, path: path.to_owned() }.encoder(family)
     }
 }
 
@@ -92,13 +105,21 @@ struct Checker {
 }
 
 impl Checker {
-    fn check(&self, family: Family) -> Result<ModelConfig, NerError> {
+    fn model(&self, family: Family) -> Result<ModelConfig, NerError> {
+        let encoder = self.encoder(family)?;
+        Ok(ModelConfig {
+            labels: self.labels()?,
+            classifier_dropout: self.raw.classifier_dropout.unwrap_or(encoder.hidden_dropout),
+            context_words: self.raw.pubtag.context_words,
+            encoder,
+        })
+    }
+
+    fn encoder(&self, family: Family) -> Result<EncoderConfig, NerError> {
         let raw = &self.raw;
         self.check_ranges()?;
-        let hidden_dropout = raw.hidden_dropout_prob.unwrap_or(0.1);
-        Ok(ModelConfig {
+        Ok(EncoderConfig {
             family,
-            labels: self.labels()?,
             vocab_size: raw.vocab_size,
             embedding_size: raw.embedding_size.filter(|_| family == Family::Electra).unwrap_or(raw.hidden_size),
             hidden_size: raw.hidden_size,
@@ -110,10 +131,8 @@ impl Checker {
             token_types: if family == Family::DistilBert { 0 } else { raw.type_vocab_size.unwrap_or(2) },
             layer_norm_eps: raw.layer_norm_eps.unwrap_or(1e-12),
             activation: self.activation()?,
-            hidden_dropout,
+            hidden_dropout: raw.hidden_dropout_prob.unwrap_or(0.1),
             attention_dropout: raw.attention_probs_dropout_prob.unwrap_or(0.1),
-            classifier_dropout: raw.classifier_dropout.unwrap_or(hidden_dropout),
-            context_words: raw.pubtag.context_words,
         })
     }
 
@@ -215,9 +234,9 @@ mod tests {
 
     #[test]
     fn values_come_from_the_file_with_the_defaults_of_transformers() {
-        let config = with(json!({"layer_norm_eps": 1e-5, "hidden_act": "relu"})).unwrap();
+        let config = with(json!({"layer_norm_eps": 1e-5, "hidden_act": "relu"})).unwrap().encoder;
         assert_eq!((config.layer_norm_eps, config.activation), (1e-5, Activation::Relu));
-        let config = with(json!({})).unwrap();
+        let config = with(json!({})).unwrap().encoder;
         assert_eq!((config.layer_norm_eps, config.activation), (1e-12, Activation::Gelu));
         assert_eq!((config.token_types, config.max_tokens().get()), (2, 64));
     }
@@ -236,7 +255,7 @@ mod tests {
     #[test]
     fn roberta_has_no_positions_up_to_its_padding_token() {
         let roberta = json!({"architectures": ["RobertaForTokenClassification"], "pad_token_id": 1});
-        assert_eq!(with(roberta).unwrap().max_tokens().get(), 62);
+        assert_eq!(with(roberta).unwrap().encoder.max_tokens().get(), 62);
     }
 
     #[test]

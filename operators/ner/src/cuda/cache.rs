@@ -11,7 +11,7 @@ use burn_cubecl::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
 
 use super::card::Card;
 use super::choices;
-use crate::config::ModelConfig;
+use crate::config::EncoderConfig;
 use crate::{ClassifierSetup, Device, NerError};
 
 /// The version of the library that makes kernels; `tests/it/versions.rs` compares it with `Cargo.lock`.
@@ -21,7 +21,7 @@ const BURN: &str = "burn-0.21.0";
 static FOLDER: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// Makes CubeCL cache kernels for a model and device in their own directory below the cache.
-pub(super) fn keep_kernels(card: &Card, model: &ModelConfig, setup: &ClassifierSetup) -> Result<(), NerError> {
+pub(super) fn keep_kernels(card: &Card, model: &EncoderConfig, setup: &ClassifierSetup) -> Result<(), NerError> {
     let refuse = |reason: String| Err(NerError::Device { device: Device::Cuda(card.number), reason });
     let Some(root) = setup.cuda.cache.clone().or_else(default_root) else {
         return refuse("no home directory for the kernel cache; set --cache-dir".to_owned());
@@ -49,7 +49,7 @@ pub(super) fn keep_kernels(card: &Card, model: &ModelConfig, setup: &ClassifierS
 /// The same for training, which shares the directory of a teacher that runs in this process.
 pub(super) fn keep_kernels_of_training(
     card: &Card,
-    model: &ModelConfig,
+    model: &EncoderConfig,
     setup: &ClassifierSetup,
 ) -> Result<(), NerError> {
     let is_kept = FOLDER.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some();
@@ -76,11 +76,11 @@ fn default_root() -> Option<PathBuf> {
 }
 
 /// Library, device, compute capability, precision and the model's dimensions, as a path.
-fn key(card: &Card, model: &ModelConfig, setup: &ClassifierSetup) -> PathBuf {
+fn key(card: &Card, model: &EncoderConfig, setup: &ClassifierSetup) -> PathBuf {
     let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
     let card_name: String = card.name.chars().map(plain).collect();
     let (major, minor) = card.capability;
-    let &ModelConfig { layers, hidden_size, heads, intermediate_size, .. } = model;
+    let &EncoderConfig { layers, hidden_size, heads, intermediate_size, .. } = model;
     let shape = format!("{}-{layers}x{hidden_size}x{heads}x{intermediate_size}", setup.precision);
     [BURN.to_owned(), format!("{card_name}-sm{major}{minor}"), shape].iter().collect()
 }

@@ -66,7 +66,7 @@ impl CudaClassifier {
     fn open(checkpoint: &Checkpoint, number: usize, setup: &ClassifierSetup) -> Result<(Self, Vec<Warmed>), NerError> {
         let device = Device::Cuda(number);
         let card = probe(number).map_err(|reason| NerError::Device { device, reason })?;
-        cache::keep_kernels(&card, checkpoint.config(), setup)?;
+        cache::keep_kernels(&card, &checkpoint.config().encoder, setup)?;
         let watch = PanicWatch::start();
         let load = match setup.precision {
             Precision::F16 => load::<f16>,

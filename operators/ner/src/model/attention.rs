@@ -8,7 +8,7 @@ use burn::tensor::backend::Backend;
 
 use super::parts::Linear;
 use crate::backend::{NerBackend, product};
-use crate::config::ModelConfig;
+use crate::config::EncoderConfig;
 use crate::packed::{PaddedView, Sequences};
 use crate::weights::Weights;
 
@@ -30,7 +30,7 @@ pub(crate) struct SelfAttention<B: Backend> {
 }
 
 impl<B: Backend> SelfAttention<B> {
-    pub(crate) fn load(config: &ModelConfig, layer: usize, weights: &mut Weights, device: &B::Device) -> Self {
+    pub(crate) fn load(config: &EncoderConfig, layer: usize, weights: &mut Weights, device: &B::Device) -> Self {
         let name = |module: &str| format!("encoder.layer.{layer}.attention.{module}");
         let (query, key, value) = (name("self.query"), name("self.key"), name("self.value"));
         Self {

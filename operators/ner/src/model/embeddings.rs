@@ -7,7 +7,7 @@ use burn::tensor::{Int, Tensor};
 
 use super::parts::{LayerNorm, Linear, parameter};
 use crate::backend::NerBackend;
-use crate::config::ModelConfig;
+use crate::config::EncoderConfig;
 use crate::weights::Weights;
 
 /// The sum of word, position and token-type embedding, normalised.
@@ -27,7 +27,7 @@ pub(crate) struct Embeddings<B: Backend> {
 }
 
 impl<B: Backend> Embeddings<B> {
-    pub(crate) fn load(config: &ModelConfig, weights: &mut Weights, device: &B::Device) -> Self {
+    pub(crate) fn load(config: &EncoderConfig, weights: &mut Weights, device: &B::Device) -> Self {
         let width = config.embedding_size;
         let mut table = |name, rows| {
             let values = weights.take(&format!("embeddings.{name}_embeddings.weight"));

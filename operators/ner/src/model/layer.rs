@@ -9,7 +9,7 @@ use burn::tensor::ops::FloatTensor;
 use super::attention::SelfAttention;
 use super::parts::{LayerNorm, Linear, activate};
 use crate::backend::{LayerSettings, LayerTensors, NerBackend};
-use crate::config::{Activation, ModelConfig};
+use crate::config::{Activation, EncoderConfig};
 use crate::packed::Sequences;
 use crate::weights::Weights;
 
@@ -33,8 +33,8 @@ pub(crate) struct EncoderLayer<B: Backend> {
 }
 
 impl<B: Backend> EncoderLayer<B> {
-    pub(crate) fn load(config: &ModelConfig, layer: usize, weights: &mut Weights, device: &B::Device) -> Self {
-        let &ModelConfig { hidden_size, intermediate_size, layer_norm_eps: eps, .. } = config;
+    pub(crate) fn load(config: &EncoderConfig, layer: usize, weights: &mut Weights, device: &B::Device) -> Self {
+        let &EncoderConfig { hidden_size, intermediate_size, layer_norm_eps: eps, .. } = config;
         let name = |module: &str| format!("encoder.layer.{layer}.{module}");
         Self {
             attention: SelfAttention::load(config, layer, weights, device),

@@ -69,7 +69,7 @@ impl Example {
 ///
 /// # Errors
 /// If the examples cannot be made; this ends the run.
-pub type Examples<'a> = dyn FnMut(usize) -> Result<Vec<Example>, ExamplesError> + 'a;
+pub type Examples<'a, E = Example> = dyn FnMut(usize) -> Result<Vec<E>, ExamplesError> + 'a;
 
 /// Which tokens of a word learn its label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,22 +9,38 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::NerError;
-use crate::config::ModelConfig;
+use crate::config::{EncoderConfig, ModelConfig, Shape};
 use crate::host::floats;
-use crate::model::{EncoderLayer, LayerNorm, Linear, TokenClassification};
+use crate::model::{Encoder, EncoderLayer, LayerNorm, Linear, MaskedLanguage, TokenClassification};
 use crate::weights::file_name;
 
-/// Writes a model's parameters: the inverse of reading them.
+/// Writes a token classifier's parameters: the inverse of reading them.
 ///
 /// # Errors
 /// If the file's header cannot be written, which only an absurdly large model can cause.
-pub(crate) fn export<B: Backend>(config: &ModelConfig, model: &TokenClassification<B>) -> Result<Vec<u8>, NerError> {
-    let mut values = collect(model);
-    let tensors = config.parameters().into_iter().map(|(name, shape)| {
-        let floats = values.remove(&name).expect("`collect` visits the same modules as `ModelConfig::parameters`");
-        (file_name(config.family, &name), shape, floats.iter().flat_map(|value| value.to_le_bytes()).collect())
-    });
-    serialize(Dtype::F32, tensors)
+pub(crate) fn token_classifier<B: Backend>(
+    config: &ModelConfig,
+    model: &TokenClassification<B>,
+) -> Result<Vec<u8>, NerError> {
+    let mut found = Found::in_encoder(&model.encoder);
+    found.linear(&["classifier"], &model.classifier);
+    found.write(&config.encoder, config.head())
+}
+
+/// Writes a masked language model's parameters. The decoder's matrix is not among them, as in files of `transformers`: it is
+/// the table of words.
+///
+/// # Errors
+/// As [`token_classifier`].
+pub(crate) fn masked_language<B: Backend>(
+    config: &EncoderConfig,
+    model: &MaskedLanguage<B>,
+) -> Result<Vec<u8>, NerError> {
+    let mut found = Found::in_encoder(&model.encoder);
+    found.values.insert("cls.predictions.bias".to_owned(), floats(model.head.bias.val()));
+    found.linear(&["cls.predictions.transform.dense"], &model.head.transform);
+    found.norm("cls.predictions.transform.LayerNorm", &model.head.norm);
+    found.write(config, config.masked_head())
 }
 
 /// Rounds the 32-bit floats of a safetensors file to 16 bits.
@@ -53,30 +69,39 @@ fn serialize(dtype: Dtype, tensors: impl Iterator<Item = (String, Vec<usize>, Ve
     views.and_then(|views| safetensors::serialize(views, metadata)).map_err(NerError::Export)
 }
 
-fn collect<B: Backend>(model: &TokenClassification<B>) -> BTreeMap<String, Vec<f32>> {
-    let mut found = Found { values: BTreeMap::new() };
-    let embeddings = &model.embeddings;
-    found.table("word", &embeddings.words);
-    found.table("position", &embeddings.positions);
-    if let Some(types) = &embeddings.token_types {
-        found.table("token_type", types);
-    }
-    found.norm("embeddings.LayerNorm", &embeddings.norm);
-    if let Some(projection) = &embeddings.projection {
-        found.linear(&["embeddings_project"], projection);
-    }
-    for (number, layer) in model.layers.iter().enumerate() {
-        found.layer(&format!("encoder.layer.{number}"), layer);
-    }
-    found.linear(&["classifier"], &model.classifier);
-    found.values
-}
-
+/// Parameters by name.
 struct Found {
     values: BTreeMap<String, Vec<f32>>,
 }
 
 impl Found {
+    fn in_encoder<B: Backend>(encoder: &Encoder<B>) -> Self {
+        let mut found = Self { values: BTreeMap::new() };
+        let embeddings = &encoder.embeddings;
+        found.table("word", &embeddings.words);
+        found.table("position", &embeddings.positions);
+        if let Some(types) = &embeddings.token_types {
+            found.table("token_type", types);
+        }
+        found.norm("embeddings.LayerNorm", &embeddings.norm);
+        if let Some(projection) = &embeddings.projection {
+            found.linear(&["embeddings_project"], projection);
+        }
+        for (number, layer) in encoder.layers.iter().enumerate() {
+            found.layer(&format!("encoder.layer.{number}"), layer);
+        }
+        found
+    }
+
+    /// A file with the parameters of an encoder and its head.
+    fn write(mut self, encoder: &EncoderConfig, head: Vec<Shape>) -> Result<Vec<u8>, NerError> {
+        let tensors = encoder.parameters().into_iter().chain(head).map(|(name, shape)| {
+            let values = self.values.remove(&name).expect("every module of the configuration was visited");
+            (file_name(encoder.family, &name), shape, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        });
+        serialize(Dtype::F32, tensors)
+    }
+
     fn layer<B: Backend>(&mut self, name: &str, layer: &EncoderLayer<B>) {
         let within = |part: &str| format!("{name}.{part}");
         let (query, key, value) =

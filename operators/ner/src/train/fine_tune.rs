@@ -4,6 +4,7 @@ use super::config::TrainConfig;
 use super::example::{Example, Examples};
 use super::monitor::Monitor;
 use super::state::TrainState;
+use super::tagging::Tagging;
 use super::trainer::train;
 use crate::backend::{CPU, Cpu, Training};
 use crate::{Checkpoint, Device, NerError, cuda, open};
@@ -25,9 +26,10 @@ pub fn fine_tune(
     device: Device,
     monitor: &mut dyn Monitor,
 ) -> Result<Vec<u8>, NerError> {
+    let objective = Tagging { checkpoint, label_weights: config.label_weights.as_deref() };
     open::probe(device)?;
     match device {
-        Device::Cpu => train::<Training<Cpu>>(checkpoint, examples, development, config, state, &CPU, monitor),
-        Device::Cuda(number) => cuda::train(checkpoint, examples, development, config, state, number, monitor),
+        Device::Cpu => train::<Training<Cpu>, _>(&objective, examples, development, config, state, &CPU, monitor),
+        Device::Cuda(number) => cuda::train(&objective, examples, development, config, state, number, monitor),
     }
 }

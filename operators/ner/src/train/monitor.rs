@@ -34,13 +34,14 @@ pub struct Verdict {
     pub score: f64,
 }
 
-/// Follows a run and scores its epochs.
-pub trait Monitor {
+/// Follows a run and scores its epochs by what the model says of the development examples, which depends on the objective.
+pub trait Monitor<S: ?Sized = [Logits]> {
     /// Called after every step.
     fn step(&mut self, report: &StepReport);
 
-    /// Scores the model at the end of an epoch, given the logits of each development example in order.
-    fn epoch(&mut self, epoch: usize, development: &[Logits]) -> Verdict;
+    /// Scores the model at the end of an epoch: for token classification, given the logits of each development example in
+    /// order.
+    fn epoch(&mut self, epoch: usize, development: &S) -> Verdict;
 
     /// Saves what a later run needs to continue from the end of an epoch.
     ///

@@ -14,7 +14,6 @@ use super::config::TrainConfig;
 use crate::backend::{Moments, NerBackend};
 use crate::host::floats;
 use crate::kernels::AdamWStep;
-use crate::model::TokenClassification;
 
 /// The optimizer of a fine-tuning run.
 pub(crate) struct Optimizer<B: NerBackend> {
@@ -64,14 +63,10 @@ impl<B: NerBackend> Optimizer<B> {
     }
 
     /// Updates every parameter that has a gradient; also returns the norm of the gradients before clipping.
-    pub(crate) fn step<A>(
-        &mut self,
-        learning_rate: f64,
-        model: TokenClassification<A>,
-        gradients: GradientsParams,
-    ) -> (TokenClassification<A>, f32)
+    pub(crate) fn step<A, M>(&mut self, learning_rate: f64, model: M, gradients: GradientsParams) -> (M, f32)
     where
         A: AutodiffBackend<InnerBackend = B>,
+        M: Module<A>,
     {
         self.time += 1;
         let mut squares = SumOfSquares { gradients: &gradients, sum: 0.0 };
@@ -85,10 +80,11 @@ impl<B: NerBackend> Optimizer<B> {
 
     /// The learning rate of a parameter relative to the head's, by depth.
     fn rate(&self, path: &[String]) -> f64 {
-        let below_head = match path {
-            [top, ..] if top == "classifier" => 0,
-            [top, layer, ..] if top == "layers" => layer.parse().map_or(0, |layer: usize| self.layers - layer),
-            _ => self.layers + 1,
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let below_head = match *path {
+            ["encoder", "layers", layer, ..] => layer.parse().map_or(0, |layer: usize| self.layers - layer),
+            ["encoder", ..] => self.layers + 1,
+            _ => 0,
         };
         self.layer_decay.powi(i32::try_from(below_head).unwrap_or(i32::MAX))
     }

@@ -99,10 +99,10 @@ mod tests {
                 .collect();
             let [exact, listed] = [Shapes::Exact, Shapes::Listed]
                 .map(|shapes| Sequences::<Flex>::new(bounds.clone(), tokens, shapes, &FlexDevice));
-            let width = checkpoint.config().hidden_size;
+            let width = checkpoint.config().encoder.hidden_size;
             let hidden = TensorData::new(normal(tokens * width, 1.0, 1), [tokens, width]);
             let hidden = Tensor::from_data(hidden, &FlexDevice);
-            for layer in model.layers.chunks(1) {
+            for layer in model.encoder.layers.chunks(1) {
                 let [plain, in_blocks] =
                     [&exact, &listed].map(|sequences| floats(layer[0].forward(hidden.clone(), sequences)));
                 let tensors: Vec<_> = layer.iter().map(EncoderLayer::tensors).collect();

@@ -125,11 +125,11 @@ mod tests {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny-bert");
         let checkpoint = Checkpoint::open(directory).unwrap();
         let mut config = checkpoint.config().clone();
-        (config.hidden_dropout, config.attention_dropout) = (0.2, 0.3);
+        (config.encoder.hidden_dropout, config.encoder.attention_dropout) = (0.2, 0.3);
         let mut weights = checkpoint.read_weights().unwrap();
-        let layer = TokenClassification::<Flex>::load(&config, &mut weights, &FlexDevice).layers[0].tensors();
+        let layer = TokenClassification::<Flex>::load(&config, &mut weights, &FlexDevice).encoder.layers[0].tensors();
 
-        let shape = [140, config.hidden_size];
+        let shape = [140, config.encoder.hidden_size];
         let random = |seed| {
             Tensor::<Flex, 2>::from_data(TensorData::new(normal(shape[0] * shape[1], 1.0, seed), shape), &FlexDevice)
         };

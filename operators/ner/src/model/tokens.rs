@@ -1,0 +1,134 @@
+//! Token classification.
+
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use super::encoder::{Encoder, PreparedEncoder};
+use super::inputs::Inputs;
+use super::parts::Linear;
+use crate::backend::NerBackend;
+use crate::config::ModelConfig;
+use crate::kernels;
+use crate::weights::Weights;
+
+/// A token classifier, in the form that is trained and saved.
+#[derive(Module, Debug)]
+pub(crate) struct TokenClassification<B: Backend> {
+    /// Token ids to vectors that know their context.
+    pub(crate) encoder: Encoder<B>,
+    /// Vectors to logits.
+    pub(crate) classifier: Linear<B>,
+    dropout: Dropout,
+}
+
+/// A token classifier, in the form that its backend runs.
+pub(crate) struct PreparedModel<B: NerBackend> {
+    encoder: PreparedEncoder<B>,
+    classifier: Linear<B>,
+}
+
+impl<B: Backend> TokenClassification<B> {
+    /// Builds a model from its configuration and weights.
+    pub(crate) fn load(config: &ModelConfig, weights: &mut Weights, device: &B::Device) -> Self {
+        Self {
+            encoder: Encoder::load(&config.encoder, weights, device),
+            classifier: Linear::load(&["classifier"], config.encoder.hidden_size, weights, device),
+            dropout: DropoutConfig::new(config.classifier_dropout).init(),
+        }
+    }
+}
+
+impl<B: NerBackend> TokenClassification<B> {
+    /// Computes the logits `[T, labels]`, differentiably.
+    pub(crate) fn forward(&self, inputs: &Inputs<B>) -> Tensor<B, 2> {
+        self.classifier.forward(self.dropout.forward(self.encoder.forward(inputs)))
+    }
+
+    /// Converts the model to the form that its backend runs.
+    pub(crate) fn prepare(self, precision: kernels::Precision) -> PreparedModel<B> {
+        PreparedModel { encoder: self.encoder.prepare(precision), classifier: self.classifier }
+    }
+}
+
+impl<B: NerBackend> PreparedModel<B> {
+    /// The same model for another thread: shares the weights, but has working memory of its own.
+    pub(crate) fn for_another_thread(&self) -> Self {
+        Self { encoder: self.encoder.for_another_thread(), classifier: self.classifier.clone() }
+    }
+
+    /// Computes the logits `[T, labels]`.
+    pub(crate) fn forward(&mut self, inputs: &Inputs<B>) -> Tensor<B, 2> {
+        self.classifier.forward(self.encoder.forward(inputs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::backend::Autodiff;
+    use burn::module::{ModuleVisitor, Param};
+    use burn::tensor::backend::AutodiffBackend;
+    use burn_flex::{Flex, FlexDevice};
+
+    use super::*;
+    use crate::Checkpoint;
+    use crate::packed::MicroBatch;
+    use crate::shapes::Shapes;
+
+    /// Parameters without a gradient, or with a gradient of zeros.
+    struct Untouched<'a, A: AutodiffBackend> {
+        gradients: &'a A::Gradients,
+        parameters: usize,
+        untouched: Vec<Vec<usize>>,
+    }
+
+    impl<A: AutodiffBackend> ModuleVisitor<A> for Untouched<'_, A> {
+        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<A, D>>) {
+            self.parameters += 1;
+            let gradient = parameter.val().grad(self.gradients);
+            let moves =
+                gradient.is_some_and(|gradient| gradient.abs().sum().into_data().iter::<f32>().all(|sum| sum > 0.0));
+            if !moves {
+                self.untouched.push(parameter.val().dims().to_vec());
+            }
+        }
+    }
+
+    fn tiny<B: Backend<Device = FlexDevice>>() -> TokenClassification<B> {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny-bert");
+        let checkpoint = Checkpoint::open(directory).unwrap();
+        let mut weights = checkpoint.read_weights().unwrap();
+        TokenClassification::load(checkpoint.config(), &mut weights, &FlexDevice)
+    }
+
+    fn inputs<B: Backend<Device = FlexDevice>>() -> Inputs<B> {
+        let mut batch = MicroBatch::default();
+        batch.push(&[2, 40, 41, 42, 3]);
+        batch.push(&[2, 99, 3]);
+        Inputs::new(&batch, 0, Shapes::Exact, &FlexDevice)
+    }
+
+    fn logits<B: NerBackend<Device = FlexDevice>>(model: &TokenClassification<B>) -> Vec<f32> {
+        model.forward(&inputs()).into_data().to_vec().unwrap()
+    }
+
+    #[test]
+    fn every_parameter_has_a_gradient() {
+        let model = tiny::<Autodiff<Flex>>();
+        let gradients = model.forward(&inputs()).powi_scalar(2).sum().backward();
+        let mut seen = Untouched { gradients: &gradients, parameters: 0, untouched: Vec::new() };
+        model.visit(&mut seen);
+        // Three tables, a norm, a classifier; per layer four linear layers and two norms.
+        assert_eq!(seen.parameters, 3 + 2 + 2 + 2 * (4 * 2 + 2 * 2));
+        assert!(seen.untouched.is_empty(), "no gradient for parameters of shape {:?}", seen.untouched);
+    }
+
+    #[test]
+    fn dropout_is_active_in_training_only() {
+        let trained = tiny::<Autodiff<Flex>>();
+        assert_ne!(logits(&trained), logits(&trained));
+        let run = tiny::<Flex>();
+        assert_eq!(logits(&run), logits(&run));
+    }
+}
