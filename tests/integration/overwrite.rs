@@ -70,7 +70,7 @@ fn a_directory_that_is_not_a_trained_model_is_never_replaced() {
         fs::copy(tiny_model().join(name), foreign.join(name)).unwrap();
     }
     let before = files(&foreign);
-    assert_refused(dir.path(), "foreign", "has no training.json written by `pubtag train`");
+    assert_refused(dir.path(), "foreign", "has no training.json written by pubtag");
     assert!(files(&foreign) == before);
 
     fs::write(dir.path().join("notes"), "a file").unwrap();

@@ -140,6 +140,21 @@ fn what_cannot_be_pretrained_is_refused_by_name() {
     with(&dir.path().join("nowhere")).end().assert_fails(78, &["nowhere"]);
     with(&tiny_model()).arg("--mask=1.5").end().assert_fails(2, &["--mask", "from 0 to below 1"]);
 
+    let changed = |file: &str, from: &str, to: &str| {
+        let base = tempdir().unwrap();
+        for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+            fs::copy(tiny_model().join(name), base.path().join(name)).unwrap();
+        }
+        let text = fs::read_to_string(base.path().join(file)).unwrap();
+        assert!(text.contains(from), "{file} has no {from}");
+        fs::write(base.path().join(file), text.replace(from, to)).unwrap();
+        base
+    };
+    let untied = changed("config.json", "\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false");
+    with(untied.path()).end().assert_fails(78, &["tie_word_embeddings", "shares the word embeddings"]);
+    let maskless = changed("tokenizer.json", "[MASK]", "[HIDE]");
+    with(maskless.path()).end().assert_fails(78, &["no [MASK]"]);
+
     let file = dir.path().join("settings.toml");
     fs::write(&file, "held_out = 15\n").unwrap();
     with(&tiny_model()).arg("--config").arg(&file).end().assert_fails(2, &["held-out", "from 0 to below 1"]);

@@ -56,7 +56,7 @@ pub struct TrainingArgs {
     #[serde(skip)]
     pub dtype: SavedType,
 
-    /// Replace the output directory if it contains a model made by this program.
+    /// Replace the output directory if it contains a model trained by pubtag.
     #[arg(long)]
     #[serde(skip)]
     pub overwrite: bool,

@@ -18,7 +18,7 @@ use crate::figures::grouped;
 use crate::processors::physical_cores;
 use crate::terminal;
 use crate::tokenizer;
-use crate::training::card::{DataFile, RECORD, Record, command_line, program, record_of};
+use crate::training::card::{DataFile, Record, command_line, program, record_of};
 use crate::training::corpora::{keep_types, read_gold, refuse_weight};
 use crate::training::metrics::Metrics;
 use crate::training::monitor::{Development, TrainingMonitor};
@@ -101,10 +101,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     report(&metrics)?;
     let epochs = metrics.epochs();
     record.epochs = &epochs;
-    draft.write("README.md", record.card(&name).as_bytes())?;
-    let json = serde_json::to_vec_pretty(&record)?;
-    draft.write(RECORD, &json)?;
-    draft.finish(&weights, args.training.dtype)?;
+    draft.finish(&weights, args.training.dtype, &record.card(&name), &record)?;
     Ok(terminal::print(&format!("{}\n", output.display())))
 }
 

@@ -110,9 +110,7 @@ impl Record<'_> {
              A token classifier ({labels}) fine-tuned by {program}. It reads consecutive sentences of up to {context} words at a \
              time.\n\n\
              ## Data\n\nTraining:\n\n{HEADER}{train}\n{dev}\n{taught}\
-             ## Training\n\n```sh\n{command}\n```\n\n\
-             on {threads} threads, from a base model with weights of SHA-256 `{base}`. All settings are in `{RECORD}`. On the \
-             same machine with the same number of threads, the command gives the same bits.\n\n\
+             {training}\
              ## Epochs\n\n\
              F1 of strict entities, micro-averaged over types, as in conlleval and seqeval. The epoch with the highest mean was \
              kept.\n\n\
@@ -123,9 +121,7 @@ impl Record<'_> {
             program = self.program,
             train = table(&self.train),
             taught = self.taught(),
-            command = self.command,
-            threads = self.threads,
-            base = self.base_sha256,
+            training = training(&self.command, self.threads, &self.base_sha256),
         )
     }
 }
@@ -145,6 +141,15 @@ impl Record<'_> {
 
 /// Header of a table of data files.
 const HEADER: &str = "| file | types | sentences | mentions | SHA-256 |\n|---|---|---|---|---|\n";
+
+/// The section on how a model was trained.
+pub(super) fn training(command: &str, threads: usize, base_sha256: &str) -> String {
+    format!(
+        "## Training\n\n```sh\n{command}\n```\n\n\
+         on {threads} threads, from a base model with weights of SHA-256 `{base_sha256}`. All settings are in `{RECORD}`. On the \
+         same machine with the same number of threads, the command gives the same bits.\n\n"
+    )
+}
 
 /// The epochs as a table.
 pub(super) fn markdown(epochs: &[EpochLine]) -> String {

@@ -3,7 +3,7 @@
 use maud::{PreEscaped, html};
 use serde::Serialize;
 
-use super::card::{RECORD, markdown};
+use super::card::{markdown, training};
 use super::curve::drawn;
 use super::metrics::{EpochLine, Metrics};
 use super::unlabelled::{TextFile, text_table};
@@ -37,17 +37,13 @@ impl LanguageRecord<'_> {
              # {name}\n\n\
              {summary} To fine-tune it: `pubtag train --base`.\n\n\
              ## Data\n\n{texts}\n\
-             ## Training\n\n```sh\n{command}\n```\n\n\
-             on {threads} threads, from a base model with weights of SHA-256 `{base}`. All settings are in `{RECORD}`. On the \
-             same machine with the same number of threads, the command gives the same bits.\n\n\
+             {training}\
              ## Epochs\n\n\
              {kept}\n\n\
              {epochs}",
             summary = self.summary(),
             texts = text_table(&self.texts),
-            command = self.command,
-            threads = self.threads,
-            base = self.base_sha256,
+            training = training(&self.command, self.threads, &self.base_sha256),
             kept = self.kept(),
             epochs = markdown(self.epochs),
         )

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use pubtag_ner::train::{LanguageModel, TrainState, to_f16, with_head, with_masked_head};
 use pubtag_ner::{Checkpoint, Iob2};
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::card::RECORD;
 use super::metrics::{METRICS, Metrics};
-use super::place::{self, CONFIG, FILES, STATE, WEIGHTS};
+use super::place::{self, CARD, CONFIG, FILES, STATE, WEIGHTS};
 use crate::cli::SavedType;
 use crate::digest::sha256;
 use crate::exit::{Exit, Failure};
@@ -95,8 +97,16 @@ impl Draft {
         Metrics::open(&path, state.map_or(0, |state| state.epochs)).map_err(|error| Failure::write(&path, error))
     }
 
-    /// Writes the weights and moves the draft to the target.
-    pub(crate) fn finish(self, weights: &[u8], dtype: SavedType) -> Result<(), Failure> {
+    /// Writes the weights, the card and the record, and moves the draft to the target.
+    pub(crate) fn finish(
+        self,
+        weights: &[u8],
+        dtype: SavedType,
+        card: &str,
+        record: &impl Serialize,
+    ) -> Result<(), Failure> {
+        self.write(CARD, card.as_bytes())?;
+        self.write(RECORD, &serde_json::to_vec_pretty(record)?)?;
         let rounded = match dtype {
             SavedType::F32 => None,
             SavedType::F16 => {

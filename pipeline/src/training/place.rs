@@ -1,6 +1,6 @@
 //! Where a training run writes its model, and what it may replace.
 //!
-//! Only models made by `pubtag train` and their drafts are ever replaced, and only if they contain no other files.
+//! Only models trained by pubtag and their drafts are ever replaced, and only if they contain no other files.
 
 use std::fs;
 use std::io::ErrorKind::NotFound;
@@ -50,10 +50,10 @@ pub(super) fn check(target: &Path, overwrite: bool, sources: &[&Path]) -> Result
     let draft = target.with_file_name(draft);
     may_replace(&target, overwrite)?;
     if is_there(&draft) && !has_mark(&draft) && belongs_to_us(&draft).is_err() {
-        return Err(refusal(&draft, "already exists and is not a draft of `pubtag train`; move it away"));
+        return Err(refusal(&draft, "already exists and is not an unfinished training of pubtag; move it away"));
     }
     if let Some(stranger) = stranger(&draft) {
-        return Err(refusal(&draft, &format!("contains {stranger}, which `pubtag train` did not write; move it away")));
+        return Err(refusal(&draft, &format!("contains {stranger}, which pubtag did not write; move it away")));
     }
     for place in [&target, &draft] {
         if let Some(source) = sources.iter().find(|source| lies_in(source, place)) {
@@ -75,15 +75,14 @@ pub(super) fn may_replace(target: &Path, overwrite: bool) -> Result<(), Failure>
     if !overwrite {
         return Err(refusal(target, "already exists; choose another --output, or use --overwrite"));
     }
-    belongs_to_us(target).map_err(|reason| {
-        refusal(target, &format!("{reason}; --overwrite only replaces models made by `pubtag train`"))
-    })
+    belongs_to_us(target)
+        .map_err(|reason| refusal(target, &format!("{reason}; --overwrite only replaces models trained by pubtag")))
 }
 
 /// Creates the draft directory and marks it as one.
 pub(super) fn begin(draft: &Path) -> Result<(), Failure> {
     let mark = draft.join(MARK);
-    let text = "unfinished run of `pubtag train`; run the same command again to resume it\n";
+    let text = "unfinished training of pubtag; run the same command again to resume it\n";
     fs::create_dir_all(draft).and_then(|()| fs::write(&mark, text)).map_err(|error| Failure::write(&mark, error))
 }
 
@@ -140,7 +139,7 @@ fn exchange_by_a_third_name(draft: &Path, target: &Path) -> std::io::Result<()> 
     fs::rename(aside, draft)
 }
 
-/// Checks that a directory is empty or a model made by `pubtag train`; otherwise returns the reason.
+/// Checks that a directory is empty or a model trained by pubtag; otherwise returns the reason.
 fn belongs_to_us(directory: &Path) -> Result<(), String> {
     let metadata = fs::symlink_metadata(directory).map_err(|error| error.to_string())?;
     if metadata.is_symlink() {
@@ -160,7 +159,7 @@ fn belongs_to_us(directory: &Path) -> Result<(), String> {
     }
     let is_empty = fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none());
     let is_model = [CONFIG, WEIGHTS].iter().all(|name| directory.join(name).is_file()) && has_record(directory);
-    if is_empty || is_model { Ok(()) } else { Err(format!("has no {RECORD} written by `pubtag train`")) }
+    if is_empty || is_model { Ok(()) } else { Err(format!("has no {RECORD} written by pubtag")) }
 }
 
 /// The first entry of a directory that no training run wrote.
@@ -230,7 +229,7 @@ mod tests {
         result.expect_err("refused").error.to_string()
     }
 
-    /// A directory that looks like a model made by `pubtag train`.
+    /// A directory that looks like a model trained by pubtag.
     fn model(folder: &Path, name: &str) -> PathBuf {
         let path = folder.join(name);
         fs::create_dir(&path).expect("a temporary directory");
