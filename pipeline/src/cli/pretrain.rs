@@ -38,12 +38,12 @@ pub struct PretrainArgs {
     #[arg(long, default_value = "200", value_name = "N|MIN..MAX")]
     pub context_words: ContextWords,
 
-    /// Share of the tokens that the model has to guess. Whole words are masked, others in each epoch.
+    /// Share of the tokens to mask. Whole words are masked, others in each epoch.
     #[arg(long, default_value_t = Share(0.15), value_name = "SHARE")]
     pub mask: Share,
 
-    /// Share of the documents that is not learnt but guessed after each epoch, with the same masks each time. The epoch that
-    /// guesses best is kept; 0 keeps the last.
+    /// Share of the documents to hold out: each epoch is scored on them, with the same masks each time, and the one with the
+    /// lowest loss is kept; 0 keeps the last.
     #[arg(long, default_value_t = Share(0.02), value_name = "SHARE")]
     pub held_out: Share,
 
