@@ -15,6 +15,7 @@ use crate::config::EncoderConfig;
 use crate::host::{floats, index};
 use crate::kernels;
 use crate::model::{Inputs, MaskedLanguage};
+use crate::shapes::Shapes;
 
 /// A model learns to guess masked tokens.
 pub(crate) struct Masked<'a> {
@@ -54,10 +55,10 @@ where
     }
 
     fn loss(&self, model: &Self::Model, inputs: &Inputs<A>, examples: &[&MaskedWindow]) -> Option<Tensor<A, 1>> {
-        let Targets { places, tokens } = Targets::of(examples.iter().copied());
-        (!places.is_empty()).then(|| {
-            let logits = model.forward(inputs, indices(places, &inputs.ids.device()));
-            -log_likelihoods(logits, tokens).mean()
+        let targets = Targets::of(examples.iter().copied());
+        (!targets.tokens.is_empty()).then(|| {
+            let logits = model.forward(inputs, targets.places(A::SHAPES, &inputs.ids.device()));
+            -targets.log_likelihoods(logits).mean()
         })
     }
 
@@ -68,17 +69,17 @@ where
         let (mut tokens, mut loss, mut right) = (0, 0.0, 0);
         for batch in scored_together(development) {
             let targets = Targets::of(batch);
-            if targets.places.is_empty() {
+            if targets.tokens.is_empty() {
                 continue;
             }
             let first_position = self.model.encoder().first_position;
             let shapes = <A::InnerBackend as NerBackend>::SHAPES;
             let hidden = encoder.forward(&Inputs::new(&packed(batch), first_position, shapes, device));
-            let logits = head.forward(hidden.select(0, indices(targets.places, device)), words.clone());
+            let logits = head.forward(hidden.select(0, targets.places(shapes, device)), words.clone());
             let said: Vec<i64> = logits.clone().argmax(1).into_data().iter::<i64>().collect();
             right += said.iter().zip(&targets.tokens).filter(|(said, token)| **said == i64::from(**token)).count();
             tokens += targets.tokens.len();
-            loss -= floats(log_likelihoods(logits, targets.tokens)).into_iter().map(f64::from).sum::<f64>();
+            loss -= floats(targets.log_likelihoods(logits)).into_iter().map(f64::from).sum::<f64>();
         }
         let count = tokens.max(1) as f64;
         Box::new(MaskedScore { tokens, loss: loss / count, accuracy: right as f64 / count })
@@ -103,12 +104,22 @@ impl Targets {
         }
         Self { places, tokens }
     }
-}
 
-/// log p of these tokens: `[masked, vocabulary]` → `[masked]`
-fn log_likelihoods<B: Backend>(logits: Tensor<B, 2>, tokens: Vec<i32>) -> Tensor<B, 1> {
-    let tokens = indices(tokens, &logits.device()).unsqueeze_dim(1);
-    log_softmax(logits, 1).gather(1, tokens).squeeze_dim(1)
+    /// The places on a device: `[masked]`, with others at the end where shapes are listed.
+    fn places<B: Backend>(&self, shapes: Shapes, device: &B::Device) -> Tensor<B, 1, Int> {
+        let mut places = self.places.clone();
+        places.resize(shapes.tokens(places.len()), 0);
+        indices(places, device)
+    }
+
+    /// log p of the tokens that are there, `[masked]`, given the logits of the places.
+    fn log_likelihoods<B: Backend>(&self, logits: Tensor<B, 2>) -> Tensor<B, 1> {
+        let mut tokens = self.tokens.clone();
+        tokens.resize(logits.dims()[0], 0);
+        let tokens = indices(tokens, &logits.device()).unsqueeze_dim(1);
+        let all: Tensor<B, 1> = log_softmax(logits, 1).gather(1, tokens).squeeze_dim(1);
+        all.narrow(0, 0, self.tokens.len())
+    }
 }
 
 fn indices<B: Backend>(values: Vec<i32>, device: &B::Device) -> Tensor<B, 1, Int> {
@@ -171,8 +182,8 @@ mod tests {
     #[test]
     fn logits_are_those_of_transformers() {
         let windows = windows();
-        let places = Targets::of(&windows).places;
-        let ours = floats(model::<Flex>().forward(&inputs(&windows), indices(places, &FlexDevice)));
+        let places = Targets::of(&windows).places(Shapes::Exact, &FlexDevice);
+        let ours = floats(model::<Flex>().forward(&inputs(&windows), places));
         let theirs: Vec<f32> = cases().into_iter().flat_map(|case| case.logits).flatten().collect();
         assert_eq!(ours.len(), theirs.len());
         let worst = ours.iter().zip(theirs).map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f32::max);
@@ -197,6 +208,19 @@ mod tests {
         };
         let accuracy = cases().iter().map(right).sum::<usize>() as f64 / count as f64;
         assert!((score.accuracy - accuracy).abs() < 1e-9, "{} and {accuracy}", score.accuracy);
+    }
+
+    #[test]
+    fn places_that_fill_a_listed_shape_change_nothing() {
+        let (windows, model) = (windows(), model::<Flex>());
+        let targets = Targets::of(&windows);
+        let [exact, listed] = [Shapes::Exact, Shapes::Listed].map(|shapes| {
+            let logits = model.forward(&inputs(&windows), targets.places(shapes, &FlexDevice));
+            (logits.dims()[0], floats(targets.log_likelihoods(logits)))
+        });
+        assert_eq!((exact.0, listed.0), (targets.tokens.len(), 1024));
+        let worst = exact.1.iter().zip(&listed.1).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
+        assert!(exact.1.len() == listed.1.len() && worst < 1e-6, "{worst:e}");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!                                            └── Objective ──┘
 //! ```
 //!
-//! There are two objectives: token classification ([`fine_tune`]), and masked language modelling ([`pretrain`]), which gives
+//! There are two objectives: token classification ([`fine_tune()`]), and masked language modelling ([`pretrain()`]), which gives
 //! fine-tuning a better base.
 //!
 //! Training runs the same model code as tagging, under Burn's `Autodiff`. On the same machine, device and number of threads,

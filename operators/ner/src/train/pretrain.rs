@@ -11,10 +11,10 @@ use super::trainer::train;
 use crate::backend::{CPU, Cpu, Training};
 use crate::{Device, NerError, cuda, open};
 
-/// Goes on with the pretraining of a language model on a device; as [`fine_tune`](super::fine_tune).
+/// Goes on with the pretraining of a language model on a device; as [`fine_tune`](super::fine_tune()).
 ///
 /// # Errors
-/// As [`fine_tune`](super::fine_tune).
+/// As [`fine_tune`](super::fine_tune()).
 pub fn pretrain(
     model: &LanguageModel,
     examples: &mut Examples<'_, MaskedWindow>,
