@@ -16,11 +16,15 @@
 --
 -- `pubtag snapshot` writes the same rows to files (`duckdb_snapshot.sql`): use it if you read them more than once.
 
+-- Files of the output. Brackets keep characters of its own path from being a pattern.
+CREATE OR REPLACE MACRO files_of(pattern) AS
+    regexp_replace(getvariable('pubtag'), '[\[*?]', '[\0]', 'g') || '/' || pattern;
+
 CREATE OR REPLACE VIEW commits AS
 WITH markers AS (
     SELECT *
     FROM read_json(
-        getvariable('pubtag') || '/_pubtag/commits/*.json',
+        files_of('_pubtag/commits/*.json'),
         columns = {
             attempt_id: 'VARCHAR',
             input: 'STRUCT(uri VARCHAR)',
@@ -66,27 +70,29 @@ SELECT
     ) AS generation;
 
 CREATE OR REPLACE VIEW parts AS
-SELECT part.table AS name, regexp_extract(part.path, '[^/]*$') AS file
-FROM (SELECT unnest(parts) AS part FROM commits);
+SELECT part.table AS name, regexp_extract(part.path, '[^/]*$') AS file, attempt_id
+FROM (SELECT attempt_id, unnest(parts) AS part FROM commits);
 
+-- `attempt_id` is the commit of a row. With `ordinal`, it joins the three tables: two inputs of a run may have one name.
 CREATE OR REPLACE VIEW documents AS
-SELECT * EXCLUDE (filename)
-FROM read_parquet(getvariable('pubtag') || '/documents/*.parquet', union_by_name = true, filename = true)
-WHERE regexp_extract(filename, '[^/\\]*$') IN (SELECT file FROM parts WHERE name = 'documents');
+SELECT d.* EXCLUDE (filename), parts.attempt_id
+FROM read_parquet(files_of('documents/*.parquet'), union_by_name = true, filename = true) AS d
+JOIN parts ON parts.name = 'documents' AND parts.file = regexp_extract(d.filename, '[^/\\]*$');
 
 CREATE OR REPLACE VIEW annotations AS
-SELECT * EXCLUDE (filename)
-FROM read_parquet(getvariable('pubtag') || '/annotations/*.parquet', union_by_name = true, filename = true)
-WHERE regexp_extract(filename, '[^/\\]*$') IN (SELECT file FROM parts WHERE name = 'annotations');
+SELECT a.* EXCLUDE (filename), parts.attempt_id
+FROM read_parquet(files_of('annotations/*.parquet'), union_by_name = true, filename = true) AS a
+JOIN parts ON parts.name = 'annotations' AND parts.file = regexp_extract(a.filename, '[^/\\]*$');
 
 CREATE OR REPLACE VIEW rejects AS
-SELECT * EXCLUDE (filename)
-FROM read_parquet(getvariable('pubtag') || '/rejects/*.parquet', union_by_name = true, filename = true)
-WHERE regexp_extract(filename, '[^/\\]*$') IN (SELECT file FROM parts WHERE name = 'rejects');
+SELECT r.* EXCLUDE (filename), parts.attempt_id
+FROM read_parquet(files_of('rejects/*.parquet'), union_by_name = true, filename = true) AS r
+JOIN parts ON parts.name = 'rejects' AND parts.file = regexp_extract(r.filename, '[^/\\]*$');
 
 -- One row per document that is in PubMed now. Documents are identified by PMID or, without one, by doc_id: the id "123" of
--- a JSONL record is not the PMID 123. Files without numbers count as older than any; ties are broken by the later run.
-CREATE OR REPLACE VIEW current_documents AS
+-- a JSONL record is not the PMID 123. Files without numbers count as older than any; ties are broken by the later run,
+-- and within a run by the later commit.
+CREATE OR REPLACE VIEW current_rows AS
 WITH counting AS (
     SELECT *
     FROM documents
@@ -102,6 +108,7 @@ newest AS (
             file_seq DESC NULLS LAST,
             run_id DESC,
             source_file DESC,
+            attempt_id DESC,
             ordinal DESC
     ) = 1
 )
@@ -113,16 +120,10 @@ QUALIFY row_number() OVER (
     ORDER BY pmid_version DESC
 ) = 1;
 
--- The annotations of those rows.
+CREATE OR REPLACE VIEW current_documents AS SELECT * EXCLUDE (attempt_id) FROM current_rows;
+
+-- Their annotations.
 CREATE OR REPLACE VIEW current_annotations AS
-SELECT annotations.*
+SELECT annotations.* EXCLUDE (attempt_id)
 FROM annotations
-SEMI JOIN current_documents AS d
-    ON annotations.doc_id = d.doc_id
-    AND annotations.run_id = d.run_id
-    AND annotations.source_file = d.source_file
-    AND annotations.ordinal = d.ordinal
-    AND annotations.pmid_version = d.pmid_version
-    AND annotations.pmid IS NOT DISTINCT FROM d.pmid
-    AND annotations.generation IS NOT DISTINCT FROM d.generation
-    AND annotations.file_seq IS NOT DISTINCT FROM d.file_seq;
+SEMI JOIN current_rows USING (attempt_id, ordinal);

@@ -46,29 +46,30 @@ complete AS (
 SELECT coalesce((SELECT max(generation) FROM complete), (SELECT min(generation) FROM baselines)) AS generation;
 
 CREATE OR REPLACE TEMPORARY VIEW parts AS
-SELECT part.`table` AS name, regexp_extract(part.path, '[^/]*$', 0) AS file
-FROM (SELECT explode(parts) AS part FROM commits);
+SELECT part.`table` AS name, regexp_extract(part.path, '[^/]*$', 0) AS file, attempt_id
+FROM (SELECT attempt_id, explode(parts) AS part FROM commits);
 
 -- Columns that older versions did not write are null.
 SET spark.sql.parquet.mergeSchema = true;
 
+-- `attempt_id` is the commit of a row. With `ordinal`, it joins the three tables: two inputs of a run may have one name.
 CREATE OR REPLACE TEMPORARY VIEW documents AS
-SELECT *
-FROM parquet.`${pubtag}/documents`
-WHERE _metadata.file_name IN (SELECT file FROM parts WHERE name = 'documents');
+SELECT d.*, parts.attempt_id
+FROM parquet.`${pubtag}/documents` AS d
+JOIN parts ON parts.name = 'documents' AND parts.file = d._metadata.file_name;
 
 CREATE OR REPLACE TEMPORARY VIEW annotations AS
-SELECT *
-FROM parquet.`${pubtag}/annotations`
-WHERE _metadata.file_name IN (SELECT file FROM parts WHERE name = 'annotations');
+SELECT a.*, parts.attempt_id
+FROM parquet.`${pubtag}/annotations` AS a
+JOIN parts ON parts.name = 'annotations' AND parts.file = a._metadata.file_name;
 
 CREATE OR REPLACE TEMPORARY VIEW rejects AS
-SELECT *
-FROM parquet.`${pubtag}/rejects`
-WHERE _metadata.file_name IN (SELECT file FROM parts WHERE name = 'rejects');
+SELECT r.*, parts.attempt_id
+FROM parquet.`${pubtag}/rejects` AS r
+JOIN parts ON parts.name = 'rejects' AND parts.file = r._metadata.file_name;
 
 -- One row per document that is in PubMed now.
-CREATE OR REPLACE TEMPORARY VIEW current_documents AS
+CREATE OR REPLACE TEMPORARY VIEW current_rows AS
 WITH counting AS (
     SELECT *
     FROM documents
@@ -84,6 +85,7 @@ newest AS (
                 file_seq DESC NULLS LAST,
                 run_id DESC,
                 source_file DESC,
+                attempt_id DESC,
                 ordinal DESC
         ) AS age
     FROM counting
@@ -100,16 +102,10 @@ live AS (
 )
 SELECT * EXCEPT (age, place) FROM live WHERE place = 1;
 
--- The annotations of those rows.
+CREATE OR REPLACE TEMPORARY VIEW current_documents AS SELECT * EXCEPT (attempt_id) FROM current_rows;
+
+-- Their annotations.
 CREATE OR REPLACE TEMPORARY VIEW current_annotations AS
-SELECT annotations.*
-FROM annotations
-LEFT SEMI JOIN current_documents AS d
-    ON annotations.doc_id = d.doc_id
-    AND annotations.run_id = d.run_id
-    AND annotations.source_file = d.source_file
-    AND annotations.ordinal = d.ordinal
-    AND annotations.pmid_version = d.pmid_version
-    AND annotations.pmid <=> d.pmid
-    AND annotations.generation <=> d.generation
-    AND annotations.file_seq <=> d.file_seq;
+SELECT a.* EXCEPT (attempt_id)
+FROM annotations AS a
+LEFT SEMI JOIN current_rows AS d ON a.attempt_id = d.attempt_id AND a.ordinal = d.ordinal;

@@ -1,12 +1,14 @@
 //! `pubtag inspect` and `pubtag show`.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
-use pubtag_tests::{PubTag, article, article_set, read_table, tiny_model, write_corpus};
-use serde_json::Value;
+use pubtag_tests::{PubTag, article, article_set, python, read_table, tiny_model, write_corpus};
+use serde_json::{Value, json};
 use tempfile::tempdir;
 
 use crate::PROGRAM;
+use crate::year::compare;
 
 #[test]
 fn a_model_is_described() {
@@ -64,6 +66,65 @@ fn the_current_row_of_a_revised_citation_is_shown() {
     let hashed = dir.path().join("hashed");
     PubTag::run(PROGRAM, &[&new], &hashed).arg("--text=hash").succeed();
     PubTag::new(PROGRAM, ["show", "990000001", "--output"]).arg(&hashed).end().assert_fails(78, &["--text hash"]);
+}
+
+/// Of each, the last is current: the files of one run have the same name.
+const STATES: [&str; 4] = [
+    r#"{"pmid": 1, "title": "Huntington disease and gout in Maine"}"#,
+    r#"{"pmid": 1, "title": "A much longer erratum without anything to see"}"#,
+    r#"{"pmid": 2, "id": "other", "title": "Gout, ataxia and anaemia in mice"}"#,
+    r#"{"pmid": 2, "id": "other", "title": "Ataxia, a new ataxia"}"#,
+];
+
+/// Writes each state to a file `update.jsonl` of its own.
+fn states(dir: &Path) -> Vec<PathBuf> {
+    let write = |(number, state): (usize, &&str)| {
+        let folder = dir.join(number.to_string());
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("update.jsonl"), state).unwrap();
+        folder.join("update.jsonl")
+    };
+    STATES.iter().enumerate().map(write).collect()
+}
+
+fn show(output: &Path, id: &str) -> String {
+    PubTag::new(PROGRAM, ["show", id, "--output"]).arg(output).succeed().stdout
+}
+
+#[test]
+fn a_document_is_shown_with_its_own_mentions_whatever_its_file_and_id_are_called() {
+    let dir = tempdir().unwrap();
+    let files = states(dir.path());
+    let inputs: Vec<_> = files.iter().map(PathBuf::as_path).collect();
+    let [together, one_by_one, last] = ["together", "one by one", "last"].map(|name| dir.path().join(name));
+    PubTag::run(PROGRAM, &inputs, &together).succeed();
+    inputs.iter().for_each(|input| drop(PubTag::run(PROGRAM, &[input], &one_by_one).succeed()));
+    PubTag::run(PROGRAM, &[inputs[1], inputs[3]], &last).succeed();
+    for output in [&together, &one_by_one] {
+        assert_eq!(show(output, "1"), show(&last, "1"));
+        assert_eq!(show(output, "2"), show(&last, "2"));
+        assert_eq!(show(output, "other").split_once(' ').unwrap().1, show(&last, "2").split_once(' ').unwrap().1);
+    }
+    assert!(show(&last, "1").contains("erratum") && show(&last, "2").contains("new"));
+}
+
+#[test]
+fn views_and_snapshot_agree_on_files_of_the_same_name_in_a_path_with_brackets() {
+    let Some(python) = python("views_and_snapshot_agree_on_files_of_the_same_name_in_a_path_with_brackets") else {
+        return;
+    };
+    let dir = tempdir().unwrap();
+    let inputs = states(dir.path());
+    let output = dir.path().join("out [1]*");
+    PubTag::run(PROGRAM, &inputs.iter().map(PathBuf::as_path).collect::<Vec<_>>(), &output).succeed();
+    PubTag::new(PROGRAM, ["snapshot"]).arg(&output).succeed();
+    let parts = |table: &str| -> Vec<String> {
+        let listed = PubTag::new(PROGRAM, ["inspect", "--parts", table]).arg(&output).succeed().stdout;
+        listed.lines().map(str::to_owned).collect()
+    };
+    let parts = json!({"documents": parts("documents"), "annotations": parts("annotations")});
+    let found = compare(&python, &[json!({"output": output, "snapshot": null, "parts": parts})]);
+    assert_eq!(found[0]["documents"], 2);
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Site {
 }
 
 /// Compares snapshots with what the XML says.
-fn compare(python: &Path, cases: &[Value]) -> Vec<Value> {
+pub(crate) fn compare(python: &Path, cases: &[Value]) -> Vec<Value> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("readers/snapshot.py");
     let mut call = Command::new(python);
     call.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

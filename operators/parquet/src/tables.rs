@@ -74,14 +74,18 @@ impl Tables {
             .flatten()
     }
 
-    /// All columns of a part.
+    /// The rows of a part; only these columns, if any are named.
     ///
     /// *Memory*: one row group.
     ///
     /// # Errors
     /// [`Error::Unreadable`] if it is missing or damaged; the stream ends with it.
-    pub fn part<'a>(&'a self, part: &'a Part) -> impl Stream<Item = Result<RecordBatch, Error>> + Send + 'a {
-        self.rows(part, None).try_flatten_stream()
+    pub fn part<'a>(
+        &'a self,
+        part: &'a Part,
+        columns: Option<&'a [&'a str]>,
+    ) -> impl Stream<Item = Result<RecordBatch, Error>> + Send + 'a {
+        self.rows(part, columns).try_flatten_stream()
     }
 
     async fn rows(

@@ -19,6 +19,11 @@ impl Order {
         Self { positions: inputs.into_iter().enumerate().map(|(position, (_, number))| (number, position)).collect() }
     }
 
+    /// The newest of some rows.
+    pub(crate) fn newest<'a>(&self, rows: &'a [Entry]) -> Option<&'a Entry> {
+        rows.iter().max_by_key(|row| self.recency(row))
+    }
+
     /// Later rows are newer: by input, then by position in it.
     fn recency(&self, entry: &Entry) -> (Option<usize>, i32) {
         (self.positions.get(&entry.input).copied(), entry.ordinal)

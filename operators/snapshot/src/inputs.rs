@@ -19,8 +19,8 @@ pub struct Committed {
 
 /// Reads the parts of an output.
 pub trait Parts: Send + Sync {
-    /// The rows of a part, in order. The stream ends with the first error.
-    fn rows<'a>(&'a self, part: &'a Part) -> BoxStream<'a, Result<RecordBatch, Fault>>;
+    /// The rows of a part, in order; only these columns, if any are named. The stream ends with the first error.
+    fn rows<'a>(&'a self, part: &'a Part, columns: Option<&'a [&'a str]>) -> BoxStream<'a, Result<RecordBatch, Fault>>;
 }
 
 /// An input of a snapshot, as its manifest names it.

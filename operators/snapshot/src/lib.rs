@@ -40,9 +40,12 @@ mod changes;
 mod merge;
 mod retention;
 
+mod find;
+
 mod snapshot;
 
 pub use error::Error;
+pub use find::find;
 pub use generations::{Baseline, Baselines, Generations, Waiting};
 pub use inputs::{Committed, Input, Parts};
 pub use key::Key;

@@ -224,7 +224,7 @@ impl Inputs<'_> {
     }
 
     /// Reads some rows of an input.
-    async fn read(&self, input: i32, ordinals: HashSet<i32>) -> Result<HashMap<(i32, i32), Row>, Error> {
+    pub(crate) async fn read(&self, input: i32, ordinals: HashSet<i32>) -> Result<HashMap<(i32, i32), Row>, Error> {
         let Some(commit) = self.commits.get(&input) else { return Ok(HashMap::new()) };
         let mut batches = std::pin::pin!(nested(self.parts, commit));
         let mut rows = HashMap::new();
@@ -242,7 +242,7 @@ impl Inputs<'_> {
         Ok(rows)
     }
 
-    fn missing(&self, state: &Entry) -> Error {
+    pub(crate) fn missing(&self, state: &Entry) -> Error {
         let uri = self.commits.get(&state.input).map_or_else(String::new, |commit| commit.commit.input.uri.clone());
         Error::Inconsistent { uri, why: format!("record {} is missing", state.ordinal) }
     }

@@ -42,7 +42,7 @@ pub(crate) fn nested<'a>(
 
 /// The rows of a table of an input.
 fn table<'a>(parts: &'a dyn Parts, commit: &'a Committed, table: &'a str) -> BoxStream<'a, Result<RecordBatch, Fault>> {
-    futures::stream::iter(commit.parts(table)).map(|part| parts.rows(part)).flatten().boxed()
+    futures::stream::iter(commit.parts(table)).map(|part| parts.rows(part, None)).flatten().boxed()
 }
 
 /// The annotations of an input, read along with its documents.

@@ -8,7 +8,7 @@ use super::store::{StoreArgs, address};
 /// Arguments of `pubtag show`.
 #[derive(Args, Debug)]
 pub struct ShowArgs {
-    /// PMID of the document, or its ID in the input.
+    /// PMID of the document; or, if no citation has it, its ID in the input.
     #[arg(value_name = "PMID")]
     pub id: String,
 

@@ -14,15 +14,14 @@ use pubtag_schemas::CommitOutcome;
 use pubtag_schemas::ModelFiles;
 use pubtag_schemas::table::Table;
 use pubtag_schemas::tables::AnnotationRow;
-use pubtag_snapshot::{Baselines, Generations};
 use pubtag_store::{Address, Store, StoreOptions};
 use serde::Serialize;
 
 use crate::bundled::named_or_bundled;
 use crate::cli::{InspectArgs, TableName};
-use crate::committed::committed;
+use crate::committed::{committed, generations};
 use crate::exit::Failure;
-use crate::figures::grouped;
+use crate::figures::{counted, grouped};
 use crate::outputs;
 use crate::runtime::runtime;
 use crate::terminal;
@@ -33,13 +32,16 @@ use crate::terminal;
 /// The path is neither, or cannot be read.
 pub fn execute(args: &InspectArgs) -> Result<io::Result<()>, Failure> {
     let runtime = runtime(NonZeroUsize::MIN)?;
+    let options = args.store.options();
     let output = match &args.path {
-        Some(address) => runtime.block_on(output_in(address, &args.store.options()))?,
+        Some(address) => runtime.block_on(output_in(address, &options))?.map(|store| (address, store)),
         None => None,
     };
     let text = match (output, args.parts) {
-        (Some(store), Some(table)) => printed(&runtime.block_on(parts(store, table))?, args.json, lines)?,
-        (Some(store), None) => {
+        (Some((address, store)), Some(table)) => {
+            printed(&runtime.block_on(parts(address, store, &options, table))?, args.json, lines)?
+        }
+        (Some((_, store)), None) => {
             printed(&runtime.block_on(OutputSummary::of(store, args.top))?, args.json, OutputSummary::page)?
         }
         (None, Some(_)) => {
@@ -63,10 +65,15 @@ pub fn execute(args: &InspectArgs) -> Result<io::Result<()>, Failure> {
 }
 
 /// The part files of a table that count.
-async fn parts(store: Store, table: TableName) -> Result<Vec<String>, Failure> {
+async fn parts(
+    address: &Address,
+    store: Store,
+    options: &StoreOptions,
+    table: TableName,
+) -> Result<Vec<String>, Failure> {
     let tables = Tables::open(store.clone()).await?;
     let commits = committed(&tables);
-    let generations = Generations::of(&commits, &Baselines::new(), None, None)?;
+    let generations = generations(address, options, &commits).await?;
     let counting = commits.iter().filter(|commit| generations.counts(commit));
     let parts = counting.flat_map(|commit| &commit.commit.parts).filter(|part| part.table == table.as_str());
     let mut paths: Vec<_> = parts.map(|part| format!("{store}/{}", part.path)).collect();
@@ -235,16 +242,21 @@ impl OutputSummary {
 
     fn page(&self) -> String {
         let mut text = format!("{}: output of pubtag\n", self.folder);
-        line(&mut text, "inputs", format_args!("{} committed in {} runs", grouped(self.inputs as u64), self.runs));
+        line(
+            &mut text,
+            "inputs",
+            format_args!("{} committed in {}", grouped(self.inputs as u64), counted(self.runs as u64, "run")),
+        );
         if let Some([first, last]) = &self.committed {
             line(&mut text, "committed", format_args!("from {first} to {last}"));
         }
         for (model, inputs) in &self.models {
-            line(&mut text, "model", format_args!("{model}: {} inputs", grouped(*inputs as u64)));
+            line(&mut text, "model", format_args!("{model}: {}", counted(*inputs as u64, "input")));
         }
         for (name, TableSummary { rows, files, bytes }) in &self.tables {
             let megabytes = *bytes as f64 / 1e6;
-            line(&mut text, name, format_args!("{} rows in {files} files, {megabytes:.1} MB", grouped(*rows)));
+            let (rows, files) = (counted(*rows, "row"), counted(*files as u64, "file"));
+            line(&mut text, name, format_args!("{rows} in {files}, {megabytes:.1} MB"));
         }
         let statuses: Vec<_> =
             self.statuses.iter().map(|(name, count)| format!("{} {name}", grouped(*count))).collect();

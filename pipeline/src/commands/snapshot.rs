@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use pubtag_parquet::Tables;
 use pubtag_snapshot::{Baselines, Generations, Manifest, Place, SnapshotConfig, Summary, snapshot};
-use pubtag_store::{Address, Store, StoreOptions, remove_staged};
+use pubtag_store::{Address, StoreOptions, remove_staged};
 
 use crate::cli::SnapshotArgs;
-use crate::committed::{OutputParts, committed};
+use crate::committed::{OutputParts, committed, place, snapshot_in};
 use crate::exit::{Exit, Failure};
 use crate::figures::{counted, grouped};
 use crate::lock::DirectoryLock;
@@ -60,7 +60,7 @@ pub fn publish(args: &SnapshotArgs, baselines: Baselines) -> Result<Summary, Fai
 
 /// The place of a snapshot.
 pub(crate) fn place_of(args: &SnapshotArgs) -> Address {
-    args.into.clone().unwrap_or_else(|| args.output.join("snapshot"))
+    args.into.clone().unwrap_or_else(|| snapshot_in(&args.output))
 }
 
 /// Opens the place of a snapshot; a directory must exist.
@@ -68,8 +68,7 @@ pub(crate) fn place_of(args: &SnapshotArgs) -> Address {
 /// # Errors
 /// It cannot be opened.
 pub(crate) fn open(address: &Address, options: &StoreOptions) -> Result<Place, Failure> {
-    let store: Store = address.open(options)?;
-    Ok(Place { name: store.name().to_owned(), store: store.objects().clone() })
+    Ok(place(&address.open(options)?))
 }
 
 /// Keeps other attempts away from a directory, and removes half-written files of dead ones, which the store does not list.
@@ -102,7 +101,8 @@ pub(crate) fn warn(generations: &Generations) {
         let shown: Vec<_> = missing.iter().take(SHOWN).map(i32::to_string).collect();
         let more = if missing.len() > SHOWN { ", …" } else { "" };
         let files = counted(missing.len() as u64, "file");
-        tracing::warn!("generation {year}: {files} not committed (numbers {}{more})", shown.join(", "));
+        let number = if missing.len() == 1 { "number" } else { "numbers" };
+        tracing::warn!("generation {year}: {files} not committed ({number} {}{more})", shown.join(", "));
     }
     let Some(in_force) = in_force else { return };
     for newer in waiting {
@@ -133,11 +133,11 @@ pub(crate) fn page(place: &Address, summary: &Summary) -> String {
         0 => String::new(),
         count => format!(", {} dropped", grouped(*count as u64)),
     };
-    let added = grouped(*inputs_added as u64);
+    let added = counted(*inputs_added as u64, "new input");
     let megabytes = *bytes_written as f64 / 1e6;
     let _ = writeln!(
         text,
-        "{added} new inputs{removed}; {buckets_written} of {} written, {megabytes:.1} MB",
+        "{added}{removed}; {buckets_written} of {} written, {megabytes:.1} MB",
         counted(*buckets as u64, "bucket")
     );
     text

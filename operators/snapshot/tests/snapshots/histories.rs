@@ -3,10 +3,10 @@
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use pubtag_snapshot::{Key, Manifest};
+use pubtag_snapshot::{Baselines, Generations, Key, Manifest, find};
 
 use crate::made::{Made, Output, Record, small};
-use crate::published::{apply, in_memory, place, published, snapshot, state};
+use crate::published::{State, apply, in_memory, live, place, published, snapshot, state};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -82,6 +82,21 @@ async fn play(steps: Vec<(Step, bool)>, bucket_bytes: u64) {
         let config = pubtag_snapshot::SnapshotConfig { generation: manifest.generation, ..small(bucket_bytes) };
         snapshot(&afresh, &output, &output.committed(), &config).await.unwrap();
         assert_eq!(published(&afresh).await, now, "a snapshot made at once is the same");
+        assert_found(&output, &manifest, &now).await;
+    }
+}
+
+/// Each document that the inputs name is found as the snapshot has it.
+async fn assert_found(output: &Output, manifest: &Manifest, now: &State) {
+    let commits = output.committed();
+    let generations = Generations::of(&commits, &Baselines::new(), manifest.generation, None).unwrap();
+    for id in (1..40).map(|pmid| pmid.to_string()).chain(["a", "b", "ab", "1a"].map(str::to_owned)) {
+        let pmid = id.parse().ok().map(Key::Pmid);
+        let row = find(output, &commits, &generations, &id).await.unwrap();
+        let found = row.and_then(|row| live(&row).pop());
+        let known = |key: &Key| output.names(key, manifest.generation);
+        let key = pmid.filter(known).unwrap_or(Key::DocId(id));
+        assert_eq!(found.map(|(_, version, text, _)| (version, text)), now.get(&key).copied(), "{key:?}");
     }
 }
 

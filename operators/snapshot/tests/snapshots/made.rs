@@ -95,6 +95,13 @@ impl Output {
         self.inputs.values().map(|(_, committed)| committed.clone()).collect()
     }
 
+    /// Whether an input of a generation names a document.
+    pub(crate) fn names(&self, key: &Key, in_force: Option<i32>) -> bool {
+        let counts = |made: &Made| made.generation.is_none() || made.generation == in_force;
+        let mut counting = self.inputs.values().map(|(made, _)| made).filter(|made| counts(made));
+        counting.any(|made| made.records.iter().any(|record| record.key == *key))
+    }
+
     /// The live documents of a generation: version and text. Files are applied one after another.
     pub(crate) fn expected(&self, in_force: Option<i32>) -> BTreeMap<Key, (i32, u8)> {
         let mut inputs: Vec<_> = self.inputs.iter().map(|(number, (made, _))| (made, *number)).collect();
@@ -114,7 +121,7 @@ impl Output {
 }
 
 impl Parts for Output {
-    fn rows<'a>(&'a self, part: &'a Part) -> BoxStream<'a, Result<RecordBatch, Fault>> {
+    fn rows<'a>(&'a self, part: &'a Part, _: Option<&'a [&'a str]>) -> BoxStream<'a, Result<RecordBatch, Fault>> {
         const ROWS: usize = 3;
         let batch = &self.batches[&part.path];
         let starts = (0..batch.num_rows()).step_by(ROWS);

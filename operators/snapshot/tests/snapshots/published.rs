@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -26,30 +26,34 @@ pub(crate) fn in_memory() -> Arc<dyn ObjectStore> {
 /// The rows of a file, in order; `change` is empty if it has no such column.
 async fn rows(place: &Place, file: &DataFile) -> Vec<(Key, i32, u8, String)> {
     let bytes = place.store.get(&Path::from(&*file.path)).await.unwrap().bytes().await.unwrap();
-    let mut rows = Vec::new();
-    for batch in ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap() {
-        let batch = batch.unwrap();
-        let column = |name| batch.column_by_name(name).unwrap();
-        let pmids = column("pmid").as_primitive::<Int64Type>();
-        let (ids, titles) = (column("doc_id").as_string::<i32>(), column("title").as_string::<i32>());
-        let versions = column("pmid_version").as_primitive::<Int32Type>();
-        let annotations = column("annotations").as_list::<i32>();
-        for row in 0..batch.num_rows() {
-            let key = match pmids.is_valid(row) {
-                true => Key::Pmid(pmids.value(row)),
-                false => Key::DocId(ids.value(row).to_owned()),
-            };
-            let text: u8 = titles.value(row).strip_prefix("text ").unwrap().parse().unwrap();
-            let mentions = annotations.value(row);
-            let mentions = mentions.as_struct().column_by_name("mention").unwrap().as_string::<i32>();
-            assert_eq!(mentions.len(), usize::from(text % 4), "annotations of {key:?}");
-            assert!(mentions.iter().flatten().all(|mention| mention == titles.value(row)), "annotations of {key:?}");
-            let change = batch.column_by_name("change").map(|kinds| kinds.as_string::<i32>().value(row).to_owned());
-            rows.push((key, versions.value(row), text, change.unwrap_or_default()));
-        }
-    }
+    let batches = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
+    let rows: Vec<_> = batches.flat_map(|batch| live(&batch.unwrap())).collect();
     assert_eq!(rows.len() as u64, file.rows);
     rows
+}
+
+/// The documents of a batch that are not deletions.
+pub(crate) fn live(batch: &RecordBatch) -> Vec<(Key, i32, u8, String)> {
+    let column = |name| batch.column_by_name(name).unwrap();
+    let pmids = column("pmid").as_primitive::<Int64Type>();
+    let strings = |name| column(name).as_string::<i32>();
+    let (ids, titles, statuses) = (strings("doc_id"), strings("title"), strings("status"));
+    let versions = column("pmid_version").as_primitive::<Int32Type>();
+    let annotations = column("annotations").as_list::<i32>();
+    let document = |row| {
+        let key = match pmids.is_valid(row) {
+            true => Key::Pmid(pmids.value(row)),
+            false => Key::DocId(ids.value(row).to_owned()),
+        };
+        let text: u8 = titles.value(row).strip_prefix("text ").unwrap().parse().unwrap();
+        let mentions = annotations.value(row);
+        let mentions = mentions.as_struct().column_by_name("mention").unwrap().as_string::<i32>();
+        assert_eq!(mentions.len(), usize::from(text % 4), "annotations of {key:?}");
+        assert!(mentions.iter().flatten().all(|mention| mention == titles.value(row)), "annotations of {key:?}");
+        let change = batch.column_by_name("change").map(|kinds| kinds.as_string::<i32>().value(row).to_owned());
+        (key, versions.value(row), text, change.unwrap_or_default())
+    };
+    (0..batch.num_rows()).filter(|row| statuses.value(*row) != "deleted").map(document).collect()
 }
 
 /// All documents of a snapshot. Checks that they are in order, each once, in the bucket of their key.
