@@ -23,6 +23,7 @@ pub mod exit;
 mod figures;
 mod from_cli;
 mod html;
+mod limits;
 mod lock;
 mod model;
 mod night;

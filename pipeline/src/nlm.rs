@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::AddAssign;
 
 use object_store::path::Path as Key;
 use object_store::{GetOptions, GetRange, ObjectStore};
@@ -44,20 +45,22 @@ pub struct NlmDifference {
 }
 
 impl NlmSummary {
-    /// Compares a file with its statistics, if it has any.
-    pub(crate) async fn add(&mut self, unit: &InputUnit, tally: Tally, buckets: &Buckets) {
-        let Some(counts) = counts_beside(unit, buckets).await else { return };
+    /// Compares a file with its statistics; `None` if it has none.
+    pub(crate) async fn of(unit: &InputUnit, tally: Tally, buckets: &Buckets) -> Option<Self> {
+        let counts = counts_beside(unit, buckets).await?;
         let (records, deletions) = (tally.citations + tally.rejects, tally.deletions);
         let difference = counts.difference(records, deletions);
-        self.files += 1;
-        self.records += tally.records();
-        self.difference += difference;
-        if difference > 0 {
-            let NlmCounts { records: nlm_records, deletions: nlm_deletions } = counts;
-            let input = unit.uri().to_owned();
-            let found = NlmDifference { input, records, deletions, nlm_records, nlm_deletions };
+        let NlmCounts { records: nlm_records, deletions: nlm_deletions } = counts;
+        let input = unit.uri().to_owned();
+        let found = NlmDifference { input, records, deletions, nlm_records, nlm_deletions };
+        let differing = (difference > 0).then_some(found).into_iter().collect();
+        Some(Self { files: 1, records: tally.records(), difference, differing })
+    }
+
+    /// Logs each file that differs.
+    pub(crate) fn warn(&self) {
+        for found in &self.differing {
             tracing::warn!("{}", found.line());
-            self.differing.push(found);
         }
     }
 
@@ -73,6 +76,15 @@ impl NlmSummary {
                 first.line()
             ),
         }
+    }
+}
+
+impl AddAssign for NlmSummary {
+    fn add_assign(&mut self, other: Self) {
+        self.files += other.files;
+        self.records += other.records;
+        self.difference += other.difference;
+        self.differing.extend(other.differing);
     }
 }
 

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures::StreamExt;
 use pubtag_abbreviations::Changes;
 use pubtag_cache::CacheCounts;
 use pubtag_ner::{Checkpoint, TagConfig, TagStats};
 use pubtag_parquet::{Finished, RunSpec};
-use pubtag_schemas::{Commit, Ending, InputUnit, UnitReport};
+use pubtag_pubmed::Unreadable;
+use pubtag_schemas::{Commit, Ending, InputUnit, Tally, UnitReport};
 use pubtag_store::{Buckets, Store};
 use pubtag_stream::{Fault, FaultKind, Snapshot};
 use uuid::Uuid;
@@ -17,12 +19,16 @@ use crate::cli::Tolerance;
 use crate::config::RunConfig;
 use crate::device::names;
 use crate::exit::{Exit, Failure};
-use crate::figures::counted;
+use crate::limits::Limits;
+use crate::nlm::NlmSummary;
 use crate::provenance::PROGRAM;
 use crate::report::{
     AbbreviationSummary, CacheSummary, InputLine, InputStatus, ModelSummary, Packing, Reconciliation, Report,
     RunEnding, StageLine, Throughput, committed,
 };
+
+/// Statistics that are read at once, which matters in an object store.
+const STATISTICS_AT_ONCE: usize = 16;
 
 /// The record of a run.
 #[derive(Debug)]
@@ -33,6 +39,8 @@ pub(crate) struct RunRecord {
     buckets: Buckets,
     /// What counts of the run's inputs: the commits that it made, and those that it found.
     commits: Vec<Arc<Commit>>,
+    /// What these commits contain, by the run that made them.
+    limits: Limits,
     /// Whether the output gets a report.
     is_left: bool,
     /// The worst outcome so far.
@@ -56,6 +64,7 @@ impl RunRecord {
             threads: config.tagger.device.threads.get(),
             settings: BTreeMap::new(),
             inputs: Vec::new(),
+            already_committed: Tally::default(),
             reconciliation: Reconciliation::default(),
             nlm: None,
             statuses: BTreeMap::new(),
@@ -71,6 +80,7 @@ impl RunRecord {
             report,
             buckets: config.read.buckets.clone(),
             commits: Vec::new(),
+            limits: Limits::default(),
             is_left: true,
             exit: Exit::Done,
         }
@@ -121,10 +131,38 @@ impl RunRecord {
         });
     }
 
-    /// Records the inputs that need no tagging, and the commits that they have.
-    pub(crate) fn settled(&mut self, inputs: Vec<InputLine>, commits: Vec<Arc<Commit>>) {
-        self.report.inputs = inputs;
-        self.commits = commits;
+    /// Records the inputs that need no tagging, and the commits that they have. What these contain counts towards the limits
+    /// as if this run had committed it.
+    pub(crate) async fn settled(&mut self, inputs: Vec<InputLine>, found: Vec<Found>) {
+        self.report.inputs.extend(inputs);
+        let buckets = self.buckets.clone();
+        let compare = |Found { unit, commit }| {
+            let buckets = buckets.clone();
+            async move { (NlmSummary::of(&unit, commit.tally, &buckets).await, commit) }
+        };
+        let mut compared = futures::stream::iter(found).map(compare).buffered(STATISTICS_AT_ONCE);
+        while let Some((nlm, commit)) = compared.next().await {
+            self.report.already_committed += commit.tally;
+            self.counts(&commit, nlm);
+        }
+    }
+
+    /// Records the inputs that cannot be read.
+    pub(crate) fn unreadable(&mut self, unreadable: Vec<Unreadable>) {
+        for Unreadable { path, reason, kind } in unreadable {
+            self.report.errors.push(format!("{path}: not read: {reason}"));
+            self.report.inputs.push(InputLine::unread(path, InputStatus::Unreadable, Some(reason)));
+            self.worsen(kind.into());
+        }
+    }
+
+    /// Records a commit that counts.
+    fn counts(&mut self, commit: &Arc<Commit>, nlm: Option<NlmSummary>) {
+        self.limits.add(commit);
+        if let Some(nlm) = nlm {
+            self.limits.compared(commit, nlm);
+        }
+        self.commits.push(commit.clone());
     }
 
     /// Records why the run could not start.
@@ -151,16 +189,16 @@ impl RunRecord {
         }
         if let Some(commit) = committed(unit) {
             self.report.reconciliation.add(unit.tally, commit);
-            let mut nlm = self.report.nlm.take().unwrap_or_default();
-            nlm.add(&unit.unit, unit.tally, &self.buckets).await;
-            self.report.nlm = Some(nlm).filter(|nlm| nlm.files > 0);
             self.report.annotations += commit.rows("annotations");
             for (status, count) in &commit.statuses {
                 *self.report.statuses.entry(status.clone()).or_default() += count;
             }
         }
         if let Ending::Committed(commit) | Ending::Identical(commit) = &unit.ending {
-            self.commits.push(commit.clone());
+            let nlm = NlmSummary::of(&unit.unit, commit.tally, &self.buckets).await;
+            nlm.iter().for_each(NlmSummary::warn);
+            self.counts(commit, nlm);
+            self.report.nlm = self.limits.nlm(self.run_id()).cloned();
         }
         self.report.inputs.push(line);
     }
@@ -231,15 +269,10 @@ impl RunRecord {
         if self.report.ending == RunEnding::Running {
             self.report.ending = RunEnding::Done;
         }
-        let Reconciliation { rejects, .. } = self.report.reconciliation;
-        if max_rejects.exceeded_by(rejects, self.report.reconciliation.records()) {
-            let rejects = counted(rejects, "reject");
-            self.report.errors.push(format!("too many rejects: {rejects}; --max-rejects is {max_rejects}"));
-            self.worsen(Exit::Data);
-        }
-        let nlm = self.report.nlm.as_ref();
-        if let Some(nlm) = nlm.filter(|nlm| max_differences.exceeded_by(nlm.difference, nlm.records)) {
-            self.report.errors.push(format!("{}; --max-differences is {max_differences}", nlm.line()));
+        let run = self.run_id();
+        let rejects = self.limits.too_many_rejects(run, max_rejects);
+        for exceeded in rejects.into_iter().chain(self.limits.too_many_differences(run, max_differences)) {
+            self.report.errors.push(exceeded);
             self.worsen(Exit::Data);
         }
         if !self.report.reconciliation.holds() {
@@ -261,6 +294,15 @@ impl RunRecord {
     fn worsen(&mut self, exit: Exit) {
         self.exit = self.exit.max(exit);
     }
+}
+
+/// An input that is committed already.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The input.
+    pub(crate) unit: Arc<InputUnit>,
+    /// Its commit.
+    pub(crate) commit: Arc<Commit>,
 }
 
 /// How a stream ended.

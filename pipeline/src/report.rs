@@ -52,6 +52,8 @@ pub struct Report {
     pub settings: BTreeMap<String, String>,
     /// Status of each input, in input order.
     pub inputs: Vec<InputLine>,
+    /// Records in the inputs that were already committed.
+    pub already_committed: Tally,
     /// Records read against rows written.
     pub reconciliation: Reconciliation,
     /// Our counts against NLM's statistics; null if no file of this run has any.
@@ -155,8 +157,10 @@ pub enum InputStatus {
     AlreadyCommitted,
     /// The same content as another input of this run.
     Duplicate,
-    /// In an input directory, but not an input by its content.
+    /// In an input directory, but not an input by its name or content.
     Skipped,
+    /// In an input directory, but not readable.
+    Unreadable,
     /// Excluded as a whole because it is damaged or of another format.
     Quarantined,
     /// Not finished when the run ended; nothing was committed.

@@ -10,18 +10,19 @@ use pubtag_cache::{Recall, Remember};
 use pubtag_ner::{Checkpoint, TagStats};
 use pubtag_parquet::{CommitLog, Conflict, Output, ParquetSink, RunSpec, Standing, Tables, WriteConfig};
 use pubtag_pubmed::{InputFormat, Inputs, Source};
-use pubtag_schemas::{Commit, InputUnit, Location, UnitReport};
+use pubtag_schemas::{InputUnit, Location, UnitReport};
 use pubtag_store::Buckets;
 use pubtag_stream::{CancellationToken, Flow, Meters, Operator, Write, stage, stage_from};
 
 use crate::cached::{self, CacheInUse};
 use crate::config::RunConfig;
 use crate::exit::Failure;
+use crate::figures::counted;
 use crate::model::{Engine, Model};
 use crate::outputs;
 use crate::progress::{Audience, Position, Progress};
 use crate::provenance::PROGRAM;
-use crate::record::{RunRecord, StreamEnd};
+use crate::record::{Found, RunRecord, StreamEnd};
 use crate::report::{InputLine, InputStatus};
 use crate::runtime::off_thread;
 use crate::signals::Shutdown;
@@ -109,7 +110,7 @@ async fn start_up(
     record: &mut RunRecord,
     stop: &CancellationToken,
 ) -> Result<(Output, Option<Work>), Failure> {
-    let inputs = inputs(config).await?;
+    let mut inputs = inputs(config).await?;
     let checkpoint = model.checkpoint(&config.tagger).await?;
     let spec = spec(config, &checkpoint);
     record.tags_with(&checkpoint, &spec);
@@ -120,8 +121,9 @@ async fn start_up(
     for broken in commit_log.broken() {
         tracing::warn!("{broken}");
     }
+    record.unreadable(std::mem::take(&mut inputs.unreadable));
     let Plan { units, settled, found, reissued } = plan(inputs, &output, &mut commit_log, &spec, config, stop).await?;
-    record.settled(settled, found);
+    record.settled(settled, found).await;
     if units.is_empty() {
         return Ok((output, None));
     }
@@ -166,8 +168,8 @@ fn write_config(config: &RunConfig, spec: RunSpec, reissued: HashSet<String>) ->
 struct Plan {
     units: Vec<Arc<InputUnit>>,
     settled: Vec<InputLine>,
-    /// The commits of the latter.
-    found: Vec<Arc<Commit>>,
+    /// Those of the latter that are committed.
+    found: Vec<Found>,
     /// URIs of inputs that replace their earlier contents.
     reissued: HashSet<String>,
 }
@@ -197,8 +199,10 @@ async fn plan(
                 if !unit.read_once && !uris.contains(commit.uri()) {
                     output.follow(&unit, &commit).await?;
                 }
-                plan.settled.push(InputLine::unread(unit.uri(), InputStatus::AlreadyCommitted, None));
-                plan.found.push(commit);
+                let rejects = Some(commit.tally.rejects).filter(|rejects| *rejects > 0);
+                let reason = rejects.map(|rejects| counted(rejects, "reject"));
+                plan.settled.push(InputLine::unread(unit.uri(), InputStatus::AlreadyCommitted, reason));
+                plan.found.push(Found { unit, commit });
             }
             Standing::Duplicate { of } => {
                 let reason = Some(format!("same content as {of}"));

@@ -18,8 +18,12 @@ fn line(output: &Path, input: &Path) -> Value {
 }
 
 fn assert_skipped(output: &Path, input: &Path, why: &str) {
+    assert_status(output, input, "skipped", why);
+}
+
+fn assert_status(output: &Path, input: &Path, status: &str, why: &str) {
     let line = line(output, input);
-    assert_eq!(line["status"], "skipped", "{line}");
+    assert_eq!(line["status"], status, "{line}");
     assert!(line["reason"].as_str().is_some_and(|reason| reason.contains(why)), "{line}");
 }
 
@@ -101,7 +105,7 @@ fn the_output_of_a_run_cannot_be_its_input() {
 
 #[cfg(unix)]
 #[test]
-fn a_dangling_link_is_skipped_with_its_reason() {
+fn a_dangling_link_fails_the_run_and_stops_nothing() {
     let dir = tempdir().unwrap();
     let folder = dir.path().join("in");
     fs::create_dir(&folder).unwrap();
@@ -110,10 +114,11 @@ fn a_dangling_link_is_skipped_with_its_reason() {
     std::os::unix::fs::symlink("nowhere.xml", &dangling).unwrap();
     std::os::unix::fs::symlink(&itself, &itself).unwrap();
     let output = dir.path().join("out");
-    PubTag::run(PROGRAM, &[&folder], &output).succeed();
+    let outcome = PubTag::run(PROGRAM, &[&folder], &output).end();
+    outcome.assert_fails(65, &[&dangling.to_string_lossy(), &itself.to_string_lossy(), "broken symbolic link"]);
     assert_eq!(read_table(&output, "documents").len(), 2);
-    assert_skipped(&output, &dangling, "broken symbolic link");
-    assert_skipped(&output, &itself, "broken symbolic link");
+    assert_status(&output, &dangling, "unreadable", "broken symbolic link");
+    assert_status(&output, &itself, "unreadable", "broken symbolic link");
     PubTag::run(PROGRAM, &[&dangling], &output).end().assert_fails(65, &["gone.xml", "nowhere.xml"]);
 }
 
@@ -131,13 +136,16 @@ fn unprivileged(inputs: &[&Path], output: &Path) -> Option<PubTag> {
 
 #[cfg(unix)]
 #[test]
-fn unreadable_files_are_skipped_in_directories_and_refused_when_named() {
+fn what_may_not_be_read_fails_the_run_and_all_else_is_tagged() {
     use std::os::unix::fs::PermissionsExt;
 
     let dir = tempdir().unwrap();
     let folder = dir.path().join("in");
-    let closed = folder.join("lost+found");
+    let (root_only, closed) = (folder.join("lost+found"), folder.join("updatefiles"));
+    fs::create_dir_all(&root_only).unwrap();
     fs::create_dir_all(&closed).unwrap();
+    let key = folder.join("host.key");
+    fs::write(&key, "{}").unwrap();
     let files = write_corpus(&folder, 2, 2);
     let allow = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     let outputs: [PathBuf; 3] = ["out", "folder", "file"].map(|name| dir.path().join(name));
@@ -146,7 +154,9 @@ fn unreadable_files_are_skipped_in_directories_and_refused_when_named() {
         allow(output, 0o777);
     }
     allow(dir.path(), 0o755);
+    allow(&root_only, 0);
     allow(&closed, 0);
+    allow(&key, 0);
     allow(&files[1], 0);
     let privileged = fs::File::open(&files[1]).is_ok();
     let run = |inputs: &[&Path], output: &Path| {
@@ -154,16 +164,19 @@ fn unreadable_files_are_skipped_in_directories_and_refused_when_named() {
     };
     let Some(call) = run(&[&folder], &outputs[0]) else {
         return pubtag_tests::skipped(
-            "what_may_not_be_read_is_skipped_in_a_folder",
+            "what_may_not_be_read_fails_the_run_and_all_else_is_tagged",
             "setpriv, or no right to start the program",
         );
     };
-    call.succeed();
+    call.end().assert_fails(78, &[&closed.to_string_lossy(), &files[1].to_string_lossy(), "ermission denied"]);
     assert_eq!(read_table(&outputs[0], "documents").len(), 2);
-    assert_skipped(&outputs[0], &closed, "ermission denied");
-    assert_skipped(&outputs[0], &files[1], "ermission denied");
+    assert_status(&outputs[0], &closed, "unreadable", "ermission denied");
+    assert_status(&outputs[0], &files[1], "unreadable", "ermission denied");
+    assert_skipped(&outputs[0], &root_only, "ermission denied");
+    assert_skipped(&outputs[0], &key, "ermission denied");
     for (input, output) in [(&closed, &outputs[1]), (&files[1], &outputs[2])] {
         run(&[input], output).unwrap().end().assert_fails(78, &[&input.to_string_lossy(), "ermission denied"]);
     }
+    allow(&root_only, 0o755);
     allow(&closed, 0o755);
 }

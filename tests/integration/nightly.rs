@@ -387,6 +387,11 @@ fn counts_that_differ_from_nlms_are_a_line_in_the_report_and_past_a_threshold_65
     assert_eq!((&nlm["difference"], &nlm["differing"][0]["nlm_records"]), (&1.into(), &41.into()));
     // The file was committed: only a person can say whose count is right.
     assert_eq!(tables(&job.output()), job.expected());
+    let outcome = job.night().end();
+    outcome.assert_fails(65, &["NLM: 41 and 0", "that an earlier run committed", "higher"]);
+    assert_eq!(steps(&job.report()), [("sync".to_owned(), 0), ("run".to_owned(), 65)]);
+    let settings = fs::read_to_string(job.settings()).unwrap();
+    fs::write(job.settings(), settings + "max_differences = 1\n").unwrap();
     job.night().succeed();
 
     let other = Job::new();
@@ -407,9 +412,40 @@ fn a_failing_step_leaves_the_former_snapshot_published() {
         (100..120).map(sample_article).chain((0..10).map(|_| "<PubmedArticle><x></PubmedArticle>".to_owned()));
     let broken = gzip(article_set(&articles.collect::<Vec<_>>()).as_bytes());
     job.server.publish_as("updatefiles", "pubmed26n0004", broken);
-    job.night().end().assert_fails(65, &["10 rejects", "FAILED (65)"]);
+    job.night().end().assert_fails(65, &["10 rejects in 1 file; first is", "FAILED (65)"]);
+    // Nor does a later night publish it, unless a person accepts it.
+    for _ in 0..2 {
+        assert_eq!(fs::read(job.output().join("snapshot/latest.json")).unwrap(), latest);
+        assert_eq!(steps(&job.report()), [("sync".to_owned(), 0), ("run".to_owned(), 65)]);
+        let outcome = job.night().end();
+        outcome.assert_fails(
+            65,
+            &["10 rejects in 1 file that an earlier run committed", "pubmed26n0004.xml.gz", "higher --max-rejects"],
+        );
+        assert_eq!(report(&job.output())["already_committed"]["rejects"], 10);
+    }
+    let settings = fs::read_to_string(job.settings()).unwrap();
+    fs::write(job.settings(), settings.clone() + "max_rejects = 10\n").unwrap();
+    job.night().succeed();
+    assert_ne!(fs::read(job.output().join("snapshot/latest.json")).unwrap(), latest);
+    // Or NLM corrects it.
+    fs::write(job.settings(), settings).unwrap();
+    job.publish("updatefiles", 4, 100..130);
+    job.night().succeed();
+}
+
+#[test]
+fn what_the_mirror_holds_is_committed_or_the_night_fails_and_publishes_nothing() {
+    let job = Job::new();
+    job.night().succeed();
+    let latest = fs::read(job.output().join("snapshot/latest.json")).unwrap();
+    // Of two numbers with one content, only one has a commit.
+    job.publish("updatefiles", 4, 100..120);
+    job.publish("updatefiles", 5, 100..120);
+    job.night().end().assert_fails(65, &["1 file of the mirror not committed; first is pubmed26n0005.xml.gz"]);
     assert_eq!(fs::read(job.output().join("snapshot/latest.json")).unwrap(), latest);
-    assert_eq!(steps(&job.report()), [("sync".to_owned(), 0), ("run".to_owned(), 65)]);
+    let step = ["sync", "run"].map(|step| (step.to_owned(), 0)).into_iter().chain([("verify".to_owned(), 65)]);
+    assert_eq!(steps(&job.report()), step.collect::<Vec<_>>());
 }
 
 #[test]

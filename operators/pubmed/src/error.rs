@@ -57,6 +57,16 @@ pub enum PubmedError {
         /// The first of them, and why it was skipped; or that there are no files.
         first: String,
     },
+    /// A directory or pattern leads to no readable file, and to some that cannot be read.
+    #[error("{path}: {reason}")]
+    Unreadable {
+        /// The first of these.
+        path: String,
+        /// Why it cannot be read.
+        reason: String,
+        /// How to react.
+        kind: FaultKind,
+    },
     /// A URL does not name a place in a store, or the store's options are invalid.
     #[error("{argument}: not a usable input")]
     Store {
@@ -95,6 +105,7 @@ impl PubmedError {
     /// input.
     pub fn kind(&self) -> FaultKind {
         match self {
+            Self::Unreadable { kind, .. } => *kind,
             Self::InOutput { .. } | Self::Store { .. } => FaultKind::Configuration,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => FaultKind::Configuration,
             Self::Io { source, .. } if !is_permanent(source) => FaultKind::Transient,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use pubtag_schemas::{InputUnit, Location, OUTPUT_MARK};
 use pubtag_store::{Address, Bucket};
+use pubtag_stream::FaultKind;
 use walkdir::WalkDir;
 
 use crate::disk::modified_us;
@@ -28,6 +29,20 @@ pub struct Inputs {
     pub units: Vec<Arc<InputUnit>>,
     /// Files and directories that were found and are not read.
     pub skipped: Vec<Skipped>,
+    /// What cannot be read although it is an input by its name, or a directory that may contain some. Whoever reads the
+    /// others must not report success.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// An input, or a directory, that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its path.
+    pub path: String,
+    /// Why it cannot be read.
+    pub reason: String,
+    /// How to react.
+    pub kind: FaultKind,
 }
 
 /// A file or directory that is not read.
@@ -46,9 +61,10 @@ const STDIN: &str = "-";
 ///
 /// A file that is named directly is a unit whatever its content; if it turns out to be unreadable, it is quarantined. Pipes
 /// and devices are not opened before they are read. From directories and patterns, only regular files with a recognised
-/// format or a file name of the PubMed distribution are units. Other files are listed as skipped, and so are files without
-/// read permission, broken links, and directories written by pubtag. Checksum files (`.md5`) are never units. Only the start
-/// of each file is read; nothing is hashed.
+/// format or a file name of the PubMed distribution are units. Other files are listed as skipped, and so are directories
+/// written by pubtag. Directories and files with the name of an input that lack read permission, broken links, and inputs
+/// whose path is not UTF-8 are listed as unreadable. Checksum files (`.md5`) are never units. Only the start of each file is
+/// read; nothing is hashed.
 ///
 /// # Errors
 /// An argument does not exist, leads to no readable file, or is inside the output; or an I/O error that may be temporary.
@@ -197,7 +213,14 @@ impl Finder<'_> {
         find: impl FnOnce(&mut Self) -> Result<(), PubmedError>,
     ) -> Result<(), PubmedError> {
         let (units, skipped) = (self.inputs.units.len(), self.inputs.skipped.len());
+        let unreadable = self.inputs.unreadable.len();
         find(self)?;
+        if self.inputs.units.len() == units
+            && let Some(Unreadable { path, reason, kind }) = self.inputs.unreadable.get(unreadable)
+        {
+            let (path, reason, kind) = (path.clone(), reason.clone(), *kind);
+            return Err(PubmedError::Unreadable { path, reason, kind });
+        }
         let duplicates_only = self.inputs.skipped[skipped..].iter().any(|skipped| skipped.reason == TWICE);
         if self.inputs.units.len() == units && !duplicates_only {
             return Err(self.nothing_readable(argument, skipped));
@@ -281,7 +304,9 @@ impl Finder<'_> {
             None => recognised(path, self.options),
         };
         match wanted {
-            Ok(Ok(())) if path.to_str().is_none() => self.skip(path, "path is not UTF-8; rename the file"),
+            Ok(Ok(())) if path.to_str().is_none() => {
+                self.lacks(path, "path is not UTF-8; rename the file", FaultKind::Data);
+            }
             Ok(Ok(())) => return self.add(path),
             Ok(Err(reason)) => self.skip(path, reason),
             Err(error) => return self.unreadable(path, error),
@@ -289,14 +314,27 @@ impl Finder<'_> {
         Ok(())
     }
 
-    /// Skips what cannot be read, unless the error may be temporary.
+    /// Notes what cannot be read, unless the error may be temporary.
     fn unreadable(&mut self, path: &Path, error: io::Error) -> Result<(), PubmedError> {
         let broken_link = path.is_symlink() && !path.exists();
-        if !broken_link && !is_permanent(&error) && error.kind() != io::ErrorKind::NotFound {
+        let has_vanished = error.kind() == io::ErrorKind::NotFound && !broken_link;
+        if !broken_link && !has_vanished && !is_permanent(&error) {
             return Err(PubmedError::io(path.display(), "read")(error));
         }
-        self.skip(path, if broken_link { format!("broken symbolic link ({error})") } else { error.to_string() });
+        let is_denied = error.kind() == io::ErrorKind::PermissionDenied;
+        let kind = if is_denied { FaultKind::Configuration } else { FaultKind::Data };
+        let reason = if broken_link { format!("broken symbolic link ({error})") } else { error.to_string() };
+        match has_vanished || !may_be_input(path, self.options) {
+            true => self.skip(path, reason),
+            false => self.lacks(path, reason, kind),
+        }
         Ok(())
+    }
+
+    /// Notes an input that cannot be read.
+    fn lacks(&mut self, path: &Path, reason: impl Into<String>, kind: FaultKind) {
+        let (path, reason) = (path.display().to_string(), reason.into());
+        self.inputs.unreadable.push(Unreadable { path, reason, kind });
     }
 
     fn add(&mut self, path: &Path) -> Result<(), PubmedError> {
@@ -374,6 +412,22 @@ fn unwanted(path: &Path) -> Option<&'static str> {
         () if name.starts_with('.') => Some("hidden file"),
         () if UNFINISHED.contains(&extension) => Some("partial download"),
         () => None,
+    }
+}
+
+/// Whether what cannot be read may be an input, or a directory with inputs, by its name. In doubt it is: nobody would notice
+/// otherwise that it is missing.
+fn may_be_input(path: &Path, options: &ReadOptions) -> bool {
+    const EXTENSIONS: [&str; 9] = ["csv", "gz", "json", "jsonl", "nbib", "ndjson", "parquet", "tsv", "xml"];
+    let name = path.file_name().unwrap_or_default();
+    match (unwanted(path), path.extension()) {
+        // Every file system has one at its root, for root alone.
+        _ if name == "lost+found" => false,
+        (Some(_), _) => false,
+        _ if path.is_dir() || options.format.is_some() => true,
+        (None, Some(extension)) => EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)),
+        // A link to a directory that is gone, or below a directory that cannot be searched.
+        (None, None) => !path.is_file(),
     }
 }
 

@@ -47,7 +47,7 @@ mod source;
 
 pub use disk::hashed;
 pub use error::PubmedError;
-pub use inputs::{Inputs, Skipped, discover};
+pub use inputs::{Inputs, Skipped, Unreadable, discover};
 pub use name::distribution;
 pub use options::{InputFormat, ReadOptions, TextColumns};
 pub use source::{Source, read_unit};

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use walkdir::WalkDir;
+
 use crate::PubmedError;
 
 /// The rule of the glob crate for hidden files panics at names that are not UTF-8, so it is replaced below.
@@ -25,6 +27,7 @@ pub(crate) fn matches(pattern: &str) -> Result<Vec<Found>, PubmedError> {
     let found = glob::glob_with(pattern, OPTIONS).map_err(|error| bad_pattern(pattern, &error))?;
     let mut found: Vec<Found> =
         found.map(|path| path.map_err(|error| (error.path().to_owned(), error.into()))).collect();
+    found.extend(not_utf8(pattern)?.into_iter().map(Ok));
     let literal = depth(&literal_directory(pattern));
     if !is_hidden(Path::new(pattern), literal) {
         found.retain(|found| !is_hidden(path_of(found), literal));
@@ -34,6 +37,20 @@ pub(crate) fn matches(pattern: &str) -> Result<Vec<Found>, PubmedError> {
         return Err(PubmedError::NoMatch { pattern: pattern.to_owned() });
     }
     Ok(found)
+}
+
+/// The paths that match a pattern and are not UTF-8: the glob crate passes over them.
+fn not_utf8(pattern: &str) -> Result<Vec<PathBuf>, PubmedError> {
+    let literal = literal_directory(pattern);
+    let names: PathBuf = Path::new(pattern).components().collect();
+    let whole = glob::Pattern::new(&names.to_string_lossy()).map_err(|error| bad_pattern(pattern, &error))?;
+    let deepest = if pattern.contains("**") { usize::MAX } else { depth(&names).saturating_sub(depth(&literal)) };
+    let options = glob::MatchOptions { require_literal_separator: true, ..OPTIONS };
+    let below = WalkDir::new(&literal).min_depth(1).max_depth(deepest).follow_links(true);
+    let paths = below.into_iter().flatten().map(walkdir::DirEntry::into_path);
+    let paths = paths.map(|path| path.strip_prefix(".").map_or(path.clone(), Path::to_owned));
+    let matches = |path: &PathBuf| path.to_str().is_none() && whole.matches_with(&path.to_string_lossy(), options);
+    Ok(paths.filter(matches).collect())
 }
 
 /// The error of an invalid pattern.

@@ -163,18 +163,22 @@ fn recognise_content(head: &[u8], options: &ReadOptions) -> Result<(), String> {
             }
             _ => Ok(()),
         },
-        Content::Jsonl => recognise_first_line(head),
+        Content::Jsonl => recognise_lines(head),
         _ => Ok(()),
     }
 }
 
-fn recognise_first_line(head: &[u8]) -> Result<(), String> {
-    let text = &head[bom_len(head)..];
-    let line = text.trim_ascii_start().split(|&b| b == b'\n').next().unwrap_or_default();
-    let whole = line.len() < text.trim_ascii_start().len() || head.len() < HEAD_BYTES;
-    let object: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(line).ok();
-    let has_id = object.is_some_and(|object| object.contains_key("id") || object.contains_key("pmid"));
-    if has_id || !whole { Ok(()) } else { Err("JSON whose first line is not an object with an id".into()) }
+/// JSONL has an object with an id in at least one of its first lines; any other line becomes a reject.
+fn recognise_lines(head: &[u8]) -> Result<(), String> {
+    let text = head[bom_len(head)..].trim_ascii_start();
+    let has_id = |line: &[u8]| {
+        let object: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(line).ok();
+        object.is_some_and(|object| object.contains_key("id") || object.contains_key("pmid"))
+    };
+    // The first line may be longer than what is looked at.
+    let is_whole = text.contains(&b'\n') || head.len() < HEAD_BYTES;
+    let is_input = !is_whole || text.split(|&b| b == b'\n').any(has_id);
+    if is_input { Ok(()) } else { Err("JSON without an object with an id in its first lines".into()) }
 }
 
 #[cfg(test)]
@@ -218,6 +222,8 @@ mod tests {
         assert!(recognise(b"<PubmedArticle>").is_ok());
         assert!(recognise(b"<rss>").is_err_and(|why| why.contains("<rss>")));
         assert!(recognise(b"{\"pmid\": 3, \"title\": \"t\"}\n").is_ok());
+        assert!(recognise(b"{\"text\": \"t\"}\n{\"id\": 1, \"text\": \"t\"}\n").is_ok(), "the first line is a reject");
+        assert!(recognise(b"{\"id\": 1, \"te\n{\"id\": 1, \"text\": \"t\"}\n").is_ok(), "the first line is damaged");
         assert!(recognise(b"{\n  \"name\": \"x\"\n}").is_err());
         assert!(recognise(b"").is_err());
         assert!(recognise(b"\x1F\x8B\x08garbage").is_ok(), "errors are reported when it is read");

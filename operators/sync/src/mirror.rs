@@ -309,6 +309,7 @@ impl Sync<'_> {
     }
 
     fn describe(&self, generations: &BTreeMap<u16, Generation>, held: &Held, summary: &mut Summary) {
+        summary.held = held.baseline.keys().chain(held.updates.keys()).copied().collect();
         for (year, generation) in generations {
             let count = |folder| held.of(folder).keys().filter(|file| file.generation() == *year).count();
             summary.generations.push(GenerationState {
@@ -331,6 +332,7 @@ impl Sync<'_> {
         for folder in [Folder::Baseline, Folder::Updates] {
             for file in held.of(folder).keys().filter(|file| file.generation() < newest.generation) {
                 summary.pruned.push(*file);
+                summary.held.retain(|held| held != file);
                 if !self.config.dry_run {
                     for name in [file.to_string(), file.checksum_name(), file.stats_name()] {
                         self.place.remove(&format!("{folder}/{name}"))?;

@@ -39,6 +39,9 @@ pub struct Summary {
     pub without_stats: Vec<PubmedFile>,
     /// The generations in the mirror.
     pub generations: Vec<GenerationState>,
+    /// All files that the mirror holds.
+    #[serde(skip)]
+    pub held: Vec<PubmedFile>,
     /// Older generations' files that were removed; in a dry run, that would be.
     pub pruned: Vec<PubmedFile>,
     /// What became of `deleted.pmids.gz`.

@@ -1,16 +1,21 @@
 //! `pubtag nightly`: sync, run, verify, snapshot, comparison with NLM, under one lock.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 
+use pubtag_parquet::Tables;
 use pubtag_snapshot::Baselines;
 use pubtag_store::Address;
-use pubtag_sync::DELETED_PMIDS;
+use pubtag_sync::{DELETED_PMIDS, PubmedFile};
 
 use crate::cli::{NightlyArgs, RunArgs, SnapshotArgs, SyncArgs, Tolerance, VerifyArgs};
 use crate::commands::{run, snapshot, sync, verify};
+use crate::committed::committed;
 use crate::exit::{Exit, Failure};
+use crate::figures::counted;
 use crate::lock::DirectoryLock;
 use crate::night::{LiveSet, NightReport, OutsideOfRun, Plan, StepEnd};
+use crate::outputs::open_output;
 use crate::runtime::runtime;
 use crate::terminal;
 
@@ -29,11 +34,13 @@ pub fn execute(args: &NightlyArgs, quiet: bool) -> Result<u8, Failure> {
     let signals = OutsideOfRun::listen()?;
     let _lock = lock(&sync.into)?;
     let most = run.options.max_differences;
-    let mut baselines = Baselines::new();
+    let is_of_mirror =
+        run.shard.is_none() && matches!(&run.inputs[..], [all] if all.parse().ok() == Some(sync.into.clone()));
+    let (mut baselines, mut held) = (Baselines::new(), Vec::new());
     let mut report = NightReport::begin(output, run.options.store.options())?;
-    let _ = report.step("sync", || mirror(&sync, &mut baselines, quiet))
+    let _ = report.step("sync", || mirror(&sync, &mut baselines, &mut held, quiet))
         && report.step("run", || signals.except(|| tag(run, quiet)))
-        && report.step("verify", || check(&verify, quiet))
+        && report.step("verify", || check(&verify, if is_of_mirror { &held } else { &[] }, quiet))
         && report.step("snapshot", || publish(&snapshot, baselines))
         && report.step("compare", || compare(&snapshot, &sync, most));
     let code = report.close();
@@ -54,9 +61,15 @@ fn lock(mirror: &Address) -> Result<Option<DirectoryLock>, Failure> {
     }
 }
 
-fn mirror(args: &SyncArgs, baselines: &mut Baselines, quiet: bool) -> Result<StepEnd, Failure> {
+fn mirror(
+    args: &SyncArgs,
+    baselines: &mut Baselines,
+    held: &mut Vec<PubmedFile>,
+    quiet: bool,
+) -> Result<StepEnd, Failure> {
     let summary = sync::mirror(args, quiet)?;
     *baselines = sync::baselines(&summary);
+    held.clone_from(&summary.held);
     let lines = sync::faults(&summary).into_iter().chain(lines(&sync::page(&summary))).collect();
     Ok(StepEnd::new(sync::exit(&summary), lines).in_any_case())
 }
@@ -68,9 +81,28 @@ fn tag(args: RunArgs, quiet: bool) -> Result<StepEnd, Failure> {
     Ok(StepEnd::new(exit, report.errors.iter().cloned().chain(lines).collect()))
 }
 
-fn check(args: &VerifyArgs, quiet: bool) -> Result<StepEnd, Failure> {
+/// Verifies the output, and that nothing of the mirror is missing in it.
+fn check(args: &VerifyArgs, held: &[PubmedFile], quiet: bool) -> Result<StepEnd, Failure> {
     let verified = verify::check(args, quiet)?;
-    Ok(StepEnd::new(verify::exit(&verified), lines(&verify::summary(args, &verified))))
+    let mut summary = lines(&verify::summary(args, &verified));
+    let missing = not_committed(args, held)?;
+    let Some(first) = missing.first() else { return Ok(StepEnd::new(verify::exit(&verified), summary)) };
+    let files = counted(missing.len() as u64, "file");
+    let line = format!("{files} of the mirror not committed; first is {first}");
+    tracing::error!("{line}");
+    summary.push(line);
+    Ok(StepEnd::new(Exit::Data, summary))
+}
+
+/// The files of a mirror that are not committed.
+fn not_committed(args: &VerifyArgs, held: &[PubmedFile]) -> Result<Vec<PubmedFile>, Failure> {
+    let committed = runtime(NonZeroUsize::MIN)?.block_on(async {
+        let output = open_output(&args.output, &args.store.options()).await?;
+        Ok::<_, Failure>(committed(&Tables::open(output).await?))
+    })?;
+    let committed: HashSet<_> = committed.iter().map(|commit| (commit.generation, commit.file_seq)).collect();
+    let number = |file: &PubmedFile| (Some(file.generation().into()), Some(file.number().into()));
+    Ok(held.iter().filter(|file| !committed.contains(&number(file))).copied().collect())
 }
 
 fn publish(args: &SnapshotArgs, baselines: Baselines) -> Result<StepEnd, Failure> {

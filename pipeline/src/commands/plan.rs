@@ -60,13 +60,15 @@ struct NotRead {
 }
 
 fn listing(inputs: Inputs, format: ShowFormat) -> Result<String, Failure> {
-    let Inputs { units, skipped } = inputs;
+    let Inputs { units, skipped, unreadable } = inputs;
+    // Whoever distributes the inputs must not miss what cannot be read: it fails as an input that is named directly does.
+    let unreadable = unreadable.into_iter().map(|file| Listed { input: file.path, bytes: None });
+    let inputs = units.iter().map(|unit| Listed { input: unit.uri().to_owned(), bytes: unit.size }).chain(unreadable);
     Ok(match format {
-        ShowFormat::Table => units.iter().map(|unit| format!("{}\n", unit.uri())).collect(),
+        ShowFormat::Table => inputs.map(|listed| format!("{}\n", listed.input)).collect(),
         ShowFormat::Json => {
-            let inputs = units.iter().map(|unit| Listed { input: unit.uri().to_owned(), bytes: unit.size }).collect();
             let skipped = skipped.into_iter().map(|Skipped { path, reason }| NotRead { path, reason }).collect();
-            serde_json::to_string_pretty(&Listing { inputs, skipped })? + "\n"
+            serde_json::to_string_pretty(&Listing { inputs: inputs.collect(), skipped })? + "\n"
         }
     })
 }

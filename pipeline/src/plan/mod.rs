@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use pubtag_parquet::Tables;
-use pubtag_pubmed::Inputs;
+use pubtag_pubmed::{Inputs, Unreadable};
 use pubtag_schemas::{Commit, InputUnit};
 use pubtag_store::Address;
 
@@ -35,6 +35,9 @@ pub(crate) async fn pending(
     output: Option<&Address>,
 ) -> Result<(Inputs, Pending), Failure> {
     let mut inputs = run::inputs(config).await?;
+    for Unreadable { path, reason, .. } in &inputs.unreadable {
+        tracing::warn!("{path}: not part of the plan: {reason}");
+    }
     let found = inputs.units.len();
     if let Some(output) = output {
         let spec = run::spec(config, &model.checkpoint(&config.tagger).await?);

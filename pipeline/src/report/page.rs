@@ -71,7 +71,10 @@ impl Report {
 
 /// Whether an input needs attention.
 fn is_trouble(input: &InputLine) -> bool {
-    input.rejects > 0 || matches!(input.status, InputStatus::Quarantined | InputStatus::Unfinished)
+    input.rejects > 0 || {
+        use InputStatus::{Quarantined, Unfinished, Unreadable};
+        matches!(input.status, Quarantined | Unfinished | Unreadable)
+    }
 }
 
 fn inputs(title: &str, lines: &[&InputLine]) -> Markup {
@@ -136,6 +139,7 @@ mod tests {
             threads: 2,
             settings: BTreeMap::new(),
             inputs,
+            already_committed: pubtag_schemas::Tally::default(),
             reconciliation: Reconciliation { citations: 1, document_rows: 1, ..Reconciliation::default() },
             nlm: None,
             statuses: BTreeMap::new(),

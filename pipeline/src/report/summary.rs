@@ -35,6 +35,10 @@ impl Report {
         if !self.inputs.is_empty() {
             lines.push(("inputs", self.inputs_line()));
         }
+        if self.already_committed.rejects > 0 {
+            let rejects = counted(self.already_committed.rejects, "reject");
+            lines.push(("rejects", format!("{rejects} in files already committed")));
+        }
         if self.reconciliation.records() > 0 {
             lines.extend([("reconciled", self.reconciliation.to_string()), ("found", self.found_line())]);
             lines.extend(self.nlm.as_ref().map(|nlm| ("nlm", nlm.line())));
@@ -122,7 +126,8 @@ pub(super) fn said(status: InputStatus) -> &'static str {
         InputStatus::Committed => "tagged and committed",
         InputStatus::AlreadyCommitted => "already committed",
         InputStatus::Duplicate => "with the same content as another",
-        InputStatus::Skipped => "skipped (not an input by content)",
+        InputStatus::Skipped => "skipped",
+        InputStatus::Unreadable => "not readable",
         InputStatus::Quarantined => "quarantined",
         InputStatus::Unfinished => "unfinished",
     }

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use pubtag_corpus::segment;
 use pubtag_ner::train::{Teacher, check_teachers};
 use pubtag_ner::{Checkpoint, Device, LabelSet, WordProbabilities};
-use pubtag_pubmed::{ReadOptions, Source};
+use pubtag_pubmed::{Inputs, ReadOptions, Source, Unreadable};
 use pubtag_schemas::{AnnotatedDocument, Citation, Outcome, Packet, Passage, Record};
 use pubtag_stream::{CancellationToken, Meter};
 use pubtag_tokenize::{Context, WindowTokenizer};
@@ -60,7 +60,10 @@ impl Texts {
     /// An input is damaged, or no document has a text.
     pub(crate) fn read(inputs: &[String]) -> Result<Self, Failure> {
         let options = ReadOptions::default();
-        let units = pubtag_pubmed::discover(inputs, &options)?.units;
+        let Inputs { units, unreadable, .. } = pubtag_pubmed::discover(inputs, &options)?;
+        if let Some(Unreadable { path, reason, kind }) = unreadable.first() {
+            return Err(Failure::message((*kind).into(), format!("{path}: {reason}")));
+        }
         let source = Source::new(units, options, CancellationToken::new());
         let texts = runtime(NonZeroUsize::MIN)?.block_on(Self::collect(source))?;
         if texts.documents.is_empty() {

@@ -199,7 +199,7 @@ fn nothing_in_the_output_of_the_run_is_an_input() {
 
 #[cfg(unix)]
 #[test]
-fn broken_links_and_names_that_are_not_utf8_are_skipped_in_a_directory() {
+fn broken_links_and_names_that_are_not_utf8_are_unreadable_in_a_directory() {
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
 
@@ -209,21 +209,33 @@ fn broken_links_and_names_that_are_not_utf8_are_skipped_in_a_directory() {
     symlink("round.xml", directory.join("round.xml")).unwrap();
     symlink(directory.join("deeper"), directory.join("deeper/up")).unwrap();
     symlink(directory.join("texts.jsonl"), directory.join("zz.jsonl")).unwrap();
+    symlink("nowhere", directory.join(".#lock.xml")).unwrap();
+    symlink("nowhere", directory.join("notes.txt")).unwrap();
+    symlink("nowhere", directory.join("updatefiles")).unwrap();
     std::fs::write(directory.join(std::ffi::OsStr::from_bytes(b"\xFF.xml")), set(&plain(1))).unwrap();
-    for argument in ["in", "in/*"] {
+    std::fs::write(directory.join(std::ffi::OsStr::from_bytes(b"\xFF.txt")), "notes").unwrap();
+    for argument in ["in", "in/*", "in/**/*"] {
         let inputs = discover(&[files.path(argument)], &ReadOptions::default()).unwrap();
         assert_eq!(inputs.units.len(), 4, "{argument}");
-        let why = |name: &str| {
-            let skipped = inputs.skipped.iter().find(|skipped| skipped.path.ends_with(name));
-            skipped.unwrap_or_else(|| panic!("{argument}: {name} is not skipped: {inputs:?}")).reason.clone()
+        let skipped = inputs.skipped.iter().map(|skipped| (&*skipped.path, &*skipped.reason));
+        let unreadable = inputs.unreadable.iter().map(|file| (&*file.path, &*file.reason));
+        let (skipped, unreadable): (Vec<_>, Vec<_>) = (skipped.collect(), unreadable.collect());
+        let has = |all: &[(&str, &str)], name: &str, why: &str| {
+            let found = all.iter().any(|(path, reason)| path.ends_with(name) && reason.contains(why));
+            assert!(found, "{argument}: no {name} with {why:?} in {all:?}");
         };
-        assert!(why("dangling.xml").contains("broken symbolic link"));
-        assert!(why("round.xml").contains("broken symbolic link"));
-        assert!(why("deeper/up").contains("one of its parent directories"));
-        assert!(why("zz.jsonl").contains("more than once"));
-        // The glob crate skips such names itself.
-        assert!(argument != "in" || why("\u{FFFD}.xml").contains("not UTF-8"));
+        has(&unreadable, "dangling.xml", "broken symbolic link");
+        has(&unreadable, "round.xml", "broken symbolic link");
+        has(&unreadable, "updatefiles", "broken symbolic link");
+        has(&unreadable, "\u{FFFD}.xml", "not UTF-8");
+        assert_eq!(unreadable.len(), 4, "{argument}: {unreadable:?}");
+        has(&skipped, "notes.txt", "broken symbolic link");
+        has(&skipped, "\u{FFFD}.txt", "not PubMed XML");
+        has(&skipped, "deeper/up", "one of its parent directories");
+        has(&skipped, "zz.jsonl", "more than once");
     }
+    let none = discover(&[files.path("in/d*.xml")], &ReadOptions::default());
+    assert!(matches!(&none, Err(PubmedError::Unreadable { path, .. }) if path.ends_with("dangling.xml")), "{none:?}");
     let named = discover(&[files.path("in/dangling.xml")], &ReadOptions::default());
     assert!(matches!(&named, Err(PubmedError::BrokenLink { target, .. }) if target == "nowhere"), "{named:?}");
 }
