@@ -2,7 +2,7 @@
 # Checks pubtag on a GPU: `deploy/gpu-check.sh [DIRECTORY]`. Needs no network.
 #
 # Prints a report in Markdown, to paste into an issue. DIRECTORY (default: gpu-check, must not exist) keeps the report, the
-# logs, the tables and the autotuner's choices. Exits with 1 if a GPU fails or disagrees with the CPU.
+# same as JSON, the logs, the outputs and the autotuner's choices. Exits with 1 if a GPU fails or disagrees with the CPU.
 #
 # Needs bash, python3, and `pubtag` built with CUDA. Rows are compared if python3 has duckdb. Settings, as variables:
 #   PUBTAG      the program                                [pubtag]
@@ -24,6 +24,7 @@ failed=0
 
 mkdir "$out" || exit 1
 exec > >(tee "$out/report.md")
+writer=$!
 
 # Runs a command with a log; says so if it fails: `try LOG COMMAND…`.
 try() {
@@ -145,5 +146,30 @@ if command -v compute-sanitizer >/dev/null; then
 fi
 
 echo
-echo "The autotuner's choices are in $out/kernels."
+echo "These tables are in $out/report.json, too, and the autotuner's choices in $out/kernels."
+
+# Once its input has ended, `tee` writes the rest of the report.
+exec >&2
+wait "$writer"
+python3 - "$out/report.md" "$failed" >"$out/report.json" <<'PYTHON'
+import json, sys
+
+path, failed = sys.argv[1:]
+report = {"failed": failed != "0", "machine": []}
+rows = report["machine"]
+with open(path) as lines:
+    for line in map(str.strip, lines):
+        if line.startswith("# "):
+            report["title"] = line[2:]
+        elif line.startswith("## "):
+            rows, columns = report.setdefault(line[3:].lower(), []), None
+        elif line.startswith("| "):
+            cells = [cell.strip() for cell in line[1:-1].split("|")]
+            if columns:
+                rows.append(dict(zip(columns, cells)))
+            columns = columns or [name or "result" for name in cells]
+        elif line and not line.startswith(("|", "```")):
+            rows.append(line)
+print(json.dumps(report, indent=1))
+PYTHON
 exit "$failed"

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use pubtag_tests::{Outcome, PubTag, article_set, report, sample_article, skipped, tiny_model};
+use pubtag_tests::{Outcome, PubTag, article_set, python, report, sample_article, skipped, tiny_model};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// The most launches and copies that a micro-batch of the tiny model's two layers takes: more is a regression.
@@ -347,4 +348,39 @@ fn out_of_memory_halves_the_token_budget_and_then_ends_the_run() {
     let (too_little, committed) = card("20000000");
     too_little.assert_fails(70, &["cuda:0 is out of memory", "--token-budget"]);
     assert_eq!(committed, 0);
+}
+
+/// The script for the first card, on a device that any machine has, and on one that none has.
+#[test]
+fn the_check_of_a_card_ends_with_tables_and_the_same_as_json() {
+    let Some(python) = python("the_check_of_a_card_ends_with_tables_and_the_same_as_json") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/gpu-check.sh");
+    let path = format!("{}:{}", python.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let check = |device: &str| {
+        let mut check = Command::new("bash");
+        check.arg(&script).arg(device).current_dir(&folder).env("PATH", &path).env("MODEL", tiny_model());
+        check.envs([("PUBTAG", crate::PROGRAM), ("DEVICE", device), ("PRECISIONS", "f32 int8")]);
+        let outcome = Outcome::of(&check.envs([("BUDGETS", "1024"), ("COUNT", "40")]).output().unwrap());
+        let report = fs::read(folder.path().join(device).join("report.json")).unwrap();
+        (outcome, serde_json::from_slice::<Value>(&report).unwrap())
+    };
+    let (outcome, report) = check("cpu");
+    assert_eq!(outcome.code, Some(0), "{}{}", outcome.stdout, outcome.stderr);
+    assert_eq!(report["failed"], false);
+    assert!(report["logits"].as_array().unwrap().iter().filter(|row| row["result"] == "ok").count() >= 10, "{report}");
+    assert_eq!(report["warm-up"].as_array().unwrap().len(), 2, "{report}");
+    let apart = |run: usize| report["runs"][run]["mentions that differ from the CPU's"].as_str().unwrap();
+    let mentions: usize = apart(1).strip_prefix("0 of ").unwrap_or_else(|| panic!("{report}")).parse().unwrap();
+    assert!(mentions > 0 && apart(2).ends_with(&format!(" of {mentions}")), "{report}");
+
+    let (outcome, report) = check("cuda:9");
+    assert_eq!(
+        (outcome.code, &report["failed"]),
+        (Some(1), &Value::Bool(true)),
+        "{}{}",
+        outcome.stdout,
+        outcome.stderr
+    );
+    assert!(outcome.stdout.contains("**failed**: `"), "{}", outcome.stdout);
 }
