@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use object_store::path::Path as Key;
-use pubtag_cache::{Cache, CacheSpec, CacheStats};
+use pubtag_cache::{Cache, CacheSpec, CacheStats, check, claim, is_own_name};
 use pubtag_ner::Checkpoint;
 use pubtag_parquet::{RunSpec, Tables};
 use pubtag_store::{Address, Store, StoreOptions, remove_staged};
@@ -38,14 +38,30 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The cache in an output, or in a place of its own; a directory is created if necessary.
+    /// The cache in an output, or in a place of its own, which is created and marked if necessary.
     ///
     /// # Errors
-    /// It cannot be created or read.
+    /// It cannot be created or read, or contains something else.
     pub(crate) async fn open(address: &Address, options: &StoreOptions) -> Result<Self, Failure> {
         let store = address.create(options)?;
-        let prefix = if Tables::exist_at(&store).await? { BESIDE.into() } else { Key::default() };
-        Ok(Self { store, prefix })
+        if Tables::exist_at(&store).await? {
+            return Ok(Self { store, prefix: BESIDE.into() });
+        }
+        claim(store.name(), store.objects()).await?;
+        Ok(Self { store, prefix: Key::default() })
+    }
+
+    /// A cache that exists; nothing is written.
+    ///
+    /// # Errors
+    /// It cannot be read, or contains something else.
+    pub(crate) async fn existing(address: &Address, options: &StoreOptions) -> Result<Self, Failure> {
+        let store = address.open(options)?;
+        if Tables::exist_at(&store).await? {
+            return Ok(Self { store, prefix: BESIDE.into() });
+        }
+        check(store.name(), store.objects()).await?;
+        Ok(Self { store, prefix: Key::default() })
     }
 
     /// The part of the cache for a model and settings.
@@ -60,7 +76,7 @@ impl Place {
     pub(crate) fn remove_abandoned(&self, cache: &Cache) -> Result<(), Failure> {
         let Some(root) = self.store.folder() else { return Ok(()) };
         let directory = root.join(cache.directory());
-        remove_staged(&directory, ABANDONED).map_err(|error| Failure::write(&directory, error))?;
+        remove_staged(&directory, ABANDONED, is_own_name).map_err(|error| Failure::write(&directory, error))?;
         Ok(())
     }
 }

@@ -52,6 +52,12 @@ pub use window::{TokenSpan, TokenWindow, Tokenized, TokenizedDocument};
 
 /// The file that marks a directory as an output of pubtag, relative to it.
 pub const OUTPUT_MARK: &str = "_pubtag/output.json";
+/// The file that marks a directory as the place of a snapshot.
+pub const SNAPSHOT_MARK: &str = "_pubtag/snapshot.json";
+/// The file that marks a directory as a cache of its own.
+pub const CACHE_MARK: &str = "_pubtag/cache.json";
+/// All marks: nothing below a marked directory is an input.
+pub const MARKS: [&str; 3] = [OUTPUT_MARK, SNAPSHOT_MARK, CACHE_MARK];
 
 /// Version of the output tables. Within a version, columns are added but never renamed or retyped.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -296,8 +296,8 @@ fn half_written_files_of_dead_processes_are_removed_and_young_ones_are_not() {
     let inputs = write_corpus(dir.path(), 2, 10);
     let cache = dir.path().join("cache");
     cached(&inputs[..1], &dir.path().join("first"), &cache).succeed();
-    let folder = segments(&cache)[0].parent().unwrap().to_owned();
-    let (old, young) = (folder.join("old.parquet#1"), folder.join("young.parquet#1"));
+    let segment = segments(&cache)[0].display().to_string();
+    let [old, young] = ["#1", "#2"].map(|staged| PathBuf::from(segment.clone() + staged));
     let abandon = || {
         for path in [&old, &young] {
             fs::write(path, "half").unwrap();
@@ -328,4 +328,40 @@ fn by_default_the_cache_is_in_the_output_and_its_absence_is_named() {
     outcome.assert_fails(78, &["nowhere: no such directory"]);
     let other = dir.path().join("other");
     run(&inputs, &other).arg("--cache").arg(&inputs[0]).end().assert_fails(78, &["cannot use", "not a directory"]);
+}
+
+#[test]
+fn only_a_cache_is_written_to_and_pruned() {
+    let dir = tempdir().unwrap();
+    let inputs = write_corpus(dir.path(), 1, 20);
+    let [foreign, cache] = ["foreign", "cache"].map(|name| dir.path().join(name));
+    // Directories of another program, named by MD5 sums.
+    let theirs = ["0123456789abcdef0123456789abcdef/sub/one", "fedcba98765432100123456789abcdef/two"];
+    let put = |root: &Path| {
+        for name in theirs {
+            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            fs::write(root.join(name), name).unwrap();
+        }
+    };
+    put(&foreign);
+    let refused = format!("{} contains other files (0123456789abcdef0123456789abcdef/", foreign.display());
+    cached(&inputs, &dir.path().join("out"), &foreign).end().assert_fails(78, &[&refused]);
+    for command in [["cache", "stats"].as_slice(), &["cache", "prune", "--keep", "0"]] {
+        PubTag::new(PROGRAM, command).arg(&foreign).end().assert_fails(78, &[&refused]);
+    }
+
+    // A cache from before there were marks is one.
+    cached(&inputs, &dir.path().join("one"), &cache).succeed();
+    fs::remove_dir_all(cache.join("_pubtag")).unwrap();
+    cached(&inputs, &dir.path().join("two"), &cache).succeed();
+    assert!(cache.join("_pubtag/cache.json").exists());
+    assert_eq!(saved(&dir.path().join("two"))["hits"], 20);
+    put(&cache);
+    PubTag::new(PROGRAM, ["cache", "prune", "--keep", "0"]).arg(&cache).succeed();
+    assert_eq!(segments(&cache), Vec::<PathBuf>::new());
+    for root in [&foreign, &cache] {
+        for name in theirs {
+            assert_eq!(fs::read_to_string(root.join(name)).unwrap(), name);
+        }
+    }
 }

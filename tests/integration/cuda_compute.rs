@@ -242,8 +242,8 @@ fn rewrite(model: &Path, change: impl Fn(&str, &TensorView<'_>) -> Option<(Vec<u
     let path = model.join("model.safetensors");
     let bytes = fs::read(&path).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    let changed = |(name, tensor): (&_, TensorView<'_>)| Some((name, tensor.dtype(), change(name, &tensor)?));
-    let changed: Vec<_> = tensors.iter().filter_map(changed).collect();
+    let changed = tensors.iter().filter_map(|(name, tensor)| Some((name, tensor.dtype(), change(name, &tensor)?)));
+    let changed: Vec<_> = changed.collect();
     let view = |dtype, shape: &Vec<usize>, data| TensorView::new(dtype, shape.clone(), data).unwrap();
     let views = changed.iter().map(|(name, dtype, (shape, data))| (*name, view(*dtype, shape, data)));
     fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();

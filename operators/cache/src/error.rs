@@ -17,6 +17,14 @@ pub enum CacheError {
         /// Why, and the way out.
         failure: StoreFailure,
     },
+    /// The place of a cache contains something else.
+    #[error("{place} contains other files ({found}); choose an empty directory for the cache, or one of a cache")]
+    Foreign {
+        /// The place.
+        place: String,
+        /// Some of its files.
+        found: String,
+    },
     /// A segment is gone: a concurrent run has merged it into another.
     #[error("{path} no longer exists; run again")]
     Gone {
@@ -44,6 +52,7 @@ impl CacheError {
     pub fn kind(&self) -> FaultKind {
         match self {
             Self::Store { failure, .. } if !failure.is_transient() => FaultKind::Configuration,
+            Self::Foreign { .. } => FaultKind::Configuration,
             Self::Store { .. } | Self::Gone { .. } => FaultKind::Transient,
             Self::Damaged { .. } => FaultKind::Data,
             Self::Encode { .. } => FaultKind::Internal,

@@ -10,6 +10,7 @@
 //! its text and its [`CacheSpec`] alone, whatever becomes of the file that it was read from.
 //!
 //! ```text
+//! CACHE/_pubtag/cache.json                                     marks a cache of its own; one in an output has no mark
 //! CACHE/<32 hex of the spec>/spec.json                        what the spec consists of, for people
 //! CACHE/<32 hex of the spec>/<first>-<last>-<UUID>.parquet    a segment: entries sorted by locus, and the range of these
 //! ```
@@ -35,6 +36,7 @@ mod store;
 
 mod compact;
 mod lookup;
+mod mark;
 mod stats;
 mod survey;
 
@@ -43,6 +45,7 @@ mod remember;
 
 pub use compact::Compacted;
 pub use error::CacheError;
+pub use mark::{check, claim, is_own_name};
 pub use recall::Recall;
 pub use remember::Remember;
 pub use spec::CacheSpec;

@@ -7,6 +7,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::error::CacheError;
+use crate::mark::is_own_name;
 use crate::segment::Segment;
 use crate::spec::{CacheSpec, SpecId};
 use crate::store::{Cache, SPEC_FILE};
@@ -43,7 +44,11 @@ pub async fn survey(name: &str, store: &Arc<dyn ObjectStore>, prefix: &Path) -> 
     let mut specs = Vec::new();
     for folder in listed.common_prefixes {
         if let Some(id) = folder.filename().and_then(SpecId::of_directory) {
-            specs.push(describe(name, store, folder, id).await?);
+            let summary = describe(name, store, folder, id).await?;
+            // A directory with neither is not of the cache.
+            if summary.spec.is_some() || summary.segments > 0 {
+                specs.push(summary);
+            }
         }
     }
     specs.sort_by(|one, other| other.last_written.cmp(&one.last_written));
@@ -111,7 +116,8 @@ pub async fn remove(
 ) -> Result<(), CacheError> {
     let folder = prefix.clone().join(directory);
     let listed: Result<Vec<_>, _> = store.list(Some(&folder)).try_collect().await;
-    for object in listed.map_err(|error| CacheError::store("list", name, &folder, error))? {
+    let listed = listed.map_err(|error| CacheError::store("list", name, &folder, error))?;
+    for object in listed.iter().filter(|object| object.location.filename().is_some_and(is_own_name)) {
         match store.delete(&object.location).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => return Err(CacheError::store("delete", name, &object.location, error)),

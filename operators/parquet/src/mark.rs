@@ -3,7 +3,7 @@
 use object_store::path::Path;
 use object_store::{PutMode, UpdateVersion};
 use pubtag_schemas::SCHEMA_VERSION;
-use pubtag_store::is_unsupported;
+use pubtag_store::{foreign, is_unsupported};
 use serde::{Deserialize, Serialize};
 
 use crate::objects::{Objects, parse};
@@ -90,17 +90,19 @@ fn check_mark(objects: &Objects, bytes: &[u8]) -> Result<(), Error> {
 
 /// Refuses a directory that contains anything but `_pubtag` (another run is just beginning) and what a fresh disk has.
 async fn check_empty(objects: &Objects) -> Result<(), Error> {
-    const SHOWN: usize = 5;
-    let list = objects.store().list_with_delimiter(None).await;
-    let list = list.map_err(objects.failed("list", &Path::default()))?;
-    let folders = list.common_prefixes.iter().map(|prefix| format!("{prefix}/"));
-    let files = list.objects.iter().map(|object| object.location.to_string());
-    let ours = [format!("{}/", layout::OWN), "lost+found/".to_owned()];
-    let found: Vec<String> = folders.chain(files).filter(|name| !ours.contains(name)).collect();
-    if found.is_empty() {
-        return Ok(());
+    let own = format!("{}/", layout::OWN);
+    let found = foreign(&**objects.store(), |name| name == own).await;
+    match found.map_err(objects.failed("list", &Path::default()))? {
+        None => Ok(()),
+        Some(found) => Err(Error::Foreign { output: objects.name().to_owned(), found }),
     }
-    let more = if found.len() > SHOWN { format!(", and {} more", found.len() - SHOWN) } else { String::new() };
-    let shown = found.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    Err(Error::Foreign { output: objects.name().to_owned(), found: shown + &more })
+}
+
+/// When an output was created, which tells it from any other.
+pub(crate) async fn created(objects: &Objects) -> Result<String, Error> {
+    let path = Path::from(layout::OUTPUT);
+    let Some((bytes, _)) = objects.read(&path).await? else {
+        return Err(Error::NotAnOutput { path: objects.name().to_owned() });
+    };
+    parse::<OutputMark>(&bytes, "schema_version", SCHEMA_VERSION, || objects.full_name(&path)).map(|mark| mark.created)
 }

@@ -19,7 +19,7 @@ use pubtag_store::Store;
 
 use crate::Error;
 use crate::commits::{Access, read_commits};
-use crate::mark::is_output;
+use crate::mark::{created, is_output};
 use crate::objects::Objects;
 
 /// The commits of an output and their tables. Markers are trusted without checking their parts.
@@ -38,6 +38,14 @@ impl Tables {
     /// If the store fails, or it is one of a newer version.
     pub async fn exist_at(store: &Store) -> Result<bool, Error> {
         is_output(&Objects::new(store.clone())).await
+    }
+
+    /// When the output at a place was created, which tells it from any other.
+    ///
+    /// # Errors
+    /// If the store fails, or the place is not an output.
+    pub async fn created_at(store: &Store) -> Result<String, Error> {
+        created(&Objects::new(store.clone())).await
     }
 
     /// Reads the markers of an output.

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pubtag_schemas::{InputUnit, Location, OUTPUT_MARK};
+use pubtag_schemas::{InputUnit, Location, MARKS};
 use pubtag_store::{Address, Bucket};
 use pubtag_stream::FaultKind;
 use walkdir::WalkDir;
@@ -292,7 +292,9 @@ impl Finder<'_> {
         let is = |output: &PathBuf| path.canonicalize().is_ok_and(|real| real == *output);
         match () {
             () if self.output.as_ref().is_some_and(is) => Some("output directory of this run"),
-            () if path.join(OUTPUT_MARK).is_file() => Some("written by pubtag; name it directly to read it"),
+            () if MARKS.iter().any(|mark| path.join(mark).is_file()) => {
+                Some("written by pubtag; name it directly to read it")
+            }
             () => None,
         }
     }

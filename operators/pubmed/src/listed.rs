@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use object_store::path::Path as Key;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt};
-use pubtag_schemas::OUTPUT_MARK;
+use pubtag_schemas::MARKS;
 use pubtag_store::{Address, Bucket};
 use tokio::runtime::Handle;
 
@@ -75,10 +75,10 @@ fn list(argument: &str, store: &Arc<dyn ObjectStore>, prefix: &Key) -> Result<Ve
     Ok(listed)
 }
 
-/// The outputs of pubtag among objects: the prefixes that contain their mark.
+/// What pubtag has written among objects: the prefixes that contain a mark.
 pub(crate) fn outputs(found: &[Found]) -> Vec<String> {
-    let marks = found.iter().filter_map(|found| found.url.strip_suffix(OUTPUT_MARK));
-    marks.map(str::to_owned).collect()
+    let marked = |url: &str| MARKS.iter().find_map(|mark| url.strip_suffix(mark)).map(str::to_owned);
+    found.iter().filter_map(|found| marked(&found.url)).collect()
 }
 
 /// Whether the start of an object shows an input; if not, why.

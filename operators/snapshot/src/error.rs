@@ -40,6 +40,20 @@ pub enum Error {
         /// The newest supported version.
         known: u32,
     },
+    /// The place contains something else.
+    #[error("{place} contains {found}; choose an empty directory for the snapshot")]
+    Foreign {
+        /// The place.
+        place: String,
+        /// What it contains.
+        found: String,
+    },
+    /// The place has the snapshots of another output.
+    #[error("{place} has the snapshots of another output; choose another directory, or delete it first")]
+    OtherOutput {
+        /// The place.
+        place: String,
+    },
     /// Another process published a snapshot meanwhile.
     #[error("another process published {path} meanwhile; run again")]
     Overtaken {
@@ -90,7 +104,9 @@ impl Error {
     /// What kind of failure it is.
     pub fn kind(&self) -> FaultKind {
         match self {
-            Self::Newer { .. } | Self::NoGeneration { .. } => FaultKind::Configuration,
+            Self::Newer { .. } | Self::NoGeneration { .. } | Self::Foreign { .. } | Self::OtherOutput { .. } => {
+                FaultKind::Configuration
+            }
             Self::Store { failure, .. } if !failure.is_transient() => FaultKind::Configuration,
             Self::Store { .. } | Self::Overtaken { .. } | Self::TooOld | Self::Scratch { .. } => FaultKind::Transient,
             Self::Damaged { .. } | Self::Inconsistent { .. } => FaultKind::Data,

@@ -12,6 +12,7 @@
 //! DIR/changes/<sha256>-<attempt>.parquet     what a snapshot inserted, updated and deleted
 //! DIR/manifests/<number>.json                one per snapshot: the files it consists of
 //! DIR/latest.json                            a copy of the newest
+//! DIR/_pubtag/snapshot.json                  marks the directory: nothing but these files is ever removed from it
 //! ```
 //!
 //! Files are immutable, and no two attempts write the same name. Creating the manifest publishes a snapshot, so it is
@@ -34,6 +35,7 @@ mod place;
 mod sort;
 
 mod manifest;
+mod mark;
 
 mod buckets;
 mod changes;
@@ -50,5 +52,6 @@ pub use generations::{Baseline, Baselines, Generations, Waiting};
 pub use inputs::{Committed, Input, Parts};
 pub use key::Key;
 pub use manifest::{Bucket, Changes, Manifest};
+pub use mark::{claim, is_own_name};
 pub use place::{DataFile, Place};
 pub use snapshot::{SnapshotConfig, Summary, snapshot};

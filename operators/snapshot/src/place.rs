@@ -13,6 +13,9 @@ use uuid::Uuid;
 
 use crate::Error;
 
+/// Digits of a file's SHA-256 in its name.
+const DIGITS: usize = 16;
+
 /// The place of a snapshot, and how messages name it.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -33,6 +36,24 @@ pub struct DataFile {
     pub bytes: u64,
     /// SHA-256 of its bytes, lower-case hex.
     pub sha256: String,
+}
+
+impl DataFile {
+    /// The name of a file with this SHA-256.
+    fn name(sha256: &str, attempt: Uuid) -> String {
+        format!("{}-{attempt}.parquet", &sha256[..DIGITS])
+    }
+
+    /// Whether an attempt may have given a file this name.
+    pub(crate) fn is_name(name: &str) -> bool {
+        let parsed = || {
+            let (digits, attempt) = name.strip_suffix(".parquet")?.split_at_checked(DIGITS)?;
+            let attempt = attempt.strip_prefix('-')?.parse().ok()?;
+            let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+            (is_hex && Self::name(digits, attempt) == name).then_some(())
+        };
+        parsed().is_some()
+    }
 }
 
 impl Place {
@@ -118,7 +139,7 @@ impl Place {
         bytes: Bytes,
     ) -> Result<DataFile, Error> {
         let sha256 = hex(Sha256::digest(&bytes));
-        let path = Path::from(format!("{directory}/{}-{attempt}.parquet", &sha256[..16]));
+        let path = Path::from(format!("{directory}/{}", DataFile::name(&sha256, attempt)));
         let length = bytes.len() as u64;
         self.write(&path, bytes).await?;
         Ok(DataFile { path: path.to_string(), rows, bytes: length, sha256 })
@@ -137,5 +158,21 @@ impl Place {
     pub(crate) fn damaged(&self, file: &DataFile, why: &str) -> Error {
         let path = self.full_name(&Path::from(file.path.as_str()));
         Error::Damaged { path, snapshot: self.name.clone(), why: why.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_an_attempt_gives_are_names_of_data_files() {
+        let name = DataFile::name("0123456789abcdef0000", Uuid::now_v7());
+        assert!(DataFile::is_name(&name), "{name}");
+        for other in
+            ["thesis.odt", "0123456789abcdef.parquet", &name[1..], &name.replace('-', ""), &name.to_uppercase()]
+        {
+            assert!(!DataFile::is_name(other), "{other}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use object_store::path::Path;
 
 use crate::Error;
 use crate::manifest::{MANIFESTS, Manifest};
-use crate::place::Place;
+use crate::place::{DataFile, Place};
 
 /// Directories of immutable files.
 const DIRECTORIES: [&str; 3] = ["documents", "history", "changes"];
@@ -42,6 +42,10 @@ pub(crate) async fn retain(place: &Place, keep: NonZeroUsize, is_alone: bool) ->
     for directory in DIRECTORIES {
         for file in place.list(&Path::from(directory)).await? {
             let path = file.location.to_string();
+            let is_ours = file.location.parts_count() == 2 && file.location.filename().is_some_and(DataFile::is_name);
+            if !is_ours {
+                continue;
+            }
             let age = now.as_second() - file.last_modified.timestamp();
             let is_dead = is_alone || released.contains(&path) || age > ORPHANED.as_secs().cast_signed();
             if !named.contains(&path) && is_dead {

@@ -22,12 +22,12 @@ pub(crate) fn create_durably(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(parent.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
 }
 
-/// Removes the half-written files of a directory that nobody has written to for some time; returns their number. A
-/// directory that does not exist has none.
+/// Removes the half-written files of a directory that nobody has written to for some time; returns their number. Only
+/// those whose final name is `ours` are removed. A directory that does not exist has none.
 ///
 /// # Errors
 /// The directory cannot be read, or a file cannot be removed.
-pub fn remove_staged(folder: &Path, unchanged_for: Duration) -> io::Result<usize> {
+pub fn remove_staged(folder: &Path, unchanged_for: Duration, ours: impl Fn(&str) -> bool) -> io::Result<usize> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         entries => entries?,
@@ -36,7 +36,7 @@ pub fn remove_staged(folder: &Path, unchanged_for: Duration) -> io::Result<usize
     let mut removed = 0;
     for entry in entries {
         let entry = entry?;
-        if staged_name(&entry.path()).is_none() {
+        if !staged_name(&entry.path()).is_some_and(&ours) {
             continue;
         }
         // It may have got its name, or have been removed by another process, meanwhile.
@@ -68,11 +68,11 @@ mod tests {
     #[test]
     fn only_half_written_files_that_nobody_writes_to_are_removed() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["whole.parquet", "old.parquet#1", "new.parquet#12", "not#staged"] {
+        for name in ["whole.parquet", "old.parquet#1", "new.parquet#12", "not#staged", "song#1"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
         let long_ago = SystemTime::now() - Duration::from_hours(30);
-        for name in ["whole.parquet", "old.parquet#1", "not#staged"] {
+        for name in ["whole.parquet", "old.parquet#1", "not#staged", "song#1"] {
             File::options().write(true).open(folder.path().join(name)).unwrap().set_modified(long_ago).unwrap();
         }
         let left = || {
@@ -81,10 +81,11 @@ mod tests {
             names.sort();
             names
         };
-        assert_eq!(remove_staged(folder.path(), Duration::from_hours(24)).unwrap(), 1);
-        assert_eq!(left(), ["new.parquet#12", "not#staged", "whole.parquet"]);
-        assert_eq!(remove_staged(folder.path(), Duration::ZERO).unwrap(), 1);
-        assert_eq!(left(), ["not#staged", "whole.parquet"]);
-        assert_eq!(remove_staged(&folder.path().join("none"), Duration::ZERO).unwrap(), 0);
+        let remove = |folder: &Path, age| remove_staged(folder, age, |name| name.ends_with(".parquet")).unwrap();
+        assert_eq!(remove(folder.path(), Duration::from_hours(24)), 1);
+        assert_eq!(left(), ["new.parquet#12", "not#staged", "song#1", "whole.parquet"]);
+        assert_eq!(remove(folder.path(), Duration::ZERO), 1);
+        assert_eq!(left(), ["not#staged", "song#1", "whole.parquet"]);
+        assert_eq!(remove(&folder.path().join("none"), Duration::ZERO), 0);
     }
 }

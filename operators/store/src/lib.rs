@@ -15,6 +15,7 @@ mod cloud;
 mod directory;
 mod error;
 mod failure;
+mod foreign;
 mod options;
 #[cfg(feature = "cloud")]
 mod profile;
@@ -25,5 +26,6 @@ pub use buckets::Buckets;
 pub use directory::{remove_staged, staged_name};
 pub use error::StoreError;
 pub use failure::{StoreFailure, is_absent, is_unsupported};
+pub use foreign::foreign;
 pub use options::StoreOptions;
 pub use store::Store;

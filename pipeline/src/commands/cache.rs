@@ -73,7 +73,7 @@ async fn prune(CachePruneArgs { place, store, keep }: &CachePruneArgs) -> Result
 async fn existing(address: &Address, options: &StoreOptions) -> Result<Place, Failure> {
     match address.local() {
         Some(directory) if !directory.is_dir() => Err(Failure::configuration(format!("{address}: no such directory"))),
-        _ => Place::open(address, options).await,
+        _ => Place::existing(address, options).await,
     }
 }
 

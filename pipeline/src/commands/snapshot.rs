@@ -6,7 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use pubtag_parquet::Tables;
-use pubtag_snapshot::{Baselines, Generations, Manifest, Place, SnapshotConfig, Summary, snapshot};
+use pubtag_schemas::OUTPUT_MARK;
+use pubtag_schemas::table::Table;
+use pubtag_schemas::tables::{AnnotationRow, DocumentRow, RejectRow};
+use pubtag_snapshot::{Baselines, Generations, Manifest, Place, SnapshotConfig, Summary, claim, is_own_name, snapshot};
 use pubtag_store::{Address, StoreOptions, remove_staged};
 
 use crate::cli::SnapshotArgs;
@@ -48,8 +51,10 @@ pub fn publish(args: &SnapshotArgs, baselines: Baselines) -> Result<Summary, Fai
     runtime.block_on(async {
         let output = open_output(&args.output, &options).await?;
         let address = place_of(args);
+        check_apart(&args.output, &address)?;
+        let place = place(&address.create(&options)?);
+        claim(&place, &Tables::created_at(&output).await?).await?;
         let lock = address.local().map(lock).transpose()?;
-        let place = open(&address, &options)?;
         // Before the commits are read.
         let former = Manifest::latest(&place).await?;
         let output = OutputParts(Tables::open(output).await?);
@@ -71,12 +76,37 @@ pub(crate) fn open(address: &Address, options: &StoreOptions) -> Result<Place, F
     Ok(place(&address.open(options)?))
 }
 
-/// Keeps other attempts away from a directory, and removes half-written files of dead ones, which the store does not list.
+/// Refuses a place among the tables of an output: readers would take the snapshot's files for theirs.
+fn check_apart(output: &Address, place: &Address) -> Result<(), Failure> {
+    let is_own = |name: &str| [AnnotationRow::NAME, DocumentRow::NAME, RejectRow::NAME, "_pubtag"].contains(&name);
+    let is_among = match (output, place) {
+        (_, Address::Local(place)) => {
+            let place = std::path::absolute(place).unwrap_or_else(|_| place.clone());
+            let below = |output: &Path| place.strip_prefix(output).ok()?.components().next()?.as_os_str().to_str();
+            let outputs = place.ancestors().skip(1).filter(|folder| folder.join(OUTPUT_MARK).is_file());
+            outputs.filter_map(below).any(is_own)
+        }
+        (Address::Bucket(output), Address::Bucket(place)) => {
+            let below = place.key.prefix_match(&output.key).and_then(|mut parts| parts.next());
+            output.name == place.name && below.is_some_and(|part| is_own(part.as_ref()))
+        }
+        (Address::Local(_), Address::Bucket(_)) => false,
+    };
+    match is_among {
+        true => {
+            Err(Failure::configuration(format!("{place} is among the tables of an output; choose another directory")))
+        }
+        false => Ok(()),
+    }
+}
+
+/// Keeps other attempts away from the directory of a snapshot, and removes half-written files of dead ones, which the store
+/// does not list.
 fn lock(directory: &Path) -> Result<DirectoryLock, Failure> {
     let lock = DirectoryLock::hold(directory, ".lock", "snapshot")?;
     for folder in ["", "documents", "history", "changes", "manifests"] {
         let folder = directory.join(folder);
-        remove_staged(&folder, Duration::ZERO).map_err(|error| Failure::write(&folder, error))?;
+        remove_staged(&folder, Duration::ZERO, is_own_name).map_err(|error| Failure::write(&folder, error))?;
     }
     Ok(lock)
 }

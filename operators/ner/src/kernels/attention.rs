@@ -9,7 +9,7 @@
 mod bf16;
 
 use super::error::{KernelError, check_len};
-use super::gemm::{F32, Finish, Keep, Rows, Shape, Tile, multiply};
+use super::gemm::{F32, Finish, Keep, Rows, Shape, multiply};
 use super::isa::Isa;
 use super::math::exp;
 use super::pack::{pack_columns, pack_rows};
@@ -178,9 +178,10 @@ impl<S: Simd> Kernel<S> for Pair<'_> {
                 for (row, sum) in sums.iter_mut().enumerate().take(rows) {
                     *sum = exponentials(s, table.add(row * stride), length, scale, *sum);
                 }
+                let inverses = sums.map(|sum| 1.0 / sum);
                 let weights: Rows = Rows { start: table.cast(), stride, count: rows };
                 let out = out.as_mut_ptr().add(first * count * size + column).cast();
-                multiply(s, F32, weights, value_panels.as_ptr(), value_shape, out, count * size, &Divide(&sums));
+                multiply(s, F32, weights, value_panels.as_ptr(), value_shape, out, count * size, &Scale(&inverses));
             }
         }
     }
@@ -253,23 +254,15 @@ pub(super) unsafe fn exponentials<S: Simd>(s: S, row: *mut f32, length: usize, s
     }
 }
 
-/// Divides each row by its sum of exponentials.
-struct Divide<'a>(&'a [f32]);
+/// Multiplies each row by a number: the inverse of its sum of exponentials.
+struct Scale<'a>(&'a [f32]);
 
-impl<S: Simd> Finish<S> for Divide<'_> {
+impl<S: Simd> Finish<S> for Scale<'_> {
     #[inline(always)]
-    unsafe fn finish(&self, s: S, tile: Tile) {
-        for row in 0..tile.rows {
-            let inverse = s.splat(1.0 / self.0[tile.row + row]);
-            for column in (0..tile.columns).step_by(S::LANES) {
-                let n = S::LANES.min(tile.columns - column);
-                // SAFETY: the tile is readable and writable there.
-                unsafe {
-                    let place = tile.out.add(row * tile.stride + column).cast::<f32>();
-                    s.store_up_to(place, s.mul(s.load_up_to(place, n), inverse), n);
-                }
-            }
-        }
+    unsafe fn finish(&self, s: S, place: *mut u32, row: usize, _: usize, n: usize) {
+        let place = place.cast();
+        // SAFETY: the caller's promise.
+        unsafe { s.store_up_to(place, s.mul(s.load_up_to(place, n), s.splat(self.0[row])), n) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! From sums of products to a layer's output: decoding, bias, and what follows them.
 
-use super::gemm::{Finish, Tile};
+use super::gemm::Finish;
 use super::math::Activation;
 use super::simd::Simd;
 
@@ -45,27 +45,20 @@ pub(super) struct Complete<'a, E> {
 
 impl<S: Simd, E: Decode<S>> Finish<S> for Complete<'_, E> {
     #[inline(always)]
-    unsafe fn finish(&self, s: S, tile: Tile) {
-        let width = self.width;
-        for row in tile.row..tile.row + tile.rows {
-            for column in (0..tile.columns).step_by(S::LANES) {
-                let n = S::LANES.min(tile.columns - column);
-                let at = tile.column + column;
-                // SAFETY: the tile is writable there; bias and residual are as wide as the output.
-                unsafe {
-                    let place = tile.out.add((row - tile.row) * tile.stride + column).cast::<f32>();
-                    let v = self.decode.decode(s, s.load_up_to(place, n), row, at, n);
-                    let v = if self.biased { s.add(v, s.load_up_to(self.bias.add(at), n)) } else { v };
-                    let v = match self.epilogue {
-                        Epilogue::Bias => v,
-                        Epilogue::Activation(activation) => activation.apply(s, v),
-                        Epilogue::Residual(residual) => {
-                            s.add(v, s.load_up_to(residual.as_ptr().add(row * width + at), n))
-                        }
-                    };
-                    s.store_up_to(place, v, n);
+    unsafe fn finish(&self, s: S, place: *mut u32, row: usize, column: usize, n: usize) {
+        let place = place.cast::<f32>();
+        // SAFETY: the caller's promise; bias and residual are as wide as the output.
+        unsafe {
+            let v = self.decode.decode(s, s.load_up_to(place, n), row, column, n);
+            let v = if self.biased { s.add(v, s.load_up_to(self.bias.add(column), n)) } else { v };
+            let v = match self.epilogue {
+                Epilogue::Bias => v,
+                Epilogue::Activation(activation) => activation.apply(s, v),
+                Epilogue::Residual(residual) => {
+                    s.add(v, s.load_up_to(residual.as_ptr().add(row * self.width + column), n))
                 }
-            }
+            };
+            s.store_up_to(place, v, n);
         }
     }
 }

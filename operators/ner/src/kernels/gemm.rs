@@ -118,32 +118,62 @@ impl Shape {
     }
 }
 
-/// What is done with the complete sums of a tile.
+/// What is done with complete sums.
 pub(super) trait Finish<S: Simd> {
-    /// Rewrites a tile in place.
-    /// # Safety
-    /// `tile` is valid for reading and writing `rows` runs of `columns` words, `stride` words apart.
-    unsafe fn finish(&self, s: S, tile: Tile);
-}
+    /// Whether anything is.
+    const ANYTHING: bool = true;
 
-/// A tile of the output.
-#[derive(Clone, Copy)]
-pub(super) struct Tile {
-    pub(super) out: *mut u32,
-    pub(super) stride: usize,
-    /// First row and first column of the tile in the output.
-    pub(super) row: usize,
-    pub(super) column: usize,
-    pub(super) rows: usize,
-    pub(super) columns: usize,
+    /// Rewrites `n ≤ LANES` sums of a row of the output, from a column on, in place.
+    /// # Safety
+    /// `place` is valid for reading and writing `n` words, and the output has the row and the columns.
+    unsafe fn finish(&self, s: S, place: *mut u32, row: usize, column: usize, n: usize);
 }
 
 /// Leaves the sums as they are.
 pub(super) struct Keep;
 
 impl<S: Simd> Finish<S> for Keep {
+    const ANYTHING: bool = false;
+
     #[inline(always)]
-    unsafe fn finish(&self, _: S, _: Tile) {}
+    unsafe fn finish(&self, _: S, _: *mut u32, _: usize, _: usize, _: usize) {}
+}
+
+/// A tile of the output.
+#[derive(Clone, Copy)]
+struct Tile {
+    out: *mut u32,
+    stride: usize,
+    /// First row and first column of the tile in the output.
+    row: usize,
+    column: usize,
+    rows: usize,
+    columns: usize,
+}
+
+impl Tile {
+    /// Finishes all sums. Most tiles consist of whole vectors, for which the compiler drops what is for parts of one.
+    /// # Safety
+    /// The tile is valid for reading and writing `rows` runs of `columns` words, `stride` words apart.
+    #[inline(always)]
+    unsafe fn finish<S: Simd, E: Finish<S>>(self, s: S, finish: &E) {
+        if !E::ANYTHING {
+            return;
+        }
+        let whole = self.columns - self.columns % S::LANES;
+        for row in 0..self.rows {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let out = self.out.add(row * self.stride);
+                for at in (0..whole).step_by(S::LANES) {
+                    finish.finish(s, out.add(at), self.row + row, self.column + at, S::LANES);
+                }
+                if whole < self.columns {
+                    finish.finish(s, out.add(whole), self.row + row, self.column + whole, self.columns - whole);
+                }
+            }
+        }
+    }
 }
 
 /// The left side: rows of words, `stride` words apart; or, `TRANSPOSED`, the columns of such rows.
@@ -207,7 +237,7 @@ pub(super) unsafe fn multiply<S: Simd, D: Format<S>, E: Finish<S>, const TRANSPO
                         product.run_partial::<S, D, TRANSPOSED>(s, tile);
                     }
                     if k + steps == shape.inner {
-                        finish.finish(s, tile);
+                        tile.finish(s, finish);
                     }
                 }
                 row += count;

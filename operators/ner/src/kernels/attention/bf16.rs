@@ -8,7 +8,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Attention, Divide, Heads, MAX_TILE_ROWS, Pair, QUERY_TILES, fetch, largest_score};
+use super::{Attention, Heads, MAX_TILE_ROWS, Pair, QUERY_TILES, Scale, fetch, largest_score};
 use crate::kernels::bf16::{GROUP, LANES, Pairs, round, round_row};
 use crate::kernels::gemm::{Keep, Rows, Shape, multiply};
 use crate::kernels::math::polynomial;
@@ -69,9 +69,10 @@ impl Kernel<Avx512<BF16>> for Rounded<'_> {
                 for (row, sum) in sums.iter_mut().enumerate().take(rows) {
                     *sum = powers(s, table.add(row * stride), length, *sum);
                 }
+                let inverses = sums.map(|sum| 1.0 / sum);
                 let weights: Rows = Rows { start: table.cast(), stride, count: rows };
                 let out = out.as_mut_ptr().add(first * count * size + column).cast();
-                multiply(s, Pairs, weights, value_panels.as_ptr(), value_shape, out, count * size, &Divide(&sums));
+                multiply(s, Pairs, weights, value_panels.as_ptr(), value_shape, out, count * size, &Scale(&inverses));
             }
         }
     }
@@ -117,24 +118,47 @@ unsafe fn interleaved(values: __m512i) -> __m512i {
 unsafe fn powers(s: Avx512<BF16>, row: *mut f32, length: usize, largest: f32) -> f32 {
     let largest = s.splat(largest);
     let mut sums = [s.splat(0.0); 2];
-    for at in (0..length).step_by(2 * LANES) {
-        // SAFETY: only scores are read; words are written behind the scores that are still to be read.
-        unsafe {
-            let low = power(s, s.sub(load_scores(s, row.add(at), length - at), largest));
-            let left = length.saturating_sub(at + LANES);
-            let high = power(s, s.sub(load_scores(s, row.add(at + LANES), left), largest));
-            sums = [s.add(sums[0], low), s.add(sums[1], high)];
-            s.store_words(row.add(at / GROUP).cast(), round(s, low, high));
+    let whole = length - length % (2 * LANES);
+    // SAFETY: only scores are read; words are written behind the scores that are still to be read.
+    unsafe {
+        for at in (0..whole).step_by(2 * LANES) {
+            let scores = [s.load(row.add(at)), s.load(row.add(at + LANES))];
+            powers_of_two_vectors(s, scores, largest, &mut sums, row.add(at / GROUP).cast());
+        }
+        if whole < length {
+            let left = length - whole;
+            let scores = [
+                first_scores(s, row.add(whole), left),
+                first_scores(s, row.add(whole + LANES), left.saturating_sub(LANES)),
+            ];
+            powers_of_two_vectors(s, scores, largest, &mut sums, row.add(whole / GROUP).cast());
         }
     }
     s.sum(s.add(sums[0], sums[1]))
+}
+
+/// Writes the powers of two vectors of scores as one of words, and adds them to `sums`.
+/// # Safety
+/// `words` is valid for writing a vector.
+#[inline(always)]
+unsafe fn powers_of_two_vectors(
+    s: Avx512<BF16>,
+    scores: [__m512; 2],
+    largest: __m512,
+    sums: &mut [__m512; 2],
+    words: *mut u32,
+) {
+    let [low, high] = [power(s, s.sub(scores[0], largest)), power(s, s.sub(scores[1], largest))];
+    *sums = [s.add(sums[0], low), s.add(sums[1], high)];
+    // SAFETY: the caller's promise.
+    unsafe { s.store_words(words, round(s, low, high)) }
 }
 
 /// Reads the first `left` scores of a vector; the others are −∞.
 /// # Safety
 /// `p` is valid for reading as many.
 #[inline(always)]
-unsafe fn load_scores(s: Avx512<BF16>, p: *const f32, left: usize) -> __m512 {
+unsafe fn first_scores(s: Avx512<BF16>, p: *const f32, left: usize) -> __m512 {
     let mask = if left < LANES { (1 << left) - 1 } else { u16::MAX };
     // SAFETY: the caller's promise; `s` proves that the processor has the instruction.
     unsafe { _mm512_mask_loadu_ps(s.splat(f32::NEG_INFINITY), mask, p) }
