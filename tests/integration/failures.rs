@@ -74,6 +74,10 @@ fn accept_partial_commits_the_readable_part_of_a_truncated_file() {
 
 /// Runs with a changed copy of the tiny model.
 fn assert_model_refused(words: &[&str], change: impl FnOnce(&Path)) {
+    assert_model_refused_in("f32", words, change);
+}
+
+fn assert_model_refused_in(precision: &str, words: &[&str], change: impl FnOnce(&Path)) {
     let dir = tempdir().unwrap();
     let model = dir.path().join("model");
     fs::create_dir(&model).unwrap();
@@ -84,7 +88,7 @@ fn assert_model_refused(words: &[&str], change: impl FnOnce(&Path)) {
     let input = &write_corpus(dir.path(), 1, 2)[0];
     let output = dir.path().join("out");
     let call = PubTag::new(PROGRAM, ["run"]).on_cpu(&output).arg(input).arg("--model").arg(&model);
-    call.end().assert_fails(78, words);
+    call.arg("--precision").arg(precision).end().assert_fails(78, words);
     assert!(!output.join("annotations").exists());
 }
 
@@ -118,6 +122,23 @@ fn unusable_models_are_refused_with_name_and_cause() {
     assert_model_refused(&["model.safetensors"], |model| {
         fs::write(model.join("model.safetensors"), b"not a model at all").unwrap();
     });
+}
+
+#[test]
+fn weights_that_are_not_numbers_are_refused_in_every_precision() {
+    let tensor = "bert.encoder.layer.1.intermediate.dense.weight";
+    let damage = |model: &Path| {
+        let path = model.join("model.safetensors");
+        let mut bytes = fs::read(&path).unwrap();
+        let header = 8 + usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
+        let tensors: Value = serde_json::from_slice(&bytes[8..header]).unwrap();
+        let start = header + usize::try_from(tensors[tensor]["data_offsets"][0].as_u64().unwrap()).unwrap();
+        bytes[start + 40..start + 44].copy_from_slice(&f32::NAN.to_le_bytes());
+        fs::write(path, bytes).unwrap();
+    };
+    for precision in ["f32", "int8"] {
+        assert_model_refused_in(precision, &["model.safetensors", tensor, "NaN or infinite"], damage);
+    }
 }
 
 #[test]

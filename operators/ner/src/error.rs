@@ -99,6 +99,14 @@ pub enum NerError {
         /// Every difference: missing, unknown, of the wrong shape or type.
         problems: String,
     },
+    /// A weight is not a number: with some precisions, the model would still seem to work.
+    #[error("{path}: {tensor} contains NaN or infinite values; the file is damaged, or its training diverged")]
+    BadWeights {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+    },
     /// The weights changed after they were hashed.
     #[error("{path} changed while in use; run again")]
     Changed {

@@ -61,7 +61,7 @@ impl Weights {
     /// Reads the parameters of a model, on all threads of the current pool.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// As [`check`](Self::check), and if a value is NaN or infinite.
     pub(crate) fn parse(
         bytes: &[u8],
         path: &Path,
@@ -73,9 +73,14 @@ impl Weights {
                 [outputs, inputs] if !name.starts_with(EMBEDDINGS) => transposed(&tensor, outputs, inputs),
                 _ => floats(&tensor),
             };
-            (name, values)
+            // Without a branch, so that it is done for many values at once.
+            if values.iter().fold(true, |all, value| all & value.is_finite()) {
+                return Ok((name, values));
+            }
+            Err(NerError::BadWeights { path: path.to_owned(), tensor: file_name(encoder.family, &name) })
         };
-        Ok(Self { parameters: tensors(bytes, path, encoder, head)?.into_par_iter().map(read).collect() })
+        let parameters = tensors(bytes, path, encoder, head)?.into_par_iter().map(read);
+        Ok(Self { parameters: parameters.collect::<Result<_, _>>()? })
     }
 
     /// Takes a parameter by its name: a vector, a table of embeddings, or the `[in, out]` matrix of a linear layer.
