@@ -1,17 +1,21 @@
-//! JSONL: one object per line, `{"id" | "pmid", "title"?, "abstract" | "text"}`.
+//! JSONL: one object per line, `{"id" | "pmid", "title"?, "abstract" | "text"}`, or with the names that the user gives.
 
 use pubtag_schemas::{Place, Pmid, Record, RejectReason};
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::error::Category;
+use serde_json::{Map, Value};
 
 use crate::collector::RecordError;
 use crate::delimited::{Format, line_end, utf8};
 use crate::fields::{Fields, parse_pmid};
+use crate::options::TextColumns;
 
 /// The JSONL format.
-#[derive(Debug)]
-pub(crate) struct Jsonl;
+#[derive(Debug, Default)]
+pub(crate) struct Jsonl {
+    /// The names that the user gives.
+    pub(crate) columns: TextColumns,
+}
 
 impl Format for Jsonl {
     const RECORD: &'static str = "line";
@@ -32,22 +36,47 @@ impl Format for Jsonl {
     }
 
     fn parse(&self, record: &[u8], place: Place) -> Result<Record, RecordError> {
-        let line: Line = serde_json::from_str(utf8(record)?)
-            .map_err(|error| RecordError::new(RejectReason::Malformed, error.to_string()))?;
-        let id = |value: Option<&Value>| value.map(id_of).transpose();
-        let fields = Fields {
-            id: id(line.id.as_ref())?,
-            pmid: id(line.pmid.as_ref())?,
-            title: line.title,
-            text: line.abstract_text.or(line.text),
+        let text = utf8(record)?;
+        let fields = match self.columns == TextColumns::default() {
+            true => read::<Line>(text)?.fields(),
+            false => self.fields(&read(text)?),
         };
-        fields.into_record(place)
+        fields?.into_record(place)
     }
 
     fn salvage_pmid(&self, record: &[u8]) -> Option<Pmid> {
         let object: Value = serde_json::from_slice(record).ok()?;
         parse_pmid(&id_of(object.get("pmid")?).ok()?).ok()
     }
+}
+
+impl Jsonl {
+    /// The fields with the names that the user gives; as in tables, there is no title if only the text is named.
+    fn fields(&self, object: &Map<String, Value>) -> Result<Fields, RecordError> {
+        let TextColumns { id, title, text } = &self.columns;
+        let value = |name: &str| object.get(name).filter(|value| !value.is_null());
+        let string = |name: &str| match value(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(RecordError::new(RejectReason::Malformed, format!("{name} is not a string"))),
+        };
+        let id_in = |name: &str| value(name).map(id_of).transpose();
+        let pmid = if id.as_deref().is_none_or(|name| name == "pmid") { id_in("pmid")? } else { None };
+        let title = title.as_deref().or(text.is_none().then_some("title"));
+        Ok(Fields {
+            id: id_in(id.as_deref().unwrap_or("id"))?,
+            pmid,
+            title: title.map_or(Ok(None), string)?,
+            text: match text {
+                Some(name) => string(name)?,
+                None => string("abstract")?.or(string("text")?),
+            },
+        })
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, RecordError> {
+    serde_json::from_str(text).map_err(|error| RecordError::new(RejectReason::Malformed, error.to_string()))
 }
 
 #[derive(Deserialize)]
@@ -58,6 +87,18 @@ struct Line {
     #[serde(rename = "abstract")]
     abstract_text: Option<String>,
     text: Option<String>,
+}
+
+impl Line {
+    fn fields(self) -> Result<Fields, RecordError> {
+        let id = |value: Option<&Value>| value.map(id_of).transpose();
+        Ok(Fields {
+            id: id(self.id.as_ref())?,
+            pmid: id(self.pmid.as_ref())?,
+            title: self.title,
+            text: self.abstract_text.or(self.text),
+        })
+    }
 }
 
 /// An id as text: a string unchanged, an integer in decimal.

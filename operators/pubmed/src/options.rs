@@ -14,7 +14,7 @@ pub struct ReadOptions {
     pub limit: Option<u64>,
     /// The format of the inputs [default: detected].
     pub format: Option<InputFormat>,
-    /// The columns of tables.
+    /// The columns of tables and the keys of JSONL.
     pub columns: TextColumns,
     /// The output of the run: nothing in it is an input.
     pub output: Option<Address>,
@@ -22,7 +22,8 @@ pub struct ReadOptions {
     pub buckets: Buckets,
 }
 
-/// Column names of CSV, TSV and Parquet files [default: `id` or `pmid`, `title`, and `abstract` or `text`].
+/// Names of the columns of CSV, TSV and Parquet files, and of the keys of JSONL [default: `id` or `pmid`, `title`, and
+/// `abstract` or `text`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextColumns {
     /// The column of ids.

@@ -169,7 +169,7 @@ fn open_format(
             window.transcode(encoding);
             Ok(Box::new(XmlReader::new(true)))
         }
-        (Content::Jsonl, _) => Ok(Box::new(DelimitedReader::new(Jsonl))),
+        (Content::Jsonl, _) => Ok(Box::new(DelimitedReader::new(Jsonl { columns: options.columns.clone() }))),
         (Content::Nbib, _) => Ok(Box::new(DelimitedReader::new(Nbib))),
         (Content::Lines, _) => Ok(Box::new(DelimitedReader::new(Plain::Lines))),
         (Content::Text, _) => Ok(Box::new(DelimitedReader::new(Plain::Document))),

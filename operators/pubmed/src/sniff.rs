@@ -163,17 +163,18 @@ fn recognise_content(head: &[u8], options: &ReadOptions) -> Result<(), String> {
             }
             _ => Ok(()),
         },
-        Content::Jsonl => recognise_lines(head),
+        Content::Jsonl => recognise_lines(head, options.columns.id.as_deref()),
         _ => Ok(()),
     }
 }
 
 /// JSONL has an object with an id in at least one of its first lines; any other line becomes a reject.
-fn recognise_lines(head: &[u8]) -> Result<(), String> {
+fn recognise_lines(head: &[u8], id: Option<&str>) -> Result<(), String> {
     let text = head[bom_len(head)..].trim_ascii_start();
     let has_id = |line: &[u8]| {
         let object: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(line).ok();
-        object.is_some_and(|object| object.contains_key("id") || object.contains_key("pmid"))
+        let is_id = |name: &String| id.map_or(["id", "pmid"].contains(&name.as_str()), |id| name == id);
+        object.is_some_and(|object| object.keys().any(is_id))
     };
     // The first line may be longer than what is looked at.
     let is_whole = text.contains(&b'\n') || head.len() < HEAD_BYTES;

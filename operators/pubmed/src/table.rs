@@ -38,20 +38,28 @@ impl ColumnPlaces {
     /// Finds the columns given by the user, or those named like the fields of JSONL.
     ///
     /// # Errors
-    /// A column is missing.
+    /// A column is missing, or two have its name.
     pub(crate) fn find(names: &[String], asked: &TextColumns) -> Result<Self, String> {
-        let place = |name: &str| names.iter().position(|known| known.trim() == name);
-        let wanted = |name: &str| {
-            place(name).map(Some).ok_or_else(|| format!("no column {name:?}; columns are {}", names.join(", ")))
+        let place = |name: &str| {
+            let mut places = (0..names.len()).filter(|at| names[*at].trim() == name);
+            match (places.next(), places.next()) {
+                (_, Some(_)) => Err(format!("two columns are named {name:?}; rename one of them")),
+                (place, None) => Ok(place),
+            }
         };
-        let mut found = Self { pmid: place("pmid").or_else(|| place("PMID")), ..Self::default() };
+        let either =
+            |one: &str, other: &str| place(one).and_then(|found| found.map_or_else(|| place(other), |at| Ok(Some(at))));
+        let wanted = |name: &str| {
+            place(name)?.map(Some).ok_or_else(|| format!("no column {name:?}; columns are {}", names.join(", ")))
+        };
+        let mut found = Self { pmid: either("pmid", "PMID")?, ..Self::default() };
         found.id = match &asked.id {
             Some(name) => wanted(name)?,
-            None => place("id"),
+            None => place("id")?,
         };
         match &asked.text {
             Some(name) => found.text = wanted(name)?,
-            None => (found.title, found.text) = (place("title"), place("abstract").or_else(|| place("text"))),
+            None => (found.title, found.text) = (place("title")?, either("abstract", "text")?),
         }
         if let Some(name) = &asked.title {
             found.title = wanted(name)?;
@@ -239,6 +247,16 @@ mod tests {
         let asked = TextColumns { id: Some("key".into()), ..Default::default() };
         assert!(ColumnPlaces::find(&columns, &asked).unwrap_err().contains("\"key\""));
         assert!(ColumnPlaces::find(&names(&["a", "b"]), &TextColumns::default()).unwrap_err().contains("--id-column"));
+    }
+
+    #[test]
+    fn two_columns_of_one_name_are_an_error_if_they_are_read() {
+        let columns = names(&["id", "title", "notes", "title", "notes"]);
+        let refused = ColumnPlaces::find(&columns, &TextColumns::default()).unwrap_err();
+        assert_eq!(refused, "two columns are named \"title\"; rename one of them");
+        let asked = TextColumns { text: Some("notes".into()), ..Default::default() };
+        assert!(ColumnPlaces::find(&columns, &asked).unwrap_err().contains("\"notes\""));
+        assert!(ColumnPlaces::find(&names(&["id", "x", "text", "x"]), &TextColumns::default()).is_ok());
     }
 
     fn opened(text: &str, separator: u8) -> Table {

@@ -81,6 +81,10 @@ fn tables_are_detected_by_their_header_or_the_given_columns() {
     let reading = read_with(b"key,title,body\nk1,unused,\xC3\xA9 text\n", named.clone());
     assert_eq!(reading.texts(), [" é text"]);
     assert_eq!(reading.citations()[0].doc_id.as_str(), "k1");
+    let lines = "{\"key\": 7, \"title\": \"unused\", \"body\": \"é text\"}\n{\"key\": \"k2\", \"abstract\": \"x\"}\n";
+    let reading = read_with(lines.as_bytes(), named.clone());
+    assert_eq!((reading.texts(), reading.reasons()), (vec![" é text"], vec![RejectReason::MissingText]));
+    assert_eq!(reading.citations()[0].doc_id.as_str(), "7");
     let as_csv = ReadOptions { format: Some(InputFormat::Csv), ..named };
     let missing = read_with(b"key,text\nk1,x\n", as_csv);
     assert!(missing.quarantine().contains("\"body\""), "{}", missing.quarantine());
