@@ -49,7 +49,7 @@ pub enum Effect {
 }
 
 macro_rules! diagnostic_kinds {
-    ($($variant:ident = $name:literal, $effect:ident, $doc:literal;)*) => {
+    ($($variant:ident = $name:literal, $plural:literal, $effect:ident, $doc:literal;)*) => {
         /// Classes of diagnostics. The names are part of the output: names are added, never changed.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(rename_all = "snake_case")]
@@ -64,6 +64,11 @@ macro_rules! diagnostic_kinds {
                 match self { $(Self::$variant => $name,)* }
             }
 
+            /// Its subjects in plain words, in the plural.
+            pub fn subjects(self) -> &'static str {
+                match self { $(Self::$variant => $plural,)* }
+            }
+
             /// What happened to the subject.
             pub fn effect(self) -> Effect {
                 match self { $(Self::$variant => Effect::$effect,)* }
@@ -73,39 +78,56 @@ macro_rules! diagnostic_kinds {
 }
 
 diagnostic_kinds! {
-    BadRecord = "bad_record", Skipped, "A record that does not follow its format.";
-    TagSequence = "tag_sequence", Skipped, "A sentence with an invalid tag sequence, such as an `I-` with nothing before it.";
-    WordCount = "word_count", Skipped, "A sentence whose numbers of words and labels differ.";
-    OffsetMismatch = "offset_mismatch", Skipped, "A mention whose offsets point at different text.";
-    SchemeConverted = "scheme_converted", Changed, "Tags of a scheme other than IOB2, converted.";
-    MentionSpace = "mention_space", Changed, "A mention that differs from the text at its offsets only in white space.";
-    OffsetUnit = "offset_unit", Changed, "Offsets in bytes, converted to code points.";
-    LineBreaks = "line_breaks", Changed, "Line breaks or tabs in the text, written as spaces.";
-    ControlCharacters = "control_characters", Changed, "Control characters that XML does not allow, written as U+FFFD.";
-    StrayTab = "stray_tab", Changed, "A tab inside an abstract, kept as text.";
-    SpaceInserted = "space_inserted", Changed, "A space inserted between title and abstract, which shifts the offsets after it.";
-    SentencesJoined = "sentences_joined", Changed, "Sentences joined because a mention crosses their boundary.";
-    MentionWidened = "mention_widened", Changed, "A mention widened to whole tokens.";
-    MentionCut = "mention_cut", Changed, "A mention split by the maximum sentence length.";
-    SentenceCut = "sentence_cut", Changed, "A sentence split at the maximum length.";
-    NameChanged = "name_changed", Changed, "A document or category renamed because the target format does not allow its name.";
-    Unterminated = "unterminated", Changed, "A last sentence without the final blank line, kept.";
-    Relations = "relations", NotCarried, "Relations between mentions.";
-    Attributes = "attributes", NotCarried, "Events, attributes and other annotations that are not mentions.";
-    CollectionMetadata = "collection_metadata", NotCarried, "Source, date and key of a collection.";
-    Discontinuous = "discontinuous", NotCarried, "Discontinuous mentions.";
-    Overlap = "overlap", NotCarried, "Mentions that overlap a longer one.";
-    UnwritableDocument = "unwritable_document", NotCarried, "A document that the target format cannot express, with all its mentions.";
-    Unwritable = "unwritable", NotCarried, "Mentions that the target format cannot express.";
-    Concepts = "concepts", NotCarried, "Concept identifiers.";
-    Infons = "infons", NotCarried, "Other keys and values.";
-    Passages = "passages", NotCarried, "Boundaries or kinds of passages.";
-    Sentences = "sentences", NotCarried, "Sentence boundaries.";
-    Tokens = "tokens", NotCarried, "Token boundaries.";
-    Columns = "columns", NotCarried, "Columns between token and tag.";
-    Offsets = "offsets", NotCarried, "The text between tokens, and therefore the offsets.";
-    Ids = "ids", NotCarried, "Document identifiers.";
-    MentionText = "mention_text", NotCarried, "The wording of a mention where it differs from the text.";
+    BadRecord = "bad_record", "invalid records", Skipped, "A record that does not follow its format.";
+    TagSequence = "tag_sequence", "sentences with an invalid sequence of tags", Skipped, "A sentence with an invalid tag sequence, such as an `I-` with nothing before it.";
+    WordCount = "word_count", "sentences with unequal numbers of words and labels", Skipped, "A sentence whose numbers of words and labels differ.";
+    OffsetMismatch = "offset_mismatch", "mentions that do not match their text", Skipped, "A mention whose offsets point at different text.";
+    SchemeConverted = "scheme_converted", "tags of another scheme", Changed, "Tags of a scheme other than IOB2, converted.";
+    MentionSpace = "mention_space", "mentions that differ from their text in white space", Changed, "A mention that differs from the text at its offsets only in white space.";
+    OffsetUnit = "offset_unit", "offsets in bytes", Changed, "Offsets in bytes, converted to code points.";
+    LineBreaks = "line_breaks", "line breaks and tabs", Changed, "Line breaks or tabs in the text, written as spaces.";
+    ControlCharacters = "control_characters", "control characters", Changed, "Control characters that XML does not allow, written as U+FFFD.";
+    StrayTab = "stray_tab", "tabs inside abstracts", Changed, "A tab inside an abstract, kept as text.";
+    SpaceInserted = "space_inserted", "titles without a space after them", Changed, "A space inserted between title and abstract, which shifts the offsets after it.";
+    SentencesJoined = "sentences_joined", "sentences that a mention crosses", Changed, "Sentences joined because a mention crosses their boundary.";
+    MentionWidened = "mention_widened", "mentions that are not whole tokens", Changed, "A mention widened to whole tokens.";
+    MentionCut = "mention_cut", "mentions across the maximum sentence length", Changed, "A mention split by the maximum sentence length.";
+    SentenceCut = "sentence_cut", "sentences above the maximum length", Changed, "A sentence split at the maximum length.";
+    NameChanged = "name_changed", "names that the format does not allow", Changed, "A document or category renamed because the target format does not allow its name.";
+    Unterminated = "unterminated", "last sentences without a blank line", Changed, "A last sentence without the final blank line, kept.";
+    Relations = "relations", "relations", NotCarried, "Relations between mentions.";
+    Attributes = "attributes", "events and attributes", NotCarried, "Events, attributes and other annotations that are not mentions.";
+    CollectionMetadata = "collection_metadata", "metadata of collections", NotCarried, "Source, date and key of a collection.";
+    Discontinuous = "discontinuous", "discontinuous mentions", NotCarried, "Discontinuous mentions.";
+    Overlap = "overlap", "mentions that overlap a longer one", NotCarried, "Mentions that overlap a longer one.";
+    UnwritableDocument = "unwritable_document", "documents that the format cannot express", NotCarried, "A document that the target format cannot express, with all its mentions.";
+    Unwritable = "unwritable", "mentions that the format cannot express", NotCarried, "Mentions that the target format cannot express.";
+    Concepts = "concepts", "concept identifiers", NotCarried, "Concept identifiers.";
+    Infons = "infons", "other keys and values", NotCarried, "Other keys and values.";
+    Passages = "passages", "passages", NotCarried, "Boundaries or kinds of passages.";
+    Sentences = "sentences", "sentence boundaries", NotCarried, "Sentence boundaries.";
+    Tokens = "tokens", "token boundaries", NotCarried, "Token boundaries.";
+    Columns = "columns", "columns between token and tag", NotCarried, "Columns between token and tag.";
+    Offsets = "offsets", "texts between tokens", NotCarried, "The text between tokens, and therefore the offsets.";
+    Ids = "ids", "document identifiers", NotCarried, "Document identifiers.";
+    MentionText = "mention_text", "wordings of mentions that differ from the text", NotCarried, "The wording of a mention where it differs from the text.";
+}
+
+impl DiagnosticKind {
+    /// Whether mentions, or sentences with their mentions, are lost for whoever reads the corpus.
+    pub fn is_loss(self) -> bool {
+        self.effect() == Effect::Skipped || matches!(self, Self::Discontinuous | Self::Overlap)
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Skipped => "left out",
+            Self::Changed => "changed",
+            Self::NotCarried => "not carried over",
+        })
+    }
 }
 
 impl fmt::Display for DiagnosticKind {

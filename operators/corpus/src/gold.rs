@@ -1,13 +1,13 @@
 //! An annotated corpus read whole, as training and evaluation need it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 use std::path::Path;
 
 use pubtag_schemas::{AnnotatedDocument, hex};
 use sha2::{Digest, Sha256};
 
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{DiagnosticKind, Diagnostics};
 use crate::files::{Corpus, name_of, open, open_file};
 use crate::ncbi::Labels;
 use crate::reader::Item;
@@ -31,6 +31,8 @@ pub struct Gold {
     pub types: Vec<String>,
     /// Its documents.
     pub documents: Vec<AnnotatedDocument>,
+    /// What could not be read and is not among them: mentions, or sentences and records with all of theirs.
+    pub left_out: BTreeMap<DiagnosticKind, u64>,
 }
 
 impl Gold {
@@ -46,11 +48,22 @@ impl Gold {
     ) -> Result<Self, CorpusError> {
         let path = corpus.path.as_path();
         let Corpus { format, documents } = open(path, format, &TagOptions::default())?;
-        let mut gold =
-            Self { corpus: corpus.clone(), format, sha256: sha256(path)?, types: Vec::new(), documents: Vec::new() };
+        let mut gold = Self {
+            corpus: corpus.clone(),
+            format,
+            sha256: sha256(path)?,
+            types: Vec::new(),
+            documents: Vec::new(),
+            left_out: BTreeMap::new(),
+        };
         for item in documents {
             match item? {
-                Item::Diagnostic(diagnostic) => diagnostics.add(diagnostic),
+                Item::Diagnostic(diagnostic) => {
+                    if diagnostic.kind.is_loss() {
+                        *gold.left_out.entry(diagnostic.kind).or_default() += diagnostic.count;
+                    }
+                    diagnostics.add(diagnostic);
+                }
                 Item::Document(_, document) => {
                     let mut document = segment(&document).into_owned();
                     labels.apply(&mut document);

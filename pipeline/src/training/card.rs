@@ -1,5 +1,6 @@
 //! The record of a trained model: `README.md` for people, `training.json` for programs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use pubtag_corpus::Gold;
@@ -24,6 +25,9 @@ pub(crate) struct DataFile {
     pub(crate) types: Vec<String>,
     pub(crate) sentences: usize,
     pub(crate) mentions: usize,
+    /// What could not be read of it, by class.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) left_out: BTreeMap<String, u64>,
 }
 
 impl From<&Gold> for DataFile {
@@ -37,6 +41,7 @@ impl From<&Gold> for DataFile {
             types: gold.types.clone(),
             sentences: gold.sentences(),
             mentions: gold.mentions(),
+            left_out: gold.left_out.iter().map(|(kind, count)| (kind.to_string(), *count)).collect(),
         }
     }
 }
@@ -95,7 +100,9 @@ impl Record<'_> {
             let row = |file: &DataFile| {
                 let sha256 = file.sha256.as_deref().unwrap_or("several files");
                 let types = file.types.join(", ");
-                format!("| {} | {types} | {} | {} | `{sha256}` |\n", file.name, file.sentences, file.mentions)
+                let lost: Vec<_> = file.left_out.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+                let DataFile { name, sentences, mentions, .. } = file;
+                format!("| {name} | {types} | {sentences} | {mentions} | {} | `{sha256}` |\n", lost.join(", "))
             };
             files.iter().map(row).collect()
         };
@@ -140,7 +147,7 @@ impl Record<'_> {
 }
 
 /// Header of a table of data files.
-const HEADER: &str = "| file | types | sentences | mentions | SHA-256 |\n|---|---|---|---|---|\n";
+const HEADER: &str = "| file | types | sentences | mentions | left out | SHA-256 |\n|---|---|---|---|---|---|\n";
 
 /// The section on how a model was trained.
 pub(super) fn training(command: &str, threads: usize, base_sha256: &str) -> String {

@@ -8,6 +8,7 @@ use pubtag_corpus::score::errors::{ErrorList, Side, SpanError};
 use pubtag_corpus::score::{Score, Scores};
 
 use super::scores::Evaluation;
+use crate::diagnostics::left_out;
 
 /// One corpus in detail, with up to `shown` errors.
 pub(super) fn page(evaluation: &Evaluation, shown: usize) -> String {
@@ -24,6 +25,9 @@ pub(super) fn page(evaluation: &Evaluation, shown: usize) -> String {
     if !evaluation.not_scored.is_empty() {
         let types = evaluation.not_scored.join(", ");
         let _ = writeln!(text, "not scored, because the model does not know them: {types}\n");
+    }
+    if !evaluation.left_out.is_empty() {
+        let _ = writeln!(text, "not scored, because it cannot be read: {}\n", left_out(&evaluation.left_out));
     }
     table(&mut text, "entities, strict (conlleval, seqeval's default)", &evaluation.entities);
     let Interval { low, high, .. } = evaluation.entities_interval;
@@ -66,6 +70,9 @@ pub(super) fn comparison(evaluations: &[Evaluation]) -> String {
     }
     let mean = evaluations.iter().map(|one| one.entities.micro.f1).sum::<f64>() / evaluations.len() as f64;
     let _ = writeln!(text, "\nmean micro F1: {mean:.4}");
+    for Evaluation { gold, left_out: lost, .. } in evaluations.iter().filter(|one| !one.left_out.is_empty()) {
+        let _ = writeln!(text, "{gold}: not scored, because it cannot be read: {}", left_out(lost));
+    }
     text
 }
 

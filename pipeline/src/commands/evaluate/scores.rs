@@ -1,11 +1,13 @@
 //! The scores of a model on a corpus.
 
+use std::collections::BTreeMap;
+
 use pubtag_corpus::score::bootstrap::{Bootstrap, Interval};
 use pubtag_corpus::score::errors::ErrorList;
 use pubtag_corpus::score::spans::{self, Match};
 use pubtag_corpus::score::tags::{self, Mode, TokenTable};
 use pubtag_corpus::score::{ScoreError, Scores, errors};
-use pubtag_corpus::{Gold, Labels, categories, iob2, is_ncbi};
+use pubtag_corpus::{DiagnosticKind, Gold, Labels, categories, iob2, is_ncbi};
 use pubtag_ner::{Aggregation, Checkpoint, Decoding, Precision};
 use pubtag_schemas::AnnotatedDocument;
 use serde::Serialize;
@@ -25,6 +27,8 @@ pub(super) struct Evaluation {
     pub(super) sentences: usize,
     pub(super) tokens: usize,
     pub(super) mentions: usize,
+    /// What could not be read of the corpus, by class.
+    pub(super) left_out: BTreeMap<DiagnosticKind, u64>,
     /// Types of the corpus that the model does not know; their mentions are ignored.
     pub(super) not_scored: Vec<String>,
     pub(super) decode: String,
@@ -93,6 +97,7 @@ pub(super) fn evaluate(
         sentences: gold.sentences(),
         tokens: expected_tags.iter().map(Vec::len).sum(),
         mentions: gold.mentions(),
+        left_out: gold.left_out.clone(),
         not_scored: not_scored.clone(),
         decode: Decoding::from(args.decode).to_string(),
         aggregation: Aggregation::from(args.aggregation).to_string(),
