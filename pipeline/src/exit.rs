@@ -46,6 +46,17 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// For a file that cannot be written: a retry helps if the disk is full, and not if the place is wrong.
+    fn of_write(error: &io::Error) -> Self {
+        use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+        match error.kind() {
+            NotFound | NotADirectory | IsADirectory | PermissionDenied | ReadOnlyFilesystem => Self::Configuration,
+            _ => Self::Transient,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
@@ -97,7 +108,10 @@ impl Failure {
 
     /// A file that cannot be written.
     pub fn write(path: &Path, error: io::Error) -> Self {
-        Self::new(Exit::Transient, anyhow::Error::new(error).context(format!("failed to write {}", path.display())))
+        Self::new(
+            Exit::of_write(&error),
+            anyhow::Error::new(error).context(format!("failed to write {}", path.display())),
+        )
     }
 }
 
@@ -142,7 +156,7 @@ impl Classified for StoreError {
             {
                 Exit::Transient
             }
-            Self::Url { .. } | Self::NotAnOption => Exit::Usage,
+            Self::Empty | Self::Url { .. } | Self::NotAnOption => Exit::Usage,
             _ => Exit::Configuration,
         }
     }
@@ -152,6 +166,7 @@ impl Classified for CorpusError {
     fn exit(&self) -> Exit {
         match self {
             Self::Exists { .. } | Self::InPlace { .. } => Exit::Configuration,
+            Self::Write { source, .. } => Exit::of_write(source),
             _ => Exit::Data,
         }
     }
@@ -174,6 +189,14 @@ impl Classified for serde_json::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_that_is_wrong_is_not_worth_a_retry() {
+        let exit = |kind: io::ErrorKind| Failure::write(Path::new("x"), kind.into()).exit;
+        assert_eq!(exit(io::ErrorKind::StorageFull), Exit::Transient);
+        assert_eq!(exit(io::ErrorKind::NotFound), Exit::Configuration);
+        assert_eq!(exit(io::ErrorKind::PermissionDenied), Exit::Configuration);
+    }
 
     #[test]
     fn signals_follow_the_shell_convention() {

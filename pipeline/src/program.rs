@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use pubtag_stream::{with_public_panics, without_panic};
 
 use crate::cli::{Cli, Command};
 use crate::commands;
@@ -21,7 +23,10 @@ pub fn main() -> ExitCode {
 /// Runs the program with these arguments, the first of which is its name; returns its exit code, that of an [`Exit`].
 pub fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     allocator::return_free_pages();
-    let code = parse(arguments).map_or_else(|error| explain(&error), |(cli, matches)| execute_or_log(cli, &matches));
+    let code = match parse(arguments) {
+        Ok((cli, matches)) => execute_or_log(cli, &matches),
+        Err(error) => explain(&error),
+    };
     // In a program that is not Rust's, nobody else does. A closed pipe has been dealt with.
     let _ = terminal::stdout().flush();
     code
@@ -36,6 +41,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cl
 
 /// Prints help, the version, or an error in the command line; returns the exit code.
 fn explain(error: &clap::Error) -> u8 {
+    if let Some(variable) = empty_variable(error) {
+        terminal::eprint(&format!("error: {variable} is empty; unset it\n"));
+        return Exit::Usage.code();
+    }
     match terminal::page(&error.render().to_string()) {
         Cow::Owned(safe) => terminal::eprint(&safe),
         // As with any output, nobody may be reading.
@@ -44,10 +53,21 @@ fn explain(error: &clap::Error) -> u8 {
     u8::try_from(error.exit_code()).unwrap_or(u8::MAX)
 }
 
+/// The environment variable whose empty value clap takes for an option without one.
+fn empty_variable(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return None };
+    let long = option.strip_prefix("--")?.split(' ').next();
+    let cli = Cli::command();
+    let options = cli.get_subcommands().flat_map(clap::Command::get_arguments);
+    let variable = options.filter(|arg| arg.get_long() == long).find_map(clap::Arg::get_env)?;
+    let is_empty = std::env::var_os(variable).is_some_and(|value| value.is_empty());
+    is_empty.then(|| variable.to_string_lossy().into_owned())
+}
+
 /// Runs a subcommand; logs its error.
 fn execute_or_log(cli: Cli, matches: &ArgMatches) -> u8 {
     telemetry::init(cli.log_format, cli.quiet, cli.verbose);
-    execute(cli, matches).unwrap_or_else(|Failure { exit, error }| {
+    guarded(|| execute(cli, matches)).unwrap_or_else(|Failure { exit, error }| {
         tracing::error!("{error:#}");
         exit.code()
     })
@@ -79,6 +99,13 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<u8, Failure> {
     }
 }
 
+/// Turns a panic into a failure. It is not private to its catcher: work on other threads may depend on what it left half done.
+fn guarded<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    let called = without_panic(|| with_public_panics(call));
+    let bug = |message| format!("this is a bug in pubtag, please report it: {message}");
+    called.unwrap_or_else(|message| Err(Failure::message(Exit::Internal, bug(message))))
+}
+
 /// Arguments with the settings of their file.
 fn merged<A: Configurable>(mut args: A, matches: &ArgMatches) -> Result<A, Failure> {
     settings::merge(&mut args, matches)?;
@@ -88,7 +115,21 @@ fn merged<A: Configurable>(mut args: A, matches: &ArgMatches) -> Result<A, Failu
 /// A closed pipe (`| head`) is not an error.
 fn to_stdout(written: io::Result<()>) -> Result<u8, Failure> {
     match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Transient, error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Transient, anyhow::Error::new(error).context("cannot write to standard output")))
+        }
         _ => Ok(Exit::Done.code()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_bug_with_its_own_exit_code() {
+        let Failure { exit, error } = guarded(|| -> Result<u8, Failure> { panic!("no {}", 7) }).expect_err("it panics");
+        assert_eq!((exit.code(), error.to_string().as_str()), (70, "this is a bug in pubtag, please report it: no 7"));
+        assert!(matches!(guarded(|| Ok(3)), Ok(3)));
     }
 }

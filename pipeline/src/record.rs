@@ -169,7 +169,7 @@ impl RunRecord {
     pub(crate) fn not_started(&mut self, failure: &Failure) {
         let interrupted = matches!(failure.exit, Exit::Signal(_));
         self.report.ending = if interrupted { RunEnding::Interrupted } else { RunEnding::Failed };
-        self.report.errors.extend(failure.error.chain().map(ToString::to_string));
+        self.report.errors.push(format!("{:#}", failure.error));
         self.worsen(failure.exit);
     }
 
@@ -238,7 +238,7 @@ impl RunRecord {
     pub(crate) fn failed(&mut self, kind: FaultKind, error: &(dyn std::error::Error + 'static)) {
         self.report.ending = RunEnding::Failed;
         let causes = std::iter::successors(Some(error), |cause| cause.source()).map(ToString::to_string);
-        self.report.errors.extend(causes);
+        self.report.errors.push(causes.collect::<Vec<_>>().join(": "));
         self.worsen(kind.into());
     }
 

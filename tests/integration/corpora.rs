@@ -83,6 +83,19 @@ fn a_file_that_is_not_a_corpus_is_refused_by_name() {
 }
 
 #[test]
+fn a_conversion_that_cannot_be_meant_is_refused() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("in.tsv");
+    fs::write(&file, "gout\tB-Disease\n\n").unwrap();
+    let convert = |to: &str, output: &str| {
+        PubTag::new(PROGRAM, ["convert", "--to", to]).arg(&file).arg("-o").arg(dir.path().join(output))
+    };
+    convert("jsonl", "out.jsonl").arg("--max-length=3").end().assert_fails(2, &["--max-length is for --to nemo"]);
+    convert("jsonl", "missing/out.jsonl").end().assert_fails(78, &["missing/out.jsonl: cannot be written"]);
+    convert("jsonl", "out.jsonl").succeed();
+}
+
+#[test]
 fn nemo_files_equal_the_reference_conversion_byte_for_byte() {
     let Some(shared) = shared("nemo_files_equal_the_reference_conversion_byte_for_byte") else { return };
     let dir = tempdir().unwrap();

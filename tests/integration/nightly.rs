@@ -239,7 +239,7 @@ fn the_settings_of_a_night_are_shown_with_their_sources_and_without_secrets() {
         + "store_option = ['secret_access_key=hush']\n\n[snapshot]\nkeep = 3\n";
     fs::write(job.settings(), settings).unwrap();
     let show = || PubTag::new(PROGRAM, ["config", "show", "nightly", "--config"]).arg(job.settings());
-    let table = show().env("PUBTAG_CONTACT", "me@example.org").succeed().stdout;
+    let table = show().env("PUBTAG_CONTACT", "me@example.org").env("PUBTAG_MODEL", "/models/other").succeed().stdout;
     let shown = |name: &str| -> Vec<String> {
         let mut rows = table.lines().map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
         rows.find(|row| row[0] == name).unwrap_or_else(|| panic!("{name} is not in\n{table}"))
@@ -254,6 +254,7 @@ fn the_settings_of_a_night_are_shown_with_their_sources_and_without_secrets() {
         ["sync.prune", "false", "default"],
         ["sync.store-option", "secret_access_key=…", "default"],
         ["run.inputs", &mirror, "default"],
+        ["run.model", "/models/other", "environment"],
         ["run.store-option", "secret_access_key=…", &file],
         ["verify.output", &output, "default"],
         ["verify.quick", "true", "default"],
@@ -263,7 +264,7 @@ fn the_settings_of_a_night_are_shown_with_their_sources_and_without_secrets() {
     ] {
         assert_eq!(shown(row[0]), row);
     }
-    assert!(!table.contains("hush"), "{table}");
+    assert!(!table.contains("hush") && !table.contains("unchecked-device"), "{table}");
     let json: Value = serde_json::from_str(&show().arg("--format=json").succeed().stdout).unwrap();
     assert_eq!(json["settings"][0]["name"], "sync.into");
     fs::write(job.settings(), "[sync]\nintoo = 'x'\n").unwrap();
@@ -329,6 +330,12 @@ fn settings_are_checked_before_the_first_step() {
         .assert_fails(2, &["night.toml", "section `run`: unknown setting `modle`; did you mean `model`?"]);
     night(&format!("{into}[publish]\nto = 'x'\n")).assert_fails(2, &["unknown section `publish`"]);
     night("[run]\noutput = 'x'\n").assert_fails(2, &["section `sync`", "--into"]);
+    night(&format!("{into}dry-run = true\n[run]\noutput = 'x'\n")).assert_fails(2, &["`dry-run` in section `sync`"]);
+    night(&format!("{into}[run]\noutput = 'x'\nlimit = 3\n")).assert_fails(2, &["`limit` in section `run`"]);
+    night(&format!("{into}[run]\noutput = 'x'\nshard = '0/2'\n")).assert_fails(2, &["`shard` in section `run`"]);
+    night(&format!("{into}[run]\noutput = '{}/'\n", job.mirror().display()))
+        .assert_fails(78, &["choose another output"]);
+    night(&format!("{into}[run]\noutput = 'x'\nmodel = '/nope'\n")).assert_fails(78, &["/nope"]);
     assert!(!job.mirror().exists() && job.server.requests().is_empty());
 }
 

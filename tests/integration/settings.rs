@@ -50,6 +50,38 @@ fn config_show_prints_every_setting_with_its_source() {
 }
 
 #[test]
+fn what_an_environment_variable_says_is_wrong_is_told_by_its_name() {
+    let run = || PubTag::new(PROGRAM, ["run", "in.xml", "--output", "out"]);
+    run().env("PUBTAG_MODEL", "").end().assert_fails(2, &["PUBTAG_MODEL is empty; unset it"]);
+    PubTag::new(PROGRAM, ["run", "in.xml", "--output", ""]).end().assert_fails(2, &["--output", "the path is empty"]);
+    PubTag::new(PROGRAM, ["run", "in.xml", "--config", "nope.toml"])
+        .end()
+        .assert_fails(2, &["cannot read nope.toml: no such file"]);
+}
+
+/// A model in a directory whose name is no text is as good as any other.
+#[cfg(target_os = "linux")]
+#[test]
+fn paths_may_be_of_any_bytes() {
+    use std::os::unix::ffi::OsStringExt;
+    let name = std::ffi::OsString::from_vec(b"mod\xffel".to_vec());
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join(&name);
+    fs::create_dir(&model).unwrap();
+    for file in fs::read_dir(tiny_model()).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
+        fs::copy(&file, model.join(file.file_name().unwrap())).unwrap();
+    }
+    let input = dir.path().join("in.jsonl");
+    fs::write(&input, "{\"id\": 1, \"text\": \"Gout.\"}\n").unwrap();
+    let run = PubTag::new(PROGRAM, ["run", "--device=cpu", "--log-format=json"]).arg(&input);
+    let outcome = run.arg("--output").arg(dir.path().join("out")).arg("--model").arg(&model).succeed();
+    // The summary is a log line, too.
+    let lines: Vec<Value> = outcome.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said = |line: &Value| line["fields"]["message"].as_str().is_some_and(|text| text.contains("done in"));
+    assert!(lines.iter().any(said), "{lines:?}");
+}
+
+#[test]
 fn missing_settings_are_usage_errors() {
     PubTag::new(PROGRAM, ["run"]).end().assert_fails(2, &["INPUT"]);
     PubTag::new(PROGRAM, ["run", "in.xml"]).end().assert_fails(2, &["--output"]);

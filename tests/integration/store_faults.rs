@@ -65,7 +65,7 @@ impl Site<'_> {
             Work::Run => self.run(output),
             Work::Overwrite => self.run(output).arg("--overwrite"),
             Work::Vacuum => {
-                PubTag::new(PROGRAM, ["vacuum", "--older-than", "0s", "--no-runs", &self.bucket.url(output)])
+                PubTag::new(PROGRAM, ["vacuum", "--older-than", "0h", "--no-runs", &self.bucket.url(output)])
             }
         };
         with_endpoint(call.arg("--store-option").arg(TIMEOUT), self.proxy.endpoint())

@@ -198,9 +198,9 @@ fn replace_and_vacuum(bucket: &Bucket) {
     dry.assert_fails(78, &["on-disk", "a dry run needs an object store"]);
     PubTag::new(PROGRAM, ["vacuum"]).arg(&on_disk).succeed();
     std::thread::sleep(Duration::from_secs(1));
-    call(bucket, &["vacuum", &out, "--older-than", "0s", "--no-runs", "--dry-run"]).succeed();
+    call(bucket, &["vacuum", &out, "--older-than", "0h", "--no-runs", "--dry-run"]).succeed();
     assert_eq!(bucket.keys("out/documents").len(), 3);
-    let removed = call(bucket, &["vacuum", &out, "--older-than", "0s", "--no-runs"]).succeed();
+    let removed = call(bucket, &["vacuum", &out, "--older-than", "0h", "--no-runs"]).succeed();
     assert!(removed.stdout.contains("removed 3 parts"), "{}", removed.stdout);
     assert_eq!(bucket.keys("out/documents").len(), 2);
     assert_eq!(bucket.tables("out")[1], documents);

@@ -63,6 +63,47 @@ pub(crate) fn weights(model: &Path) -> Vec<u8> {
     fs::read(model.join("model.safetensors")).unwrap()
 }
 
+#[test]
+fn settings_that_cannot_train_are_refused() {
+    let dir = corpora();
+    for (option, said) in [
+        ("--replace-mentions=2", "expected a number from 0 to 1"),
+        ("--warmup=nan", "expected a number from 0 to 1"),
+        ("--clip-norm=0", "expected a number above 0"),
+        ("--layer-decay=inf", "expected a number above 0"),
+        ("--weight-decay=-1", "expected a number of at least 0"),
+        ("--seed=x", "not a whole number"),
+        ("--patience=0", "must be at least 1"),
+    ] {
+        train(dir.path(), "model").arg(option).end().assert_fails(2, &[said]);
+    }
+    let without_dev = PubTag::new(PROGRAM, ["train", "--patience", "1", "--output", "x", "--base"]).arg(tiny_model());
+    without_dev.arg("--train").arg(dir.path().join("train.tsv")).end().assert_fails(2, &["--patience needs", "--dev"]);
+    assert!(!dir.path().join("model").exists() && !dir.path().join("model.partial").exists());
+}
+
+#[test]
+fn a_second_training_of_one_model_is_told_to_wait() {
+    let dir = corpora();
+    let draft = dir.path().join("model.partial");
+    fs::create_dir(&draft).unwrap();
+    let mark = fs::File::create(draft.join(".pubtag-train")).unwrap();
+    mark.lock().unwrap();
+    train(dir.path(), "model").end().assert_fails(75, &["another training is in progress"]);
+}
+
+#[test]
+fn what_cannot_be_read_of_a_corpus_is_part_of_its_scores() {
+    let dir = tempdir().unwrap();
+    let gold = dir.path().join("gold.tsv");
+    fs::write(&gold, corpus(20, 3) + "of\tO\ngout\tI-Disease\n\n").unwrap();
+    let evaluation: Value = serde_json::from_str(&evaluate(&tiny_model(), &gold).succeed().stdout).unwrap();
+    assert_eq!(evaluation["left_out"], serde_json::json!({"tag_sequence": 1}));
+    let page = PubTag::new(PROGRAM, ["evaluate", "--device", "cpu", "--model"]).arg(tiny_model());
+    let page = page.arg("--gold").arg(&gold).succeed().stdout;
+    assert!(page.contains("sentences with an invalid sequence of tags: 1 left out"), "{page}");
+}
+
 /// The lines of `metrics.jsonl` without times.
 pub(crate) fn metrics(model: &Path) -> Vec<Value> {
     let text = fs::read_to_string(model.join("metrics.jsonl")).unwrap();

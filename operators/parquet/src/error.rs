@@ -57,7 +57,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A lock file cannot be created or locked.
-    #[error("cannot lock {path}; the output directory must be on a file system that supports file locks")]
+    #[error("cannot lock {path}{}", hint_on_locks(source))]
     Lock {
         /// The lock file.
         path: String,
@@ -162,6 +162,14 @@ pub enum Error {
         /// The reader's error.
         source: ParquetError,
     },
+}
+
+/// What to do about a lock that fails, unless the file system says that it may not be written at all.
+fn hint_on_locks(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "",
+        _ => "; the output directory must be on a file system that supports file locks",
+    }
 }
 
 impl Error {

@@ -172,6 +172,9 @@ impl FromStr for Address {
 
     /// Keys are taken as they are: nothing is percent-decoded.
     fn from_str(text: &str) -> Result<Self, StoreError> {
+        if text.is_empty() {
+            return Err(StoreError::Empty);
+        }
         if !Self::is_url(text) {
             return Ok(Self::Local(text.into()));
         }

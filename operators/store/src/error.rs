@@ -13,6 +13,9 @@ pub enum StoreError {
         /// The file system's error.
         source: io::Error,
     },
+    /// A path is empty, such as that of a variable that is not set.
+    #[error("the path is empty")]
+    Empty,
     /// A URL does not name a place in a store.
     #[error("{url}: {reason}")]
     Url {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::corpus::CorpusFormat;
+use super::numbers::whole;
 
 /// Arguments of `pubtag convert`.
 #[derive(Args, Debug)]
@@ -27,7 +28,7 @@ pub struct ConvertArgs {
     pub from: Option<CorpusFormat>,
 
     /// Maximum words per sentence in NeMo output; longer sentences are split outside of mentions.
-    #[arg(long, value_name = "WORDS")]
+    #[arg(long, value_name = "WORDS", value_parser = whole::<NonZeroUsize>)]
     pub max_length: Option<NonZeroUsize>,
 
     /// Replace existing files.

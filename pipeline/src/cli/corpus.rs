@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::numbers::whole;
+
 /// The subcommands of `pubtag corpus`.
 #[derive(Debug, Subcommand)]
 pub enum CorpusCommand {
@@ -60,7 +62,7 @@ pub struct DownloadArgs {
     pub base_url: Option<String>,
 
     /// Retry after the server has been silent for this many seconds.
-    #[arg(long, value_name = "SECONDS", default_value = "30")]
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = whole::<NonZeroU32>)]
     pub timeout: NonZeroU32,
 }
 

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 
 use super::amounts::ByteSize;
+use super::numbers::whole;
 
 /// Where and how a model runs.
 #[derive(Args, Clone, Debug)]
@@ -21,16 +22,16 @@ pub struct DeviceArgs {
     pub precision: Precision,
 
     /// Maximum tokens per micro-batch [default: 2048 on a CPU, 32768 on CUDA].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>)]
     pub token_budget: Option<NonZeroUsize>,
 
     /// Threads for inference [default: number of available physical cores].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>)]
     pub threads: Option<NonZeroUsize>,
 
     /// Threads per micro-batch on a CPU. There are as many workers, each with its own micro-batch, as --threads suffices
     /// for; the results are the same.
-    #[arg(long, default_value = "1", value_name = "N")]
+    #[arg(long, default_value = "1", value_name = "N", value_parser = whole::<NonZeroUsize>)]
     pub threads_per_worker: NonZeroUsize,
 
     /// Directory for compiled CUDA kernels [default: pubtag in the user's cache directory].

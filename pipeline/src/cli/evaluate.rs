@@ -7,6 +7,7 @@ use pubtag_corpus::CorpusSpec;
 
 use super::corpus::CorpusFormat;
 use super::device::DeviceArgs;
+use super::numbers::whole;
 use super::reading::{Abbreviations, Aggregation, ContextLimit, Decode};
 use super::train::Labels;
 
@@ -54,7 +55,7 @@ pub struct EvaluateArgs {
     pub device: DeviceArgs,
 
     /// Number of errors to list for a single corpus; --json lists all.
-    #[arg(long, default_value_t = 20, value_name = "N")]
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = whole::<usize>)]
     pub errors: usize,
 
     /// Write every token with its expected and its predicted tag to a file, in conlleval's format.

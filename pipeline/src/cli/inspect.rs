@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 use pubtag_store::Address;
 
+use super::numbers::whole;
 use super::store::{StoreArgs, address};
 
 /// Arguments of `pubtag inspect`.
@@ -17,7 +18,7 @@ pub struct InspectArgs {
     pub store: StoreArgs,
 
     /// Number of most frequent mentions to list; 0 skips reading annotations.
-    #[arg(long, default_value_t = 10, value_name = "N")]
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = whole::<usize>)]
     pub top: usize,
 
     /// Print the part files of a table that are in force, one path or URL per line: those of commits that were not replaced,

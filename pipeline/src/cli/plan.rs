@@ -16,7 +16,7 @@ pub struct PlanArgs {
     pub inputs: Vec<String>,
 
     /// Time in which all inputs should be tagged, such as 8h: print how many machines like this one that takes.
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = deadline)]
     pub deadline: Option<Duration>,
 
     /// Time for which the model runs on a sample.
@@ -34,4 +34,12 @@ pub struct PlanArgs {
     /// The options of the run that is planned. Of an --output that exists, what is committed there is left out.
     #[command(flatten)]
     pub options: RunOptions,
+}
+
+/// Parses a time that is not 0, in which nothing can be done.
+fn deadline(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be more than 0".to_owned()),
+        time => Ok(time),
+    }
 }

@@ -9,6 +9,7 @@ use pubtag_store::Address;
 
 use super::amounts::{Tolerance, duration};
 use super::device::DeviceArgs;
+use super::numbers::whole;
 use super::reading::{Abbreviations, Aggregation, ContextLimit, Decode};
 use super::shard::Shard;
 use super::store::{StoreArgs, address};
@@ -95,7 +96,7 @@ pub struct RunOptions {
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub input_format: Option<InputFormat>,
 
-    /// Name of the ID column in CSV, TSV and Parquet [default: `id` or `pmid`].
+    /// Name of the ID in JSONL, CSV, TSV and Parquet [default: `id` or `pmid`].
     #[arg(long, value_name = "NAME")]
     pub id_column: Option<String>,
 
@@ -108,7 +109,7 @@ pub struct RunOptions {
     pub title_column: Option<String>,
 
     /// Stop after this many records in total.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>)]
     pub limit: Option<NonZeroUsize>,
 
     /// Cache of results, a directory or a prefix in an object store, which several outputs may share: texts that were

@@ -7,6 +7,7 @@ use clap::Args;
 use pubtag_store::Address;
 
 use super::ByteSize;
+use super::numbers::whole;
 use super::store::{StoreArgs, address};
 
 /// Arguments of `pubtag snapshot`.
@@ -30,11 +31,11 @@ pub struct SnapshotArgs {
     pub store: StoreArgs,
 
     /// PubMed generation to publish, such as 2026 [default: the newest with a complete baseline].
-    #[arg(long, value_name = "YEAR")]
+    #[arg(long, value_name = "YEAR", value_parser = whole::<i32>)]
     pub generation: Option<i32>,
 
     /// Number of snapshots to keep; older ones are removed.
-    #[arg(long, value_name = "N", default_value = "7")]
+    #[arg(long, value_name = "N", default_value = "7", value_parser = whole::<NonZeroUsize>)]
     pub keep: NonZeroUsize,
 
     /// Size in memory of a bucket, the unit that is rewritten.

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use pubtag_store::Address;
 use pubtag_sync::{NLM, PubmedFile};
 
+use super::numbers::whole;
 use super::store::{StoreArgs, address};
 
 /// Arguments of `pubtag sync`.
@@ -68,7 +69,7 @@ pub struct SyncArgs {
     pub connections: u8,
 
     /// Seconds without data after which a connection is dropped and retried.
-    #[arg(long, value_name = "SECONDS", default_value = "30")]
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = whole::<NonZeroU32>)]
     pub timeout: NonZeroU32,
 
     /// Email address or URL for the User-Agent, where NLM can reach you.

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::context_words::ContextWords;
 use super::corpus::CorpusFormat;
+use super::numbers::{Fraction, whole};
 use super::training::TrainingArgs;
 
 /// Arguments of `pubtag train`. Serialized into the model's record, and into what identifies a run: those that its result
@@ -74,7 +75,7 @@ pub struct TrainArgs {
 
     /// Words that the model reads at a time when it tags, written to config.json and used for development corpora
     /// [default: --context-words, or the middle of its range].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>)]
     pub context: Option<NonZeroUsize>,
 
     /// Which sub-tokens of a word to train on.
@@ -86,8 +87,8 @@ pub struct TrainArgs {
     pub class_weights: ClassWeights,
 
     /// Share of mentions to replace with others of the same category, drawn again in each epoch.
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
-    pub replace_mentions: f64,
+    #[arg(long, default_value_t = Fraction(0.0), value_name = "SHARE")]
+    pub replace_mentions: Fraction,
 
     /// How to train.
     #[command(flatten)]

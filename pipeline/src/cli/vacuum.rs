@@ -5,7 +5,6 @@ use std::time::Duration;
 use clap::Args;
 use pubtag_store::Address;
 
-use super::amounts::duration;
 use super::store::{StoreArgs, address};
 
 /// Arguments of `pubtag vacuum`.
@@ -42,10 +41,25 @@ pub struct VacuumArgs {
     pub json: bool,
 }
 
-/// Parses an age; a day has 24 hours.
-fn age(text: &str) -> Result<Duration, String> {
-    match text.strip_suffix('d').map(str::parse::<u64>) {
-        Some(Ok(days)) => Ok(Duration::from_hours(days.saturating_mul(24).min(1 << 32))),
-        _ => duration(text),
+/// Parses an age in days, of 24 hours, or hours. A number alone would be one of seconds elsewhere.
+fn age(text: &str) -> Result<Duration, &'static str> {
+    let parse = |unit, hours| Some(text.strip_suffix(unit)?.parse::<u64>().ok()?.saturating_mul(hours).min(1 << 32));
+    parse('d', 24)
+        .or_else(|| parse('h', 1))
+        .map(Duration::from_hours)
+        .ok_or("expected days or hours, such as 7d or 60h")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_have_a_unit() {
+        assert_eq!(age("7d"), Ok(Duration::from_hours(168)));
+        assert_eq!(age("60h"), Ok(Duration::from_hours(60)));
+        for bad in ["", "30", "30s", "d", "-1d", "1.5h"] {
+            assert!(age(bad).is_err(), "{bad:?}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use clap::Args;
 use pubtag_store::Address;
 
+use super::numbers::whole;
 use super::store::{StoreArgs, address};
 
 /// Arguments of `pubtag verify`.
@@ -31,6 +32,6 @@ pub struct VerifyArgs {
     pub json: bool,
 
     /// Inputs to verify at once [default: number of available physical cores, at most 8].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>)]
     pub threads: Option<NonZeroUsize>,
 }

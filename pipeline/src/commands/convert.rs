@@ -4,9 +4,9 @@ use std::io;
 
 use pubtag_corpus::{ConversionReport, ConvertOptions, convert};
 
-use crate::cli::ConvertArgs;
+use crate::cli::{ConvertArgs, CorpusFormat};
 use crate::diagnostics::log_diagnostics;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::terminal;
 
 /// Converts a corpus and prints the files written; logs what the target format cannot express.
@@ -14,6 +14,9 @@ use crate::terminal;
 /// # Errors
 /// The input cannot be read, or the output cannot be written.
 pub fn execute(args: &ConvertArgs) -> Result<io::Result<()>, Failure> {
+    if args.max_length.is_some() && args.to != CorpusFormat::Nemo {
+        return Err(Failure::message(Exit::Usage, "--max-length is for --to nemo: other formats have whole sentences"));
+    }
     let mut options = ConvertOptions { from: args.from.map(Into::into), ..ConvertOptions::to(args.to.into()) };
     options.write.max_length = args.max_length;
     options.write.overwrite = args.overwrite;

@@ -17,7 +17,7 @@ use crate::lock::DirectoryLock;
 use crate::night::{LiveSet, NightReport, OutsideOfRun, Plan, StepEnd};
 use crate::outputs::open_output;
 use crate::runtime::runtime;
-use crate::terminal;
+use crate::telemetry;
 
 /// The lock file, in the mirror. It is hidden, so readers of the mirror skip it.
 const LOCK: &str = ".pubtag-nightly.lock";
@@ -30,7 +30,9 @@ const LOCK: &str = ".pubtag-nightly.lock";
 /// # Errors
 /// The settings are not valid, or another night is in progress. A failing step is part of the report and the exit code.
 pub fn execute(args: &NightlyArgs, quiet: bool) -> Result<u8, Failure> {
-    let Plan { output, sync, run, verify, snapshot } = Plan::read(&args.config)?;
+    let plan = Plan::read(&args.config)?;
+    plan.check()?;
+    let Plan { output, sync, run, verify, snapshot } = plan;
     let signals = OutsideOfRun::listen()?;
     let _lock = lock(&sync.into)?;
     let most = run.options.max_differences;
@@ -45,7 +47,7 @@ pub fn execute(args: &NightlyArgs, quiet: bool) -> Result<u8, Failure> {
         && report.step("compare", || compare(&snapshot, &sync, most));
     let code = report.close();
     if !quiet {
-        terminal::eprint(&report.page());
+        telemetry::summarize(&report.page());
     }
     Ok(code)
 }

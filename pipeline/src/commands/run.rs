@@ -14,7 +14,7 @@ use crate::report::Report;
 use crate::run;
 use crate::runtime::runtime;
 use crate::signals::Shutdown;
-use crate::terminal;
+use crate::telemetry;
 
 /// Time for blocking threads (such as a read of standard input) to end once the work is done.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
@@ -27,7 +27,7 @@ pub fn execute(args: RunArgs, quiet: bool) -> Result<u8, Failure> {
     let (report, exit) = tag_all(args, quiet)?;
     show_errors(&report);
     if !quiet {
-        terminal::eprint(&report.summary());
+        telemetry::summarize(&report.summary());
     }
     Ok(exit.code())
 }

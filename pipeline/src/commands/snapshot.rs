@@ -20,7 +20,8 @@ use crate::lock::DirectoryLock;
 use crate::outputs::open_output;
 use crate::provenance::PROGRAM;
 use crate::runtime::runtime;
-use crate::terminal::{eprint, line, print};
+use crate::telemetry::summarize;
+use crate::terminal::{line, print};
 
 /// Missing numbers that a message lists.
 const SHOWN: usize = 5;
@@ -36,7 +37,7 @@ pub fn execute(args: &SnapshotArgs, quiet: bool) -> Result<u8, Failure> {
         let json = serde_json::to_string_pretty(&summary)?;
         let _ = print(&format!("{json}\n"));
     } else if !quiet {
-        eprint(&page(&place_of(args), &summary));
+        summarize(&page(&place_of(args), &summary));
     }
     Ok(Exit::Done.code())
 }

@@ -180,8 +180,9 @@ pub(crate) fn page(summary: &Summary) -> String {
             (false, Some(last)) => format!("incomplete, {last} expected"),
             (false, None) => "incomplete or not confirmed".to_owned(),
         };
-        let files = [state.baseline_files, state.update_files].map(|count| grouped(count as u64));
-        line(format_args!("{}: {} baseline files ({baseline}), {} update files", state.generation, files[0], files[1]));
+        let [of_baseline, updates] = [(state.baseline_files, "baseline file"), (state.update_files, "update file")]
+            .map(|(count, what)| counted(count as u64, what));
+        line(format_args!("{}: {of_baseline} ({baseline}), {updates}", state.generation));
     }
     let reissued = match summary.count(Reason::Reissued) {
         0 => String::new(),

@@ -13,7 +13,7 @@ use crate::cli::{ClassWeights, TrainArgs};
 use crate::config::missing;
 use crate::device::{choose, use_threads};
 use crate::digest::sha256;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::figures::grouped;
 use crate::processors::physical_cores;
 use crate::terminal;
@@ -38,6 +38,9 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     }
     let base = args.base.as_deref().ok_or_else(|| missing("--base"))?;
     let output = args.output.as_deref().ok_or_else(|| missing("--output"))?;
+    if args.training.patience.is_some() && args.dev.is_empty() {
+        return Err(Failure::message(Exit::Usage, "--patience needs a development corpus; add --dev"));
+    }
     let threads = args.training.threads.unwrap_or_else(physical_cores);
     use_threads(threads)?;
     let (texts, teachers) = texts_and_teachers(args)?;
@@ -92,7 +95,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     let reading = Reading {
         context: args.context_words,
         label_tokens: args.label_tokens.into(),
-        replaced: args.replace_mentions,
+        replaced: args.replace_mentions.0,
     };
     let set = TrainingSet::new(&train, taught, checkpoint.labels(), reading);
     let weights = learn(args, &set, &checkpoint, &tokenizer, device, (&scored, state), &mut monitor)?;

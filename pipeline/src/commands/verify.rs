@@ -10,11 +10,12 @@ use tokio::runtime::Builder;
 
 use crate::cli::VerifyArgs;
 use crate::exit::{Exit, Failure};
-use crate::figures::{counted, grouped};
+use crate::figures::counted;
 use crate::outputs;
 use crate::processors::physical_cores;
 use crate::progress::Progress;
-use crate::terminal::{eprint, line, print};
+use crate::telemetry::summarize;
+use crate::terminal::{line, print};
 
 /// More threads would only wait for the disk.
 const MOST_THREADS: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
@@ -36,7 +37,7 @@ struct Findings<'a> {
 pub fn execute(args: &VerifyArgs, quiet: bool) -> Result<u8, Failure> {
     let verified = check(args, quiet)?;
     if !quiet {
-        eprint(&summary(args, &verified));
+        summarize(&summary(args, &verified));
     }
     Ok(exit(&verified).code())
 }
@@ -89,13 +90,14 @@ fn not_an_output(address: &Address) -> Failure {
 /// What was read, what was not checked, and how many defects were found.
 pub(crate) fn summary(args: &VerifyArgs, verified: &Verified) -> String {
     let Verified { inputs, parts, bytes, rows, documents_without_text, live_files, defects } = verified;
-    let rows: Vec<String> = rows.iter().map(|(table, rows)| format!("{} {table}", grouped(*rows))).collect();
+    let rows: Vec<String> = rows.iter().map(|(table, rows)| counted(*rows, table.trim_end_matches('s'))).collect();
     let mut text = format!(
-        "{}: {}, {}, {:.1} MB: {}\n",
+        "{}: {}, {}, {:.1} MB{}{}\n",
         line(&args.output.to_string()),
         counted(*inputs, "input"),
         counted(*parts, "part"),
         *bytes as f64 / 1e6,
+        if rows.is_empty() { "" } else { ": " },
         rows.join(", "),
     );
     if args.quick {

@@ -2,12 +2,16 @@
 
 use std::path::Path;
 
+use pubtag_ner::Checkpoint;
 use pubtag_store::Address;
 
+use crate::bundled::named_or_bundled;
 use crate::cli::{Command, RunArgs, SnapshotArgs, SyncArgs, VerifyArgs};
-use crate::config::missing;
-use crate::exit::Failure;
+use crate::config::{RunConfig, missing};
+use crate::device::choose;
+use crate::exit::{Exit, Failure};
 use crate::settings::{Effective, Sections};
+use crate::tokenizer;
 
 /// The steps with their settings. All of them are checked before the first one begins.
 #[derive(Debug)]
@@ -36,7 +40,25 @@ impl Plan {
         let output = run.options.output.clone().ok_or_else(|| missing("`output` in section `run`"))?;
         let Command::Verify(verify) = command("verify")? else { return Err(mismatch("verify")) };
         let Command::Snapshot(snapshot) = command("snapshot")? else { return Err(mismatch("snapshot")) };
+        refuse_less_than_all(&sync, &run)?;
         Ok(Self { output, sync, run, verify, snapshot })
+    }
+
+    /// Checks what a step would find out after others have done their work: places, model and device.
+    ///
+    /// # Errors
+    /// Mirror and output are one place, or the model or device cannot be used.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let Self { output, sync, run, .. } = self;
+        if same_place(output, &sync.into) {
+            return Err(Failure::configuration(format!(
+                "{output}: both `into` in section `sync` and `output` in section `run`; choose another output"
+            )));
+        }
+        RunConfig::check(run.clone())?;
+        choose(&run.options.device.device)?;
+        tokenizer::open(&Checkpoint::open(named_or_bundled(run.options.model.clone())?)?)?;
+        Ok(())
     }
 
     /// Every setting of a settings file as it is in effect, and where it comes from.
@@ -63,6 +85,27 @@ fn defaults<'a>(sections: &'a Sections, section: &str) -> Vec<(&'static str, &'a
             common.chain((section == "verify").then_some(("quick", "true"))).collect()
         }
     }
+}
+
+/// Refuses settings with which a night would publish a part of PubMed as if it were all, or nothing.
+fn refuse_less_than_all(sync: &SyncArgs, run: &RunArgs) -> Result<(), Failure> {
+    let set = [
+        (sync.dry_run, "`dry-run` in section `sync`"),
+        (run.options.limit.is_some(), "`limit` in section `run`"),
+        (run.shard.is_some(), "`shard` in section `run`"),
+    ];
+    match set.into_iter().find(|(is_set, _)| *is_set) {
+        Some((_, name)) => Err(Failure::message(
+            Exit::Usage,
+            format!("{name} cannot be set for a night, which publishes all of PubMed"),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn same_place(one: &Address, other: &Address) -> bool {
+    let real = |address: &Address| address.local().and_then(|path| path.canonicalize().ok());
+    one == other || real(one).is_some_and(|path| real(other) == Some(path))
 }
 
 fn mismatch(section: &str) -> Failure {

@@ -4,13 +4,14 @@
 //! `types`, `weight` and `map`.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use serde_json::{Map, Value as Json};
 
 use super::value::Value;
+use crate::exit::{Exit, Failure};
 
 /// The largest file that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
@@ -35,15 +36,20 @@ impl SettingsFile {
     ///
     /// # Errors
     /// It cannot be read, is too large, or is neither TOML nor YAML.
-    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let mut text = String::new();
-        File::open(path)?.take(LIMIT + 1).read_to_string(&mut text)?;
+        let read = File::open(path).and_then(|file| file.take(LIMIT + 1).read_to_string(&mut text));
+        read.map_err(|error| unreadable(path, error))?;
+        Self::parse(path, &text).map_err(|error| invalid(path, error))
+    }
+
+    fn parse(path: &Path, text: &str) -> anyhow::Result<Self> {
         if text.len() as u64 > LIMIT {
             bail!("file is larger than {LIMIT} bytes");
         }
         let parsed: Json = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("toml") => toml::from_str(&text)?,
-            Some("yaml" | "yml") => serde_saphyr::from_str(&text)?,
+            Some("toml") => toml::from_str(text)?,
+            Some("yaml" | "yml") => serde_saphyr::from_str(text).map_err(yaml)?,
             _ => bail!("unknown format: expected the extension .toml, .yaml or .yml"),
         };
         let mut entries = Vec::new();
@@ -62,6 +68,29 @@ impl SettingsFile {
             bail!("`{name}` is set twice");
         }
         T::parse(&entry.values).map(Some).map_err(|error| anyhow!("`{name}`: {error}"))
+    }
+}
+
+/// The failure of a file that says something wrong.
+pub(super) fn invalid(path: &Path, error: anyhow::Error) -> Failure {
+    Failure::new(Exit::Usage, error.context(format!("invalid settings in {}", path.display())))
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Failure {
+    let path = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => Failure::message(Exit::Usage, format!("cannot read {path}: no such file")),
+        _ => Failure::new(Exit::Usage, anyhow::Error::new(error).context(format!("cannot read {path}"))),
+    }
+}
+
+/// What is wrong with YAML, in our words where the library's are for programmers.
+fn yaml(error: serde_saphyr::Error) -> anyhow::Error {
+    match error.without_snippet() {
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), location } => {
+            anyhow!("line {}: {key} is set twice", location.line())
+        }
+        _ => error.into(),
     }
 }
 

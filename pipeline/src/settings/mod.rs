@@ -15,9 +15,9 @@ mod sections;
 mod source;
 mod value;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
@@ -56,20 +56,18 @@ pub(crate) trait Configurable {
 /// The file cannot be read, names an unknown setting or one twice, or a value is not valid.
 pub(crate) fn merge<A: Configurable>(args: &mut A, matches: &ArgMatches) -> Result<Vec<Effective>, Failure> {
     let path = args.file();
-    let merged = merge_file(args, matches, path.as_deref());
-    let merged = match &path {
-        Some(path) => merged.with_context(|| format!("invalid settings in {}", path.display())),
-        None => merged,
-    };
-    merged.map_err(|error| Failure::new(Exit::Usage, error))
+    let file = path.as_deref().map(SettingsFile::read).transpose()?.unwrap_or_default();
+    merge_file(args, matches, file).map_err(|error| match &path {
+        Some(path) => file::invalid(path, error),
+        None => Failure::new(Exit::Usage, error),
+    })
 }
 
 fn merge_file<A: Configurable>(
     args: &mut A,
     matches: &ArgMatches,
-    path: Option<&Path>,
+    mut file: SettingsFile,
 ) -> anyhow::Result<Vec<Effective>> {
-    let mut file = path.map(SettingsFile::read).transpose()?.unwrap_or_default();
     file.entries = A::translate(file.entries)?;
     let mut layers = Layers { matches, file, effective: Vec::new() };
     args.merge(&mut layers)?;
@@ -89,12 +87,7 @@ impl Layers<'_> {
     fn setting<T: Value>(&mut self, field: &str, value: &mut T) -> anyhow::Result<()> {
         let name = field.replace('_', "-");
         let from_file: Option<T> = self.file.take(&name)?;
-        let given = match self.matches.value_source(field) {
-            Some(ValueSource::CommandLine) => Some(Source::CommandLine),
-            Some(ValueSource::EnvVariable) => Some(Source::Environment),
-            _ => None,
-        };
-        let source = match (given, from_file) {
+        let source = match (self.given(field), from_file) {
             (Some(source), _) => source,
             (None, Some(from_file)) => {
                 *value = from_file;
@@ -104,6 +97,25 @@ impl Layers<'_> {
         };
         self.effective.push(Effective { name, value: value.to_json(), source });
         Ok(())
+    }
+
+    /// Two settings that exclude each other: one on the command line also replaces the other in the file.
+    fn exclusive(&mut self, one: &str, other: &str) {
+        for (given, replaced) in [(one, other), (other, one)] {
+            if self.given(given).is_some() {
+                let name = replaced.replace('_', "-");
+                self.file.entries.retain(|entry| entry.name != name);
+            }
+        }
+    }
+
+    /// Where a setting comes from, if the command line or the environment has it.
+    fn given(&self, field: &str) -> Option<Source> {
+        match self.matches.value_source(field)? {
+            ValueSource::CommandLine => Some(Source::CommandLine),
+            ValueSource::EnvVariable => Some(Source::Environment),
+            _ => None,
+        }
     }
 
     /// Refuses the settings that are left in the file: the command does not have them.
@@ -161,6 +173,15 @@ impl Configurable for PlanArgs {
 
 impl RunOptions {
     fn merge_into(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
+        layers.exclusive("cache", "no_cache");
+        self.merge_fields_into(layers)?;
+        match (&self.cache, self.no_cache) {
+            (Some(_), true) => bail!("`cache` and `no-cache` exclude each other"),
+            _ => Ok(()),
+        }
+    }
+
+    fn merge_fields_into(&mut self, layers: &mut Layers<'_>) -> anyhow::Result<()> {
         merge_fields!(layers, self, {
             output, model, decode, aggregation, context, abbreviations, text, max_rejects, max_differences, input_format, id_column,
             text_column, title_column, limit, cache, no_cache, overwrite, reissued, accept_partial, grace,

@@ -8,11 +8,11 @@ use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches};
 use pubtag_sync::without_credentials;
 use serde_json::Value as Json;
 
-use super::file::{Entry, SettingsFile};
+use super::file::{Entry, SettingsFile, invalid};
 use super::names::nearest;
 use super::source::{Effective, Source};
 use crate::cli::{Cli, Command};
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 
 /// The sections of a settings file; each has the options of one command.
 #[derive(Debug)]
@@ -27,18 +27,14 @@ impl Sections {
     /// # Errors
     /// It cannot be read, is neither TOML nor YAML, or has another section.
     pub(crate) fn read(path: &Path, sections: &[&str]) -> Result<Self, Failure> {
-        let read = || {
-            let SettingsFile { entries, .. } = SettingsFile::read(path)?;
-            for entry in &entries {
-                let section = entry.name.split_once('.').map_or(&*entry.name, |(section, _)| section);
-                if !sections.contains(&section) {
-                    let known = sections.join("`, `");
-                    bail!("unknown section `{section}`; expected one of `{known}`");
-                }
-            }
-            Ok(Self { path: path.to_owned(), entries })
-        };
-        read().map_err(|error: anyhow::Error| invalid(path, error))
+        let SettingsFile { entries, path } = SettingsFile::read(path)?;
+        let mut named = entries.iter().map(|entry| entry.name.split_once('.').map_or(&*entry.name, |(name, _)| name));
+        if let Some(unknown) = named.find(|name| !sections.contains(name)) {
+            let known = sections.join("`, `");
+            let error = anyhow!("unknown section `{unknown}`; expected one of `{known}`");
+            return Err(invalid(&path, error));
+        }
+        Ok(Self { path, entries })
     }
 
     /// The values of a setting; none if the file does not have it.
@@ -110,6 +106,10 @@ impl Sections {
                 let hint = nearest(&name, names()).map(|nearest| format!("; did you mean `{nearest}`?"));
                 bail!("unknown setting `{name}`{}", hint.unwrap_or_default());
             };
+            // clap takes these options for a command line, which would win over the environment.
+            if arg.get_env().is_some_and(|variable| std::env::var_os(variable).is_some()) {
+                continue;
+            }
             match (arg.is_positional(), arg.get_action()) {
                 (true, _) => positional.extend(values),
                 (false, ArgAction::SetTrue) => match values.first().map(String::as_str) {
@@ -133,9 +133,9 @@ fn name(arg: &Arg) -> String {
     arg.get_long().map_or_else(|| arg.get_id().as_str().replace('_', "-"), str::to_owned)
 }
 
-/// Whether a section may have an option: neither `--config` itself nor what every command has.
+/// Whether a section may have an option: neither `--config` itself nor what every command has, nor what is for tests.
 fn is_setting(arg: &Arg) -> bool {
-    !arg.is_global_set() && arg.get_id() != "config"
+    !arg.is_global_set() && !arg.is_hide_set() && arg.get_id() != "config"
 }
 
 /// The value of an option; null without one.
@@ -165,10 +165,6 @@ fn clap_error(section: &str, error: &clap::Error) -> anyhow::Error {
     anyhow!(short(&error.to_string())).context(format!("section `{section}`"))
 }
 
-fn invalid(path: &Path, error: anyhow::Error) -> Failure {
-    Failure::new(Exit::Usage, error.context(format!("invalid settings in {}", path.display())))
-}
-
 /// A message of clap without its usage, in one line.
 fn short(message: &str) -> String {
     let lines = message.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
@@ -180,6 +176,7 @@ fn short(message: &str) -> String {
 mod tests {
     use super::*;
     use crate::cli::{RunArgs, RunOptions};
+    use crate::exit::Exit;
 
     fn sections(toml: &str) -> Result<Sections, Failure> {
         let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-use clap::{Args, Command};
+use clap::{Args, Command, FromArgMatches};
 use serde_json::json;
 
 use super::*;
@@ -25,7 +25,7 @@ fn the_command_line_wins_over_the_file_and_the_file_over_defaults() {
     let (args, settings) = merged::<TrainArgs>("own.toml", text, "--epochs 7 --base out").expect("valid");
     let training = &args.training;
     assert_eq!(
-        (training.epochs.get(), training.learning_rate, training.overwrite, training.batch_size.get()),
+        (training.epochs.get(), training.learning_rate.0, training.overwrite, training.batch_size.get()),
         (7, 1e-4, true, 16)
     );
     assert_eq!(args.train.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a.tsv", "b.tsv"]);
@@ -75,7 +75,7 @@ fn names_of_run_ner_are_understood() {
         (
             args.training.batch_size.get(),
             args.training.accumulation.get(),
-            args.training.warmup,
+            args.training.warmup.0,
             args.training.overwrite
         ),
         (16, 2, 0.2, false)
@@ -90,7 +90,7 @@ fn names_of_nemo_are_understood() {
                 optim:\n    lr: 5e-5\n    sched:\n      warmup_ratio: 0.2\n";
     let args = train("nemo.yml", text, "").expect("valid");
     assert_eq!(
-        (args.training.epochs.get(), args.training.clip_norm, args.training.learning_rate, args.training.warmup),
+        (args.training.epochs.get(), args.training.clip_norm.0, args.training.learning_rate.0, args.training.warmup.0),
         (5, 2.0, 5e-5, 0.2)
     );
     assert_eq!(args.class_weights, crate::cli::ClassWeights::Balanced);
@@ -136,6 +136,37 @@ fn a_hostile_file_is_refused_and_takes_no_memory() {
     assert!(refused.contains("larger than 1048576 bytes"), "{refused}");
 }
 
+/// The cache that a run would use: `no-cache` or a place.
+fn cache(text: &str, command_line: &str) -> Result<String, String> {
+    let (args, settings) = merged::<RunArgs>("run.toml", text, command_line)?;
+    let shown = settings.iter().find(|setting| setting.name == "cache").expect("every setting is listed");
+    let cache = args.options.cache.map(|cache| cache.to_string());
+    assert_eq!(shown.value, json!(cache));
+    Ok(if args.options.no_cache { "no-cache".to_owned() } else { cache.unwrap_or_default() })
+}
+
+#[test]
+fn a_cache_on_the_command_line_replaces_what_the_file_says_of_caches() {
+    assert_eq!(cache("no-cache = true\n", "--cache there").as_deref(), Ok("there"));
+    assert_eq!(cache("cache = 'there'\n", "--no-cache").as_deref(), Ok("no-cache"));
+    assert_eq!(cache("cache = 'there'\nno-cache = false\n", "").as_deref(), Ok("there"));
+    let refused = cache("cache = 'there'\nno-cache = true\n", "").expect_err("which of them?");
+    assert!(refused.contains("`cache` and `no-cache` exclude each other"), "{refused}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_path_may_be_of_any_bytes() {
+    use std::os::unix::ffi::OsStringExt;
+    let path = std::ffi::OsString::from_vec(b"nam\xffe".to_vec());
+    let line = ["test".into(), "--model".into(), path.clone()];
+    let matches = RunArgs::augment_args(Command::new("test")).get_matches_from::<_, std::ffi::OsString>(line);
+    let mut args = RunArgs::from_arg_matches(&matches).expect("the command line is valid");
+    let settings = merge(&mut args, &matches).expect("nothing is wrong");
+    assert_eq!(args.options.model, Some(PathBuf::from(path)));
+    assert!(settings.iter().any(|setting| setting.value == json!("nam\u{fffd}e")), "{settings:?}");
+}
+
 #[test]
 fn unknown_and_invalid_settings_are_refused_with_a_hint() {
     for (name, text, hint) in [
@@ -144,7 +175,16 @@ fn unknown_and_invalid_settings_are_refused_with_a_hint() {
         ("theirs.yaml", "num_train_epoch: 3\n", "did you mean `num-train-epochs`?"),
         ("far.toml", "color = 'red'\n", "unknown setting `color`; expected one of train, dev, unlabelled"),
         ("twice.yaml", "epochs: 3\nnum_train_epochs: 4\n", "`epochs` is set twice"),
-        ("word.toml", "epochs = 'many'\n", "`epochs`: invalid value `many`"),
+        ("twice.yml", "epochs: 3\nepochs: 4\n", "line 2: epochs is set twice"),
+        ("word.toml", "epochs = 'many'\n", "`epochs`: invalid value `many`: not a whole number"),
+        ("warm.toml", "warmup = 2\n", "`warmup`: invalid value `2`: expected a number from 0 to 1"),
+        (
+            "nan.toml",
+            "replace-mentions = 'nan'\n",
+            "`replace-mentions`: invalid value `nan`: expected a number from 0 to 1",
+        ),
+        ("zero.toml", "epochs = 0\n", "`epochs`: invalid value `0`: must be at least 1"),
+        ("switch.toml", "overwrite = 'yes'\n", "`overwrite`: invalid value `yes`: expected true or false"),
         ("none.toml", "labels = 'none'\n", "`labels`: invalid value `none`: expected auto, category"),
         ("list.toml", "seed = [1, 2]\n", "`seed`: expected a single value, not a list"),
         ("broken.toml", "epochs = \n", "line 1"),

@@ -12,8 +12,8 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::{
     Abbreviations, Aggregation, ByteSize, ClassWeights, ContextLimit, ContextWords, CorpusFormat, Decode, DeviceChoice,
-    InputFormat, LabelTokens, Labels, Precision, Reissued, SavedType, Shard, Share, Text, Tolerance, duration,
-    show_duration,
+    Fraction, InputFormat, LabelTokens, Labels, NotNegative, Positive, Precision, Reissued, SavedType, Shard, Share,
+    Text, Tolerance, duration, show_duration, whole,
 };
 
 /// The type of a setting's value.
@@ -66,12 +66,32 @@ impl Value for Duration {
     }
 }
 
-/// Numbers, switches and texts, which are themselves in JSON.
-macro_rules! plain {
+impl Value for String {
+    fn parse(texts: &[String]) -> Result<Self, String> {
+        one(texts, str::parse)
+    }
+
+    fn to_json(&self) -> Json {
+        json!(self)
+    }
+}
+
+impl Value for bool {
+    fn parse(texts: &[String]) -> Result<Self, String> {
+        one(texts, |text| text.parse().map_err(|_| "expected true or false"))
+    }
+
+    fn to_json(&self) -> Json {
+        json!(self)
+    }
+}
+
+/// Whole numbers.
+macro_rules! whole {
     ($($type:ty),* $(,)?) => {$(
         impl Value for $type {
             fn parse(texts: &[String]) -> Result<Self, String> {
-                one(texts, str::parse)
+                one(texts, whole::<Self>)
             }
 
             fn to_json(&self) -> Json {
@@ -81,18 +101,35 @@ macro_rules! plain {
     )*};
 }
 
-plain!(bool, u64, f64, NonZeroUsize, String, PathBuf, Share);
+whole!(u64, NonZeroUsize);
 
-impl Value for f32 {
+impl Value for PathBuf {
     fn parse(texts: &[String]) -> Result<Self, String> {
         one(texts, str::parse)
     }
 
     fn to_json(&self) -> Json {
-        // With the digits that were given: as a double, 0.01 would be 0.009999999776482582.
-        serde_json::from_str(&self.to_string()).unwrap_or_else(|_| json!(self))
+        // JSON has no place for a path that is not UTF-8.
+        self.to_string_lossy().into()
     }
 }
+
+/// Numbers with a limit.
+macro_rules! limited {
+    ($($type:ty),* $(,)?) => {$(
+        impl Value for $type {
+            fn parse(texts: &[String]) -> Result<Self, String> {
+                one(texts, str::parse)
+            }
+
+            fn to_json(&self) -> Json {
+                json!(self.0)
+            }
+        }
+    )*};
+}
+
+limited!(Fraction, NotNegative, Positive, Share);
 
 /// Types that are parsed as they are printed.
 macro_rules! printed {

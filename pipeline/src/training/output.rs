@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 
 use super::card::RECORD;
 use super::metrics::{METRICS, Metrics};
-use super::place::{self, CARD, CONFIG, FILES, STATE, WEIGHTS};
+use super::place::{self, CARD, CONFIG, FILES, MARK, STATE, WEIGHTS};
 use crate::cli::SavedType;
 use crate::digest::sha256;
 use crate::exit::{Exit, Failure};
+use crate::lock::DirectoryLock;
 
 /// An output directory under construction.
 #[derive(Debug)]
@@ -21,17 +22,20 @@ pub(crate) struct Draft {
     directory: PathBuf,
     target: PathBuf,
     overwrite: bool,
+    /// Keeps others from writing the same draft.
+    _lock: DirectoryLock,
 }
 
 impl Draft {
     /// Creates the draft, or opens that of an interrupted run; `sources` are the inputs of the run.
     ///
     /// # Errors
-    /// The target exists and must not be replaced, or the draft cannot be written.
+    /// The target exists and must not be replaced, another training writes the draft, or it cannot be written.
     pub(crate) fn begin(target: &Path, overwrite: bool, sources: &[&Path]) -> Result<Self, Failure> {
         let (target, directory) = place::check(target, overwrite, sources)?;
         place::begin(&directory)?;
-        Ok(Self { directory, target, overwrite })
+        let lock = DirectoryLock::hold(&directory, MARK, "training")?;
+        Ok(Self { directory, target, overwrite, _lock: lock })
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -26,8 +26,8 @@ pub(super) const FILES: [&str; 5] =
     [CONFIG, "tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"];
 /// The model card.
 pub(super) const CARD: &str = "README.md";
-/// Marks a directory as a draft.
-const MARK: &str = ".pubtag-train";
+/// Marks a directory as a draft, and is locked while a training writes it.
+pub(super) const MARK: &str = ".pubtag-train";
 
 /// Everything that a training run writes. The record is last, since a model without it is not ours.
 fn written() -> impl Iterator<Item = &'static str> {
@@ -93,16 +93,19 @@ pub(super) fn clear(draft: &Path) -> Result<(), Failure> {
 
 /// Moves a finished draft to the target, and only then removes what it replaces.
 pub(super) fn finish(draft: &Path, target: &Path, overwrite: bool) -> Result<(), Failure> {
-    remove(draft, [STATE, STATE_DRAFT, MARK].into_iter())?;
+    remove(draft, [STATE, STATE_DRAFT].into_iter())?;
     may_replace(target, overwrite)?;
-    if !is_there(target) {
-        return fs::rename(draft, target).map_err(|error| Failure::write(target, error));
+    if is_there(target) {
+        exchange(draft, target).map_err(|error| Failure::write(target, error))?;
+        // The previous model now has the draft's name.
+        begin(draft)?;
+        remove(draft, written())?;
+        fs::remove_dir(draft).map_err(|error| Failure::write(draft, error))?;
+    } else {
+        fs::rename(draft, target).map_err(|error| Failure::write(target, error))?;
     }
-    exchange(draft, target).map_err(|error| Failure::write(target, error))?;
-    // The previous model now has the draft's name.
-    begin(draft)?;
-    remove(draft, written())?;
-    fs::remove_dir(draft).map_err(|error| Failure::write(draft, error))
+    // Last, since it is the lock: until here, no other training may take the draft for an abandoned one.
+    remove(target, [MARK].into_iter())
 }
 
 fn remove(directory: &Path, names: impl Iterator<Item = &'static str>) -> Result<(), Failure> {

@@ -26,12 +26,14 @@ pub(super) struct Request {
     /// Path or URL of one file.
     input: String,
     /// Seconds between progress records; absent for none.
+    #[serde(default, deserialize_with = "progress_seconds")]
     pub(super) progress_seconds: Option<NonZeroU32>,
     #[serde(default, deserialize_with = "format")]
     input_format: Option<InputFormat>,
     id_column: Option<String>,
     title_column: Option<String>,
     text_column: Option<String>,
+    #[serde(default, deserialize_with = "limit")]
     limit: Option<NonZeroU64>,
     accept_partial: Option<bool>,
     overwrite: Option<bool>,
@@ -40,6 +42,26 @@ pub(super) struct Request {
 fn format<'de, D: Deserializer<'de>>(value: D) -> Result<Option<InputFormat>, D::Error> {
     let name: Option<String> = Option::deserialize(value)?;
     name.map(|name| name.parse().map_err(D::Error::custom)).transpose()
+}
+
+fn limit<'de, D: Deserializer<'de>>(value: D) -> Result<Option<NonZeroU64>, D::Error> {
+    at_least_1::<u64, _, _>(value, "limit")
+}
+
+fn progress_seconds<'de, D: Deserializer<'de>>(value: D) -> Result<Option<NonZeroU32>, D::Error> {
+    at_least_1::<u32, _, _>(value, "progress_seconds")
+}
+
+fn at_least_1<'de, T, N, D>(value: D, name: &str) -> Result<Option<N>, D::Error>
+where
+    T: Deserialize<'de>,
+    N: TryFrom<T>,
+    D: Deserializer<'de>,
+{
+    let number: Option<T> = Option::deserialize(value)?;
+    let checked =
+        number.map(|number| N::try_from(number).map_err(|_| D::Error::custom(format!("{name} must be at least 1"))));
+    checked.transpose()
 }
 
 impl Request {
