@@ -1,6 +1,6 @@
 //! `pubtag run`: source → recall → tokenize → tag → abbreviations → remember → write. Read it from top to bottom.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use pubtag_ner::{Checkpoint, TagStats};
 use pubtag_parquet::{CommitLog, Conflict, Output, ParquetSink, RunSpec, Standing, Tables, WriteConfig};
 use pubtag_pubmed::{InputFormat, Inputs, Source};
 use pubtag_schemas::{InputUnit, Location, UnitReport};
-use pubtag_store::Buckets;
+use pubtag_store::{Buckets, identity};
 use pubtag_stream::{CancellationToken, Flow, Meters, Operator, Write, stage, stage_from};
 
 use crate::cached::{self, CacheInUse};
@@ -187,17 +187,29 @@ async fn plan(
         inputs.skipped.into_iter().map(|file| InputLine::unread(file.path, InputStatus::Skipped, Some(file.reason)));
     let mut plan = Plan { units: Vec::new(), settled: skipped.collect(), found: Vec::new(), reissued: HashSet::new() };
     let buckets = &config.read.buckets;
+    let mut identities = HashMap::<String, usize>::new();
+    for unit in &inputs.units {
+        *identities.entry(identity(unit.uri()).into_owned()).or_default() += 1;
+    }
     let mut units = Vec::with_capacity(inputs.units.len());
     for unit in inputs.units {
-        units.push(identified(unit, buckets, commit_log, spec, stop).await?);
+        let is_unhashed = is_hashed_later(&unit) && !commit_log.knows(&unit) && identities[&*identity(unit.uri())] == 1;
+        units.push(if is_unhashed { unit } else { identified(unit, buckets, commit_log, spec, stop).await? });
     }
-    let uris: HashSet<String> = units.iter().map(|unit| unit.uri().to_owned()).collect();
+    check_numbers(&units)?;
+    check_names(&units, config.read.format)?;
     for (standing, unit) in commit_log.plan(&units, spec).into_iter().zip(units) {
         match standing {
             Standing::Committed(commit) => {
                 // A renamed file: a later run over a new file of its old name must not replace it.
-                if !unit.read_once && !uris.contains(commit.uri()) {
-                    output.follow(&unit, &commit).await?;
+                let is_renamed = !unit.read_once && !identities.contains_key(&*identity(commit.uri()));
+                let others = commit_log.earlier_contents(&unit, commit.input.key());
+                let replaced = if config.replaces(&unit) { others } else { Vec::new() };
+                for other in &replaced {
+                    tracing::warn!("{}: replaced by {}, the same file of PubMed", other.input.uri, unit.uri());
+                }
+                if is_renamed || !replaced.is_empty() {
+                    output.follow(&unit, &commit, &replaced, commit_log).await?;
                 }
                 let rejects = Some(commit.tally.rejects).filter(|rejects| *rejects > 0);
                 let reason = rejects.map(|rejects| counted(rejects, "reject"));
@@ -222,6 +234,46 @@ async fn plan(
     Ok(plan)
 }
 
+/// Whether an input is hashed while it is tagged: an object in a store. Not if it is committed already, which may be a
+/// conflict, nor if another input may have the same content.
+fn is_hashed_later(unit: &InputUnit) -> bool {
+    matches!(unit.location, Location::Object(_))
+}
+
+/// Refuses two files of the PubMed distribution that have one number and different contents: their rows would count twice.
+fn check_numbers(units: &[Arc<InputUnit>]) -> Result<(), Failure> {
+    let mut first = HashMap::new();
+    for unit in units.iter().filter(|unit| unit.file_seq.is_some() && !unit.read_once) {
+        let other: &InputUnit = first.entry(identity(unit.uri())).or_insert(unit);
+        if other.sha256 != unit.sha256 {
+            return Err(Failure::configuration(format!(
+                "{} and {} are the same file of PubMed with different contents; name or keep only one of them",
+                other.uri(),
+                unit.uri()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses two files of plain text whose documents would have the same ids: only one of them could be current.
+fn check_names(units: &[Arc<InputUnit>], format: Option<InputFormat>) -> Result<(), Failure> {
+    let mut first = HashMap::new();
+    for unit in units.iter().filter(|unit| !unit.read_once) {
+        let Some(name) = format.and_then(|format| format.document_name(unit.file_name())) else { continue };
+        let other: &InputUnit = first.entry(name).or_insert(unit);
+        let is_same = other.sha256.is_some() && other.file_name() == unit.file_name() && other.sha256 == unit.sha256;
+        if other.uri() != unit.uri() && !is_same {
+            return Err(Failure::configuration(format!(
+                "{} and {} would have the same document ids ({name}); rename one of them, or write the texts as JSONL with ids",
+                other.uri(),
+                unit.uri()
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The unit with its SHA-256. A file that has not been modified since its commit is not read for that.
 async fn identified(
     unit: Arc<InputUnit>,
@@ -232,10 +284,6 @@ async fn identified(
 ) -> Result<Arc<InputUnit>, Failure> {
     if let Some(sha256) = commit_log.recall(&unit, spec) {
         return Ok(Arc::new(InputUnit { sha256: Some(sha256), ..InputUnit::clone(&unit) }));
-    }
-    // An object is hashed while it is tagged, unless its URL is committed already: that may be a conflict.
-    if matches!(unit.location, Location::Object(_)) && !commit_log.knows(unit.uri()) {
-        return Ok(unit);
     }
     let (stop, buckets) = (stop.clone(), buckets.clone());
     Ok(Arc::new(off_thread(move || Ok(pubtag_pubmed::hashed(&unit, &buckets, &stop)?)).await?))

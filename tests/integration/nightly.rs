@@ -138,6 +138,29 @@ fn a_refused_reissue_ends_the_night_and_keeps_the_former_rows() {
     assert_eq!(steps(&job.report()), [("sync".to_owned(), 0), ("run".to_owned(), 78)]);
 }
 
+#[test]
+fn a_file_that_is_reissued_after_the_mirror_has_moved_replaces_its_predecessor() {
+    let job = Job::new();
+    job.night().succeed();
+    let moved = job.dir.path().join("moved");
+    fs::rename(job.mirror(), &moved).unwrap();
+    let settings = fs::read_to_string(job.settings()).unwrap();
+    fs::write(job.settings(), settings.replace(job.mirror().to_str().unwrap(), moved.to_str().unwrap())).unwrap();
+    job.publish("updatefiles", 3, 70..95);
+    let outcome = job.night().succeed();
+    assert!(outcome.stderr.contains("pubmed26n0003.xml.gz: re-issued since it was committed"), "{}", outcome.stderr);
+    assert_eq!(tables(&job.output()), job.expected());
+    assert!(outcome.stderr.contains("published snapshot 2: 95 citations"), "{}", outcome.stderr);
+
+    // wget leaves such a copy.
+    let updates = moved.join("updatefiles");
+    fs::write(updates.join("pubmed26n0003.xml.gz.1"), file(60..90)).unwrap();
+    job.night().end().assert_fails(78, &["pubmed26n0003.xml.gz and ", "pubmed26n0003.xml.gz.1 are the same file"]);
+    fs::copy(updates.join("pubmed26n0003.xml.gz"), updates.join("pubmed26n0003.xml.gz.1")).unwrap();
+    job.night().succeed();
+    assert_eq!(tables(&job.output()), job.expected());
+}
+
 /// All steps of a night that goes on whatever `sync` ended with.
 fn all_steps(sync: u64) -> Vec<(String, u64)> {
     let codes = [("sync", sync), ("run", 0), ("verify", 0), ("snapshot", 0), ("compare", 0)];

@@ -135,6 +135,26 @@ fn text_files_with_the_same_content_are_separate_documents() {
 }
 
 #[test]
+fn plain_texts_whose_documents_would_have_the_same_ids_are_refused() {
+    let dir = tempdir().unwrap();
+    let paths = ["x/a.txt", "y/a.txt", "x/b.txt", "y/b.md"].map(|name| dir.path().join(name));
+    for path in &paths {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("Ataxia of {}.", path.display())).unwrap();
+    }
+    let output = dir.path().join("out");
+    let call =
+        |paths: &[PathBuf], format: &str| run(paths, &output.with_extension(format)).arg("--input-format").arg(format);
+    for pair in [&paths[..2], &paths[2..]] {
+        call(pair, "text")
+            .end()
+            .assert_fails(78, &[&*pair[0].to_string_lossy(), &pair[1].to_string_lossy(), "same document ids"]);
+    }
+    call(&paths[..2], "lines").end().assert_fails(78, &["same document ids (a.txt)"]);
+    call(&paths[2..], "lines").succeed();
+}
+
+#[test]
 fn missing_committed_parts_are_tagged_again_or_fail_the_run() {
     for damage in [remove as fn(&Path), truncate] {
         let night = Night::new(&[("a.jsonl", "A"), ("b.jsonl", "B")]);

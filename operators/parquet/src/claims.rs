@@ -1,11 +1,12 @@
-//! Claims of URIs: of two runs that commit different contents of one URI at the same time, one fails with a conflict.
+//! Claims of inputs: of two runs that commit different contents of one input at the same time, one fails with a conflict.
+//! An input is claimed by its identity: its URI, or for a file of the PubMed distribution its generation and number.
 //!
 //! ```text
-//! claims/<hash of the URI>-000001.json   {"key": A}      created if absent, never changed, never removed
-//!        <hash of the URI>-000002.json   {"key": B}
+//! claims/<hash of the identity>-000001.json   {"key": A}      created if absent, never changed, never removed
+//!        <hash of the identity>-000002.json   {"key": B}
 //! ```
 //!
-//! A run claims the URI of a unit before it puts the marker: the next free number, or the highest if that is for the same
+//! A run claims the identity of a unit before it puts the marker: the next free number, or the highest if that is for the same
 //! key. The marker names the number, and the lower numbers that it replaces.
 //!
 //! Of two runs with different keys, the one with the higher number looks for the marker of the lower *after* it has claimed,
@@ -15,6 +16,7 @@
 use object_store::PutMode;
 use object_store::path::Path;
 use pubtag_schemas::{Claim, Commit};
+use pubtag_store::identity;
 use serde::{Deserialize, Serialize};
 
 use crate::objects::{Objects, parse};
@@ -27,7 +29,7 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Claimed {
     version: u32,
-    /// The URI.
+    /// The identity.
     uri: String,
     /// What is committed under it: the [key](crate::RunSpec::key).
     key: String,
@@ -41,7 +43,7 @@ pub(crate) struct Terms<'a> {
     pub(crate) overwrite: bool,
     /// Whether an input of this run has a key: its commit is not replaced.
     pub(crate) is_held: &'a (dyn Fn(&str) -> bool + Sync),
-    /// The highest claim of the URI that was known when the output was opened.
+    /// The highest claim of the identity that was known when the output was opened.
     pub(crate) known: Option<&'a Claim>,
 }
 
@@ -52,14 +54,14 @@ pub(crate) struct Taken {
     pub(crate) replaced: Vec<Commit>,
 }
 
-/// Claims the URI of a commit.
+/// Claims the identity of a commit that has no claim yet.
 ///
 /// # Errors
 /// A [`Conflict`] with the commit of another content, or the store's failure.
 pub(crate) async fn take(objects: &Objects, commit: &Commit, terms: Terms<'_>) -> Result<Taken, Error> {
-    let uri = &commit.input.uri;
+    let identity = pubtag_store::identity(commit.uri());
     let (number, others) = claim_number(objects, commit, terms.known.map_or(1, |known| known.number)).await?;
-    let mut claim = Claim { uri: uri.clone(), number, replaces: Vec::new() };
+    let mut claim = Claim { uri: identity.clone().into_owned(), number, replaces: Vec::new() };
     if let Some(known) = terms.known {
         claim.replaces = known.replaces.iter().copied().filter(|replaced| *replaced < number).collect();
     }
@@ -69,14 +71,14 @@ pub(crate) async fn take(objects: &Objects, commit: &Commit, terms: Terms<'_>) -
             continue;
         }
         match objects.read_marker(&layout::marker(&other.key)).await? {
-            Some(marker) if holds(&marker.commit, uri, number) => {
+            Some(marker) if holds(&marker.commit, &identity, number) => {
                 if !terms.overwrite {
-                    return Err(Conflict::claimed(uri, &marker.commit, commit).into());
+                    return Err(Conflict::claimed(&commit.input.uri, &marker.commit, commit).into());
                 }
                 replaced.push(marker.commit);
                 claim.replaces.push(number);
             }
-            // Its content is committed under another URI or claim.
+            // Its content is committed under another identity or claim.
             Some(_) => {}
             // A run that died before it put its marker, or that is about to: then its marker will not count.
             None => claim.replaces.push(number),
@@ -85,14 +87,14 @@ pub(crate) async fn take(objects: &Objects, commit: &Commit, terms: Terms<'_>) -
     Ok(Taken { claim, replaced })
 }
 
-/// Whether another run has claimed the URI with another key since a claim was taken.
+/// Whether another run has claimed the identity with another key since a claim was taken.
 pub(crate) async fn is_outbid(objects: &Objects, claim: &Claim) -> Result<bool, Error> {
     Ok(read(objects, &layout::claim(&claim.uri, claim.number + 1)).await?.is_some())
 }
 
 /// Whether a commit is the one under a claim.
-fn holds(commit: &Commit, uri: &str, number: u32) -> bool {
-    commit.claim.as_ref().is_some_and(|claim| claim.uri == uri && claim.number == number)
+fn holds(commit: &Commit, identity: &str, number: u32) -> bool {
+    commit.claim.as_ref().is_some_and(|claim| claim.uri == identity && claim.number == number)
 }
 
 /// Takes the next free number, or the highest if it is for the same key. Also returns the claims for other keys from
@@ -101,7 +103,7 @@ async fn claim_number(objects: &Objects, commit: &Commit, start: u32) -> Result<
     let (mut number, mut others) = (start, Vec::new());
     let mut same: Option<u32> = None;
     loop {
-        let path = layout::claim(&commit.input.uri, number);
+        let path = layout::claim(&identity(commit.uri()), number);
         let found = match same {
             // The highest so far has the same key: only if there is a higher one, a new one is needed.
             Some(_) => read(objects, &path).await?,
@@ -124,7 +126,7 @@ async fn claim_number(objects: &Objects, commit: &Commit, start: u32) -> Result<
 async fn create(objects: &Objects, path: &Path, commit: &Commit) -> Result<Option<Claimed>, Error> {
     let claimed = Claimed {
         version: VERSION,
-        uri: commit.input.uri.clone(),
+        uri: identity(commit.uri()).into_owned(),
         key: commit.input.key().to_owned(),
         attempt_id: commit.attempt_id.clone(),
     };

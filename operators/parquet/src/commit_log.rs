@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use pubtag_schemas::{Claim, Commit, InputUnit};
+use pubtag_store::identity;
 
 use crate::survey::{Broken, Survey};
 use crate::{Conflict, RunSpec};
@@ -16,8 +17,8 @@ pub struct CommitLog {
     commits: HashMap<String, Arc<Commit>>,
     /// Commits whose parts are missing or changed, by key.
     broken: HashMap<String, Broken>,
-    /// All of the above by the URI of their input.
-    by_uri: HashMap<String, Vec<Arc<Commit>>>,
+    /// All of the above by the [identity] of their input.
+    by_identity: HashMap<String, Vec<Arc<Commit>>>,
     /// Superseded attempts whose markers still existed.
     superseded: HashSet<String>,
     /// Keys of the inputs of this run.
@@ -59,7 +60,7 @@ impl CommitLog {
     }
 
     fn index(&mut self, commit: &Arc<Commit>) {
-        self.by_uri.entry(commit.uri().to_owned()).or_default().push(commit.clone());
+        self.by_identity.entry(identity(commit.uri()).into_owned()).or_default().push(commit.clone());
     }
 
     /// All whole commits, in no particular order.
@@ -75,13 +76,13 @@ impl CommitLog {
     /// The SHA-256 of an input that was committed with the same run spec and not modified since: its URI, size and
     /// modification time, or ETag in a store, match the commit. Any other input has to be read to be hashed.
     pub fn recall(&self, unit: &InputUnit, spec: &RunSpec) -> Option<String> {
-        let mut commits = self.by_uri.get(unit.uri())?.iter();
+        let mut commits = self.by_identity.get(&*identity(unit.uri()))?.iter();
         commits.find(|commit| spec.covers(commit, unit)).map(|commit| commit.input.sha256.clone())
     }
 
-    /// Whether something is committed under a URI.
-    pub fn knows(&self, uri: &str) -> bool {
-        self.by_uri.contains_key(uri)
+    /// Whether something is committed under the identity of an input.
+    pub fn knows(&self, unit: &InputUnit) -> bool {
+        self.by_identity.contains_key(&*identity(unit.uri()))
     }
 
     /// Decides the state of each input of a run.
@@ -124,20 +125,31 @@ impl CommitLog {
         }
     }
 
-    /// Commits under an input's URI whose content no input of this run has. Inputs that can be read only once have no
-    /// URI of their own.
+    /// Commits of other contents of an input, which no input of this run has. Inputs that can be read only once have no
+    /// identity of their own.
     ///
-    /// Of several claims in force, only the highest is the URI's content; the others are of files that were renamed, and
+    /// Of several claims in force, only the highest is the input's content; the others are of files that were renamed, and
     /// were not replaced when a new file took their name.
-    pub(crate) fn earlier_contents(&self, unit: &InputUnit, key: &str) -> Vec<Arc<Commit>> {
+    pub fn earlier_contents(&self, unit: &InputUnit, key: &str) -> Vec<Arc<Commit>> {
         if unit.read_once {
             return Vec::new();
         }
-        let highest = self.highest_claim(unit.uri()).map(|claim| claim.number);
-        let is_current = |commit: &&Arc<Commit>| commit.claim.as_ref().map(|claim| claim.number) == highest;
-        let of_uri = self.by_uri.get(unit.uri()).into_iter().flatten().filter(is_current);
-        let earlier = of_uri.filter(|commit| commit.input.key() != key && !self.held.contains(commit.input.key()));
+        let identity = pubtag_store::identity(unit.uri());
+        let current = self.by_identity.get(&*identity).into_iter().flatten().filter(|commit| self.is_current(commit));
+        let earlier = current.filter(|commit| commit.input.key() != key && !self.held.contains(commit.input.key()));
         earlier.cloned().collect()
+    }
+
+    /// Whether a commit is what its identity stands for.
+    ///
+    /// Commits of PubMed's files from before these had an identity have claims of their paths. They count unless there is a
+    /// claim of the identity.
+    fn is_current(&self, commit: &Commit) -> bool {
+        let highest = self.highest_claim(&identity(commit.uri()));
+        match (&commit.claim, highest) {
+            (Some(claim), None) => self.highest_claim_of(&identity(commit.uri()), &claim.uri) == Some(claim),
+            (claim, highest) => claim.as_ref() == highest,
+        }
     }
 
     /// Whether an input of this run has a key.
@@ -145,10 +157,15 @@ impl CommitLog {
         self.held.contains(key)
     }
 
-    /// The highest claim of a URI among the commits in force.
-    pub(crate) fn highest_claim(&self, uri: &str) -> Option<&Claim> {
-        let claims = self.by_uri.get(uri)?.iter().filter_map(|commit| commit.claim.as_ref());
-        claims.max_by_key(|claim| claim.number)
+    /// The highest claim of an identity among the commits in force.
+    pub(crate) fn highest_claim(&self, identity: &str) -> Option<&Claim> {
+        self.highest_claim_of(identity, identity)
+    }
+
+    /// The highest claim of a name that an identity had.
+    fn highest_claim_of(&self, identity: &str, name: &str) -> Option<&Claim> {
+        let claims = self.by_identity.get(identity)?.iter().filter_map(|commit| commit.claim.as_ref());
+        claims.filter(|claim| claim.uri == name).max_by_key(|claim| claim.number)
     }
 
     /// Whether a commit was superseded when the output was opened.
@@ -164,8 +181,8 @@ impl CommitLog {
     /// What a commit has to supersede to replace another: the other, and what the other has superseded itself, where
     /// those markers may still exist. Otherwise they would count again once the other is removed.
     pub(crate) fn superseded_with(&self, replaced: &Commit) -> Vec<String> {
-        let mut of_uri = self.by_uri.get(replaced.uri()).into_iter().flatten();
-        let known = of_uri.any(|commit| commit.attempt_id == replaced.attempt_id);
+        let mut of_identity = self.by_identity.get(&*identity(replaced.uri())).into_iter().flatten();
+        let known = of_identity.any(|commit| commit.attempt_id == replaced.attempt_id);
         let inherited = replaced.supersedes.iter().filter(|attempt| !known || self.superseded.contains(*attempt));
         std::iter::once(&replaced.attempt_id).chain(inherited).cloned().collect()
     }

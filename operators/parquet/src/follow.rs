@@ -1,23 +1,34 @@
-//! Lets the commit of a renamed file follow it: so that a new file of the old name does not replace it.
+//! Lets the commit of a renamed file follow it: so that a new file of the old name does not replace it. And lets a commit
+//! replace others of the same file, where an output has several.
+
+use std::sync::Arc;
 
 use object_store::{PutMode, PutOptions};
 use pubtag_schemas::{Commit, InputUnit};
 
 use crate::claims::{self, Taken, Terms};
 use crate::objects::{Marker, Objects};
-use crate::{Error, Output, layout};
+use crate::{CommitLog, Error, Output, layout};
 
 impl Output {
-    /// Notes in the marker of a commit that its content is now under the URI of a unit. Only the claim in the marker changes; its
-    /// input still says where the content was read.
+    /// Notes in the marker of a commit that its content is now that of a unit, and that it replaces other commits. Only the
+    /// claim and the replaced attempts in the marker change; its input still says where the content was read.
     ///
-    /// Call it for a unit whose content is committed under another URI, if no input of the run has that URI. If another run
-    /// changes the commit or the URI at the same time, nothing happens.
+    /// Call it for a unit whose content is committed under another identity, if no input of the run has that identity, or if
+    /// the output has commits of [earlier contents](CommitLog::earlier_contents) of the unit beside it: before PubMed's files
+    /// had an identity of their own, one in another directory did not replace its predecessor. If another run changes the
+    /// commit or claims the identity at the same time, nothing happens.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn follow(&self, unit: &InputUnit, commit: &Commit) -> Result<(), Error> {
-        let mut moved = commit.clone();
+    pub async fn follow(
+        &self,
+        unit: &InputUnit,
+        commit: &Commit,
+        replaced: &[Arc<Commit>],
+        commit_log: &CommitLog,
+    ) -> Result<(), Error> {
+        let mut moved = Commit { claim: None, ..commit.clone() };
         unit.uri().clone_into(&mut moved.input.uri);
         let terms = Terms { overwrite: false, is_held: &|_| false, known: None };
         let claim = match claims::take(self.objects(), &moved, terms).await {
@@ -29,7 +40,9 @@ impl Output {
             Some(liveness) => Some(liveness.exclusive().await?),
             None => None,
         };
-        rewrite(self.objects(), Commit { claim: Some(claim), ..commit.clone() }).await?;
+        let replaced = replaced.iter().flat_map(|old| commit_log.superseded_with(old));
+        let supersedes = commit.supersedes.iter().cloned().chain(replaced).collect();
+        rewrite(self.objects(), Commit { claim: Some(claim), supersedes, ..commit.clone() }).await?;
         match replacing {
             Some(replacing) => replacing.release().await,
             None => Ok(()),

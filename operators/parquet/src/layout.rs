@@ -60,9 +60,9 @@ pub(crate) fn marker(key: &str) -> Path {
     Path::from(format!("{COMMITS}/{name}.json"))
 }
 
-/// The path of a claim of a URI.
-pub(crate) fn claim(uri: &str, number: u32) -> Path {
-    let name: String = digest::of(uri.as_bytes()).chars().take(32).collect();
+/// The path of a claim of an identity.
+pub(crate) fn claim(identity: &str, number: u32) -> Path {
+    let name: String = digest::of(identity.as_bytes()).chars().take(32).collect();
     Path::from(format!("{CLAIMS}/{name}-{number:06}.json"))
 }
 

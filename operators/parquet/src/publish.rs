@@ -15,6 +15,7 @@ use std::sync::Arc;
 use object_store::path::Path;
 use object_store::{ObjectStore, PutMode, UpdateVersion};
 use pubtag_schemas::{Claim, Commit, Ending, InputUnit, Part};
+use pubtag_store::identity;
 
 use crate::age::Age;
 use crate::claims::{self, Taken};
@@ -97,8 +98,8 @@ impl Prepared {
         Ok(Published { replacing, ..published })
     }
 
-    /// Claims the URI, and returns the commits under it that the claim replaces. What can be read only once has no URI of
-    /// its own.
+    /// Claims the identity, and returns the commits under it that the claim replaces. What can be read only once has
+    /// none of its own.
     async fn claim(&mut self, terms: Terms<'_>) -> Result<Vec<Commit>, Error> {
         if self.unit.read_once {
             return Ok(Vec::new());
@@ -106,7 +107,7 @@ impl Prepared {
         let terms = claims::Terms {
             overwrite: terms.overwrite,
             is_held: &|key| terms.commit_log.is_held(key),
-            known: terms.commit_log.highest_claim(self.unit.uri()),
+            known: terms.commit_log.highest_claim(&identity(self.unit.uri())),
         };
         let Taken { claim, replaced } = claims::take(self.output.objects(), &self.commit, terms).await?;
         self.commit.claim = Some(claim);

@@ -11,8 +11,11 @@ pub enum PubmedError {
     /// No inputs were given.
     #[error("no inputs; give files, directories or glob patterns, or `-` for standard input")]
     NoInputs,
+    /// An argument is empty, as one of an unset variable in quotes is.
+    #[error("INPUT is empty; give a file, directory or glob pattern, or `-` for standard input")]
+    EmptyInput,
     /// An input does not exist.
-    #[error("{argument}: no such file or directory; check the path")]
+    #[error("{argument}: no such file or directory")]
     Missing {
         /// The argument.
         argument: String,

@@ -4,18 +4,17 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use pubtag_schemas::{InputUnit, Location, MARKS};
-use pubtag_store::{Address, Bucket};
+use pubtag_store::{Address, Bucket, distribution};
 use pubtag_stream::FaultKind;
 use walkdir::WalkDir;
 
 use crate::disk::modified_us;
 use crate::error::is_permanent;
 use crate::listed::{self, Found, find, outputs};
-use crate::name::distribution;
 use crate::order::in_pubmed_order;
 use crate::pattern::{is_pattern, literal_directory, matched_directories, matches};
 use crate::sniff::{HEAD_BYTES, recognise};
@@ -94,6 +93,9 @@ struct Finder<'a> {
 
 impl Finder<'_> {
     fn argument(&mut self, argument: &str) -> Result<(), PubmedError> {
+        if argument.is_empty() {
+            return Err(PubmedError::EmptyInput);
+        }
         if argument == STDIN {
             self.stdin();
             return Ok(());
@@ -346,7 +348,7 @@ impl Finder<'_> {
             self.skip(path, TWICE);
             return Ok(());
         }
-        let path = std::path::absolute(path).map_err(PubmedError::io(path.display(), "resolve"))?;
+        let path = absolute(path).map_err(PubmedError::io(path.display(), "resolve"))?;
         let uri = path.to_str().ok_or_else(|| PubmedError::NotUtf8 { path: path.display().to_string() })?;
         let metadata = fs::metadata(&path).map_err(PubmedError::io(uri, "get metadata of"))?;
         let index = self.inputs.units.len();
@@ -381,6 +383,17 @@ fn missing(argument: &str, error: io::Error) -> PubmedError {
         Ok(target) => PubmedError::BrokenLink { argument, target: target.display().to_string() },
         Err(_) if error.kind() == io::ErrorKind::NotFound => PubmedError::Missing { argument },
         Err(_) => PubmedError::io(argument, "get metadata of")(error),
+    }
+}
+
+/// The absolute path of a file. It has no `..`, so that a file has one URI however its directory is named; links keep their names.
+fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    match (path.parent(), path.file_name()) {
+        (Some(directory), Some(name)) if directory.components().any(|part| part == Component::ParentDir) => {
+            Ok(directory.canonicalize()?.join(name))
+        }
+        _ => Ok(path),
     }
 }
 

@@ -37,6 +37,10 @@ impl Format for Jsonl {
 
     fn parse(&self, record: &[u8], place: Place) -> Result<Record, RecordError> {
         let text = utf8(record)?;
+        // serde would take an array for the fields in order.
+        if !text.starts_with('{') {
+            return Err(RecordError::new(RejectReason::Malformed, "not a JSON object"));
+        }
         let fields = match self.columns == TextColumns::default() {
             true => read::<Line>(text)?.fields(),
             false => self.fields(&read(text)?),

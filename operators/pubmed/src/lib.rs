@@ -15,7 +15,6 @@
 mod error;
 mod inputs;
 mod listed;
-mod name;
 mod options;
 mod order;
 mod pattern;
@@ -48,6 +47,5 @@ mod source;
 pub use disk::hashed;
 pub use error::PubmedError;
 pub use inputs::{Inputs, Skipped, Unreadable, discover};
-pub use name::distribution;
 pub use options::{InputFormat, ReadOptions, TextColumns};
 pub use source::{Source, read_unit};

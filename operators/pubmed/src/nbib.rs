@@ -4,6 +4,8 @@
 //! abstracts have their labels in the text (`AIM: …`), so the text is that of the same citation in XML, but its sections are
 //! not known. Lines are joined by one space: the texts differ where the XML has more than one.
 
+use std::cell::Cell;
+
 use pubtag_schemas::{
     AbstractSegment, Citation, CitationText, Date, Place, Pmid, PmidVersion, Record, RejectReason, civil_date,
 };
@@ -19,8 +21,11 @@ pub(crate) const START: &[u8] = b"PMID- ";
 const NEXT: &[u8] = b"\nPMID- ";
 
 /// The nbib format.
-#[derive(Debug)]
-pub(crate) struct Nbib;
+#[derive(Debug, Default)]
+pub(crate) struct Nbib {
+    /// Whether the records so far end in their source, `SO`, as all that PubMed exports do; `None` if there are none.
+    ends_in_source: Cell<Option<bool>>,
+}
 
 impl Format for Nbib {
     const RECORD: &'static str = "record";
@@ -41,14 +46,16 @@ impl Format for Nbib {
         }
     }
 
-    /// Nothing marks the end of the last record: it is complete if its last line has a line break or is its source, `SO`.
+    /// Nothing marks the end of the last record: it is complete if it ends in its source, `SO`, or, unless all others do, if
+    /// its last line has a line break.
     fn is_cut(&self, record: &[u8], broken_off: bool) -> bool {
-        let last_tag =
-            record.rsplit(|byte| *byte == b'\n').find(|line| !line.starts_with(b" ") && !line.trim_ascii().is_empty());
-        broken_off || !(record.ends_with(b"\n") || last_tag.is_some_and(|line| line.starts_with(b"SO  -")))
+        let needs_source = self.ends_in_source.get() == Some(true) || !record.ends_with(b"\n");
+        broken_off || needs_source && !ends_in_source(record)
     }
 
     fn parse(&self, record: &[u8], place: Place) -> Result<Record, RecordError> {
+        let others = self.ends_in_source.get().unwrap_or(true);
+        self.ends_in_source.set(Some(others && ends_in_source(record)));
         let mut fields = Tagged::default();
         for field in fields_of(utf8(record)?)? {
             fields.take(field)?;
@@ -60,6 +67,13 @@ impl Format for Nbib {
         let line = record.strip_prefix(START)?.split(|byte| *byte == b'\n').next()?;
         parse_pmid(std::str::from_utf8(line).ok()?).ok()
     }
+}
+
+/// Whether the last field of a record is its source.
+fn ends_in_source(record: &[u8]) -> bool {
+    let is_tag = |line: &&[u8]| !line.starts_with(b" ") && !line.trim_ascii().is_empty();
+    let last_tag = record.rsplit(|byte| *byte == b'\n').find(is_tag);
+    last_tag.is_some_and(|line| line.starts_with(b"SO  -"))
 }
 
 /// A tag and its value, lines joined.

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use pubtag_store::{Address, Buckets};
 
+use crate::plain;
+
 /// Options for reading inputs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadOptions {
@@ -59,6 +61,11 @@ impl InputFormat {
     /// Whether document ids are made from the file name.
     pub fn names_after_file(self) -> bool {
         matches!(self, Self::Lines | Self::Text)
+    }
+
+    /// What the ids of the documents in a file begin with, if they are made from its name.
+    pub fn document_name(self, file_name: &str) -> Option<&str> {
+        plain::document_name(self, file_name)
     }
 }
 

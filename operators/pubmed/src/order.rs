@@ -19,9 +19,9 @@ pub(crate) fn in_pubmed_order(units: &mut [Arc<InputUnit>]) {
 #[cfg(test)]
 mod tests {
     use pubtag_schemas::Location;
+    use pubtag_store::distribution;
 
     use super::*;
-    use crate::name::distribution;
 
     fn ordered(names: &[&str]) -> Vec<String> {
         let unit = |(index, name): (usize, &&str)| {

@@ -160,7 +160,7 @@ fn open_format(
 ) -> Result<Box<dyn RecordReader + Send>, End> {
     let unreadable = |what: &str| Err(End::Unreadable(what.to_owned()));
     let content = sniff::content(window.bytes(), options);
-    if !matches!(content, Content::Gzip | Content::Xml(Some(_)) | Content::Parquet) {
+    if !matches!(content, Content::Gzip | Content::Xml(Some(_)) | Content::Utf16(_) | Content::Parquet) {
         window.consume(sniff::bom_len(window.bytes()));
     }
     match (content, window.ended()) {
@@ -169,8 +169,13 @@ fn open_format(
             window.transcode(encoding);
             Ok(Box::new(XmlReader::new(true)))
         }
+        (Content::Utf16(encoding), _) => {
+            window.transcode(encoding);
+            window.fill().map_err(|error| End::Unreadable(error.to_string()))?;
+            open_format(None, window, compressed, options)
+        }
         (Content::Jsonl, _) => Ok(Box::new(DelimitedReader::new(Jsonl { columns: options.columns.clone() }))),
-        (Content::Nbib, _) => Ok(Box::new(DelimitedReader::new(Nbib))),
+        (Content::Nbib, _) => Ok(Box::new(DelimitedReader::new(Nbib::default()))),
         (Content::Lines, _) => Ok(Box::new(DelimitedReader::new(Plain::Lines))),
         (Content::Text, _) => Ok(Box::new(DelimitedReader::new(Plain::Document))),
         (Content::Table { separator }, _) => open_table(window, separator, &options.columns),

@@ -24,6 +24,8 @@ pub(crate) enum Content {
     Gzip,
     /// XML, with its encoding if that is not UTF-8.
     Xml(Option<&'static Encoding>),
+    /// Something else in UTF-16; what it is shows once it is converted.
+    Utf16(&'static Encoding),
     /// One JSON object per line.
     Jsonl,
     /// The tagged MEDLINE format.
@@ -60,8 +62,8 @@ const OTHERS: [(&[u8], &str); 6] = [
 pub(crate) fn content(head: &[u8], options: &ReadOptions) -> Content {
     match head {
         [0x1F, 0x8B, ..] => return Content::Gzip,
-        [0xFF, 0xFE, ..] | [b'<', 0, ..] => return Content::Xml(Some(encoding_rs::UTF_16LE)),
-        [0xFE, 0xFF, ..] | [0, b'<', ..] => return Content::Xml(Some(encoding_rs::UTF_16BE)),
+        [0xFF, 0xFE, ..] | [b'<', 0, ..] => return utf16(head, encoding_rs::UTF_16LE, options.format),
+        [0xFE, 0xFF, ..] | [0, b'<', ..] => return utf16(head, encoding_rs::UTF_16BE, options.format),
         _ => (),
     }
     let text = head.strip_prefix(UTF8_BOM).unwrap_or(head).trim_ascii_start();
@@ -73,6 +75,15 @@ pub(crate) fn content(head: &[u8], options: &ReadOptions) -> Content {
         ([b'P', b'A', b'R', b'1', ..], _) => Content::Parquet,
         _ if text.starts_with(nbib::START) => Content::Nbib,
         _ => table(text, &options.columns).unwrap_or_else(|| Content::Other(other(text))),
+    }
+}
+
+fn utf16(head: &[u8], encoding: &'static Encoding, format: Option<InputFormat>) -> Content {
+    let (text, _) = encoding.decode_with_bom_removal(head);
+    match format {
+        Some(InputFormat::Xml) => Content::Xml(Some(encoding)),
+        None if text.trim_start().starts_with('<') => Content::Xml(Some(encoding)),
+        _ => Content::Utf16(encoding),
     }
 }
 
@@ -164,6 +175,7 @@ fn recognise_content(head: &[u8], options: &ReadOptions) -> Result<(), String> {
             _ => Ok(()),
         },
         Content::Jsonl => recognise_lines(head, options.columns.id.as_deref()),
+        Content::Utf16(encoding) => recognise_content(encoding.decode_with_bom_removal(head).0.as_bytes(), options),
         _ => Ok(()),
     }
 }
@@ -214,6 +226,7 @@ mod tests {
         let content = |head: &[u8]| content(head, &ReadOptions::default());
         assert_eq!(content(b"<\0?\0"), Content::Xml(Some(encoding_rs::UTF_16LE)));
         assert_eq!(content(b"\xFE\xFF\0<"), Content::Xml(Some(encoding_rs::UTF_16BE)));
+        assert_eq!(content(b"\xFF\xFEi\0d\0"), Content::Utf16(encoding_rs::UTF_16LE));
     }
 
     #[test]

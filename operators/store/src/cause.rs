@@ -29,6 +29,8 @@ pub(crate) enum Cause {
     Unsupported,
     /// The store does not understand the request, and never will.
     Refused,
+    /// A listing has an object whose key is not a path.
+    Key,
     /// Anything else.
     Other,
 }
@@ -46,6 +48,7 @@ impl Cause {
         let text = format!("{error:?}");
         let says = |codes: &[&str]| codes.iter().any(|code| text.contains(code));
         match error {
+            Error::InvalidPath { .. } => Self::Key,
             _ if says(&["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"]) => Self::NoBucket,
             _ if says(&[
                 "PermanentRedirect",
@@ -118,6 +121,10 @@ impl Cause {
             Self::Busy => "the store is busy; run again later (existing commits are kept)",
             Self::Unsupported => "the store does not support the request; choose another store",
             Self::Refused => "the store refuses the request; check the URL, the endpoint and the store's options",
+            Self::Key => {
+                "an object there has a key that is not a path, which hides those that follow it; remove or rename it (no other \
+                 program may write there)"
+            }
             Self::Other => "run again (existing commits are kept)",
         }
     }

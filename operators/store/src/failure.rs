@@ -57,6 +57,9 @@ pub fn is_unsupported(error: &Error) -> bool {
 
 /// What the store answered, without the layers around it: code and message, or the innermost error.
 pub(crate) fn answer(error: &Error) -> String {
+    if let Error::InvalidPath { source } = error {
+        return one_line(&source.to_string());
+    }
     let first: &(dyn std::error::Error + 'static) = error;
     let innermost = successors(Some(first), |&error| error.source()).last().map(ToString::to_string);
     let text = innermost.unwrap_or_default();

@@ -15,7 +15,7 @@ use std::time::Duration;
 use pubtag_parquet::Tables;
 use pubtag_pubmed::{Inputs, Unreadable};
 use pubtag_schemas::{Commit, InputUnit};
-use pubtag_store::Address;
+use pubtag_store::{Address, identity};
 
 use crate::config::RunConfig;
 use crate::exit::{Exit, Failure};
@@ -42,10 +42,13 @@ pub(crate) async fn pending(
     if let Some(output) = output {
         let spec = run::spec(config, &model.checkpoint(&config.tagger).await?);
         if let Some(tables) = tables(output, config).await? {
-            let mut by_uri: HashMap<&str, Vec<&Commit>> = HashMap::new();
-            tables.commits().iter().for_each(|commit| by_uri.entry(commit.uri()).or_default().push(commit));
-            let of = |unit: &InputUnit| by_uri.get(unit.uri()).into_iter().flatten();
-            inputs.units.retain(|unit| !of(unit).any(|commit| spec.covers(commit, unit)));
+            let mut commits: HashMap<_, Vec<&Commit>> = HashMap::new();
+            tables.commits().iter().for_each(|commit| commits.entry(identity(commit.uri())).or_default().push(commit));
+            let is_covered = |unit: &InputUnit| {
+                let of_unit = commits.get(&identity(unit.uri()));
+                of_unit.is_some_and(|commits| commits.iter().any(|commit| spec.covers(commit, unit)))
+            };
+            inputs.units.retain(|unit| !is_covered(unit));
         }
     }
     let bytes = inputs.units.iter().map(|unit| unit.size).sum::<Option<u64>>();

@@ -6,6 +6,7 @@ use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use pubtag_schemas::Commit;
+use pubtag_store::{distribution, identity};
 use uuid::Uuid;
 
 use super::defect::Defect;
@@ -88,6 +89,7 @@ impl Survey {
                 },
             }
         }
+        self.defects.extend(twice(&self.standing));
         for (path, size) in unclaimed {
             let what = match run_of(path) {
                 Some(run) if alive.contains(&run) => {
@@ -101,6 +103,20 @@ impl Survey {
         }
         suspects
     }
+}
+
+/// Commits of a PubMed file of which another commit is in force.
+fn twice(standing: &[Marked]) -> Vec<Defect> {
+    let mut first = HashMap::new();
+    let again = standing.iter().filter_map(|Marked { path, commit, .. }| {
+        let file = distribution(commit.input.uri.rsplit('/').next()?).map(|_| identity(commit.uri()))?;
+        let other = *first.entry(file.clone()).or_insert(path);
+        (other != path).then(|| {
+            let defect = Defect::new(path.as_ref(), "another commit of the same PubMed file counts, too");
+            defect.found(format_args!("{file} in {other}; a run over the current file replaces the other"))
+        })
+    });
+    again.collect()
 }
 
 async fn exists(objects: &Objects, path: &Path) -> Result<bool, Error> {
@@ -129,7 +145,7 @@ async fn alive(liveness: Option<&dyn Liveness>, runs: impl Iterator<Item = Uuid>
     Ok(alive)
 }
 
-/// Lists a directory: paths and lengths. An invalid name ends the listing and is a defect.
+/// Lists a directory: paths and lengths. An invalid name is a defect; in an object store, it ends the listing.
 async fn list(objects: &Objects, folder: &Path, defects: &mut Vec<Defect>) -> Result<Vec<(String, u64)>, Error> {
     let (mut listed, mut found) = (Vec::new(), objects.store().list(Some(folder)));
     while let Some(object) = found.next().await {
@@ -137,7 +153,6 @@ async fn list(objects: &Objects, folder: &Path, defects: &mut Vec<Defect>) -> Re
             Ok(object) => listed.push((object.location.to_string(), object.size)),
             Err(error @ object_store::Error::InvalidPath { .. }) => {
                 defects.push(Defect::new(folder.as_ref(), "not all files can be listed").found(error));
-                break;
             }
             Err(error) => return Err(objects.failed("list", folder)(error)),
         }

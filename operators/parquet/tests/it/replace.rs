@@ -63,6 +63,58 @@ async fn a_renamed_file_and_a_new_one_under_its_old_name_both_keep_their_rows() 
     }
 }
 
+const MIRROR: [&str; 2] = ["/mirror/pubmed26n0002.xml.gz", "/moved/pubmed26n0002.xml.gz"];
+
+/// Gives a marker the claim that it had before PubMed's files were claimed by their number.
+fn claimed_by_path(folder: &Path, content: &str, uri: &str) {
+    let path = folder.join(format!("_pubtag/commits/{}.json", &sha256(content.as_bytes())[..32]));
+    let mut marker: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    marker["input"]["uri"] = uri.into();
+    marker["claim"]["uri"] = uri.into();
+    fs::write(&path, marker.to_string()).unwrap();
+}
+
+#[tokio::test]
+async fn a_reissued_pubmed_file_replaces_its_predecessor_in_any_directory() {
+    for then in [MIRROR[1], "/mirror/x/../pubmed26n0002.xml", "/mirror/pubmed26n0002.xml.gz.1", MIRROR[0]] {
+        for is_older in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            run(folder.path(), config(), &[unit(0, MIRROR[0], "old")]).await;
+            if is_older {
+                claimed_by_path(folder.path(), "old", MIRROR[0]);
+            }
+            let now = [unit(0, then, "new")];
+            let (output, mut commit_log) = open(folder.path()).await.unwrap();
+            assert!(matches!(commit_log.plan(&now, &spec())[..], [Standing::Conflict(_)]), "{then}");
+            output.finish().await.unwrap();
+            for units in [&now, &[unit(0, MIRROR[0], "old")], &now] {
+                run(folder.path(), overwriting(spec()), units).await;
+                assert_eq!(contents(folder.path()).await, expected(units, &spec()), "{then} {is_older}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_two_commits_of_one_pubmed_file_the_current_one_replaces_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let both = [unit(0, "/in/a.jsonl", "old"), unit(1, "/in/b.jsonl", "new")];
+    run(folder.path(), config(), &both).await;
+    claimed_by_path(folder.path(), "old", MIRROR[0]);
+    claimed_by_path(folder.path(), "new", MIRROR[1]);
+    let now = unit(0, MIRROR[1], "new");
+    for others in [1, 0] {
+        let (output, mut commit_log) = open(folder.path()).await.unwrap();
+        let standing = commit_log.plan(std::slice::from_ref(&now), &spec()).remove(0);
+        let Standing::Committed(commit) = standing else { panic!("{standing:?}") };
+        let replaced = commit_log.earlier_contents(&now, commit.input.key());
+        assert_eq!(replaced.len(), others);
+        output.follow(&now, &commit, &replaced, &commit_log).await.unwrap();
+        output.finish().await.unwrap();
+        assert_eq!(contents(folder.path()).await, expected(&both[1..], &spec()));
+    }
+}
+
 #[tokio::test]
 async fn other_settings_on_renamed_and_swapped_files_lose_none() {
     let first = [unit(0, "/in/a.jsonl", "A"), unit(1, "/in/b.jsonl", "B")];

@@ -204,6 +204,26 @@ fn texts_that_were_not_kept_are_counted_and_the_rest_is_checked() {
 }
 
 #[test]
+fn two_commits_of_one_pubmed_file_are_a_defect() {
+    let sample = Sample::new();
+    let other = unit(1, "/in/b.xml", "b");
+    committed(sample.runtime.block_on(run_one(sample.dir.path(), config(), &other)));
+    for (content, directory) in [("a", "/mirror"), ("b", "/moved")] {
+        let path = sample.path(&format!("_pubtag/commits/{}.json", &sha256(content.as_bytes())[..32]));
+        let mut marker: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let uri = format!("{directory}/pubmed26n0002.xml.gz");
+        (marker["input"]["uri"], marker["claim"]["uri"]) = (json!(uri), json!(uri));
+        fs::write(path, marker.to_string()).unwrap();
+    }
+    let (lines, _) = sample.verify(QUICK);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(
+        lines[0].contains("another commit of the same PubMed file counts, too: pubmed26n0002 in _pubtag/"),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn nothing_is_written() {
     let sample = Sample::new();
     sample.edit_bytes("rejects", |bytes| bytes[20] ^= 1);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pubtag_parquet::RunSpec;
-use pubtag_schemas::{InputUnit, Outcome, Packet, TaggedRecord, Tally};
+use pubtag_schemas::{Commit, InputUnit, Outcome, Packet, TaggedRecord, Tally};
+use pubtag_store::identity;
 
 use crate::common::{self, Tagged};
 
@@ -48,8 +49,22 @@ impl Settings {
     }
 }
 
-pub(crate) fn uri(name: &str) -> String {
-    format!("/in/{name}")
+/// The file that belongs to the PubMed distribution. Whenever it is written, it is in another directory.
+const OF_PUBMED: &str = "b";
+
+fn uri(name: &str, file: File) -> String {
+    match name {
+        OF_PUBMED => format!("/mirror{}/pubmed26n0001.xml.gz", file.modified % 2),
+        _ => format!("/in/{name}"),
+    }
+}
+
+/// The name of the file that a commit is of.
+pub(crate) fn name_of(commit: &Commit) -> String {
+    match &*identity(commit.uri()) {
+        "pubmed26n0001" => OF_PUBMED.to_owned(),
+        uri => uri.trim_start_matches("/in/").to_owned(),
+    }
 }
 
 /// The hash of a content.
@@ -59,7 +74,7 @@ pub(crate) fn sha256(content: Content) -> String {
 
 /// The file as a run discovers it, not hashed yet.
 pub(crate) fn unit(index: usize, name: &str, file: File) -> InputUnit {
-    let unit = common::unit(index, &uri(name), "");
+    let unit = common::unit(index, &uri(name, file), "");
     let (size, modified_us) = (Some(100), Some(file.modified));
     InputUnit { sha256: None, size, modified_us, ..InputUnit::clone(&unit) }
 }

@@ -55,7 +55,7 @@ pub(crate) fn observe(objects: &BTreeMap<String, Bytes>) -> Observed {
         if !is_broken {
             check_rows(content, settings, commit, objects);
         }
-        let name = commit.uri().trim_start_matches("/in/").to_owned();
+        let name = inputs::name_of(commit);
         let number = commit.claim.as_ref().map_or(0, |claim| claim.number);
         let seen = Seen { settings, name, attempt: commit.attempt_id.clone(), is_broken, number };
         let twice = observed.commits.insert(content, seen);

@@ -66,6 +66,30 @@ fn a_bad_nbib_record_is_rejected_alone_and_a_truncated_one_quarantines_the_file(
 }
 
 #[test]
+fn an_nbib_file_that_ends_at_a_line_is_cut_if_all_other_records_end_in_their_source() {
+    let cut = "PMID- 990000001\nTI  - a\nSO  - x\n\nPMID- 990000002\nTI  - b\nAB  - half an\n";
+    assert!(read(cut).quarantine().contains("inside a record"));
+    let wrapped = format!("{cut}SO  - x, which is\n      wrapped\n");
+    assert_eq!(read(wrapped).pmids(), [990_000_001, 990_000_002]);
+    let without = cut.replace("SO  - x\n", "");
+    assert_eq!(read(without).close.outcome, Outcome::Complete);
+}
+
+#[test]
+fn any_text_in_utf16_is_converted() {
+    let utf16 = |text: &str, unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect::<Vec<_>>();
+    let csv = "\u{FEFF}id,text\n1,Größe β\n2,b\n";
+    for content in [utf16(csv, u16::to_le_bytes), utf16(csv, u16::to_be_bytes), gz(utf16(csv, u16::to_le_bytes))] {
+        for format in [None, Some(InputFormat::Csv)] {
+            let reading = read_with(&content, ReadOptions { format, ..Default::default() });
+            assert_eq!(reading.texts(), [" Größe β", " b"], "{format:?}");
+        }
+    }
+    let jsonl = utf16("\u{FEFF}{\"id\": 1, \"text\": \"a\"}\n", u16::to_le_bytes);
+    assert_eq!(read(jsonl).texts(), [" a"]);
+}
+
+#[test]
 fn tables_are_detected_by_their_header_or_the_given_columns() {
     let csv = "\u{FEFF}pmid,title,abstract\r\n990000001,\"Ataxia, new\",\"a \"\"b\"\"\nc\"\r\n990000002,T,\n";
     let tsv = csv.replace(',', "\t").replace("Ataxia\t", "Ataxia,");

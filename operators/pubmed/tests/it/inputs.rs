@@ -59,6 +59,14 @@ fn a_directory_gives_its_recognised_files_sorted() {
 }
 
 #[test]
+fn a_path_has_no_parent_directories() {
+    let files = some_files();
+    let units = discover(&[files.path("in/deeper/../texts.jsonl")], &ReadOptions::default()).unwrap().units;
+    let directory = files.directory.path().canonicalize().unwrap();
+    assert_eq!(units[0].uri(), directory.join("in/texts.jsonl").to_str().unwrap());
+}
+
+#[test]
 fn a_unit_describes_its_file() {
     let files = some_files();
     let unit = &discover(&[files.path("in/pubmed26n0002.xml.gz")], &ReadOptions::default()).unwrap().units[0];
@@ -151,6 +159,7 @@ fn arguments_that_lead_nowhere_are_errors() {
     let unreadable = error("other");
     assert!(matches!(&unreadable, PubmedError::NothingReadable { skipped: 1, .. }));
     assert!(unreadable.to_string().contains("readme.txt"), "{unreadable}");
+    assert!(matches!(discover(&[String::new()], &ReadOptions::default()), Err(PubmedError::EmptyInput)));
     assert!(matches!(discover(&[], &ReadOptions::default()), Err(PubmedError::NoInputs)));
     assert!(matches!(discover(&["https://bucket/x".into()], &ReadOptions::default()), Err(PubmedError::Store { .. })));
     std::fs::create_dir(files.directory.path().join("none")).unwrap();

@@ -25,6 +25,8 @@ fn a_bad_line_is_rejected_alone() {
         ("{\"id\": 1, \"title\": ", RejectReason::Malformed),
         ("not json", RejectReason::Malformed),
         ("[1]", RejectReason::Malformed),
+        ("[\"z\", 5, \"t\", \"x\", null]", RejectReason::Malformed),
+        ("null", RejectReason::Malformed),
         ("{\"id\": 1, \"title\": 5}", RejectReason::Malformed),
         ("{\"title\": \"t\"}", RejectReason::MissingId),
         ("{\"id\": \"\", \"title\": \"t\"}", RejectReason::MissingId),
