@@ -278,7 +278,7 @@ impl Finder<'_> {
     fn not_walked(&mut self, error: walkdir::Error, named: Option<&Path>) -> Result<(), PubmedError> {
         let path = error.path().map(Path::to_owned).unwrap_or_default();
         if error.loop_ancestor().is_some() {
-            self.skip(&path, "symbolic link to one of its parent directories");
+            self.skip(&path, LOOP);
             return Ok(());
         }
         let at_root = error.depth() == 0;
@@ -321,6 +321,10 @@ impl Finder<'_> {
     /// Notes what cannot be read, unless the error may be temporary.
     fn unreadable(&mut self, path: &Path, error: io::Error) -> Result<(), PubmedError> {
         let broken_link = path.is_symlink() && !path.exists();
+        if broken_link && leads_on(path) {
+            self.skip(path, LOOP);
+            return Ok(());
+        }
         let has_vanished = error.kind() == io::ErrorKind::NotFound && !broken_link;
         if !broken_link && !has_vanished && !is_permanent(&error) {
             return Err(PubmedError::io(path.display(), "read")(error));
@@ -375,6 +379,13 @@ impl Finder<'_> {
 }
 
 const TWICE: &str = "given more than once";
+const LOOP: &str = "symbolic link to one of its parent directories";
+
+/// Whether a link leads somewhere on the shortest way to it: `**` follows a link to a parent directory until there are too many.
+fn leads_on(link: &Path) -> bool {
+    let directory = link.parent().and_then(|directory| directory.canonicalize().ok());
+    directory.zip(link.file_name()).is_some_and(|(directory, name)| directory.join(name).exists())
+}
 
 /// The error of an argument whose path has no metadata.
 fn missing(argument: &str, error: io::Error) -> PubmedError {
