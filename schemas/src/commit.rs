@@ -41,18 +41,19 @@ pub struct Commit {
     pub outcome: CommitOutcome,
     /// Attempts whose commits this one replaces.
     pub supersedes: Vec<String>,
-    /// The claim of the input's URI that it was committed under; absent for what can be read only once, and in markers from
-    /// before there were claims.
+    /// The claim of the input's identity that it was committed under; absent for what can be read only once, and in markers
+    /// from before there were claims.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
     /// When the marker was written, in RFC 3339.
     pub committed_at: String,
 }
 
-/// A numbered claim of a URI: of two runs that read different contents under one URI, each has a number of its own.
+/// A numbered claim of an input: of two runs that read different contents of one input, each has a number of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
-    /// The URI.
+    /// The identity of the input: its URI, or for a file of the PubMed distribution `pubmedYYnNNNN`. Claims of such a file
+    /// from before it had an identity are of its URI.
     pub uri: String,
     /// The number, from 1.
     pub number: u32,
@@ -151,7 +152,7 @@ impl Commit {
         self.parts.iter().filter(|part| part.table == table).map(|part| part.rows).sum()
     }
 
-    /// The URI under which it is committed.
+    /// The URI or identity under which it is committed.
     pub fn uri(&self) -> &str {
         self.claim.as_ref().map_or(&self.input.uri, |claim| &claim.uri)
     }

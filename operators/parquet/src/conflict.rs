@@ -31,7 +31,7 @@ pub enum Conflict {
         /// First digits of the current content's SHA-256.
         found: String,
     },
-    /// Another run commits different content under the same URI at the same time.
+    /// Another run commits different content of the same input at the same time.
     #[error(
         "{uri}: another run is committing different content under this name, and replaces that of this run; let only one \
          run write a file at a time, and run again"

@@ -102,6 +102,15 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_not_a_path_is_named_and_not_worth_another_try() {
+        for key in ["in//x.xml", "in/../x.xml"] {
+            let error = object_store::path::Path::parse(key).expect_err("not a path");
+            let failure = StoreFailure::from(Error::from(error));
+            assert!(!failure.is_transient() && failure.to_string().contains(key), "{failure}");
+        }
+    }
+
+    #[test]
     fn the_answer_of_a_store_is_shown_once_and_without_its_xml() {
         let refused = "Server returned non-2xx status code: 404 Not Found: <?xml version=\"1.0\"?>\n<Error>\
             <Code>NoSuchBucket</Code>\n<Message>It doesn&#39;t exist.\nRequestId: 7</Message></Error>";

@@ -53,8 +53,23 @@ impl Report {
         for input in &self.inputs {
             *counts.entry(input.status).or_default() += 1;
         }
-        let parts = counts.into_iter().map(|(status, count)| format!("{} {}", counted(count, "file"), said(status)));
+        let parts = counts.into_iter().map(|(status, count)| {
+            let why = if status == InputStatus::Skipped { self.skipped_for() } else { String::new() };
+            format!("{} {}{why}", counted(count, "file"), said(status))
+        });
         parts.collect::<Vec<_>>().join(" · ")
+    }
+
+    /// Why files were skipped, in a few words each.
+    fn skipped_for(&self) -> String {
+        let mut counts = BTreeMap::<&str, u64>::new();
+        for input in self.inputs.iter().filter(|input| input.status == InputStatus::Skipped) {
+            let reason = input.reason.as_deref().unwrap_or_default();
+            let short = reason.split([',', ':', ';', '(']).next().unwrap_or(reason).trim();
+            *counts.entry(short).or_default() += 1;
+        }
+        let counts: Vec<_> = counts.iter().map(|(reason, count)| format!("{} {reason}", grouped(*count))).collect();
+        format!(" ({})", counts.join(", "))
     }
 
     fn found_line(&self) -> String {
