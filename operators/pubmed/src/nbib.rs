@@ -212,9 +212,9 @@ mod tests {
     #[test]
     fn a_record_ends_where_the_next_begins() {
         let text = b"\nPMID- 1\nTI  - a\n\nPMID- 2\n";
-        assert_eq!(Nbib.end(text, false), Some((18, 18)));
-        assert_eq!(Nbib.end(&text[18..], true), None);
-        assert_eq!(Nbib.end(b"\n\n", true), None);
+        assert_eq!(Nbib::default().end(text, false), Some((18, 18)));
+        assert_eq!(Nbib::default().end(&text[18..], true), None);
+        assert_eq!(Nbib::default().end(b"\n\n", true), None);
     }
 
     #[test]
