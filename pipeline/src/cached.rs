@@ -43,12 +43,11 @@ impl Place {
     /// # Errors
     /// It cannot be created or read, or contains something else.
     pub(crate) async fn open(address: &Address, options: &StoreOptions) -> Result<Self, Failure> {
-        let store = address.create(options)?;
-        if Tables::exist_at(&store).await? {
-            return Ok(Self { store, prefix: BESIDE.into() });
+        let place = Self::of(address.create(options)?).await?;
+        if place.is_of_its_own() {
+            claim(place.store.name(), place.store.objects()).await?;
         }
-        claim(store.name(), store.objects()).await?;
-        Ok(Self { store, prefix: Key::default() })
+        Ok(place)
     }
 
     /// A cache that exists; nothing is written.
@@ -56,12 +55,20 @@ impl Place {
     /// # Errors
     /// It cannot be read, or contains something else.
     pub(crate) async fn existing(address: &Address, options: &StoreOptions) -> Result<Self, Failure> {
-        let store = address.open(options)?;
-        if Tables::exist_at(&store).await? {
-            return Ok(Self { store, prefix: BESIDE.into() });
+        let place = Self::of(address.open(options)?).await?;
+        if place.is_of_its_own() {
+            check(place.store.name(), place.store.objects()).await?;
         }
-        check(store.name(), store.objects()).await?;
-        Ok(Self { store, prefix: Key::default() })
+        Ok(place)
+    }
+
+    async fn of(store: Store) -> Result<Self, Failure> {
+        let prefix = if Tables::exist_at(&store).await? { BESIDE.into() } else { Key::default() };
+        Ok(Self { store, prefix })
+    }
+
+    fn is_of_its_own(&self) -> bool {
+        self.prefix == Key::default()
     }
 
     /// The part of the cache for a model and settings.

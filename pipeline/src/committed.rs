@@ -5,8 +5,9 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use pubtag_parquet::Tables;
 use pubtag_schemas::Part;
+use pubtag_schemas::distribution;
 use pubtag_snapshot::{Baselines, Committed, Generations, Manifest, Parts, Place};
-use pubtag_store::{Address, Store, StoreOptions, distribution};
+use pubtag_store::{Address, Store, StoreOptions};
 use pubtag_stream::Fault;
 
 use crate::exit::Failure;

@@ -10,8 +10,8 @@ use pubtag_cache::{Recall, Remember};
 use pubtag_ner::{Checkpoint, TagStats};
 use pubtag_parquet::{CommitLog, Conflict, Output, ParquetSink, RunSpec, Standing, Tables, WriteConfig};
 use pubtag_pubmed::{InputFormat, Inputs, Source};
-use pubtag_schemas::{InputUnit, Location, UnitReport};
-use pubtag_store::{Buckets, identity};
+use pubtag_schemas::{InputUnit, Location, UnitReport, identity};
+use pubtag_store::Buckets;
 use pubtag_stream::{CancellationToken, Flow, Meters, Operator, Write, stage, stage_from};
 
 use crate::cached::{self, CacheInUse};

@@ -14,6 +14,7 @@ mod commit;
 mod context;
 mod corpus;
 mod date;
+mod distribution;
 mod hex;
 mod md5;
 pub mod mentions;
@@ -38,6 +39,7 @@ pub use commit::{COMMIT_VERSION, Claim, Commit, CommitOutcome, Input, Part, spli
 pub use context::{Packing, context_after};
 pub use corpus::{AnnotatedDocument, ConceptIds, Layout, Mention, Passage, Token};
 pub use date::{Date, PubDate, civil_date, days_since_epoch};
+pub use distribution::{distribution, identity};
 pub use hex::hex;
 pub use md5::md5_in;
 pub use model_files::ModelFiles;

@@ -356,8 +356,13 @@ fn only_a_cache_is_written_to_and_pruned() {
     cached(&inputs, &dir.path().join("two"), &cache).succeed();
     assert!(cache.join("_pubtag/cache.json").exists());
     assert_eq!(saved(&dir.path().join("two"))["hits"], 20);
+    // Even if it was pruned before it was marked.
+    let prune = || drop(PubTag::new(PROGRAM, ["cache", "prune", "--keep", "0"]).arg(&cache).succeed());
+    fs::remove_dir_all(cache.join("_pubtag")).unwrap();
+    prune();
+    cached(&inputs, &dir.path().join("three"), &cache).succeed();
     put(&cache);
-    PubTag::new(PROGRAM, ["cache", "prune", "--keep", "0"]).arg(&cache).succeed();
+    prune();
     assert_eq!(segments(&cache), Vec::<PathBuf>::new());
     for root in [&foreign, &cache] {
         for name in theirs {

@@ -3,14 +3,13 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use pubtag_tests::{PubTag, fixture, gzip, peers_python, tiny_model};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
 use crate::PROGRAM;
-use crate::training::{corpora, corpus, metrics, weights};
+use crate::training::{assert_resumes, corpora, corpus, metrics, weights};
 
 /// A directory with `texts.jsonl`: documents of three sentences each, without their tags.
 fn texts() -> TempDir {
@@ -109,22 +108,7 @@ fn a_seed_determines_the_bytes_of_a_language_model_whatever_the_texts_are_packed
 #[test]
 fn a_killed_pretraining_resumes_and_ends_with_the_same_bytes() {
     let dir = texts();
-    pretrain(dir.path(), "texts.jsonl", "unbroken").succeed();
-    let mut child = pretrain(dir.path(), "texts.jsonl", "broken").start();
-    let state = dir.path().join("broken.partial/state.safetensors");
-    let started = Instant::now();
-    while !state.exists() {
-        assert!(started.elapsed() < Duration::from_secs(120), "no epoch ends");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(!dir.path().join("broken").exists(), "the run was over before the kill");
-    let outcome = pretrain(dir.path(), "texts.jsonl", "broken").succeed();
-    assert!(outcome.stderr.contains("resuming after epoch"), "{}", outcome.stderr);
-    let of = |name: &str| dir.path().join(name);
-    assert_eq!(weights(&of("broken")), weights(&of("unbroken")));
-    assert_eq!(metrics(&of("broken")), metrics(&of("unbroken")));
+    assert_resumes(dir.path(), |output| pretrain(dir.path(), "texts.jsonl", output));
 }
 
 #[test]

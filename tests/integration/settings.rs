@@ -59,7 +59,7 @@ fn what_an_environment_variable_says_is_wrong_is_told_by_its_name() {
         .assert_fails(2, &["cannot read nope.toml: no such file"]);
 }
 
-/// A model in a directory whose name is no text is as good as any other.
+/// A path need not be UTF-8.
 #[cfg(target_os = "linux")]
 #[test]
 fn paths_may_be_of_any_bytes() {

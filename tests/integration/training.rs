@@ -154,9 +154,14 @@ fn a_seed_determines_the_bytes_of_the_model() {
 #[test]
 fn a_killed_run_resumes_and_ends_with_the_same_bytes() {
     let dir = corpora();
-    train(dir.path(), "unbroken").succeed();
-    let mut child = train(dir.path(), "broken").start();
-    let state = dir.path().join("broken.partial/state.safetensors");
+    assert_resumes(dir.path(), |output| train(dir.path(), output));
+}
+
+/// A training that is killed after its first epoch, and started again, ends as one that is not.
+pub(crate) fn assert_resumes(dir: &Path, train: impl Fn(&str) -> PubTag) {
+    train("unbroken").succeed();
+    let mut child = train("broken").start();
+    let state = dir.join("broken.partial/state.safetensors");
     let started = Instant::now();
     while !state.exists() {
         assert!(started.elapsed() < Duration::from_secs(120), "no epoch ends");
@@ -164,10 +169,10 @@ fn a_killed_run_resumes_and_ends_with_the_same_bytes() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(!dir.path().join("broken").exists(), "the run was over before the kill");
-    let outcome = train(dir.path(), "broken").succeed();
+    assert!(!dir.join("broken").exists(), "the run was over before the kill");
+    let outcome = train("broken").succeed();
     assert!(outcome.stderr.contains("resuming after epoch"), "{}", outcome.stderr);
-    let of = |name: &str| dir.path().join(name);
+    let of = |name: &str| dir.join(name);
     assert_eq!(weights(&of("broken")), weights(&of("unbroken")));
     assert_eq!(metrics(&of("broken")), metrics(&of("unbroken")));
 }

@@ -50,8 +50,9 @@ pub async fn check(name: &str, store: &Arc<dyn ObjectStore>) -> Result<(), Cache
         }
     }
     match foreign(&**store, |name| ours.contains(name)).await.map_err(failed)? {
-        None => Ok(()),
-        Some(found) => Err(CacheError::Foreign { place: name.to_owned(), found }),
+        // Another run may have marked it meanwhile.
+        Some(found) if !is_marked(name, store).await? => Err(CacheError::Foreign { place: name.to_owned(), found }),
+        _ => Ok(()),
     }
 }
 
@@ -72,5 +73,6 @@ async fn is_marked(name: &str, store: &Arc<dyn ObjectStore>) -> Result<bool, Cac
 async fn has_only_entries(store: &Arc<dyn ObjectStore>, folder: &Path) -> object_store::Result<bool> {
     let found: Vec<_> = store.list(Some(folder)).try_collect().await?;
     let is_entry = |path: &Path| path.parts_count() == 2 && path.filename().is_some_and(is_own_name);
-    Ok(!found.is_empty() && found.iter().all(|object| is_entry(&object.location)))
+    // Pruning leaves empty directories on a disk.
+    Ok(found.iter().all(|object| is_entry(&object.location)))
 }

@@ -15,8 +15,7 @@
 
 use object_store::PutMode;
 use object_store::path::Path;
-use pubtag_schemas::{Claim, Commit};
-use pubtag_store::identity;
+use pubtag_schemas::{Claim, Commit, identity};
 use serde::{Deserialize, Serialize};
 
 use crate::objects::{Objects, parse};
@@ -59,7 +58,7 @@ pub(crate) struct Taken {
 /// # Errors
 /// A [`Conflict`] with the commit of another content, or the store's failure.
 pub(crate) async fn take(objects: &Objects, commit: &Commit, terms: Terms<'_>) -> Result<Taken, Error> {
-    let identity = pubtag_store::identity(commit.uri());
+    let identity = pubtag_schemas::identity(commit.uri());
     let (number, others) = claim_number(objects, commit, terms.known.map_or(1, |known| known.number)).await?;
     let mut claim = Claim { uri: identity.clone().into_owned(), number, replaces: Vec::new() };
     if let Some(known) = terms.known {

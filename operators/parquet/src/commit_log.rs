@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use pubtag_schemas::{Claim, Commit, InputUnit};
-use pubtag_store::identity;
+use pubtag_schemas::{Claim, Commit, InputUnit, identity};
 
 use crate::survey::{Broken, Survey};
 use crate::{Conflict, RunSpec};
@@ -134,7 +133,7 @@ impl CommitLog {
         if unit.read_once {
             return Vec::new();
         }
-        let identity = pubtag_store::identity(unit.uri());
+        let identity = pubtag_schemas::identity(unit.uri());
         let current = self.by_identity.get(&*identity).into_iter().flatten().filter(|commit| self.is_current(commit));
         let earlier = current.filter(|commit| commit.input.key() != key && !self.held.contains(commit.input.key()));
         earlier.cloned().collect()

@@ -14,8 +14,7 @@ use std::sync::Arc;
 
 use object_store::path::Path;
 use object_store::{ObjectStore, PutMode, UpdateVersion};
-use pubtag_schemas::{Claim, Commit, Ending, InputUnit, Part};
-use pubtag_store::identity;
+use pubtag_schemas::{Claim, Commit, Ending, InputUnit, Part, identity};
 
 use crate::age::Age;
 use crate::claims::{self, Taken};

@@ -7,8 +7,8 @@ use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use pubtag_schemas::{InputUnit, Location, MARKS};
-use pubtag_store::{Address, Bucket, distribution};
+use pubtag_schemas::{InputUnit, Location, MARKS, distribution};
+use pubtag_store::{Address, Bucket};
 use pubtag_stream::FaultKind;
 use walkdir::WalkDir;
 

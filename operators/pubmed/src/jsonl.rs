@@ -11,7 +11,7 @@ use crate::fields::{Fields, parse_pmid};
 use crate::options::TextColumns;
 
 /// The JSONL format.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Jsonl {
     /// The names that the user gives.
     pub(crate) columns: TextColumns,
@@ -55,7 +55,7 @@ impl Format for Jsonl {
 }
 
 impl Jsonl {
-    /// The fields with the names that the user gives; as in tables, there is no title if only the text is named.
+    /// The fields under the given names. As in tables, a named text column without a title column means no title.
     fn fields(&self, object: &Map<String, Value>) -> Result<Fields, RecordError> {
         let TextColumns { id, title, text } = &self.columns;
         let value = |name: &str| object.get(name).filter(|value| !value.is_null());

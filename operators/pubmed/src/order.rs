@@ -19,7 +19,7 @@ pub(crate) fn in_pubmed_order(units: &mut [Arc<InputUnit>]) {
 #[cfg(test)]
 mod tests {
     use pubtag_schemas::Location;
-    use pubtag_store::distribution;
+    use pubtag_schemas::distribution;
 
     use super::*;
 

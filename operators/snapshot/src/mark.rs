@@ -38,7 +38,8 @@ pub async fn claim(place: &Place, output: &str) -> Result<(), Error> {
     if Manifest::latest(place).await?.is_none() {
         let found = foreign(&*place.store, |name| OURS.contains(&name)).await;
         if let Some(found) = found.map_err(place.failed("list", &Path::default()))? {
-            return refused(&format!("other files ({found})"));
+            // Another attempt may have marked it meanwhile.
+            return if check_mark(place, output).await? { Ok(()) } else { refused(&format!("other files ({found})")) };
         }
     }
     let mark = SnapshotMark { version: VERSION, output: output.to_owned() };

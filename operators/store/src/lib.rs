@@ -13,7 +13,6 @@ mod cause;
 #[cfg(feature = "cloud")]
 mod cloud;
 mod directory;
-mod distribution;
 mod error;
 mod failure;
 mod foreign;
@@ -25,7 +24,6 @@ mod store;
 pub use address::{Address, Bucket, Scheme};
 pub use buckets::Buckets;
 pub use directory::{remove_staged, staged_name};
-pub use distribution::{distribution, identity};
 pub use error::StoreError;
 pub use failure::{StoreFailure, is_absent, is_unsupported};
 pub use foreign::foreign;

@@ -47,6 +47,8 @@ macro_rules! limited {
 limited! {
     /// A share of a whole, which may be all of it.
     Fraction, |number| (0.0..=1.0).contains(number), "expected a number from 0 to 1";
+    /// A share of a whole, of which something is left.
+    Share, |number| (0.0..1.0).contains(number), "expected a number from 0 to below 1";
     /// A finite number above 0.
     Positive, |number| *number > 0.0 && number.is_finite(), "expected a number above 0";
     /// A finite number from 0.
@@ -78,6 +80,7 @@ mod tests {
             assert!(bad.parse::<Fraction>().is_err() && bad.parse::<NotNegative>().is_err(), "{bad:?}");
             assert!(bad.parse::<Positive>().is_err(), "{bad:?}");
         }
+        assert!("1".parse::<Share>().is_err() && "0.15".parse() == Ok(Share(0.15)));
         assert_eq!("2".parse::<Fraction>(), Err("expected a number from 0 to 1"));
         assert_eq!("0".parse::<Positive>(), Err("expected a number above 0"));
     }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::context_words::ContextWords;
-use super::share::Share;
+use super::numbers::Share;
 use super::training::TrainingArgs;
 
 /// Arguments of `pubtag pretrain`. Serialized like those of `pubtag train`.

@@ -36,8 +36,7 @@ pub fn execute(args: &NightlyArgs, quiet: bool) -> Result<u8, Failure> {
     let signals = OutsideOfRun::listen()?;
     let _lock = lock(&sync.into)?;
     let most = run.options.max_differences;
-    let is_of_mirror =
-        run.shard.is_none() && matches!(&run.inputs[..], [all] if all.parse().ok() == Some(sync.into.clone()));
+    let is_of_mirror = matches!(&run.inputs[..], [all] if all.parse().ok() == Some(sync.into.clone()));
     let (mut baselines, mut held) = (Baselines::new(), Vec::new());
     let mut report = NightReport::begin(output, run.options.store.options())?;
     let _ = report.step("sync", || mirror(&sync, &mut baselines, &mut held, quiet))

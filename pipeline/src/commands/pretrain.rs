@@ -35,7 +35,7 @@ pub fn execute(args: &PretrainArgs, quiet: bool) -> Result<io::Result<()>, Failu
     let base = args.base.as_deref().ok_or_else(|| missing("--base"))?;
     let output = args.output.as_deref().ok_or_else(|| missing("--output"))?;
     if args.training.patience.is_some() && args.held_out.0 == 0.0 {
-        return Err(Failure::message(Exit::Usage, "--patience needs documents to guess; set --held-out above 0"));
+        return Err(Failure::message(Exit::Usage, "--patience needs held-out documents; set --held-out above 0"));
     }
     let threads = args.training.threads.unwrap_or_else(physical_cores);
     use_threads(threads)?;

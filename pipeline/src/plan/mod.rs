@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use pubtag_parquet::Tables;
 use pubtag_pubmed::{Inputs, Unreadable};
-use pubtag_schemas::{Commit, InputUnit};
-use pubtag_store::{Address, identity};
+use pubtag_schemas::{Commit, InputUnit, identity};
+use pubtag_store::Address;
 
 use crate::config::RunConfig;
 use crate::exit::{Exit, Failure};

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use pubtag_schemas::Commit;
-use pubtag_store::{distribution, identity};
+use pubtag_schemas::{Commit, distribution, identity};
 use uuid::Uuid;
 
 use super::defect::Defect;

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pubtag_parquet::RunSpec;
-use pubtag_schemas::{Commit, InputUnit, Outcome, Packet, TaggedRecord, Tally};
-use pubtag_store::identity;
+use pubtag_schemas::{Commit, InputUnit, Outcome, Packet, TaggedRecord, Tally, identity};
 
 use crate::common::{self, Tagged};
 
