@@ -264,6 +264,27 @@ def test_a_stream_does_not_follow_into_a_fork(tagger):
     forked(read)
 
 
+def test_forks_drop_the_streams_of_a_busy_tagger(tagger):
+    """A lock that one of its threads holds while the process forks is held in the fork for ever."""
+    busy, texts = True, pa.table({"abstract": ["Ataxia telangiectasia is a rare disease. "] * 64})
+
+    def read():
+        while busy:
+            pa.table(tagger.tag(texts))
+
+    threads = [threading.Thread(target=read) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(300):
+            streams = [tagger.tag(texts) for _ in range(4)]
+            forked(streams.clear)
+    finally:
+        busy = False
+        for thread in threads:
+            thread.join()
+
+
 def test_a_pickled_tagger_has_the_same_arguments(tmp_path):
     tagger = pubtag.Tagger(str(tmp_path), device="cpu", precision="bf16", threads=3, context=50)
     copy = pickle.loads(pickle.dumps(tagger))

@@ -9,6 +9,7 @@
 mod columns;
 mod errors;
 mod input;
+mod process;
 mod rows;
 mod stream;
 mod tagger;

@@ -8,6 +8,7 @@ use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ffi_stream::FFI_ArrowArrayStream;
+use pubtag::exit::Failure;
 use pubtag::tagger::{Next, Tagging};
 use pubtag_schemas::{CitationText, TaggedDocument};
 use pubtag_stream::without_panic;
@@ -17,6 +18,7 @@ use pyo3::types::PyCapsule;
 use crate::columns::TextColumns;
 use crate::errors;
 use crate::input::Input;
+use crate::process::InProcess;
 use crate::rows::{Layout, Mentions};
 
 /// Texts put in at once.
@@ -67,13 +69,12 @@ pub(crate) struct TaggedBatches {
     columns: TextColumns,
     layout: Layout,
     schema: SchemaRef,
-    tagging: Tagging,
+    /// A fork cannot read on.
+    tagging: InProcess<Tagging>,
     /// Batches whose texts are being tagged, oldest first; only the last may have texts that are not put in yet.
     open: VecDeque<OpenBatch>,
     /// What is done.
     done: VecDeque<RecordBatch>,
-    /// The process that can read it: a fork has no threads.
-    process: u32,
     ended: bool,
 }
 
@@ -129,13 +130,10 @@ impl OpenBatch {
 impl TaggedBatches {
     pub(crate) fn new(input: Input, columns: TextColumns, layout: Layout, schema: SchemaRef, tagging: Tagging) -> Self {
         let (open, done) = (VecDeque::new(), VecDeque::new());
-        Self { input, columns, layout, schema, tagging, open, done, process: std::process::id(), ended: false }
+        Self { input, columns, layout, schema, tagging: InProcess::new(tagging), open, done, ended: false }
     }
 
     fn advance(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
-        if self.process != std::process::id() {
-            return Err(ArrowError::InvalidArgumentError("the stream was made in another process".to_owned()));
-        }
         loop {
             if let Some(batch) = self.done.pop_front() {
                 return Ok(Some(batch));
@@ -144,11 +142,8 @@ impl TaggedBatches {
                 self.done.extend(open.mentions.add_to(&open.batch, &self.layout, &self.schema)?);
                 continue;
             }
-            match self
-                .tagging
-                .next(TICK)
-                .map_err(|failure| ArrowError::ExternalError(format!("{:#}", failure.error).into()))?
-            {
+            let failed = |failure: Failure| ArrowError::ExternalError(format!("{:#}", failure.error).into());
+            match self.tagging()?.next(TICK).map_err(failed)? {
                 Next::Documents(documents) => self.take(&documents)?,
                 Next::Room => self.put()?,
                 Next::End => return Ok(None),
@@ -157,18 +152,25 @@ impl TaggedBatches {
         }
     }
 
+    /// # Errors
+    /// In a fork.
+    fn tagging(&mut self) -> Result<&mut Tagging, ArrowError> {
+        let elsewhere = || ArrowError::InvalidArgumentError("the stream was made in another process".to_owned());
+        self.tagging.get_mut().ok_or_else(elsewhere)
+    }
+
     /// Puts the next texts into the tagger.
     fn put(&mut self) -> Result<(), ArrowError> {
         if self.open.back().is_none_or(OpenBatch::all_in) {
             match self.input.next().transpose()? {
                 Some(batch) => self.open.push_back(OpenBatch::new(batch)),
-                None => self.tagging.finish(),
+                None => self.tagging()?.finish(),
             }
         }
         let Some(last) = self.open.back_mut().filter(|last| !last.all_in()) else { return Ok(()) };
         let texts = last.texts(&self.columns)?;
         if !texts.is_empty() {
-            self.tagging.push(texts);
+            self.tagging()?.push(texts);
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::columns::TextColumns;
 use crate::errors;
 use crate::input::Input;
+use crate::process::InProcess;
 use crate::rows::Layout;
 use crate::stream::{TaggedBatches, TaggedStream};
 
@@ -40,14 +41,13 @@ pub(crate) struct Tagger {
     model: Option<PathBuf>,
     /// Names and values of the other arguments that were given.
     options: Vec<(&'static str, String)>,
-    started: Mutex<Option<Started>>,
+    /// Locked only by a thread that holds the interpreter's lock throughout, as one that forks does. So it is never locked in
+    /// a fork.
+    loaded: Mutex<InProcess<Arc<Loaded>>>,
 }
 
-/// A model with its threads.
-struct Started {
-    tagger: Arc<pubtag::tagger::Tagger>,
-    process: u32,
-}
+/// The model with its threads, once it is loaded; locked meanwhile.
+type Loaded = Mutex<Option<Arc<pubtag::tagger::Tagger>>>;
 
 #[pymethods]
 impl Tagger {
@@ -80,7 +80,7 @@ impl Tagger {
             ("token_budget", token_budget.map(|tokens| tokens.to_string())),
         ];
         let options = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        let tagger = Self { model, options, started: Mutex::new(None) };
+        let tagger = Self { model, options, loaded: Mutex::new(InProcess::new(Arc::default())) };
         tagger.config().map_err(|failure| errors::exception(py, &failure))?;
         Ok(tagger)
     }
@@ -161,27 +161,25 @@ impl Tagger {
 
     /// The model with its threads, started if this process has not yet.
     fn started(&self, py: Python<'_>) -> PyResult<Arc<pubtag::tagger::Tagger>> {
+        let loaded = self.loaded();
         let started = py.detach(|| {
-            let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
-            let process = std::process::id();
-            if let Some(started) = started.as_ref().filter(|started| started.process == process) {
-                return Ok(started.tagger.clone());
+            let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(tagger) = &*loaded {
+                return Ok(tagger.clone());
             }
             let tagger = Arc::new(pubtag::tagger::Tagger::start(self.config()?)?);
-            // The threads of the process that this one was forked from are not here, and cannot be waited for.
-            std::mem::forget(started.replace(Started { tagger: tagger.clone(), process }));
+            *loaded = Some(tagger.clone());
             Ok(tagger)
         });
         started.map_err(|failure: Failure| errors::exception(py, &failure))
     }
-}
 
-impl Drop for Tagger {
-    fn drop(&mut self) {
-        let started = self.started.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        match started {
-            Some(started) if started.process != std::process::id() => std::mem::forget(started),
-            started => drop(started),
+    /// What this process has loaded; nothing yet, if it was forked from the one that did.
+    fn loaded(&self) -> Arc<Loaded> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if loaded.get().is_none() {
+            *loaded = InProcess::new(Arc::default());
         }
+        loaded.get().expect("this process made it").clone()
     }
 }
