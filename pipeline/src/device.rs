@@ -38,7 +38,7 @@ pub struct DeviceConfig {
     pub choice: DeviceChoice,
     /// Precision of the arithmetic.
     pub precision: Precision,
-    /// Tokens per micro-batch [default: the device's].
+    /// Tokens per micro-batch [default: that of device and precision].
     pub token_budget: Option<NonZeroUsize>,
     /// Threads for inference on a CPU, and for tokenizing.
     pub threads: NonZeroUsize,
@@ -69,10 +69,9 @@ impl DeviceConfig {
 
     /// Settings of the model on a device.
     pub(crate) fn setup(&self, device: Device) -> ClassifierSetup {
-        let defaults = ClassifierSetup::on(device);
         ClassifierSetup {
             precision: self.precision,
-            token_budget: self.token_budget.unwrap_or(defaults.token_budget),
+            token_budget: self.token_budget.unwrap_or_else(|| device.token_budget(self.precision)),
             cpu: self.cpu,
             cuda: self.cuda.clone(),
         }

@@ -67,4 +67,4 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// Version of the result for the same input, model and settings; part of every fingerprint.
 ///
 /// It changes only when a release would annotate the same citation differently, so other upgrades re-tag nothing.
-pub const OUTPUT_VERSION: u32 = 3;
+pub const OUTPUT_VERSION: u32 = 4;

@@ -5,7 +5,7 @@ use crate::classifier::{Logits, Padding, TokenClassifier};
 use crate::config::ModelConfig;
 use crate::host::floats;
 use crate::kernels;
-use crate::model::{Inputs, PreparedModel, TokenClassification};
+use crate::model::{Inputs, PreparedEncoder, TokenClassification};
 use crate::packed::MicroBatch;
 use crate::shapes::Shapes;
 use crate::{Checkpoint, NerError};
@@ -13,7 +13,7 @@ use crate::{Checkpoint, NerError};
 /// A model on a backend.
 pub(crate) struct BurnClassifier<B: NerBackend> {
     config: ModelConfig,
-    model: PreparedModel<B>,
+    model: PreparedEncoder<B>,
     shapes: Shapes,
     device: B::Device,
 }

@@ -107,9 +107,10 @@ pub struct CudaSettings {
 impl ClassifierSetup {
     /// The defaults for a device.
     pub fn on(device: Device) -> Self {
+        let precision = Precision::default();
         Self {
-            precision: Precision::default(),
-            token_budget: device.token_budget(),
+            precision,
+            token_budget: device.token_budget(precision),
             cpu: CpuSettings::default(),
             cuda: CudaSettings::default(),
         }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
+use crate::Precision;
+
 /// A device that the model can run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Device {
@@ -19,13 +21,16 @@ pub(crate) const CUDA_LANES: usize = 2;
 impl Device {
     /// Default for the number of tokens per micro-batch.
     ///
-    /// On a CPU, fewer tokens keep more workers busy on small inputs; a GPU needs many to be busy itself.
-    pub fn token_budget(self) -> NonZeroUsize {
+    /// On a CPU, fewer tokens keep more workers busy on small inputs, and hidden states in the cache; more tokens read the
+    /// weights less often, which are smallest in int8. A GPU needs many tokens to be busy.
+    pub fn token_budget(self, precision: Precision) -> NonZeroUsize {
         const CPU: NonZeroUsize = NonZeroUsize::new(2048).expect("2048 is not 0");
+        const CPU_INT8: NonZeroUsize = NonZeroUsize::new(512).expect("512 is not 0");
         const CUDA: NonZeroUsize = NonZeroUsize::new(32_768).expect("32768 is not 0");
-        match self {
-            Self::Cpu => CPU,
-            Self::Cuda(_) => CUDA,
+        match (self, precision) {
+            (Self::Cpu, Precision::Int8) => CPU_INT8,
+            (Self::Cpu, _) => CPU,
+            (Self::Cuda(_), _) => CUDA,
         }
     }
 }

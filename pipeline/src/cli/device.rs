@@ -21,7 +21,7 @@ pub struct DeviceArgs {
     #[arg(long, value_enum, default_value_t)]
     pub precision: Precision,
 
-    /// Maximum tokens per micro-batch [default: 2048 on a CPU, 32768 on CUDA].
+    /// Maximum tokens per micro-batch [default: 2048 on a CPU, 512 there in int8, 32768 on CUDA].
     #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>)]
     pub token_budget: Option<NonZeroUsize>,
 

@@ -16,9 +16,9 @@ mod products;
 use std::fmt;
 use std::ops::Range;
 
-use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
+use burn::tensor::{Int, Tensor};
 
 use crate::config::Activation;
 use crate::kernels::{AdamWStep, Precision};
@@ -64,10 +64,41 @@ pub(crate) struct LayerSettings {
     pub(crate) attention_dropout: f64,
 }
 
-/// All layers of an encoder as one operation, with packed weights and working memory.
+/// Weight `[in, out]` and bias of a linear layer, or scale and shift of a norm.
+pub(crate) type Pair<B> = [FloatTensor<B>; 2];
+
+/// Embeddings as tensors and numbers.
+pub(crate) struct EmbeddingTensors<B: Backend> {
+    /// `[vocabulary, embedding]`
+    pub(crate) words: FloatTensor<B>,
+    /// `[positions, embedding]`
+    pub(crate) positions: FloatTensor<B>,
+    /// `[types, embedding]`, of which only the first occurs.
+    pub(crate) token_types: Option<FloatTensor<B>>,
+    /// Of the sum.
+    pub(crate) norm: Pair<B>,
+    /// Added to the variance of the norm.
+    pub(crate) epsilon: f64,
+    /// From the width of the embeddings to that of the layers, if they differ.
+    pub(crate) projection: Option<Pair<B>>,
+}
+
+/// An encoder as tensors and numbers, with the linear layer after it, if there is one.
+pub(crate) struct EncoderTensors<B: Backend> {
+    pub(crate) embeddings: EmbeddingTensors<B>,
+    pub(crate) layers: Vec<LayerTensors<B>>,
+    pub(crate) head: Option<Pair<B>>,
+}
+
+/// A whole encoder as one operation, with packed weights and working memory.
 pub(crate) trait FusedEncoder<B: Backend>: Send {
-    /// `[T, hidden]` → `[T, hidden]`, without gradients.
-    fn forward(&mut self, hidden: Tensor<B, 2>, sequences: &Sequences<B>) -> Tensor<B, 2>;
+    /// Ids `[T]` and positions `[T]` → `[T, hidden]`, or with a head `[T, outputs]`, without gradients.
+    fn forward(
+        &mut self,
+        ids: Tensor<B, 1, Int>,
+        positions: Tensor<B, 1, Int>,
+        sequences: &Sequences<B>,
+    ) -> Tensor<B, 2>;
 
     /// The same encoder for another thread: shares the weights, but has working memory of its own.
     fn for_another_thread(&self) -> Box<dyn FusedEncoder<B>>;
@@ -84,9 +115,9 @@ pub(crate) trait NerBackend: Backend {
     /// The sizes of factors of matrix products are padded to multiples of this.
     const MATRIX_STEP: usize = 1;
 
-    /// Packs an encoder's weights. `None` if this backend, or this activation, has no fused encoder: the layers then run
+    /// Packs an encoder's weights. `None` if this backend, or this activation, has no fused encoder: its operations then run
     /// one by one. A backend whose numbers determine the precision ignores `precision`.
-    fn fuse(_layers: &[LayerTensors<Self>], _precision: Precision) -> Option<Box<dyn FusedEncoder<Self>>> {
+    fn fuse(_encoder: &EncoderTensors<Self>, _precision: Precision) -> Option<Box<dyn FusedEncoder<Self>>> {
         None
     }
 

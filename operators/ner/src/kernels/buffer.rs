@@ -9,7 +9,7 @@ const LINE: usize = 16;
 
 /// A growing array of 32-bit words that starts on a cache line, read as `u32` or as `f32`.
 #[derive(Clone, Default)]
-pub(super) struct Buffer {
+pub struct Buffer {
     lines: Vec<Line>,
 }
 
@@ -24,8 +24,8 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), len) }
     }
 
-    /// The same as `f32`.
-    pub(super) fn floats(&mut self, len: usize) -> &mut [f32] {
+    /// The first `len` words as `f32`.
+    pub fn floats(&mut self, len: usize) -> &mut [f32] {
         let words = self.words(len);
         // SAFETY: every pattern of bits is a valid `f32`, and size and alignment are those of `u32`.
         unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), len) }

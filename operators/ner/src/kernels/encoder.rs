@@ -89,7 +89,7 @@ impl EncoderLayer {
             isa,
             precision: config.precision,
             heads: Heads { count: config.heads, size: weights.query_key_value.inputs / config.heads.max(1) },
-            activation: config.activation,
+            activation: config.activation.for_precision(config.precision),
             qkv: PackedLinear::new(isa, config.precision, &weights.query_key_value)?,
             attention_output: PackedLinear::new(isa, config.precision, &weights.attention_output)?,
             attention_norm: norm(&weights.attention_norm)?,

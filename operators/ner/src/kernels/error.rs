@@ -30,6 +30,16 @@ pub enum KernelError {
         /// Tokens of the micro-batch.
         tokens: usize,
     },
+    /// A table has no such row.
+    #[error("{what} {number}: the table has {rows} rows")]
+    Row {
+        /// What the number is.
+        what: &'static str,
+        /// The number.
+        number: i32,
+        /// Rows of the table.
+        rows: usize,
+    },
     /// The processor lacks the instructions of a precision.
     #[error("{precision} needs {needs} instructions, which this processor lacks; use another precision")]
     Unsupported {

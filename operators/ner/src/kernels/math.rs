@@ -3,6 +3,7 @@
 //! Every instruction set evaluates the same polynomials; results differ only in whether a product and a sum are rounded
 //! together. The polynomials are minimax fits (Remez exchange in 40-digit arithmetic).
 
+use super::precision::Precision;
 use super::simd::Simd;
 
 /// The nonlinearity of a feed-forward block.
@@ -10,6 +11,8 @@ use super::simd::Simd;
 pub enum Activation {
     /// `x·Φ(x)` with the Gaussian distribution function, Hugging Face's `gelu`: within 4·10⁻⁷ + 1.2·10⁻⁷·|x| everywhere.
     Gelu,
+    /// The same within 1.2·10⁻⁴, for results that are then rounded to 8 bits.
+    CoarseGelu,
     /// `x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))`, Hugging Face's `gelu_new`: within 3·10⁻⁷·(1 + |x|) everywhere.
     GeluTanh,
     /// `max(x, 0)`, exact.
@@ -24,6 +27,7 @@ impl Activation {
     pub(super) fn apply<S: Simd>(self, s: S, x: S::F32) -> S::F32 {
         match self {
             Self::Gelu => gelu(s, x),
+            Self::CoarseGelu => coarse_gelu(s, x),
             Self::GeluTanh => gelu_tanh(s, x),
             Self::Relu => s.max(s.splat(0.0), x),
             Self::Tanh => tanh(s, x),
@@ -32,11 +36,19 @@ impl Activation {
 }
 
 impl Activation {
+    /// The cheapest one whose error is far below that of a precision, in which its results are used.
+    pub(super) fn for_precision(self, precision: Precision) -> Self {
+        match (self, precision) {
+            (Self::Gelu, Precision::Int8) => Self::CoarseGelu,
+            (activation, _) => activation,
+        }
+    }
+
     /// The value and the derivative, the latter within 10⁻⁶.
     #[inline(always)]
     pub(super) fn with_slope<S: Simd>(self, s: S, x: S::F32) -> (S::F32, S::F32) {
         match self {
-            Self::Gelu => gelu_with_slope(s, x),
+            Self::Gelu | Self::CoarseGelu => gelu_with_slope(s, x),
             Self::GeluTanh => gelu_tanh_with_slope(s, x),
             Self::Relu => {
                 let y = s.max(s.splat(0.0), x);
@@ -111,6 +123,28 @@ fn gelu<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let u = s.fma(a, s.splat(2.0 / TAIL_END), s.splat(-1.0));
     let tail = s.mul(a, polynomial(s, u, &TAIL));
     s.sub(s.max(s.splat(0.0), x), tail)
+}
+
+/// Where [`coarse_gelu`] cuts off the tail.
+const COARSE_END: f32 = 4.0;
+/// `a·(1 − Φ(a))` for 0 ≤ a ≤ 4, within 1.2·10⁻⁴.
+const COARSE: [f32; 9] = [
+    0.000_111_291_985,
+    0.495_218_8,
+    -0.365_266,
+    -0.090_102_62,
+    0.183_645_19,
+    -0.079_756_75,
+    0.016_228_91,
+    -0.001_583_183_2,
+    0.000_057_263_887,
+];
+
+/// `max(x, 0) − |x|·(1 − Φ(|x|))`, as [`gelu`].
+#[inline(always)]
+fn coarse_gelu<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    let a = s.min(s.splat(COARSE_END), s.abs(x));
+    s.sub(s.max(s.splat(0.0), x), polynomial(s, a, &COARSE))
 }
 
 /// `x·Φ(x)` and its derivative, `Φ(x) + x·φ(x)`.
@@ -227,6 +261,7 @@ mod tests {
         for isa in Isa::available() {
             for (activation, bound) in [
                 (Activation::Gelu, (|x| 4e-7 + 1.2e-7 * x) as fn(f64) -> f64),
+                (Activation::CoarseGelu, |x| 1.2e-4 + 1.2e-7 * x),
                 (Activation::GeluTanh, |x| 3e-7 * (1.0 + x)),
                 (Activation::Relu, |_| 0.0),
                 (Activation::Tanh, |_| 3e-7),
@@ -276,8 +311,9 @@ mod tests {
 
     #[test]
     fn activations_keep_nan() {
+        use Activation::{CoarseGelu, Gelu, GeluTanh, Relu, Tanh};
         for isa in Isa::available() {
-            for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Tanh] {
+            for activation in [Gelu, CoarseGelu, GeluTanh, Relu, Tanh] {
                 assert!(map(isa, Some(activation), &[f32::NAN])[0].is_nan(), "{isa:?} {activation:?}");
             }
         }

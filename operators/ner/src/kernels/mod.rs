@@ -1,9 +1,9 @@
 //! CPU kernels for BERT-family encoders: plain functions over slices.
 //!
 //! ```text
-//! hidden ─► Encoder::forward ─► hidden
-//!           │ for each layer: PackedLinear, attention, LayerNorm
-//!           └ Scratch, reused by each micro-batch
+//! ids ─► Embeddings::forward ─► hidden ─► Encoder::forward ─► hidden
+//!                                         │ for each layer: PackedLinear, attention, LayerNorm
+//!                                         └ Scratch, reused by each micro-batch
 //! ```
 //!
 //! [`Isa`] selects AVX-512, AVX2 or portable code at run time; weights are packed once for it and for a [`Precision`].
@@ -27,6 +27,7 @@ mod attention;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
 mod buffer;
+mod embeddings;
 mod encoder;
 mod epilogue;
 mod error;
@@ -48,6 +49,8 @@ mod training;
 
 pub(crate) use adamw::{AdamWStep, adamw, sum_of_squares};
 pub use attention::{HeadRows, Heads, attention};
+pub use buffer::Buffer;
+pub use embeddings::{EmbeddingWeights, Embeddings};
 pub use encoder::{Encoder, EncoderConfig, EncoderLayer, LayerWeights, NormWeights};
 pub use epilogue::Epilogue;
 pub use error::KernelError;

@@ -92,18 +92,20 @@ impl<S: Simd> Kernel<S> for Normalize<'_> {
             // SAFETY: the row is one of `rows`, see `Normalize`.
             unsafe {
                 let at = row * hidden;
-                self.norm.row(s, self.x.add(at), self.out.add(at));
+                let x = self.x.add(at);
+                self.norm.row(s, |i, lanes| s.load_up_to(x.add(i), lanes), self.out.add(at));
             }
         }
     }
 }
 
 impl LayerNorm {
-    /// Normalizes one row in three passes over the cached row: sum, squares of deviations, result.
+    /// Normalizes one row in three passes over the cached row: sum, squares of deviations, result. `x` reads some of its
+    /// values, zeros in the other lanes.
     /// # Safety
-    /// `x` is valid for reading and `out` for writing a row.
+    /// `out` is valid for writing a row.
     #[inline(always)]
-    unsafe fn row<S: Simd>(&self, s: S, x: *const f32, out: *mut f32) {
+    pub(super) unsafe fn row<S: Simd>(&self, s: S, x: impl Fn(usize, usize) -> S::F32, out: *mut f32) {
         let hidden = self.hidden();
         let lanes = |i: usize| S::LANES.min(hidden - i);
         let mut sum = s.splat(0.0);
@@ -111,7 +113,7 @@ impl LayerNorm {
         // SAFETY: every access is to `lanes(i)` values at `i < hidden` of a row.
         unsafe {
             for i in (0..hidden).step_by(S::LANES) {
-                let v = s.load_up_to(x.add(i), lanes(i));
+                let v = x(i, lanes(i));
                 s.store_up_to(out.add(i), v, lanes(i));
                 sum = s.add(sum, v);
             }

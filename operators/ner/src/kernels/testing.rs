@@ -28,7 +28,7 @@ pub(super) fn boundaries(lengths: &[usize]) -> Vec<u32> {
 pub(super) fn activate(activation: Activation, x: f64) -> f64 {
     match activation {
         // With erfc, which is accurate in the tail.
-        Activation::Gelu => 0.5 * x * libm::erfc(-x / std::f64::consts::SQRT_2),
+        Activation::Gelu | Activation::CoarseGelu => 0.5 * x * libm::erfc(-x / std::f64::consts::SQRT_2),
         Activation::GeluTanh => {
             0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
         }

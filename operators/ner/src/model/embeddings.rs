@@ -5,8 +5,8 @@ use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor};
 
-use super::parts::{LayerNorm, Linear, parameter};
-use crate::backend::NerBackend;
+use super::parts::{LayerNorm, Linear, parameter, primitive};
+use crate::backend::{EmbeddingTensors, NerBackend};
 use crate::config::EncoderConfig;
 use crate::weights::Weights;
 
@@ -41,6 +41,20 @@ impl<B: Backend> Embeddings<B> {
             projection: (width != config.hidden_size)
                 .then(|| Linear::load(&["embeddings_project"], width, weights, device)),
             dropout: DropoutConfig::new(config.hidden_dropout).init(),
+        }
+    }
+}
+
+impl<B: Backend> Embeddings<B> {
+    /// The embeddings in the form that backends take.
+    pub(crate) fn tensors(&self) -> EmbeddingTensors<B> {
+        EmbeddingTensors {
+            words: primitive(&self.words),
+            positions: primitive(&self.positions),
+            token_types: self.token_types.as_ref().map(primitive),
+            norm: self.norm.tensors(),
+            epsilon: self.norm.eps,
+            projection: self.projection.as_ref().map(Linear::tensors),
         }
     }
 }

@@ -7,7 +7,8 @@ use burn::tensor::backend::Backend;
 use super::embeddings::Embeddings;
 use super::inputs::Inputs;
 use super::layer::EncoderLayer;
-use crate::backend::{FusedEncoder, NerBackend};
+use super::parts::Linear;
+use crate::backend::{EncoderTensors, FusedEncoder, NerBackend};
 use crate::config::EncoderConfig;
 use crate::kernels;
 use crate::weights::Weights;
@@ -21,16 +22,11 @@ pub(crate) struct Encoder<B: Backend> {
     pub(crate) layers: Vec<EncoderLayer<B>>,
 }
 
-/// The encoder, in the form that its backend runs.
-pub(crate) struct PreparedEncoder<B: NerBackend> {
-    embeddings: Embeddings<B>,
-    layers: Layers<B>,
-}
-
-enum Layers<B: NerBackend> {
+/// The encoder, in the form that its backend runs, with the linear layer after it, if there is one.
+pub(crate) enum PreparedEncoder<B: NerBackend> {
     Fused(Box<dyn FusedEncoder<B>>),
-    /// One by one, if the backend has no fused encoder.
-    Plain(Vec<EncoderLayer<B>>),
+    /// Operation by operation, if the backend has no fused encoder.
+    Plain(Box<(Encoder<B>, Option<Linear<B>>)>),
 }
 
 impl<B: Backend> Encoder<B> {
@@ -49,34 +45,43 @@ impl<B: NerBackend> Encoder<B> {
         self.layers.iter().fold(hidden, |hidden, layer| layer.forward_training(hidden, &inputs.sequences))
     }
 
-    /// Converts the encoder to the form that its backend runs.
-    pub(crate) fn prepare(self, precision: kernels::Precision) -> PreparedEncoder<B> {
-        let tensors: Vec<_> = self.layers.iter().map(EncoderLayer::tensors).collect();
-        let layers = match B::fuse(&tensors, precision) {
-            Some(fused) => Layers::Fused(fused),
-            None => Layers::Plain(self.layers),
+    /// Converts the encoder, and the linear layer after it, to the form that its backend runs.
+    pub(crate) fn prepare(self, head: Option<Linear<B>>, precision: kernels::Precision) -> PreparedEncoder<B> {
+        let tensors = EncoderTensors {
+            embeddings: self.embeddings.tensors(),
+            layers: self.layers.iter().map(EncoderLayer::tensors).collect(),
+            head: head.as_ref().map(Linear::tensors),
         };
-        PreparedEncoder { embeddings: self.embeddings, layers }
+        match B::fuse(&tensors, precision) {
+            Some(fused) => PreparedEncoder::Fused(fused),
+            None => PreparedEncoder::Plain(Box::new((self, head))),
+        }
     }
 }
 
 impl<B: NerBackend> PreparedEncoder<B> {
     /// The same encoder for another thread: shares the weights, but has working memory of its own.
     pub(crate) fn for_another_thread(&self) -> Self {
-        let layers = match &self.layers {
-            Layers::Fused(encoder) => Layers::Fused(encoder.for_another_thread()),
-            Layers::Plain(layers) => Layers::Plain(layers.clone()),
-        };
-        Self { embeddings: self.embeddings.clone(), layers }
+        match self {
+            Self::Fused(encoder) => Self::Fused(encoder.for_another_thread()),
+            Self::Plain(parts) => Self::Plain(parts.clone()),
+        }
     }
 
-    /// Computes the hidden states `[T, hidden]`.
+    /// Computes the hidden states `[T, hidden]`, or with a head its outputs `[T, outputs]`.
     pub(crate) fn forward(&mut self, inputs: &Inputs<B>) -> Tensor<B, 2> {
-        let hidden = self.embeddings.forward(inputs.ids.clone(), inputs.positions.clone());
-        match &mut self.layers {
-            Layers::Fused(encoder) => encoder.forward(hidden, &inputs.sequences),
-            Layers::Plain(layers) => {
-                layers.iter().fold(hidden, |hidden, layer| layer.forward(hidden, &inputs.sequences))
+        let Inputs { ids, positions, sequences } = inputs;
+        let (ids, positions) = (ids.clone(), positions.clone());
+        match self {
+            Self::Fused(encoder) => encoder.forward(ids, positions, sequences),
+            Self::Plain(parts) => {
+                let (encoder, head) = &**parts;
+                let hidden = encoder.embeddings.forward(ids, positions);
+                let hidden = encoder.layers.iter().fold(hidden, |hidden, layer| layer.forward(hidden, sequences));
+                match head {
+                    Some(head) => head.forward(hidden),
+                    None => hidden,
+                }
             }
         }
     }

@@ -1,10 +1,9 @@
 //! One layer of the encoder.
 
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::ops::FloatTensor;
 
 use super::attention::SelfAttention;
 use super::parts::{LayerNorm, Linear, activate};
@@ -50,9 +49,8 @@ impl<B: Backend> EncoderLayer<B> {
     /// The layer in the form that backends take.
     pub(crate) fn tensors(&self) -> LayerTensors<B> {
         let weights = [&self.attention.query_key_value, &self.attention.output, &self.intermediate, &self.output]
-            .map(|linear| [primitive(&linear.weight), primitive(&linear.bias)]);
-        let norms =
-            [&self.attention_norm, &self.output_norm].map(|norm| [primitive(&norm.weight), primitive(&norm.bias)]);
+            .map(Linear::tensors);
+        let norms = [&self.attention_norm, &self.output_norm].map(LayerNorm::tensors);
         let ([[a, b], [c, d], [g, h], [i, j]], [[e, f], [k, l]]) = (weights, norms);
         let settings = LayerSettings {
             heads: self.attention.heads,
@@ -80,8 +78,4 @@ impl<B: NerBackend> EncoderLayer<B> {
         let fused = B::differentiable_layer(&self.tensors(), &hidden, sequences);
         fused.unwrap_or_else(|| self.forward(hidden, sequences))
     }
-}
-
-fn primitive<B: Backend, const D: usize>(parameter: &Param<Tensor<B, D>>) -> FloatTensor<B> {
-    parameter.val().into_primitive().tensor()
 }

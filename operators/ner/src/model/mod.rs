@@ -7,7 +7,7 @@
 //! ```
 //!
 //! T is the number of tokens of all sequences. The modules are generic over the backend; under `Autodiff` they can be
-//! trained, dropout included. For inference, [`Encoder::prepare`] gives the layers to the backend.
+//! trained, dropout included. For inference, [`Encoder::prepare`] gives the encoder to the backend.
 
 mod attention;
 mod embeddings;
@@ -18,9 +18,9 @@ mod masked;
 mod parts;
 mod tokens;
 
-pub(crate) use encoder::Encoder;
+pub(crate) use encoder::{Encoder, PreparedEncoder};
 pub(crate) use inputs::Inputs;
 pub(crate) use layer::EncoderLayer;
 pub(crate) use masked::MaskedLanguage;
 pub(crate) use parts::{LayerNorm, Linear};
-pub(crate) use tokens::{PreparedModel, TokenClassification};
+pub(crate) use tokens::TokenClassification;

@@ -3,9 +3,10 @@
 use burn::module::{Module, Param};
 use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
 use burn::tensor::backend::Backend;
+use burn::tensor::ops::FloatTensor;
 use burn::tensor::{DType, Tensor, TensorData, TensorPrimitive};
 
-use crate::backend::{NerBackend, linear};
+use crate::backend::{NerBackend, Pair, linear};
 use crate::config::Activation;
 use crate::weights::Weights;
 
@@ -44,6 +45,13 @@ impl<B: Backend> Linear<B> {
     }
 }
 
+impl<B: Backend> Linear<B> {
+    /// The layer in the form that backends take.
+    pub(crate) fn tensors(&self) -> Pair<B> {
+        [primitive(&self.weight), primitive(&self.bias)]
+    }
+}
+
 impl<B: NerBackend> Linear<B> {
     /// `[T, in]` → `[T, out]`
     pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
@@ -59,6 +67,11 @@ impl<B: Backend> LayerNorm<B> {
             parameter(values, [width], device)
         };
         Self { weight: vector("weight"), bias: vector("bias"), eps }
+    }
+
+    /// The norm in the form that backends take.
+    pub(crate) fn tensors(&self) -> Pair<B> {
+        [primitive(&self.weight), primitive(&self.bias)]
     }
 
     /// `[T, width]` → `[T, width]`. Computed in 32 bits, since sums over a row lose too much in 16.
@@ -80,6 +93,11 @@ pub(super) fn activate<B: Backend>(x: Tensor<B, 2>, activation: Activation) -> T
         Activation::Relu => relu(x),
         Activation::Silu => silu(x),
     }
+}
+
+/// A parameter in the form that backends take.
+pub(super) fn primitive<B: Backend, const D: usize>(parameter: &Param<Tensor<B, D>>) -> FloatTensor<B> {
+    parameter.val().into_primitive().tensor()
 }
 
 /// A parameter with these values.

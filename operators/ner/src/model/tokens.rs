@@ -23,12 +23,6 @@ pub(crate) struct TokenClassification<B: Backend> {
     dropout: Dropout,
 }
 
-/// A token classifier, in the form that its backend runs.
-pub(crate) struct PreparedModel<B: NerBackend> {
-    encoder: PreparedEncoder<B>,
-    classifier: Linear<B>,
-}
-
 impl<B: Backend> TokenClassification<B> {
     /// Builds a model from its configuration and weights.
     pub(crate) fn load(config: &ModelConfig, weights: &mut Weights, device: &B::Device) -> Self {
@@ -46,21 +40,9 @@ impl<B: NerBackend> TokenClassification<B> {
         self.classifier.forward(self.dropout.forward(self.encoder.forward(inputs)))
     }
 
-    /// Converts the model to the form that its backend runs.
-    pub(crate) fn prepare(self, precision: kernels::Precision) -> PreparedModel<B> {
-        PreparedModel { encoder: self.encoder.prepare(precision), classifier: self.classifier }
-    }
-}
-
-impl<B: NerBackend> PreparedModel<B> {
-    /// The same model for another thread: shares the weights, but has working memory of its own.
-    pub(crate) fn for_another_thread(&self) -> Self {
-        Self { encoder: self.encoder.for_another_thread(), classifier: self.classifier.clone() }
-    }
-
-    /// Computes the logits `[T, labels]`.
-    pub(crate) fn forward(&mut self, inputs: &Inputs<B>) -> Tensor<B, 2> {
-        self.classifier.forward(self.encoder.forward(inputs))
+    /// Converts the model to the form that its backend runs: an encoder whose outputs are the logits `[T, labels]`.
+    pub(crate) fn prepare(self, precision: kernels::Precision) -> PreparedEncoder<B> {
+        self.encoder.prepare(Some(self.classifier), precision)
     }
 }
 

@@ -65,7 +65,7 @@ where
     fn score(&self, model: &Self::Model, development: &[MaskedWindow], device: &A::Device) -> Box<MaskedScore> {
         let MaskedLanguage { encoder, head } = model.valid();
         let words = encoder.embeddings.words.val();
-        let mut encoder = encoder.prepare(kernels::Precision::F32);
+        let mut encoder = encoder.prepare(None, kernels::Precision::F32);
         let (mut tokens, mut loss, mut right) = (0, 0.0, 0);
         for batch in scored_together(development) {
             let targets = Targets::of(batch);

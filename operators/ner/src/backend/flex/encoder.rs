@@ -2,58 +2,137 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, TensorMetadata, TensorPrimitive};
-use burn_flex::Flex;
+use burn::tensor::{Int, Shape, Tensor, TensorMetadata, TensorPrimitive};
+use burn_flex::{Flex, FlexTensor};
 
-use super::host::{boundaries, contiguous, kernel_activation};
-use crate::backend::{FusedEncoder, LayerParameters, LayerTensors};
+use super::host::{boundaries, contiguous, kernel_activation, tensor};
+use crate::backend::{EmbeddingTensors, EncoderTensors, FusedEncoder, LayerParameters, Pair};
 use crate::kernels::{
-    Encoder, EncoderConfig, Isa, LayerWeights, Layout, LinearWeights, NormWeights, Precision, Scratch,
+    Buffer, EmbeddingWeights, Embeddings, Encoder, EncoderConfig, Epilogue, Isa, KernelError, LayerWeights, Layout,
+    LinearWeights, NormWeights, PackedLinear, Precision, Scratch,
 };
 use crate::packed::Sequences;
 
 /// An encoder whose weights the kernels have packed.
 pub(super) struct KernelEncoder {
-    encoder: Arc<Encoder>,
+    packed: Arc<Packed>,
+    /// `[T, hidden]` of the largest micro-batch so far.
+    hidden: Buffer,
     /// Kept from one micro-batch to the next.
     scratch: Scratch,
 }
 
+struct Packed {
+    embeddings: Embeddings<Table>,
+    encoder: Encoder,
+    /// In f32: it is small.
+    head: Option<PackedLinear>,
+}
+
+/// A tensor whose values are used where they are.
+struct Table(FlexTensor);
+
+impl AsRef<[f32]> for Table {
+    fn as_ref(&self) -> &[f32] {
+        self.0.storage()
+    }
+}
+
 impl KernelEncoder {
     /// Packs an encoder for the best instructions of this processor; `None` if no kernel has its activation.
-    pub(super) fn new(layers: &[LayerTensors<Flex>], precision: Precision) -> Option<Self> {
-        let first = layers.first()?.settings;
+    pub(super) fn new(tensors: &EncoderTensors<Flex>, precision: Precision) -> Option<Self> {
+        let first = tensors.layers.first()?.settings;
         let config = EncoderConfig {
             heads: first.heads,
             activation: kernel_activation(first.activation)?,
             layer_norm_epsilon: first.epsilon[0] as f32,
             precision,
         };
-        let parameters: Vec<_> = layers.iter().map(|layer| layer.parameters.clone().map(contiguous)).collect();
-        let weights: Vec<LayerWeights<'_>> = parameters.iter().map(weights).collect();
-        let encoder = Encoder::new(Isa::detect(), &config, &weights)
-            .expect("shapes follow from one checked configuration, and the precision was checked");
-        Some(Self { encoder: Arc::new(encoder), scratch: Scratch::new() })
+        let isa = Isa::detect();
+        let parameters: Vec<_> = tensors.layers.iter().map(|layer| layer.parameters.clone().map(contiguous)).collect();
+        let layers: Vec<LayerWeights<'_>> = parameters.iter().map(layer_weights).collect();
+        let head = tensors.head.clone().map(|head| head.map(contiguous));
+        let pack = |head| PackedLinear::new(isa, Precision::F32, &linear_weights(head)).expect(FITS);
+        let packed = Packed {
+            embeddings: embeddings(isa, &tensors.embeddings),
+            encoder: Encoder::new(isa, &config, &layers).expect(FITS),
+            head: head.as_ref().map(pack),
+        };
+        Some(Self::of(Arc::new(packed)))
+    }
+
+    fn of(packed: Arc<Packed>) -> Self {
+        Self { packed, hidden: Buffer::default(), scratch: Scratch::new() }
     }
 }
 
+/// Why packing cannot fail.
+const FITS: &str = "shapes follow from one checked configuration, and the precision was checked";
+
 impl FusedEncoder<Flex> for KernelEncoder {
-    fn forward(&mut self, hidden: Tensor<Flex, 2>, sequences: &Sequences<Flex>) -> Tensor<Flex, 2> {
-        let mut hidden = contiguous(hidden.into_primitive().tensor());
-        let boundaries = boundaries(sequences.bounds(), hidden.shape()[0]);
-        self.encoder
-            .forward(hidden.storage_mut(), &boundaries, &mut self.scratch)
-            .expect("sequences are consecutive, and rows are as wide as the layers");
-        Tensor::from_primitive(TensorPrimitive::Float(hidden))
+    fn forward(
+        &mut self,
+        ids: Tensor<Flex, 1, Int>,
+        positions: Tensor<Flex, 1, Int>,
+        sequences: &Sequences<Flex>,
+    ) -> Tensor<Flex, 2> {
+        let Self { packed, hidden, scratch } = self;
+        let [ids, positions] = [ids, positions].map(|numbers| contiguous(numbers.into_primitive()));
+        let tokens = ids.shape()[0];
+        let hidden = hidden.floats(tokens * packed.embeddings.hidden());
+        let boundaries = boundaries(sequences.bounds(), tokens);
+        let output = packed
+            .embeddings
+            .forward(ids.storage(), positions.storage(), hidden, scratch)
+            .and_then(|()| packed.encoder.forward(hidden, &boundaries, scratch))
+            .and_then(|()| packed.output(hidden, tokens, scratch))
+            .expect(
+                "ids and positions are in the tables, sequences are consecutive, and rows are as wide as the layers",
+            );
+        let width = output.len() / tokens.max(1);
+        Tensor::from_primitive(TensorPrimitive::Float(tensor(output, Shape::new([tokens, width]))))
     }
 
     fn for_another_thread(&self) -> Box<dyn FusedEncoder<Flex>> {
-        Box::new(Self { encoder: self.encoder.clone(), scratch: Scratch::new() })
+        Box::new(Self::of(self.packed.clone()))
     }
 }
 
+impl Packed {
+    /// What comes after the last layer.
+    fn output(&self, hidden: &[f32], tokens: usize, scratch: &mut Scratch) -> Result<Vec<f32>, KernelError> {
+        let Some(head) = &self.head else { return Ok(hidden.to_vec()) };
+        let mut output = vec![0.0; tokens * head.outputs()];
+        head.forward(hidden, Epilogue::Bias, &mut output, scratch)?;
+        Ok(output)
+    }
+}
+
+/// Embeddings as the kernels take them. The table of words is shared, not copied.
+fn embeddings(isa: Isa, tensors: &EmbeddingTensors<Flex>) -> Embeddings<Table> {
+    let [words, positions] = [&tensors.words, &tensors.positions].map(|table| contiguous(table.clone()));
+    let token_types = tensors.token_types.clone().map(contiguous);
+    let norm = tensors.norm.clone().map(contiguous);
+    let projection = tensors.projection.clone().map(|projection| projection.map(contiguous));
+    let [gamma, beta] = norm.each_ref().map(|values| values.storage::<f32>());
+    let weights = EmbeddingWeights {
+        positions: positions.storage(),
+        token_type: token_types.as_ref().map(|types| &types.storage::<f32>()[..gamma.len()]),
+        norm: NormWeights { gamma, beta },
+        epsilon: tensors.epsilon as f32,
+        projection: projection.as_ref().map(linear_weights),
+    };
+    Embeddings::new(isa, Table(words), &weights).expect(FITS)
+}
+
+/// A linear layer as the kernels take it.
+fn linear_weights([weight, bias]: &Pair<Flex>) -> LinearWeights<'_> {
+    let [weight, bias] = [weight.storage::<f32>(), bias.storage()];
+    LinearWeights { weight, layout: Layout::InOut, bias, inputs: weight.len() / bias.len() }
+}
+
 /// A layer's parameters as the kernels take them.
-fn weights(parameters: &LayerParameters<Flex>) -> LayerWeights<'_> {
+fn layer_weights(parameters: &LayerParameters<Flex>) -> LayerWeights<'_> {
     let values = parameters.each_ref().map(|parameter| parameter.storage::<f32>());
     let linear = |at: usize| {
         let [weight, bias] = [values[at], values[at + 1]];
@@ -72,45 +151,36 @@ fn weights(parameters: &LayerParameters<Flex>) -> LayerWeights<'_> {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::TensorData;
     use burn_flex::FlexDevice;
 
     use super::*;
     use crate::Checkpoint;
     use crate::host::floats;
-    use crate::model::{EncoderLayer, TokenClassification};
-    use crate::random::normal;
+    use crate::model::{Inputs, PreparedEncoder, TokenClassification};
+    use crate::packed::MicroBatch;
     use crate::shapes::Shapes;
 
     #[test]
-    fn the_kernels_compute_what_the_plain_layer_computes() {
+    fn the_kernels_compute_what_plain_operations_compute() {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny-bert");
         let checkpoint = Checkpoint::open(directory).unwrap();
-        let mut weights = checkpoint.read_weights().unwrap();
-        let model = TokenClassification::<Flex>::load(checkpoint.config(), &mut weights, &FlexDevice);
+        let (config, mut weights) = (checkpoint.config(), checkpoint.read_weights().unwrap());
+        let model = TokenClassification::<Flex>::load(config, &mut weights, &FlexDevice);
         for lengths in [&[1][..], &[64], &[3, 1, 40, 17, 64, 2]] {
-            let mut tokens = 0;
-            let bounds: Vec<_> = lengths
-                .iter()
-                .map(|length| {
-                    tokens += length;
-                    tokens - length..tokens
-                })
-                .collect();
-            let [exact, listed] = [Shapes::Exact, Shapes::Listed]
-                .map(|shapes| Sequences::<Flex>::new(bounds.clone(), tokens, shapes, &FlexDevice));
-            let width = checkpoint.config().encoder.hidden_size;
-            let hidden = TensorData::new(normal(tokens * width, 1.0, 1), [tokens, width]);
-            let hidden = Tensor::from_data(hidden, &FlexDevice);
-            for layer in model.encoder.layers.chunks(1) {
-                let [plain, in_blocks] =
-                    [&exact, &listed].map(|sequences| floats(layer[0].forward(hidden.clone(), sequences)));
-                let tensors: Vec<_> = layer.iter().map(EncoderLayer::tensors).collect();
-                let mut fused = KernelEncoder::new(&tensors, Precision::F32).unwrap();
-                let fused = floats(fused.forward(hidden.clone(), &exact));
-                for other in [&fused, &in_blocks] {
-                    let worst = plain.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                    assert!(worst < 2e-5, "{lengths:?}: {worst:e}");
+            let mut batch = MicroBatch::default();
+            lengths.iter().for_each(|&length| batch.push(&(0..length).map(|at| at * 7 % 100).collect::<Vec<_>>()));
+            let [exact, listed] =
+                [Shapes::Exact, Shapes::Listed].map(|shapes| Inputs::new(&batch, 0, shapes, &FlexDevice));
+            for head in [None, Some(model.classifier.clone())] {
+                let encoder = model.encoder.clone();
+                let mut fused = encoder.clone().prepare(head.clone(), Precision::F32);
+                assert!(matches!(fused, PreparedEncoder::Fused(_)));
+                let mut plain = PreparedEncoder::Plain(Box::new((encoder, head)));
+                let expected = floats(plain.forward(&exact));
+                for found in [floats(fused.forward(&exact)), floats(plain.forward(&listed))] {
+                    assert!(!expected.is_empty() && found.len() >= expected.len());
+                    let worst = expected.iter().zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                    assert!(worst < 5e-5, "{lengths:?}: {worst:e}");
                 }
             }
         }

@@ -10,7 +10,7 @@ use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Tensor, TensorPrimitive};
 use burn_flex::{Flex, FlexDevice, FlexTensor};
 
-use super::{FusedEncoder, LayerGradients, LayerTensors, Moments, NerBackend};
+use super::{EncoderTensors, FusedEncoder, LayerGradients, LayerTensors, Moments, NerBackend};
 use crate::kernels::{self, AdamWStep, Isa, Precision};
 use crate::shapes::Shapes;
 use encoder::KernelEncoder;
@@ -26,8 +26,8 @@ impl NerBackend for Flex {
     type Tape = Tape;
     const SHAPES: Shapes = Shapes::Exact;
 
-    fn fuse(layers: &[LayerTensors<Self>], precision: Precision) -> Option<Box<dyn FusedEncoder<Self>>> {
-        Some(Box::new(KernelEncoder::new(layers, precision)?))
+    fn fuse(encoder: &EncoderTensors<Self>, precision: Precision) -> Option<Box<dyn FusedEncoder<Self>>> {
+        Some(Box::new(KernelEncoder::new(encoder, precision)?))
     }
 
     fn record_layer(
