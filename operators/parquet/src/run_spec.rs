@@ -83,9 +83,9 @@ mod tests {
     }
 
     #[test]
-    fn the_fingerprint_of_version_3_never_changes() {
-        // Computed with Python's hashlib: sha256 of u64-LE length + bytes for "ff", "aa", "3", "text", "keep".
-        let expected = "9c455ee7b62d7c36966768af0568a10d5d887c518490213e0e932f737fc78e7e";
+    fn the_fingerprint_of_version_4_never_changes() {
+        // Computed with Python's hashlib: sha256 of u64-LE length + bytes for "ff", "aa", "4", "text", "keep".
+        let expected = "c7b9053ba3b7dbd037c80019df2ebe0824c2676b7a2d75cc3d38e14a15a5a2f3";
         assert_eq!(spec(&[("text", "keep")]).fingerprint("ff"), expected);
     }
 }
