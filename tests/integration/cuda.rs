@@ -13,9 +13,10 @@ use pubtag_tests::{Outcome, PubTag, article_set, python, report, sample_article,
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The most launches and copies that a micro-batch of the tiny model's two layers takes: more is a regression.
-const MOST_LAUNCHES: usize = 58;
-const MOST_COPIES_TO_DEVICE: usize = 57;
+/// The most launches and copies that a micro-batch of the tiny model's two layers takes: more is a regression. Its factors, of 32 and 8
+/// columns, are all padded; those of common models only in attention.
+const MOST_LAUNCHES: usize = 152;
+const MOST_COPIES_TO_DEVICE: usize = 117;
 
 /// What `tests/run --cuda-stub` has made, and a folder for the kernels of all tests.
 struct Rig {
