@@ -383,7 +383,8 @@ const TABLE_OF_CANDIDATES: &str =
 
 /// Checks a case once for each candidate of the key that has most of them; returns a row of the table.
 ///
-/// Keys that were `done` with another model need no rounds of their own: they are of the same sizes. The table counts the others.
+/// Keys already `done` with another model get no rounds of their own, since their sizes are the same. The table counts the
+/// others.
 fn force_every_candidate(case: Case<'_>, done: &mut BTreeSet<String>) -> String {
     let cache = tempfile::tempdir().unwrap();
     Case { cache: cache.path(), ..case }.tune();

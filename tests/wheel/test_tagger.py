@@ -265,7 +265,7 @@ def test_a_stream_does_not_follow_into_a_fork(tagger):
 
 
 def test_forks_drop_the_streams_of_a_busy_tagger(tagger):
-    """A lock that one of its threads holds while the process forks is held in the fork for ever."""
+    """A lock that one of its threads holds while the process forks stays locked in the fork."""
     busy, texts = True, pa.table({"abstract": ["Ataxia telangiectasia is a rare disease. "] * 64})
 
     def read():

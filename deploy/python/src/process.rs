@@ -2,8 +2,8 @@
 
 /// A value that uses threads, for the process that made it.
 ///
-/// A fork has a copy of it without its threads, and of its locks as they were, some of them perhaps held by a thread that
-/// does not exist there. So in a fork the value cannot be had, and it is not dropped: either could wait forever.
+/// A fork gets a copy without the threads, and with the locks as they were: one held by a thread at the fork stays locked
+/// forever. So in a fork the value is neither accessible nor dropped, since either could wait for such a lock.
 pub(crate) struct InProcess<T> {
     /// `None` only while it is dropped.
     value: Option<T>,

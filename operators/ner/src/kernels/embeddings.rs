@@ -36,7 +36,7 @@ pub struct EmbeddingWeights<'a> {
 pub struct Embeddings<W> {
     isa: Isa,
     words: W,
-    /// The token type added.
+    /// `[positions, embedding]`, with the token type added.
     positions: Vec<f32>,
     norm: LayerNorm,
     projection: Option<PackedLinear>,

@@ -1,7 +1,7 @@
 //! Exponential and activations, a vector at a time.
 //!
 //! Every instruction set evaluates the same polynomials; results differ only in whether a product and a sum are rounded
-//! together. The polynomials are minimax fits (Remez exchange in 40-digit arithmetic).
+//! together. The polynomials are minimax fits (Remez exchange in 40-digit arithmetic; the coarse one by linear programming).
 
 use super::precision::Precision;
 use super::simd::Simd;
@@ -36,7 +36,7 @@ impl Activation {
 }
 
 impl Activation {
-    /// The cheapest one whose error is far below that of a precision, in which its results are used.
+    /// This activation, or a cheaper one whose error is far below that of the precision that its results are rounded to.
     pub(super) fn for_precision(self, precision: Precision) -> Self {
         match (self, precision) {
             (Self::Gelu, Precision::Int8) => Self::CoarseGelu,

@@ -43,9 +43,7 @@ impl<B: Backend> Embeddings<B> {
             dropout: DropoutConfig::new(config.hidden_dropout).init(),
         }
     }
-}
 
-impl<B: Backend> Embeddings<B> {
     /// The embeddings in the form that backends take.
     pub(crate) fn tensors(&self) -> EmbeddingTensors<B> {
         EmbeddingTensors {

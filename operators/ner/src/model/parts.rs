@@ -43,9 +43,7 @@ impl<B: Backend> Linear<B> {
             bias: parameter(bias, [output], device),
         }
     }
-}
 
-impl<B: Backend> Linear<B> {
     /// The layer in the form that backends take.
     pub(crate) fn tensors(&self) -> Pair<B> {
         [primitive(&self.weight), primitive(&self.bias)]
