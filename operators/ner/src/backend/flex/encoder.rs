@@ -52,7 +52,8 @@ impl KernelEncoder {
         let parameters: Vec<_> = tensors.layers.iter().map(|layer| layer.parameters.clone().map(contiguous)).collect();
         let layers: Vec<LayerWeights<'_>> = parameters.iter().map(layer_weights).collect();
         let head = tensors.head.clone().map(|head| head.map(contiguous));
-        let pack = |head| PackedLinear::new(isa, Precision::F32, &linear_weights(head)).expect(FITS);
+        let pack =
+            |head: &Pair<Flex>| PackedLinear::new(isa, Precision::F32, &linear_weights(head.each_ref())).expect(FITS);
         let packed = Packed {
             embeddings: embeddings(isa, &tensors.embeddings),
             encoder: Encoder::new(isa, &config, &layers).expect(FITS),
@@ -120,24 +121,21 @@ fn embeddings(isa: Isa, tensors: &EmbeddingTensors<Flex>) -> Embeddings<Table> {
         token_type: token_types.as_ref().map(|types| &types.storage::<f32>()[..gamma.len()]),
         norm: NormWeights { gamma, beta },
         epsilon: tensors.epsilon as f32,
-        projection: projection.as_ref().map(linear_weights),
+        projection: projection.as_ref().map(|projection| linear_weights(projection.each_ref())),
     };
     Embeddings::new(isa, Table(words), &weights).expect(FITS)
 }
 
 /// A linear layer as the kernels take it.
-fn linear_weights([weight, bias]: &Pair<Flex>) -> LinearWeights<'_> {
-    let [weight, bias] = [weight.storage::<f32>(), bias.storage()];
+fn linear_weights([weight, bias]: [&FlexTensor; 2]) -> LinearWeights<'_> {
+    let [weight, bias] = [weight, bias].map(FlexTensor::storage::<f32>);
     LinearWeights { weight, layout: Layout::InOut, bias, inputs: weight.len() / bias.len() }
 }
 
 /// A layer's parameters as the kernels take them.
 fn layer_weights(parameters: &LayerParameters<Flex>) -> LayerWeights<'_> {
     let values = parameters.each_ref().map(|parameter| parameter.storage::<f32>());
-    let linear = |at: usize| {
-        let [weight, bias] = [values[at], values[at + 1]];
-        LinearWeights { weight, layout: Layout::InOut, bias, inputs: weight.len() / bias.len() }
-    };
+    let linear = |at: usize| linear_weights([&parameters[at], &parameters[at + 1]]);
     let norm = |at: usize| NormWeights { gamma: values[at], beta: values[at + 1] };
     LayerWeights {
         query_key_value: linear(0),
