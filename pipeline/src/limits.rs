@@ -112,6 +112,7 @@ mod tests {
             outcome: CommitOutcome::Complete,
             supersedes: Vec::new(),
             claim: None,
+            former_claims: Vec::new(),
             committed_at: String::new(),
         })
     }

@@ -45,6 +45,10 @@ pub struct Commit {
     /// from before there were claims.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
+    /// Claims of other identities that the replaced commits had, of each identity the highest: its lower claims do not become
+    /// current again because this content has moved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_claims: Vec<Claim>,
     /// When the marker was written, in RFC 3339.
     pub committed_at: String,
 }
@@ -157,6 +161,26 @@ impl Commit {
         self.claim.as_ref().map_or(&self.input.uri, |claim| &claim.uri)
     }
 
+    /// Its claim and the former ones.
+    pub fn claims(&self) -> impl Iterator<Item = &Claim> {
+        self.claim.iter().chain(&self.former_claims)
+    }
+
+    /// Keeps the claims of other identities that these commits have, besides those that it keeps already.
+    pub fn keep_claims_of<'a>(&mut self, replaced: impl IntoIterator<Item = &'a Self>) {
+        let mut highest: BTreeMap<String, Claim> = BTreeMap::new();
+        let known = std::mem::take(&mut self.former_claims);
+        let claims = known.into_iter().chain(replaced.into_iter().flat_map(Self::claims).cloned());
+        for claim in claims.filter(|claim| self.claim.as_ref().is_none_or(|own| own.uri != claim.uri)) {
+            match highest.get_mut(&claim.uri) {
+                Some(known) if known.number >= claim.number => {}
+                Some(known) => *known = claim,
+                None => drop(highest.insert(claim.uri.clone(), claim)),
+            }
+        }
+        self.former_claims = highest.into_values().collect();
+    }
+
     /// Bytes of all parts.
     pub fn bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.bytes).sum()
@@ -169,7 +193,7 @@ impl Commit {
 /// names claims, so that what a rival commits later under one of them never counts.
 pub fn split_superseded(commits: Vec<Commit>) -> (Vec<Commit>, Vec<Commit>) {
     let superseded: HashSet<String> = commits.iter().flat_map(|commit| commit.supersedes.iter().cloned()).collect();
-    let claims = commits.iter().filter_map(|commit| commit.claim.as_ref());
+    let claims = commits.iter().flat_map(Commit::claims);
     let replaced: HashSet<(String, u32)> =
         claims.flat_map(|claim| claim.replaces.iter().map(|number| (claim.uri.clone(), *number))).collect();
     let is_void = |commit: &Commit| {

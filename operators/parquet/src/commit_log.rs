@@ -18,6 +18,8 @@ pub struct CommitLog {
     broken: HashMap<String, Broken>,
     /// All of the above by the [identity] of their input.
     by_identity: HashMap<String, Vec<Arc<Commit>>>,
+    /// The highest claim of each identity, former ones included.
+    claims: HashMap<String, Claim>,
     /// Superseded attempts whose markers still existed.
     superseded: HashSet<String>,
     /// Keys of the inputs of this run.
@@ -60,6 +62,12 @@ impl CommitLog {
 
     fn index(&mut self, commit: &Arc<Commit>) {
         self.by_identity.entry(identity(commit.uri()).into_owned()).or_default().push(commit.clone());
+        for claim in commit.claims() {
+            let highest = self.claims.entry(claim.uri.clone()).or_insert_with(|| claim.clone());
+            if highest.number < claim.number {
+                highest.clone_from(claim);
+            }
+        }
     }
 
     /// All whole commits, in no particular order.
@@ -146,7 +154,7 @@ impl CommitLog {
     fn is_current(&self, commit: &Commit) -> bool {
         let highest = self.highest_claim(&identity(commit.uri()));
         match (&commit.claim, highest) {
-            (Some(claim), None) => self.highest_claim_of(&identity(commit.uri()), &claim.uri) == Some(claim),
+            (Some(claim), None) => self.highest_claim(&claim.uri) == Some(claim),
             (claim, highest) => claim.as_ref() == highest,
         }
     }
@@ -156,15 +164,9 @@ impl CommitLog {
         self.held.contains(key)
     }
 
-    /// The highest claim of an identity among the commits in force.
+    /// The highest claim of an identity that the commits in force have or had.
     pub(crate) fn highest_claim(&self, identity: &str) -> Option<&Claim> {
-        self.highest_claim_of(identity, identity)
-    }
-
-    /// The highest claim of a name that an identity had.
-    fn highest_claim_of(&self, identity: &str, name: &str) -> Option<&Claim> {
-        let claims = self.by_identity.get(identity)?.iter().filter_map(|commit| commit.claim.as_ref());
-        claims.filter(|claim| claim.uri == name).max_by_key(|claim| claim.number)
+        self.claims.get(identity)
     }
 
     /// Whether a commit was superseded when the output was opened.

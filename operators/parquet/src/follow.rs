@@ -40,9 +40,10 @@ impl Output {
             Some(liveness) => Some(liveness.exclusive().await?),
             None => None,
         };
-        let replaced = replaced.iter().flat_map(|old| commit_log.superseded_with(old));
-        let supersedes = commit.supersedes.iter().cloned().chain(replaced).collect();
-        rewrite(self.objects(), Commit { claim: Some(claim), supersedes, ..commit.clone() }).await?;
+        let mut moved = Commit { claim: Some(claim), ..commit.clone() };
+        moved.supersedes.extend(replaced.iter().flat_map(|old| commit_log.superseded_with(old)));
+        moved.keep_claims_of(replaced.iter().map(AsRef::as_ref).chain([commit]));
+        rewrite(self.objects(), moved).await?;
         match replacing {
             Some(replacing) => replacing.release().await,
             None => Ok(()),

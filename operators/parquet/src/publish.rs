@@ -131,6 +131,8 @@ impl Prepared {
                 }
             };
             self.commit.supersedes = replaced.iter().flat_map(|old| terms.commit_log.superseded_with(old)).collect();
+            self.commit.former_claims.clear();
+            self.commit.keep_claims_of(replaced.iter().map(AsRef::as_ref));
             if let Put::Done = put(&self.output, &self.commit, mode).await? {
                 return Ok(self.ours(replaced));
             }

@@ -17,7 +17,7 @@ impl Replacers {
         let by = |commit: &Commit| (commit.attempt_id.clone(), commit.run_id);
         let attempts =
             commits.clone().flat_map(|commit| commit.supersedes.iter().map(move |old| (old.clone(), by(commit))));
-        let claims = commits.filter_map(|commit| Some((commit, commit.claim.as_ref()?)));
+        let claims = commits.flat_map(|commit| commit.claims().map(move |claim| (commit, claim)));
         let claims = claims.flat_map(|(commit, claim)| {
             claim.replaces.iter().map(move |number| ((claim.uri.clone(), *number), by(commit)))
         });

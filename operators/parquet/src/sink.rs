@@ -177,6 +177,7 @@ impl ParquetAttempt {
             outcome,
             supersedes: Vec::new(),
             claim: None,
+            former_claims: Vec::new(),
             committed_at: jiff::Timestamp::now().to_string(),
         };
         Ok(Prepared { output: self.sink.output, unit: self.unit, commit, begun: self.begun })

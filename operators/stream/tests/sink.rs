@@ -74,6 +74,7 @@ fn commit(close: &Close, outcome: CommitOutcome) -> Commit {
         outcome,
         supersedes: Vec::new(),
         claim: None,
+        former_claims: Vec::new(),
         committed_at: String::new(),
     }
 }

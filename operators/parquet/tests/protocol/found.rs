@@ -20,6 +20,16 @@ fn a_renamed_file_keeps_its_rows_when_a_new_one_takes_its_name() {
 }
 
 #[test]
+fn a_renamed_file_keeps_its_rows_when_what_took_its_name_has_moved_on() {
+    let only = |names| Order { names, ..OVERWRITE };
+    let steps = [Step::Write("a", 1), Step::Run(ALL, None), Step::Rename("a", "b"), Step::Write("a", 2)];
+    let moved_on = [Step::Run(ALL, None), Step::Rename("a", "c")];
+    let moved_run = Step::Run(Order { settings: Settings::B, ..only([false, false, true]) }, None);
+    let named_again = [Step::Write("a", 3), Step::Run(only([true, false, false]), None)];
+    play_everywhere(&[&steps[..], &moved_on, &[moved_run], &named_again].concat());
+}
+
+#[test]
 fn files_that_swap_names_are_both_tagged_again() {
     let steps = [Step::Write("a", 1), Step::Write("b", 2), Step::Run(ALL, None), Step::Swap("a", "b")];
     let other_settings = Order { settings: Settings::B, ..OVERWRITE };

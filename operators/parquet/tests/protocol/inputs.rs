@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pubtag_parquet::RunSpec;
-use pubtag_schemas::{Commit, InputUnit, Outcome, Packet, TaggedRecord, Tally, identity};
+use pubtag_schemas::{InputUnit, Outcome, Packet, TaggedRecord, Tally, identity};
 
 use crate::common::{self, Tagged};
 
@@ -58,9 +58,9 @@ fn uri(name: &str, file: File) -> String {
     }
 }
 
-/// The name of the file that a commit is of.
-pub(crate) fn name_of(commit: &Commit) -> String {
-    match &*identity(commit.uri()) {
+/// The name of the file with a URI or identity.
+pub(crate) fn name_of(uri: &str) -> String {
+    match &*identity(uri) {
         "pubmed26n0001" => OF_PUBMED.to_owned(),
         uri => uri.trim_start_matches("/in/").to_owned(),
     }

@@ -36,12 +36,11 @@ impl Prediction {
 
 /// The commits in an output.
 pub(crate) fn commits(observed: &Observed) -> Commits {
-    let highest = |name: &str| observed.commits.values().filter(|seen| seen.name == name).map(|seen| seen.number).max();
     let kept = |seen: &Seen| Kept {
         settings: seen.settings,
         name: seen.name.clone(),
         is_broken: seen.is_broken,
-        is_current: highest(&seen.name) == Some(seen.number),
+        is_current: observed.highest.get(&seen.name) == Some(&seen.number),
     };
     observed.commits.iter().map(|(content, seen)| (*content, kept(seen))).collect()
 }

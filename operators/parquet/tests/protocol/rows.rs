@@ -30,6 +30,8 @@ pub(crate) struct Seen {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Observed {
     pub(crate) commits: BTreeMap<Content, Seen>,
+    /// The highest number of each name's claims, those of contents that have moved included.
+    pub(crate) highest: BTreeMap<String, u32>,
     /// Objects that belong to no commit that counts.
     pub(crate) leftovers: Vec<String>,
 }
@@ -55,7 +57,11 @@ pub(crate) fn observe(objects: &BTreeMap<String, Bytes>) -> Observed {
         if !is_broken {
             check_rows(content, settings, commit, objects);
         }
-        let name = inputs::name_of(commit);
+        for claim in commit.claims() {
+            let highest = observed.highest.entry(inputs::name_of(&claim.uri)).or_default();
+            *highest = claim.number.max(*highest);
+        }
+        let name = inputs::name_of(commit.uri());
         let number = commit.claim.as_ref().map_or(0, |claim| claim.number);
         let seen = Seen { settings, name, attempt: commit.attempt_id.clone(), is_broken, number };
         let twice = observed.commits.insert(content, seen);

@@ -147,6 +147,7 @@ fn commit(run_id: Uuid, uri: String, parts: Vec<Part>) -> Commit {
         outcome: CommitOutcome::Complete,
         supersedes: Vec::new(),
         claim: None,
+        former_claims: Vec::new(),
         committed_at: String::new(),
     }
 }
