@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use pubtag_schemas::{Record, TokenWindow, Tokenized, TokenizedDocument, TokenizedRecord};
 
-use crate::MicroBatch;
+use crate::{Aggregation, MicroBatch};
 
 /// Maximum records per run, so that records without tokens (deletions, rejects) do not pile up.
 const MAX_RECORDS: usize = 1024;
@@ -81,9 +81,11 @@ impl Runs {
 
 impl Run {
     /// The run's windows as micro-batches within the budget: one, unless a single document exceeds it.
-    pub(crate) fn micro_batches(&self, token_budget: NonZeroUsize) -> Vec<MicroBatch> {
+    pub(crate) fn micro_batches(&self, token_budget: NonZeroUsize, aggregation: Aggregation) -> Vec<MicroBatch> {
         let mut all = MicroBatch::default();
-        let mut add = |windows: &[TokenWindow]| windows.iter().for_each(|window| all.push(&window.ids));
+        let mut add = |windows: &[TokenWindow]| {
+            windows.iter().for_each(|window| all.push_scored(&window.ids, aggregation.scores(window)));
+        };
         match self {
             Self::Records(records) => records.iter().for_each(|record| add(windows(record))),
             Self::Piece(windows) => add(windows),
@@ -136,7 +138,7 @@ mod tests {
     }
 
     fn size(run: &Run) -> usize {
-        run.micro_batches(budget(usize::MAX)).iter().map(MicroBatch::token_count).sum()
+        run.micro_batches(budget(usize::MAX), Aggregation::First).iter().map(MicroBatch::token_count).sum()
     }
 
     fn sizes(lengths: &[Vec<usize>], tokens: usize) -> Vec<usize> {
@@ -153,13 +155,13 @@ mod tests {
     fn a_document_above_the_budget_is_a_run_of_several_micro_batches() {
         let runs = runs(&[vec![3], vec![6, 6, 6, 2], vec![1]], 10);
         assert_eq!(runs.iter().map(size).collect::<Vec<_>>(), [3, 20, 1]);
-        let batches = runs[1].micro_batches(budget(10));
+        let batches = runs[1].micro_batches(budget(10), Aggregation::First);
         assert_eq!(batches.iter().map(MicroBatch::token_count).collect::<Vec<_>>(), [6, 6, 8]);
     }
 
     #[test]
     fn a_window_above_the_budget_is_still_read() {
-        assert_eq!(runs(&[vec![12]], 10)[0].micro_batches(budget(10))[0].token_count(), 12);
+        assert_eq!(runs(&[vec![12]], 10)[0].micro_batches(budget(10), Aggregation::First)[0].token_count(), 12);
     }
 
     #[test]
@@ -198,9 +200,9 @@ mod tests {
             for run in &runs {
                 let with_tokens = records_of(run).iter().filter(|record| !windows(record).is_empty()).count();
                 prop_assert!(size(run) <= tokens || with_tokens == 1);
-                let read: usize = run.micro_batches(budget(tokens)).iter().map(MicroBatch::token_count).sum();
+                let read: usize = run.micro_batches(budget(tokens), Aggregation::First).iter().map(MicroBatch::token_count).sum();
                 prop_assert_eq!(read, size(run));
-                for batch in run.micro_batches(budget(tokens)) {
+                for batch in run.micro_batches(budget(tokens), Aggregation::First) {
                     prop_assert!(batch.token_count() <= tokens || batch.sequences().len() == 1);
                 }
             }

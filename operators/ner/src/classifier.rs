@@ -8,7 +8,7 @@ use crate::{Device, MicroBatch, NerError, Precision};
 
 /// Scores tokens. A classifier stays on the thread that made it, because GPU streams belong to threads.
 pub trait TokenClassifier {
-    /// Scores every token of a micro-batch.
+    /// Scores the tokens of a micro-batch that are to be [scored](MicroBatch::scored).
     ///
     /// # Errors
     /// If the micro-batch does not fit the model, or a logit is NaN or infinite.
@@ -23,7 +23,7 @@ pub type ClassifierFactory = Box<dyn FnOnce() -> Result<Box<dyn TokenClassifier>
 pub struct Logits {
     /// Number of labels, the length of a row.
     pub labels: usize,
-    /// One row for each token of the micro-batch, in its order.
+    /// One row for each token of the micro-batch, in its order; of tokens that are not scored, it may be anything finite.
     pub values: Vec<f32>,
     /// What the device computed besides, to fill a shape.
     pub padding: Padding,

@@ -190,7 +190,7 @@ impl Operator<Packet<TokenizedRecord>> for Tag {
 impl Tag {
     async fn tag(&self, run: Run, meter: &Meter) -> Result<Tagged, Fault> {
         let mut logits = Vec::new();
-        for batch in run.micro_batches(self.token_budget) {
+        for batch in run.micro_batches(self.token_budget, self.decoder.aggregation) {
             let size = Size::of(&batch);
             self.stats.begin();
             let scored = self.threads.classify(batch).await.map_err(|error| Fault::new(NAME, error.kind(), error))?;

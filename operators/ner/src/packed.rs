@@ -14,15 +14,31 @@ use crate::shapes::{Block, Shapes};
 pub struct MicroBatch {
     ids: Vec<u32>,
     ends: Vec<usize>,
+    /// In ascending order.
+    scored: Vec<u32>,
 }
 
 impl MicroBatch {
     /// Adds a sequence of token ids, special tokens included. An empty sequence is ignored.
     pub fn push(&mut self, ids: &[u32]) {
-        if !ids.is_empty() {
-            self.ids.extend_from_slice(ids);
-            self.ends.push(self.ids.len());
+        self.push_scored(ids, ids.iter().map(|_| true));
+    }
+
+    /// Adds a sequence of which not every token is scored; `scored` has an item for each.
+    pub fn push_scored(&mut self, ids: &[u32], scored: impl Iterator<Item = bool>) {
+        if ids.is_empty() {
+            return;
         }
+        let first = self.ids.len();
+        self.ids.extend_from_slice(ids);
+        self.ends.push(self.ids.len());
+        let numbered = (first..self.ids.len()).zip(scored).filter(|(_, scored)| *scored);
+        self.scored.extend(numbered.map(|(token, _)| token_number(token)));
+    }
+
+    /// The numbers of the tokens that are scored: for the others, nobody needs logits.
+    pub fn scored(&self) -> &[u32] {
+        &self.scored
     }
 
     /// The token ids of all sequences, end to end.
@@ -48,7 +64,8 @@ impl MicroBatch {
             if !open.is_empty() && open.token_count() + sequence.len() > most_tokens {
                 parts.push(std::mem::take(&mut open));
             }
-            open.push(&self.ids[sequence]);
+            let scored = sequence.clone().map(|token| self.scored.binary_search(&token_number(token)).is_ok());
+            open.push_scored(&self.ids[sequence], scored);
         }
         parts.extend((!open.is_empty()).then_some(open));
         parts
@@ -58,6 +75,10 @@ impl MicroBatch {
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
+}
+
+fn token_number(token: usize) -> u32 {
+    u32::try_from(token).expect("a micro-batch is bounded by its token budget, far below 2³²")
 }
 
 /// Where the sequences of a run begin and end: all that attention needs besides its operands.
@@ -166,6 +187,18 @@ mod tests {
         }
         assert_eq!(run.ids(), [5, 6, 7, 8, 9, 9]);
         assert_eq!(run.sequences().collect::<Vec<_>>(), [0..3, 3..4, 4..6]);
+    }
+
+    #[test]
+    fn scored_tokens_stay_so_when_a_run_is_split() {
+        let mut run = MicroBatch::default();
+        run.push_scored(&[5, 6, 7], [false, true, false].into_iter());
+        run.push(&[8, 9]);
+        run.push_scored(&[4], [false].into_iter());
+        assert_eq!(run.scored(), [1, 3, 4]);
+        let parts = run.split(3);
+        assert_eq!(parts.iter().map(MicroBatch::scored).collect::<Vec<_>>(), [&[1][..], &[0, 1]]);
+        assert_eq!(run.split(6), [run]);
     }
 
     #[test]

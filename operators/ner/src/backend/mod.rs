@@ -92,12 +92,14 @@ pub(crate) struct EncoderTensors<B: Backend> {
 
 /// A whole encoder as one operation, with packed weights and working memory.
 pub(crate) trait FusedEncoder<B: Backend>: Send {
-    /// Ids `[T]` and positions `[T]` → `[T, hidden]`, or with a head `[T, outputs]`, without gradients.
+    /// Ids `[T]` and positions `[T]` → `[T, hidden]`, or with a head `[T, outputs]`, without gradients. Only the rows of
+    /// `scored`, in ascending order, need to be computed; the others may be anything finite.
     fn forward(
         &mut self,
         ids: Tensor<B, 1, Int>,
         positions: Tensor<B, 1, Int>,
         sequences: &Sequences<B>,
+        scored: &[u32],
     ) -> Tensor<B, 2>;
 
     /// The same encoder for another thread: shares the weights, but has working memory of its own.

@@ -7,7 +7,7 @@ use crate::LabelSet;
 #[derive(Clone, Debug)]
 pub struct Decoder {
     pub(super) labels: LabelSet,
-    pub(super) aggregation: Aggregation,
+    pub(crate) aggregation: Aggregation,
     pub(super) decoding: Decoding,
 }
 

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use pubtag_schemas::TokenWindow;
+
 use super::options::Aggregation;
 use super::tokens::Tokens;
 
@@ -66,6 +68,19 @@ impl Words {
     }
 }
 
+impl Aggregation {
+    /// Whether each token's row is used by [`Words::join`]. A word that a window begins inside may have begun in an earlier
+    /// window, or not at all.
+    pub(crate) fn scores(self, window: &TokenWindow) -> impl Iterator<Item = bool> {
+        let mut before = None;
+        window.spans.iter().map(move |span| {
+            let word = span.map(|span| span.word);
+            let begins = word != std::mem::replace(&mut before, word);
+            word.is_some() && (begins || self != Self::First)
+        })
+    }
+}
+
 fn end_of_word(tokens: &Tokens, start: usize) -> usize {
     let word = tokens.spans[start].word;
     start + tokens.spans[start..].iter().take_while(|span| span.word == word).count()
@@ -85,7 +100,7 @@ fn mean(tokens: &Tokens, range: Range<usize>) -> impl Iterator<Item = f32> {
 
 #[cfg(test)]
 mod tests {
-    use pubtag_schemas::{TokenSpan, TokenWindow};
+    use pubtag_schemas::TokenSpan;
 
     use super::*;
 

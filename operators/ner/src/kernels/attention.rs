@@ -71,7 +71,7 @@ pub fn attention(
         }
     }
     let call = Attention { isa, precision, heads, query, key, value };
-    call.forward(boundaries, Shared::new(out), scratch.lanes());
+    call.forward(boundaries, boundaries, Shared::new(out), scratch.lanes());
     Ok(())
 }
 
@@ -92,23 +92,23 @@ pub(super) struct Attention<'a> {
 }
 
 impl Attention<'_> {
-    /// Computes all rows of `out`.
-    pub(super) fn forward(&self, boundaries: &[u32], out: Shared, lanes: &mut [Lane]) {
-        let sequences = boundaries.len() - 1;
-        let pairs = sequences * self.heads.count;
+    /// Computes all rows of `out`, one per query. The queries and the keys of each sequence have boundaries of their own.
+    pub(super) fn forward(&self, queries: &[u32], keys: &[u32], out: Shared, lanes: &mut [Lane]) {
+        let pairs = (keys.len() - 1) * self.heads.count;
         let cuts =
             (PIECES_PER_THREAD * lanes.len()).div_ceil(pairs.max(1)).min(if lanes.len() == 1 { 1 } else { usize::MAX });
         for_each(lanes, pairs * cuts, |lane, item| {
             let (pair, cut) = (item / cuts, item % cuts);
             let sequence = pair / self.heads.count;
-            let (start, end) = (boundaries[sequence] as usize, boundaries[sequence + 1] as usize);
+            let rows = |boundaries: &[u32]| boundaries[sequence] as usize..boundaries[sequence + 1] as usize;
+            let std::ops::Range { start, end } = rows(queries);
             let edge = |cut: usize| start + (end - start) * cut / cuts;
             let (first_query, last_query) = (edge(cut), edge(cut + 1));
             if first_query < last_query {
                 self.run(Pair {
                     attention: self,
                     head: pair % self.heads.count,
-                    keys: start..end,
+                    keys: rows(keys),
                     queries: first_query..last_query,
                     out,
                     lane,

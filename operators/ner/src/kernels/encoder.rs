@@ -8,6 +8,8 @@
 //! Everything after the attention works on one block of rows at a time, small enough that its feed-forward activations stay
 //! in the thread's second-level cache.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use super::attention::{Attention, HeadRows, Heads, check_boundaries};
@@ -131,20 +133,55 @@ impl EncoderLayer {
     /// # Errors
     /// If `hidden` is not a whole number of rows, or the boundaries do not increase from 0 to `T`.
     pub fn forward(&self, hidden: &mut [f32], boundaries: &[u32], scratch: &mut Scratch) -> Result<(), KernelError> {
+        self.forward_some(hidden, boundaries, None, scratch)
+    }
+
+    /// As [`forward`](Self::forward), but only of `rows`, which must increase: of row `rows[i]`, the output becomes row `i`
+    /// of `hidden`. The others serve as keys and values only. The bits are the same.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), or if a row does not exist.
+    pub fn forward_rows(
+        &self,
+        hidden: &mut [f32],
+        boundaries: &[u32],
+        rows: &[u32],
+        scratch: &mut Scratch,
+    ) -> Result<(), KernelError> {
+        self.forward_some(hidden, boundaries, Some(rows), scratch)
+    }
+
+    fn forward_some(
+        &self,
+        hidden: &mut [f32],
+        boundaries: &[u32],
+        rows: Option<&[u32]>,
+        scratch: &mut Scratch,
+    ) -> Result<(), KernelError> {
         let width = self.hidden();
         let tokens = hidden.len() / width;
         check_len("hidden states", tokens * width, hidden.len())?;
         check_boundaries(boundaries, tokens)?;
         let (qkv, context, lanes) = scratch.split();
         let qkv = qkv.floats(tokens * 3 * width);
-        let context = context.floats(tokens * width);
-        let blocks = self.blocks(tokens, lanes.len());
-        self.project(hidden, Shared::new(qkv), blocks, lanes);
+        self.project(hidden, Shared::new(qkv), self.blocks(tokens, lanes.len()), lanes);
+        let queries = match rows {
+            None => Cow::Borrowed(boundaries),
+            Some(rows) => {
+                let queries = boundaries_of(rows, boundaries)?;
+                gather(rows, hidden, width, width);
+                gather(rows, qkv, width, 3 * width);
+                Cow::Owned(queries)
+            }
+        };
+        let count = rows.map_or(tokens, <[u32]>::len);
+        let hidden = &mut hidden[..count * width];
+        let context = context.floats(count * width);
         let rows = |part: usize| HeadRows { values: qkv.get(part * width..).unwrap_or(&[]), stride: 3 * width };
         let (isa, precision, heads) = (self.isa, self.precision, self.heads);
         let attention = Attention { isa, precision, heads, query: rows(0), key: rows(1), value: rows(2) };
-        attention.forward(boundaries, Shared::new(context), lanes);
-        self.feed_forward(context, Shared::new(hidden), blocks, lanes);
+        attention.forward(&queries, boundaries, Shared::new(context), lanes);
+        self.feed_forward(context, Shared::new(hidden), self.blocks(count, lanes.len()), lanes);
         Ok(())
     }
 
@@ -186,7 +223,23 @@ impl EncoderLayer {
     }
 }
 
-/// The layers of an encoder, in order.
+/// How many of `rows` are before each boundary.
+fn boundaries_of(rows: &[u32], boundaries: &[u32]) -> Result<Vec<u32>, KernelError> {
+    let tokens = boundaries.last().map_or(0, |last| *last as usize);
+    if !rows.is_sorted_by(|one, next| one < next) || rows.last().is_some_and(|last| *last as usize >= tokens) {
+        return Err(KernelError::Rows { tokens });
+    }
+    Ok(boundaries.iter().map(|boundary| rows.partition_point(|row| row < boundary) as u32).collect())
+}
+
+/// Moves `width` values of each of `rows` to the front, row after row.
+fn gather(rows: &[u32], values: &mut [f32], width: usize, stride: usize) {
+    for (to, from) in rows.iter().map(|row| *row as usize).enumerate().filter(|(to, from)| to != from) {
+        values.copy_within(from * stride..from * stride + width, to * stride);
+    }
+}
+
+/// The layers of an encoder, in order; at least one.
 #[derive(Clone)]
 pub struct Encoder {
     layers: Vec<EncoderLayer>,
@@ -196,8 +249,11 @@ impl Encoder {
     /// Packs all layers, on all threads of the current pool.
     ///
     /// # Errors
-    /// As [`EncoderLayer::new`], or if the layers differ in hidden size.
+    /// As [`EncoderLayer::new`], if the layers differ in hidden size, or there are none.
     pub fn new(isa: Isa, config: &EncoderConfig, layers: &[LayerWeights]) -> Result<Self, KernelError> {
+        if layers.is_empty() {
+            return Err(KernelError::Size { what: "layers of an encoder", value: 0, why: "must be positive" });
+        }
         let layers =
             layers.par_iter().map(|layer| EncoderLayer::new(isa, config, layer)).collect::<Result<Vec<_>, _>>()?;
         for layer in &layers {
@@ -217,6 +273,22 @@ impl Encoder {
     /// As [`EncoderLayer::forward`].
     pub fn forward(&self, hidden: &mut [f32], boundaries: &[u32], scratch: &mut Scratch) -> Result<(), KernelError> {
         self.layers.iter().try_for_each(|layer| layer.forward(hidden, boundaries, scratch))
+    }
+
+    /// As [`forward`](Self::forward), but of the last layer only some rows; see [`EncoderLayer::forward_rows`].
+    ///
+    /// # Errors
+    /// As [`EncoderLayer::forward_rows`].
+    pub fn forward_rows(
+        &self,
+        hidden: &mut [f32],
+        boundaries: &[u32],
+        rows: &[u32],
+        scratch: &mut Scratch,
+    ) -> Result<(), KernelError> {
+        let (last, others) = self.layers.split_last().expect("an encoder has layers");
+        others.iter().try_for_each(|layer| layer.forward(hidden, boundaries, scratch))?;
+        last.forward_rows(hidden, boundaries, rows, scratch)
     }
 }
 
@@ -340,6 +412,41 @@ mod tests {
     }
 
     #[test]
+    fn some_rows_have_the_bits_that_they_have_among_all() {
+        let tensors = Tensors::new(5);
+        let boundaries = boundaries(&[64, 1, 0, 200, 17, 150]);
+        let x = floats(6, 432 * HIDDEN);
+        // Gaps of every size, a sequence without rows (64..65), first and last rows, none, and all.
+        let some = (1..432).filter(|row| *row != 64 && row % 7 != 3 && row % 50 < 40).collect();
+        let cases: [Vec<u32>; 5] = [some, vec![0, 431], vec![300], vec![], (0..432).collect()];
+        for (isa, precision) in Isa::available().into_iter().flat_map(|isa| isa.precisions().map(move |p| (isa, p))) {
+            let config = EncoderConfig { precision, ..CONFIG };
+            let encoder = Encoder::new(isa, &config, &[tensors.weights(), tensors.weights()]).expect("shapes fit");
+            let mut scratch = Scratch::new();
+            let mut all = x.clone();
+            encoder.forward(&mut all, &boundaries, &mut scratch).expect("shapes fit");
+            for (rows, threads) in cases.iter().flat_map(|rows| [1, 3].map(|threads| (rows, threads))) {
+                let mut hidden = x.clone();
+                on_threads(threads, || encoder.forward_rows(&mut hidden, &boundaries, rows, &mut scratch))
+                    .expect("shapes fit");
+                for (row, found) in rows.iter().zip(hidden.chunks(HIDDEN)) {
+                    assert_eq!(found, &all[*row as usize * HIDDEN..][..HIDDEN], "{isa:?}, {precision:?}, row {row}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_do_not_exist_or_do_not_increase_are_errors() {
+        let encoder = Encoder::new(Isa::detect(), &CONFIG, &[Tensors::new(1).weights()]).expect("shapes fit");
+        for rows in [&[4][..], &[1, 1], &[2, 1]] {
+            let mut hidden = floats(1, 4 * HIDDEN);
+            let found = encoder.forward_rows(&mut hidden, &[0, 4], rows, &mut Scratch::new());
+            assert_eq!(found, Err(KernelError::Rows { tokens: 4 }), "{rows:?}");
+        }
+    }
+
+    #[test]
     fn an_empty_micro_batch_stays_empty() {
         let encoder = Encoder::new(Isa::detect(), &CONFIG, &[Tensors::new(1).weights()]).expect("shapes fit");
         encoder.forward(&mut [], &[0], &mut Scratch::new()).expect("nothing to do");
@@ -353,5 +460,6 @@ mod tests {
         assert!(EncoderLayer::new(Isa::detect(), &CONFIG, &weights).is_err());
         let config = EncoderConfig { heads: 7, ..CONFIG };
         assert!(EncoderLayer::new(Isa::detect(), &config, &tensors.weights()).is_err());
+        assert!(Encoder::new(Isa::detect(), &CONFIG, &[]).is_err());
     }
 }

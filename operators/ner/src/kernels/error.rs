@@ -30,6 +30,12 @@ pub enum KernelError {
         /// Tokens of the micro-batch.
         tokens: usize,
     },
+    /// The rows of interest do not increase, or there is no such row.
+    #[error("rows of interest must increase and be below {tokens}, the number of tokens")]
+    Rows {
+        /// Tokens of the micro-batch.
+        tokens: usize,
+    },
     /// A table has no such row.
     #[error("{what} {number}: the table has {rows} rows")]
     Row {

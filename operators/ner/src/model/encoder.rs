@@ -68,12 +68,13 @@ impl<B: NerBackend> PreparedEncoder<B> {
         }
     }
 
-    /// Computes the hidden states `[T, hidden]`, or with a head its outputs `[T, outputs]`.
+    /// Computes the hidden states `[T, hidden]`, or with a head its outputs `[T, outputs]`; rows of tokens that are not
+    /// scored may be anything finite.
     pub(crate) fn forward(&mut self, inputs: &Inputs<B>) -> Tensor<B, 2> {
-        let Inputs { ids, positions, sequences } = inputs;
+        let Inputs { ids, positions, sequences, scored } = inputs;
         let (ids, positions) = (ids.clone(), positions.clone());
         match self {
-            Self::Fused(encoder) => encoder.forward(ids, positions, sequences),
+            Self::Fused(encoder) => encoder.forward(ids, positions, sequences, scored),
             Self::Plain(parts) => {
                 let (encoder, head) = &**parts;
                 let hidden = encoder.embeddings.forward(ids, positions);

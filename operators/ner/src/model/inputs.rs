@@ -16,6 +16,8 @@ pub(crate) struct Inputs<B: Backend> {
     pub(crate) positions: Tensor<B, 1, Int>,
     /// Where sequences begin and end.
     pub(crate) sequences: Sequences<B>,
+    /// The tokens whose outputs are needed, on the host.
+    pub(crate) scored: Vec<u32>,
 }
 
 impl<B: Backend> Inputs<B> {
@@ -32,6 +34,7 @@ impl<B: Backend> Inputs<B> {
             ids: Tensor::from_data(TensorData::new(ids, [tokens]), device),
             positions: Tensor::from_data(TensorData::new(positions, [tokens]), device),
             sequences: Sequences::new(batch.sequences().collect(), tokens, shapes, device),
+            scored: batch.scored().to_vec(),
         }
     }
 }

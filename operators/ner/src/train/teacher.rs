@@ -6,8 +6,8 @@ use pubtag_schemas::TokenWindow;
 
 use crate::labels::Iob2;
 use crate::{
-    Checkpoint, ClassifierSetup, Device, LabelSet, Logits, MicroBatch, NerError, TokenClassifier, WordProbabilities,
-    classifier,
+    Aggregation, Checkpoint, ClassifierSetup, Device, LabelSet, Logits, MicroBatch, NerError, TokenClassifier,
+    WordProbabilities, classifier,
 };
 
 /// A trained model whose probabilities another model learns (distillation: Hinton et al., 2015).
@@ -46,7 +46,8 @@ impl Teacher {
     /// The model fails.
     pub fn read(&mut self, texts: &[Vec<TokenWindow>]) -> Result<Vec<WordProbabilities>, NerError> {
         let mut all = MicroBatch::default();
-        texts.iter().flatten().for_each(|window| all.push(&window.ids));
+        let windows = texts.iter().flatten();
+        windows.for_each(|window| all.push_scored(&window.ids, Aggregation::First.scores(window)));
         let batches = all.split(self.token_budget);
         let logits = batches.iter().map(|batch| self.classifier.classify(batch)).collect::<Result<Vec<_>, _>>()?;
         let mut rows = logits.iter().flat_map(Logits::rows);

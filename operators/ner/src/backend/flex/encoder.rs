@@ -76,6 +76,7 @@ impl FusedEncoder<Flex> for KernelEncoder {
         ids: Tensor<Flex, 1, Int>,
         positions: Tensor<Flex, 1, Int>,
         sequences: &Sequences<Flex>,
+        scored: &[u32],
     ) -> Tensor<Flex, 2> {
         let Self { packed, hidden, scratch } = self;
         let [ids, positions] = [ids, positions].map(|numbers| contiguous(numbers.into_primitive()));
@@ -85,8 +86,8 @@ impl FusedEncoder<Flex> for KernelEncoder {
         let output = packed
             .embeddings
             .forward(ids.storage(), positions.storage(), hidden, scratch)
-            .and_then(|()| packed.encoder.forward(hidden, &boundaries, scratch))
-            .and_then(|()| packed.output(hidden, tokens, scratch))
+            .and_then(|()| packed.encoder.forward_rows(hidden, &boundaries, scored, scratch))
+            .and_then(|()| packed.output(hidden, scored, tokens, scratch))
             .expect(
                 "ids and positions are in the tables, sequences are consecutive, and rows are as wide as the layers",
             );
@@ -100,11 +101,26 @@ impl FusedEncoder<Flex> for KernelEncoder {
 }
 
 impl Packed {
-    /// What comes after the last layer.
-    fn output(&self, hidden: &[f32], tokens: usize, scratch: &mut Scratch) -> Result<Vec<f32>, KernelError> {
-        let Some(head) = &self.head else { return Ok(hidden.to_vec()) };
-        let mut output = vec![0.0; tokens * head.outputs()];
-        head.forward(hidden, Epilogue::Bias, &mut output, scratch)?;
+    /// What comes after the last layer, of whose output `hidden` begins with the rows of `scored`. Other rows are 0.
+    fn output(
+        &self,
+        hidden: &[f32],
+        scored: &[u32],
+        tokens: usize,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<f32>, KernelError> {
+        let hidden = &hidden[..scored.len() * self.embeddings.hidden()];
+        let width = self.head.as_ref().map_or(self.embeddings.hidden(), PackedLinear::outputs);
+        let mut output = vec![0.0; tokens * width];
+        match &self.head {
+            Some(head) => head.forward(hidden, Epilogue::Bias, &mut output[..scored.len() * width], scratch)?,
+            None => output[..hidden.len()].copy_from_slice(hidden),
+        }
+        // From the last, so that no row is overwritten before it is moved.
+        for (from, to) in scored.iter().map(|row| *row as usize).enumerate().rev().filter(|(from, to)| from != to) {
+            output.copy_within(from * width..(from + 1) * width, to * width);
+            output[from * width..(from + 1) * width].fill(0.0);
+        }
         Ok(output)
     }
 }
@@ -179,6 +195,19 @@ mod tests {
                     assert!(!expected.is_empty() && found.len() >= expected.len());
                     let worst = expected.iter().zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                     assert!(worst < 5e-5, "{lengths:?}: {worst:e}");
+                }
+
+                let scores = |token: usize| token % 3 == 1 || token == 5;
+                let mut some = MicroBatch::default();
+                for sequence in batch.sequences() {
+                    some.push_scored(&batch.ids()[sequence.clone()], sequence.map(scores));
+                }
+                let all = floats(fused.forward(&exact));
+                let found = floats(fused.forward(&Inputs::new(&some, 0, Shapes::Exact, &FlexDevice)));
+                let width = all.len() / batch.token_count();
+                for (token, (row, expected)) in found.chunks(width).zip(all.chunks(width)).enumerate() {
+                    let expected = if scores(token) { expected } else { &vec![0.0; width] };
+                    assert_eq!(row, expected, "{lengths:?}, token {token}");
                 }
             }
         }
