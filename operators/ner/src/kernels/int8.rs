@@ -139,29 +139,28 @@ impl<S: Simd> Kernel<S> for Quantise<'_> {
 /// `out` is valid for writing `row.len()` bytes.
 #[inline(always)]
 unsafe fn quantise_row<S: Simd>(s: S, row: &[f32], out: *mut u8) -> f32 {
-    let mut largest = s.splat(0.0);
-    for part in row.chunks(S::LANES) {
-        // SAFETY: the part is that long.
-        largest = s.max(largest, s.abs(unsafe { s.load_up_to(part.as_ptr(), part.len()) }));
-    }
-    let largest = s.largest(largest);
-    let inverse = s.splat(if largest > 0.0 { 127.0 / largest } else { 0.0 });
-    let whole = row.len() / S::LANES * S::LANES;
-    for i in (0..row.len()).step_by(S::LANES) {
-        // SAFETY: `out` is as long as the row; the rest goes through memory of a vector's length.
-        unsafe {
-            let v = s.load_up_to(row.as_ptr().add(i), S::LANES.min(row.len() - i));
-            let u = s.add(s.round(s.mul(v, inverse)), s.splat(ZERO));
-            if i < whole {
-                s.store_bytes(out.add(i), u);
-            } else {
-                let mut rest = [0; 16];
-                s.store_bytes(rest.as_mut_ptr(), u);
-                std::ptr::copy_nonoverlapping(rest.as_ptr(), out.add(i), row.len() - i);
-            }
+    let (start, whole) = (row.as_ptr(), row.len() / S::LANES * S::LANES);
+    let rest = row.len() - whole;
+    // SAFETY: `whole + rest` is the length of the row, and `out` is as long; the rest goes through memory of a vector's length.
+    unsafe {
+        // Two maxima, so that one need not wait for the other.
+        let mut largest = [s.abs(s.load_up_to(start.add(whole), rest)), s.splat(0.0)];
+        for at in (0..whole).step_by(S::LANES) {
+            largest = [largest[1], s.max(largest[0], s.abs(s.load(start.add(at))))];
         }
+        let largest = s.largest(s.max(largest[0], largest[1]));
+        let inverse = s.splat(if largest > 0.0 { 127.0 / largest } else { 0.0 });
+        let unsigned = |v: S::F32| s.add(s.round(s.mul(v, inverse)), s.splat(ZERO));
+        for at in (0..whole).step_by(S::LANES) {
+            s.store_bytes(out.add(at), unsigned(s.load(start.add(at))));
+        }
+        if rest > 0 {
+            let mut bytes = [0; 16];
+            s.store_bytes(bytes.as_mut_ptr(), unsigned(s.load_up_to(start.add(whole), rest)));
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), out.add(whole), rest);
+        }
+        largest / 127.0
     }
-    largest / 127.0
 }
 
 /// Dequantizes sums of products.
