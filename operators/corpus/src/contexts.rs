@@ -77,11 +77,12 @@ impl PackedContext {
     }
 
     /// The mentions inside the context: byte ranges of its text and categories, in order. Of overlapping mentions, the
-    /// first is kept.
+    /// first is kept, of those that begin together the longest. Discontinuous ones are left out.
     pub fn mentions(&self, documents: &[AnnotatedDocument]) -> Vec<(Range<usize>, String)> {
         let mut found: Vec<(Range<usize>, String)> = Vec::new();
         for part in &self.parts {
-            for Mention { bytes, category, .. } in &documents[part.document].mentions {
+            let whole = documents[part.document].mentions.iter().filter(|mention| mention.gaps.is_empty());
+            for Mention { bytes, category, .. } in whole {
                 if part.bytes.start <= bytes.start && bytes.end <= part.bytes.end {
                     let shifted =
                         bytes.start - part.bytes.start + part.start..bytes.end - part.bytes.start + part.start;

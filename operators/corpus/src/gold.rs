@@ -14,6 +14,7 @@ use crate::reader::Item;
 use crate::segment::segment;
 use crate::spec::CorpusSpec;
 use crate::tagged::TagOptions;
+use crate::tagging::untaggable;
 use crate::{CorpusError, Format};
 
 /// The documents of a corpus, split into sentences and tokens.
@@ -31,8 +32,11 @@ pub struct Gold {
     pub types: Vec<String>,
     /// Its documents.
     pub documents: Vec<AnnotatedDocument>,
-    /// What could not be read and is not among them: mentions, or sentences and records with all of theirs.
+    /// What could not be read and is not among them: mentions, or sentences and records with all of theirs; see also
+    /// [`untaggable`](crate::untaggable).
     pub left_out: BTreeMap<DiagnosticKind, u64>,
+    /// Categories that `corpus` maps, but no mention has.
+    pub unmapped: Vec<String>,
 }
 
 impl Gold {
@@ -55,7 +59,9 @@ impl Gold {
             types: Vec::new(),
             documents: Vec::new(),
             left_out: BTreeMap::new(),
+            unmapped: Vec::new(),
         };
+        let mut read = BTreeSet::new();
         for item in documents {
             match item? {
                 Item::Diagnostic(diagnostic) => {
@@ -66,12 +72,13 @@ impl Gold {
                 }
                 Item::Document(_, document) => {
                     let mut document = segment(&document).into_owned();
-                    labels.apply(&mut document);
-                    corpus.apply(&mut document);
+                    read.extend(document.mentions.iter().map(|mention| mention.category.clone()));
+                    corpus.apply(labels, &mut document);
                     gold.documents.push(document);
                 }
             }
         }
+        gold.unmapped = corpus.unknown(labels, &read).into_iter().map(str::to_owned).collect();
         gold.require_mentions(corpus.types.as_deref())?;
         gold.types = corpus.types.clone().unwrap_or_else(|| categories(&gold.documents));
         gold.types.sort_unstable();
@@ -90,6 +97,15 @@ impl Gold {
         }
         self.require_mentions(Some(types))?;
         Ok(dropped)
+    }
+
+    /// The mentions that tags cannot express, by the reason.
+    pub fn untaggable(&self) -> BTreeMap<DiagnosticKind, u64> {
+        let mut counts = BTreeMap::new();
+        for (kind, count) in self.documents.iter().flat_map(untaggable) {
+            *counts.entry(kind).or_default() += count;
+        }
+        counts
     }
 
     fn require_mentions(&self, types: Option<&[String]>) -> Result<(), CorpusError> {

@@ -74,6 +74,6 @@ pub use segment::segment;
 pub use spec::CorpusSpec;
 pub use stats::{CorpusStats, FileStats, Leakage, StatsBuilder, summarize};
 pub use tagged::TagOptions;
-pub use tagging::{Scheme, iob2, sentence_tags};
+pub use tagging::{Scheme, iob2, sentence_tags, untaggable};
 pub use whole::WholeFile;
 pub use writer::{CorpusWriter, WriteOptions};

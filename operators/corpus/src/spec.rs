@@ -1,12 +1,14 @@
 //! How a corpus is named: `FILE:types=Disease,Chemical:weight=2:map=SpecificDisease=Disease`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use pubtag_schemas::AnnotatedDocument;
 use serde::{Serialize, Serializer};
+
+use crate::Labels;
 
 /// A corpus, the types it annotates, and how its categories are renamed.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +17,7 @@ pub struct CorpusSpec {
     pub path: PathBuf,
     /// The types that the corpus annotates [default: those of its mentions]. Mentions of other types are dropped.
     pub types: Option<Vec<String>>,
-    /// Renamed categories, from and to; applied before `types`. Other categories keep their names.
+    /// Renamed categories, from and to; applied before `types`. Other categories become what [`Labels`] makes of them.
     pub map: Vec<(String, String)>,
     /// Passes over the corpus per training epoch. A fraction takes that share of it, drawn anew in each epoch.
     pub weight: f64,
@@ -27,16 +29,27 @@ impl CorpusSpec {
         Self { path: path.into(), types: None, map: Vec::new(), weight: 1.0 }
     }
 
-    /// Renames a document's categories, and drops mentions of types that the corpus does not annotate.
-    pub fn apply(&self, document: &mut AnnotatedDocument) {
+    /// Turns a document's categories into types, and drops mentions of types that the corpus does not annotate.
+    pub fn apply(&self, labels: Labels, document: &mut AnnotatedDocument) {
         for mention in &mut document.mentions {
-            if let Some((_, to)) = self.map.iter().find(|(from, _)| *from == mention.category) {
-                mention.category.clone_from(to);
-            }
+            mention.category = self.type_of(labels, &mention.category).to_owned();
         }
         if let Some(types) = &self.types {
             document.mentions.retain(|mention| types.contains(&mention.category));
         }
+    }
+
+    /// The type of a category: what it is mapped to, by its own name or else by the one that `labels` gives it.
+    fn type_of<'a>(&'a self, labels: Labels, category: &'a str) -> &'a str {
+        let mapped = |name: &str| self.map.iter().find(|(from, _)| from == name).map(|(_, to)| to.as_str());
+        let common = labels.name_of(category);
+        mapped(category).or_else(|| mapped(common)).unwrap_or(common)
+    }
+
+    /// The categories of `map` that are not among those of the corpus.
+    pub(crate) fn unknown<'a>(&'a self, labels: Labels, categories: &BTreeSet<String>) -> Vec<&'a str> {
+        let has = |name: &str| categories.iter().any(|category| category == name || labels.name_of(category) == name);
+        self.map.iter().map(|(from, _)| from.as_str()).filter(|from| !has(from)).collect()
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
@@ -131,6 +144,22 @@ mod tests {
         assert_eq!(corpus.map[1], ("X".to_owned(), "Gene".to_owned()));
         assert_eq!(corpus.to_string(), "a/b.txt:types=Disease,Gene:weight=0.5:map=Modifier=Disease,X=Gene");
         assert_eq!(corpus.to_string().parse(), Ok(corpus));
+    }
+
+    #[test]
+    fn a_category_is_mapped_by_its_own_name_or_by_its_common_one() {
+        let types = |map: &str| {
+            let corpus: CorpusSpec = format!("a:map={map}").parse().unwrap();
+            ["Modifier", "DiseaseClass", "Gene"].map(|name| corpus.type_of(Labels::Auto, name).to_owned())
+        };
+        assert_eq!(types("Modifier=Other"), ["Other", "Disease", "Gene"]);
+        assert_eq!(types("Disease=Illness,Gene=G"), ["Illness", "Illness", "G"]);
+        assert_eq!(types("Disease=Illness,Modifier=Disease"), ["Disease", "Illness", "Gene"]);
+
+        let corpus: CorpusSpec = "a:map=Modifier=A,Disease=B,Typo=C".parse().unwrap();
+        let categories = BTreeSet::from(["Modifier".to_owned()]);
+        assert_eq!(corpus.unknown(Labels::Auto, &categories), ["Typo"]);
+        assert_eq!(corpus.unknown(Labels::Category, &categories), ["Disease", "Typo"]);
     }
 
     #[test]

@@ -4,11 +4,12 @@
 //! uses `B-` only between adjacent mentions of one category. BIOES (and BILOU, the same with other letters) ends a mention
 //! with `E-`/`L-` and marks a single token with `S-`/`U-`.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use pubtag_schemas::{AnnotatedDocument, Mention, Token};
+use pubtag_schemas::{AnnotatedDocument, Mention};
 
-use crate::diagnostic::{DiagnosticKind, Notes};
+use crate::diagnostic::{Diagnostic, DiagnosticKind, Effect, Notes, Spot};
 
 /// A tagging scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -167,6 +168,17 @@ fn spell(owners: &[Option<usize>], mentions: &[&Mention]) -> Vec<Tag> {
 
 /// The IOB2 tag of each token of a tokenised document. Mentions that tags cannot express are reported.
 pub(crate) fn encode(document: &AnnotatedDocument, notes: &mut Notes<'_>) -> Vec<Tag> {
+    let Owned { mentions, owners } = owned(document, notes);
+    spell(&owners, &mentions)
+}
+
+/// The mentions that tags can express, and the one that each token belongs to.
+struct Owned<'a> {
+    mentions: Vec<&'a Mention>,
+    owners: Vec<Option<usize>>,
+}
+
+fn owned<'a>(document: &'a AnnotatedDocument, notes: &mut Notes<'_>) -> Owned<'a> {
     let broken = document.mentions.iter().filter(|mention| !mention.gaps.is_empty()).count();
     notes.add(DiagnosticKind::Discontinuous, broken, format!("{broken} discontinuous mentions left out"));
     let (named, unnamed): (Vec<&Mention>, Vec<&Mention>) = document
@@ -199,7 +211,26 @@ pub(crate) fn encode(document: &AnnotatedDocument, notes: &mut Notes<'_>) -> Vec
     notes.add(DiagnosticKind::Unwritable, tokenless, format!("{tokenless} mentions without a token left out"));
     notes.add(DiagnosticKind::MentionWidened, widened, format!("{widened} mentions widened to whole tokens"));
     notes.add(DiagnosticKind::Overlap, crowded, format!("{crowded} mentions that share a token with another left out"));
-    spell(&owners, &mentions)
+    Owned { mentions, owners }
+}
+
+/// The mentions of a document that tags cannot express, by the reason: discontinuous ones, those that overlap a longer one or
+/// share a token with it, and those without a token or a name.
+pub fn untaggable(document: &AnnotatedDocument) -> BTreeMap<DiagnosticKind, u64> {
+    let mut counts = BTreeMap::new();
+    for Diagnostic { kind, count, .. } in silently(|notes| _ = owned(document, notes)) {
+        if kind.effect() == Effect::NotCarried {
+            *counts.entry(kind).or_default() += count;
+        }
+    }
+    counts
+}
+
+/// What is noted of a document whose place does not matter.
+fn silently(note: impl FnOnce(&mut Notes<'_>)) -> Vec<Diagnostic> {
+    let (spot, mut diagnostics) = (Spot::new(&"".into(), 0), Vec::new());
+    note(&mut Notes::new(&spot, None, &mut diagnostics));
+    diagnostics
 }
 
 /// The IOB2 tags of each sentence of all documents.
@@ -207,20 +238,17 @@ pub fn iob2(documents: &[AnnotatedDocument]) -> Vec<Vec<String>> {
     documents.iter().flat_map(sentence_tags).collect()
 }
 
-/// The IOB2 tags of each sentence of a document. A token belongs to the first mention that it overlaps.
+/// The IOB2 tags of each sentence of a document, as they are written to a file; those of [`untaggable`] mentions are missing.
 pub fn sentence_tags(document: &AnnotatedDocument) -> Vec<Vec<String>> {
-    let mut mentions: Vec<&Mention> = document.mentions.iter().collect();
-    mentions.sort_by_key(|mention| (mention.bytes.start, mention.bytes.end));
-    let owner = |token: &Token| {
-        let overlaps =
-            |mention: &&Mention| mention.bytes.start < token.bytes.end && token.bytes.start < mention.bytes.end;
-        mentions.iter().position(overlaps)
-    };
-    let tags = |sentence: &Range<usize>| {
-        let owners: Vec<Option<usize>> = document.tokens[tokens_of(document, sentence)].iter().map(owner).collect();
-        spell(&owners, &mentions).iter().map(Tag::to_string).collect()
-    };
-    document.sentences.iter().map(tags).collect()
+    let mut tags = Vec::with_capacity(document.sentences.len());
+    silently(|notes| {
+        let Owned { mentions, owners } = owned(document, notes);
+        for sentence in &document.sentences {
+            let owners = &owners[tokens_of(document, sentence)];
+            tags.push(spell(owners, &mentions).iter().map(Tag::to_string).collect());
+        }
+    });
+    tags
 }
 
 /// The tokens that a range of bytes overlaps.
@@ -273,6 +301,26 @@ mod tests {
         assert_eq!(detect(&["O B-D I-D", "O I-D"]), Scheme::Iob2);
         assert_eq!(detect(&["O S-D"]), Scheme::Bioes);
         assert_eq!(detect(&["O"]), Scheme::Iob2);
+    }
+
+    #[test]
+    fn only_the_longest_of_overlapping_mentions_is_tagged_and_the_others_are_counted() {
+        let text = "breast cancer syndrome of ovarian cancer";
+        let words = [0..6, 7..13, 14..22, 23..25, 26..33, 34..40];
+        let mut broken = Mention::new(text, 7..40, "D");
+        broken.gaps = vec![13..34];
+        let mut mentions: Vec<Mention> = [0..13, 0..22, 7..22, 26..40].map(|bytes| Mention::new(text, bytes, "D")).into();
+        mentions.extend([broken, Mention::new(text, 22..23, "D")]);
+        let document = AnnotatedDocument {
+            text: text.into(),
+            mentions,
+            tokens: words.map(Into::into).into(),
+            sentences: vec![0..text.len()],
+            ..Default::default()
+        };
+        assert_eq!(sentence_tags(&document), [["B-D", "I-D", "I-D", "O", "B-D", "I-D"]]);
+        let expected = [(DiagnosticKind::Discontinuous, 1), (DiagnosticKind::Overlap, 2), (DiagnosticKind::Unwritable, 1)];
+        assert_eq!(untaggable(&document), expected.into());
     }
 
     #[test]

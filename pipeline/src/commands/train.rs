@@ -19,7 +19,7 @@ use crate::processors::physical_cores;
 use crate::terminal;
 use crate::tokenizer;
 use crate::training::card::{DataFile, Record, command_line, program, record_of};
-use crate::training::corpora::{keep_types, read_gold, refuse_weight};
+use crate::training::corpora::{keep_types, read_gold, refuse_weight, warn_of_untaggable};
 use crate::training::metrics::Metrics;
 use crate::training::monitor::{Development, TrainingMonitor};
 use crate::training::output::{Draft, weights_sha256};
@@ -51,6 +51,9 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     let names = types(&train)?;
     for gold in &mut dev {
         keep_types(gold, &names, "no --train corpus annotates them")?;
+    }
+    for gold in train.iter().chain(&dev) {
+        warn_of_untaggable(gold);
     }
 
     let corpora = args.train.iter().chain(&args.dev).map(|corpus| corpus.path.as_path());

@@ -28,6 +28,9 @@ pub(crate) struct DataFile {
     /// What could not be read of it, by class.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) left_out: BTreeMap<String, u64>,
+    /// Mentions that tags cannot express, by class.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) untaggable: BTreeMap<String, u64>,
 }
 
 impl From<&Gold> for DataFile {
@@ -42,6 +45,7 @@ impl From<&Gold> for DataFile {
             sentences: gold.sentences(),
             mentions: gold.mentions(),
             left_out: gold.left_out.iter().map(|(kind, count)| (kind.to_string(), *count)).collect(),
+            untaggable: gold.untaggable().into_iter().map(|(kind, count)| (kind.to_string(), count)).collect(),
         }
     }
 }
@@ -100,7 +104,8 @@ impl Record<'_> {
             let row = |file: &DataFile| {
                 let sha256 = file.sha256.as_deref().unwrap_or("several files");
                 let types = file.types.join(", ");
-                let lost: Vec<_> = file.left_out.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+                let lost = file.left_out.iter().chain(&file.untaggable);
+                let lost: Vec<_> = lost.map(|(kind, count)| format!("{kind} {count}")).collect();
                 let DataFile { name, sentences, mentions, .. } = file;
                 format!("| {name} | {types} | {sentences} | {mentions} | {} | `{sha256}` |\n", lost.join(", "))
             };

@@ -19,7 +19,7 @@ use crate::device::{DeviceConfig, use_threads};
 use crate::exit::Failure;
 use crate::terminal;
 use crate::training::card::Seen;
-use crate::training::corpora::{keep_types, read_gold, refuse_weight};
+use crate::training::corpora::{keep_types, read_gold, refuse_weight, warn_of_untaggable};
 
 /// Evaluates and prints.
 ///
@@ -71,5 +71,6 @@ fn read(corpus: &CorpusSpec, args: &EvaluateArgs, checkpoint: &Checkpoint) -> Re
     let known =
         checkpoint.labels().entity_types().iter().map(|name| Labels::from(args.labels).name_of(name).to_owned());
     let not_scored = keep_types(&mut gold, &known.collect::<Vec<_>>(), "the model does not know them")?;
-    Ok(Target { gold, not_scored })
+    let untaggable = warn_of_untaggable(&gold);
+    Ok(Target { gold, not_scored, untaggable })
 }

@@ -8,7 +8,7 @@ use pubtag_corpus::score::errors::{ErrorList, Side, SpanError};
 use pubtag_corpus::score::{Score, Scores};
 
 use super::scores::Evaluation;
-use crate::diagnostics::left_out;
+use crate::diagnostics::in_words;
 
 /// One corpus in detail, with up to `shown` errors.
 pub(super) fn page(evaluation: &Evaluation, shown: usize) -> String {
@@ -27,7 +27,11 @@ pub(super) fn page(evaluation: &Evaluation, shown: usize) -> String {
         let _ = writeln!(text, "not scored, because the model does not know them: {types}\n");
     }
     if !evaluation.left_out.is_empty() {
-        let _ = writeln!(text, "not scored, because it cannot be read: {}\n", left_out(&evaluation.left_out));
+        let _ = writeln!(text, "not scored, because it cannot be read: {}\n", in_words(&evaluation.left_out));
+    }
+    if !evaluation.untaggable.is_empty() {
+        let lost = in_words(&evaluation.untaggable);
+        let _ = writeln!(text, "not scored on tokens, because tags cannot express them: {lost}\n");
     }
     table(&mut text, "entities, strict (conlleval, seqeval's default)", &evaluation.entities);
     let Interval { low, high, .. } = evaluation.entities_interval;
@@ -70,8 +74,14 @@ pub(super) fn comparison(evaluations: &[Evaluation]) -> String {
     }
     let mean = evaluations.iter().map(|one| one.entities.micro.f1).sum::<f64>() / evaluations.len() as f64;
     let _ = writeln!(text, "\nmean micro F1: {mean:.4}");
-    for Evaluation { gold, left_out: lost, .. } in evaluations.iter().filter(|one| !one.left_out.is_empty()) {
-        let _ = writeln!(text, "{gold}: not scored, because it cannot be read: {}", left_out(lost));
+    for Evaluation { gold, left_out, untaggable, .. } in evaluations {
+        if !left_out.is_empty() {
+            let _ = writeln!(text, "{gold}: not scored, because it cannot be read: {}", in_words(left_out));
+        }
+        if !untaggable.is_empty() {
+            let lost = in_words(untaggable);
+            let _ = writeln!(text, "{gold}: not scored on tokens, because tags cannot express them: {lost}");
+        }
     }
     text
 }

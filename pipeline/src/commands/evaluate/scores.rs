@@ -29,6 +29,9 @@ pub(super) struct Evaluation {
     pub(super) mentions: usize,
     /// What could not be read of the corpus, by class.
     pub(super) left_out: BTreeMap<DiagnosticKind, u64>,
+    /// Mentions that tags cannot express, by class: they only count as spans of text.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) untaggable: BTreeMap<DiagnosticKind, u64>,
     /// Types of the corpus that the model does not know; their mentions are ignored.
     pub(super) not_scored: Vec<String>,
     pub(super) decode: String,
@@ -65,6 +68,8 @@ pub(super) struct Target {
     pub(super) gold: Gold,
     /// The other types of the corpus.
     pub(super) not_scored: Vec<String>,
+    /// Mentions that tags cannot express, by class.
+    pub(super) untaggable: BTreeMap<DiagnosticKind, u64>,
 }
 
 /// Scores the predicted mentions against those of the corpus.
@@ -73,7 +78,7 @@ pub(super) struct Target {
 /// The documents do not have the same tokens.
 pub(super) fn evaluate(
     args: &EvaluateArgs,
-    Target { gold, not_scored }: &Target,
+    Target { gold, not_scored, untaggable }: &Target,
     checkpoint: &Checkpoint,
     found: &[AnnotatedDocument],
 ) -> Result<Evaluation, ScoreError> {
@@ -98,6 +103,7 @@ pub(super) fn evaluate(
         tokens: expected_tags.iter().map(Vec::len).sum(),
         mentions: gold.mentions(),
         left_out: gold.left_out.clone(),
+        untaggable: untaggable.clone(),
         not_scored: not_scored.clone(),
         decode: Decoding::from(args.decode).to_string(),
         aggregation: Aggregation::from(args.aggregation).to_string(),
