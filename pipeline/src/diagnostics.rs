@@ -18,7 +18,11 @@ pub(crate) fn log_diagnostics(diagnostics: &Diagnostics) {
 
 /// Counts of things that were left out, in one line; empty if there are none.
 pub(crate) fn in_words(counts: &BTreeMap<DiagnosticKind, u64>) -> String {
-    counts.iter().map(|(kind, count)| format!("{}: {}", kind.subjects(), grouped(*count))).collect::<Vec<_>>().join("; ")
+    counts
+        .iter()
+        .map(|(kind, count)| format!("{}: {}", kind.subjects(), grouped(*count)))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn line(kind: DiagnosticKind, count: u64) -> String {

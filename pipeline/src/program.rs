@@ -114,22 +114,5 @@ fn merged<A: Configurable>(mut args: A, matches: &ArgMatches) -> Result<A, Failu
 
 /// A closed pipe (`| head`) is not an error.
 fn to_stdout(written: io::Result<()>) -> Result<u8, Failure> {
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Transient, anyhow::Error::new(error).context("cannot write to standard output")))
-        }
-        _ => Ok(Exit::Done.code()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_is_a_bug_with_its_own_exit_code() {
-        let Failure { exit, error } = guarded(|| -> Result<u8, Failure> { panic!("no {}", 7) }).expect_err("it panics");
-        assert_eq!((exit.code(), error.to_string().as_str()), (70, "this is a bug in pubtag, please report it: no 7"));
-        assert!(matches!(guarded(|| Ok(3)), Ok(3)));
-    }
+    terminal::printed(written).map(|()| Exit::Done.code())
 }

@@ -203,10 +203,12 @@ async fn plan(
             Standing::Committed(commit) => {
                 // A renamed file: a later run over a new file of its old name must not replace it.
                 let is_renamed = !unit.read_once && !identities.contains_key(&*identity(commit.uri()));
-                let others = commit_log.earlier_contents(&unit, commit.input.key());
-                let replaced = if config.replaces(&unit) { others } else { Vec::new() };
+                let replaced = commit_log.earlier_contents(&unit, commit.input.key());
+                if let Some(earlier) = replaced.first().filter(|_| !config.overwrite && !config.replaces(&unit)) {
+                    return Err(Failure::configuration(commit_log.conflict(&unit, earlier, spec).to_string()));
+                }
                 for other in &replaced {
-                    tracing::warn!("{}: replaced by {}, the same file of PubMed", other.input.uri, unit.uri());
+                    tracing::warn!("{}: an earlier content of {}; its rows are replaced", other.input.uri, unit.uri());
                 }
                 if is_renamed || !replaced.is_empty() {
                     output.follow(&unit, &commit, &replaced, commit_log).await?;

@@ -15,6 +15,8 @@ use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
+use crate::exit::{Exit, Failure};
+
 /// Whether stdout is a terminal.
 pub(crate) fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
@@ -36,6 +38,19 @@ pub(crate) fn stdout() -> impl Write {
 /// It cannot be written.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     stdout().write_all(text.as_bytes())
+}
+
+/// What a failed print means: nothing if nobody reads any more (`| head`).
+///
+/// # Errors
+/// Standard output cannot be written.
+pub(crate) fn printed(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Transient, anyhow::Error::new(error).context("cannot write to standard output")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Prints text with colors; everything from outside in it must have gone through [`page`].

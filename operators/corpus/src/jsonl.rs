@@ -8,8 +8,8 @@ use std::io::{self, BufRead, Write};
 use std::sync::Arc;
 
 use pubtag_schemas::{AnnotatedDocument, ConceptIds, DocId, Mention};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use crate::CorpusError;
 use crate::diagnostic::{DiagnosticKind, Notes, Spot};
@@ -35,8 +35,15 @@ struct Record {
     #[serde(default, skip_serializing_if = "Value::is_null")]
     id: Value,
     text: String,
-    #[serde(default)]
-    entities: Vec<Entity>,
+    #[serde(default, deserialize_with = "list")]
+    entities: Option<Vec<Entity>>,
+    #[serde(flatten, skip_serializing)]
+    others: Map<String, Value>,
+}
+
+/// A list; `null` is not one.
+fn list<'de, D: Deserializer<'de>>(entities: D) -> Result<Option<Vec<Entity>>, D::Error> {
+    Vec::deserialize(entities).map(Some)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -75,8 +82,14 @@ fn parse(line: &str) -> Result<Record, String> {
     let record: Record =
         serde_json::from_str(line).map_err(|error| format!("not an object with text and entities: {error}"))?;
     match record.id {
-        Value::String(_) | Value::Number(_) | Value::Null => Ok(record),
-        _ => Err("an id must be a string or a number".to_owned()),
+        Value::String(_) | Value::Number(_) | Value::Null => {}
+        _ => return Err("an id must be a string or a number".to_owned()),
+    }
+    match record.others.iter().find(|(_, value)| value.is_array()) {
+        Some((name, _)) if record.entities.is_none() => {
+            Err(format!("no \"entities\", but {name:?}; rename it, with a start, an end and a label for each mention"))
+        }
+        _ => Ok(record),
     }
 }
 
@@ -88,8 +101,11 @@ fn assemble(record: Record, spot: &Spot, diagnostics: &mut Vec<crate::Diagnostic
     };
     let mut notes = Notes::new(spot, id.as_deref(), diagnostics);
     let index = CharIndex::new(&record.text);
-    let mut mentions = Vec::with_capacity(record.entities.len());
-    for entity in record.entities {
+    let names: Vec<&str> = record.others.keys().map(String::as_str).collect();
+    notes.add(DiagnosticKind::Infons, names.len(), format!("other keys left out: {}", names.join(", ")));
+    let entities = record.entities.unwrap_or_default();
+    let mut mentions = Vec::with_capacity(entities.len());
+    for entity in entities {
         match mention(entity, &record.text, &index) {
             Ok((mention, oddity)) => {
                 mentions.push(mention);
@@ -162,7 +178,8 @@ pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &
     let record = Record {
         id: document.id.as_ref().map_or(Value::Null, |id| Value::from(id.as_str())),
         text: document.text.clone(),
-        entities: mentions.into_iter().map(entity).collect(),
+        entities: Some(mentions.into_iter().map(entity).collect()),
+        others: Map::new(),
     };
     serde_json::to_writer(&mut *out, &record)?;
     writeln!(out)
@@ -171,6 +188,29 @@ pub(crate) fn write(document: &AnnotatedDocument, out: &mut impl Write, notes: &
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_keys_are_reported_and_mentions_under_another_name_are_refused() {
+        let read = |line: &str| {
+            let items: Vec<Item> = reader(line.as_bytes(), &"f".into()).map(Result::unwrap).collect();
+            let note = items.iter().find_map(|item| match item {
+                Item::Diagnostic(diagnostic) => Some((diagnostic.kind, diagnostic.detail.clone())),
+                Item::Document(..) => None,
+            });
+            (items.len(), note)
+        };
+        assert_eq!(read(r#"{"id": "1", "text": "flu"}"#), (1, None));
+        let (items, note) = read(r#"{"id": "1", "text": "flu", "entities": [], "meta": [1], "year": 2}"#);
+        assert_eq!((items, note), (2, Some((DiagnosticKind::Infons, "other keys left out: meta, year".to_owned()))));
+        for line in [
+            r#"{"id": "1", "text": "flu", "label": [[0, 3, "Disease"]]}"#,
+            r#"{"id": "1", "text": "flu", "spans": []}"#,
+            r#"{"id": "1", "text": "flu", "entities": null}"#,
+        ] {
+            let (items, note) = read(line);
+            assert_eq!((items, note.map(|(kind, _)| kind)), (1, Some(DiagnosticKind::BadRecord)), "{line}");
+        }
+    }
 
     #[test]
     fn bad_lines_and_bad_entities_are_skipped_and_reported() {

@@ -309,7 +309,8 @@ mod tests {
         let words = [0..6, 7..13, 14..22, 23..25, 26..33, 34..40];
         let mut broken = Mention::new(text, 7..40, "D");
         broken.gaps = vec![13..34];
-        let mut mentions: Vec<Mention> = [0..13, 0..22, 7..22, 26..40].map(|bytes| Mention::new(text, bytes, "D")).into();
+        let mut mentions: Vec<Mention> =
+            [0..13, 0..22, 7..22, 26..40].map(|bytes| Mention::new(text, bytes, "D")).into();
         mentions.extend([broken, Mention::new(text, 22..23, "D")]);
         let document = AnnotatedDocument {
             text: text.into(),
@@ -319,7 +320,8 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(sentence_tags(&document), [["B-D", "I-D", "I-D", "O", "B-D", "I-D"]]);
-        let expected = [(DiagnosticKind::Discontinuous, 1), (DiagnosticKind::Overlap, 2), (DiagnosticKind::Unwritable, 1)];
+        let expected =
+            [(DiagnosticKind::Discontinuous, 1), (DiagnosticKind::Overlap, 2), (DiagnosticKind::Unwritable, 1)];
         assert_eq!(untaggable(&document), expected.into());
     }
 

@@ -118,12 +118,7 @@ impl CommitLog {
         }
         first.insert(key.to_owned(), unit.uri().to_owned());
         if let Some(earlier) = self.earlier_contents(unit, key).first() {
-            return Standing::Conflict(Conflict::other_content(
-                unit.uri(),
-                unit.sha256.as_deref().unwrap_or_default(),
-                earlier,
-                spec,
-            ));
+            return Standing::Conflict(self.conflict(unit, earlier, spec));
         }
         match (whole.or(broken.map(|broken| &broken.commit)), broken) {
             (None, _) => Standing::New,
@@ -145,6 +140,11 @@ impl CommitLog {
         let current = self.by_identity.get(&*identity).into_iter().flatten().filter(|commit| self.is_current(commit));
         let earlier = current.filter(|commit| commit.input.key() != key && !self.held.contains(commit.input.key()));
         earlier.cloned().collect()
+    }
+
+    /// The conflict of an input with the commit of an earlier content.
+    pub fn conflict(&self, unit: &InputUnit, earlier: &Commit, spec: &RunSpec) -> Conflict {
+        Conflict::other_content(unit.uri(), unit.sha256.as_deref().unwrap_or_default(), earlier, spec)
     }
 
     /// Whether a commit is what its identity stands for.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use object_store::{PutMode, PutOptions};
-use pubtag_schemas::{Commit, InputUnit};
+use pubtag_schemas::{Commit, InputUnit, identity};
 
 use crate::claims::{self, Taken, Terms};
 use crate::objects::{Marker, Objects};
@@ -14,10 +14,10 @@ impl Output {
     /// Notes in the marker of a commit that its content is now that of a unit, and that it replaces other commits. Only the
     /// claim and the replaced attempts in the marker change; its input still says where the content was read.
     ///
-    /// Call it for a unit whose content is committed under another identity, if no input of the run has that identity, or if
-    /// the output has commits of [earlier contents](CommitLog::earlier_contents) of the unit beside it: before PubMed's files
-    /// had an identity of their own, one in another directory did not replace its predecessor. If another run changes the
-    /// commit or claims the identity at the same time, nothing happens.
+    /// Call it for a unit whose content is committed, under another identity that no input of the run has, or beside commits of
+    /// [earlier contents](CommitLog::earlier_contents) of the unit, which are `replaced`: the file has taken the content of
+    /// another, or it is one of PubMed's, and was in another directory before these had an identity of their own. If another
+    /// run changes the commit or claims the identity at the same time, nothing happens.
     ///
     /// # Errors
     /// If the store fails.
@@ -30,7 +30,11 @@ impl Output {
     ) -> Result<(), Error> {
         let mut moved = Commit { claim: None, ..commit.clone() };
         unit.uri().clone_into(&mut moved.input.uri);
-        let terms = Terms { overwrite: false, is_held: &|_| false, known: None };
+        let terms = Terms {
+            overwrite: !replaced.is_empty(),
+            is_held: &|key| commit_log.is_held(key),
+            known: commit_log.highest_claim(&identity(unit.uri())),
+        };
         let claim = match claims::take(self.objects(), &moved, terms).await {
             Ok(Taken { claim, .. }) => claim,
             Err(Error::Conflict(_)) => return Ok(()),

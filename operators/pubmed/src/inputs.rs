@@ -294,6 +294,9 @@ impl Finder<'_> {
         let is = |output: &PathBuf| path.canonicalize().is_ok_and(|real| real == *output);
         match () {
             () if self.output.as_ref().is_some_and(is) => Some("output directory of this run"),
+            () if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) => {
+                Some("hidden directory")
+            }
             () if MARKS.iter().any(|mark| path.join(mark).is_file()) => {
                 Some("written by pubtag; name it directly to read it")
             }

@@ -73,9 +73,20 @@ impl Jsonl {
             title: title.map_or(Ok(None), string)?,
             text: match text {
                 Some(name) => string(name)?,
-                None => string("abstract")?.or(string("text")?),
+                None => one_text(string("abstract")?, string("text")?)?,
             },
         })
+    }
+}
+
+/// The text under one of two names. With both, one of them would not be read.
+fn one_text(abstract_text: Option<String>, text: Option<String>) -> Result<Option<String>, RecordError> {
+    match (abstract_text, text) {
+        (Some(one), Some(other)) if one != other => Err(RecordError::new(
+            RejectReason::Malformed,
+            "has both abstract and text; name the one to read with --text-column",
+        )),
+        (one, other) => Ok(one.or(other)),
     }
 }
 
@@ -100,7 +111,7 @@ impl Line {
             id: id(self.id.as_ref())?,
             pmid: id(self.pmid.as_ref())?,
             title: self.title,
-            text: self.abstract_text.or(self.text),
+            text: one_text(self.abstract_text, self.text)?,
         })
     }
 }

@@ -270,13 +270,15 @@ impl Sync<'_> {
         let Planned { file, folder, .. } = planned;
         let transfer = Transfer { server: self.server, place: self.place, path: format!("{folder}/{file}") };
         let verified = transfer.fetch(planned.checksum.clone(), || self.server.checksum(*folder, *file))?;
+        // They are of the former issue. Without them, the next sync asks for the new ones, whatever happens to this one.
+        self.place.remove(&stats_path(*file))?;
         transfer.publish(&verified)?;
         if planned.stats { self.fetch_stats(*file) } else { Ok(()) }
     }
 
     /// Fetches the statistics of an update file. The citations do not depend on them: their absence is a warning.
     fn fetch_stats(&self, file: PubmedFile) -> Result<(), SyncError> {
-        let path = format!("{}/{}", Folder::Updates, file.stats_name());
+        let path = stats_path(file);
         match self.server.text(&path) {
             Ok(Some(content)) => self.place.write(&path, &content)?,
             Ok(None) => tracing::warn!("{path}: listed, but not found"),
@@ -346,4 +348,8 @@ impl Sync<'_> {
     fn connections(&self, wanted: usize) -> usize {
         wanted.clamp(1, MOST_CONNECTIONS)
     }
+}
+/// Where the statistics of a file are.
+fn stats_path(file: PubmedFile) -> String {
+    format!("{}/{}", Folder::Updates, file.stats_name())
 }

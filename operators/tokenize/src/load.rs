@@ -19,6 +19,13 @@ const JSON: &str = "tokenizer.json";
 const VOCABULARY: &str = "vocab.txt";
 const SETTINGS: &str = "tokenizer_config.json";
 
+/// Settings of BERT's tokenizer, and their names in `tokenizer.json`.
+const NORMALIZER: [(&str, &str); 3] = [
+    ("do_lower_case", "lowercase"),
+    ("strip_accents", "strip_accents"),
+    ("tokenize_chinese_chars", "handle_chinese_chars"),
+];
+
 /// Loads `tokenizer.json`, or builds BERT's tokenizer from `vocab.txt` and `tokenizer_config.json`.
 ///
 /// Truncation and padding in the file are disabled, since windows are cut here.
@@ -27,7 +34,8 @@ const SETTINGS: &str = "tokenizer_config.json";
 /// If there is no tokenizer, or it is invalid.
 pub(crate) fn load(files: &ModelFiles) -> Result<Tokenizer, TokenizeError> {
     let mut tokenizer = if files.has(JSON) {
-        parse(&read(files, JSON)?).map_err(|error| invalid(files, JSON, error))?
+        let settings = Settings::read(files)?;
+        parse(&settings, &read(files, JSON)?).map_err(|error| invalid(files, JSON, error))?
     } else if files.has(VOCABULARY) {
         let settings = Settings::read(files)?;
         build(&settings, &read(files, VOCABULARY)?).map_err(|error| invalid(files, VOCABULARY, error))?
@@ -40,15 +48,22 @@ pub(crate) fn load(files: &ModelFiles) -> Result<Tokenizer, TokenizeError> {
     Ok(tokenizer)
 }
 
-/// Reads `tokenizer.json` without the decoder, which is not needed.
+/// Reads `tokenizer.json` without the decoder, which is not needed. As in `transformers`, BERT's settings take precedence.
 ///
 /// The library panics at some invalid parts.
-fn parse(json: &[u8]) -> tokenizers::Result<Tokenizer> {
-    let mut settings: Value = serde_json::from_slice(json)?;
-    if let Some(decoder) = settings.get_mut("decoder") {
+fn parse(settings: &Settings, json: &[u8]) -> tokenizers::Result<Tokenizer> {
+    let mut tokenizer: Value = serde_json::from_slice(json)?;
+    if let Some(decoder) = tokenizer.get_mut("decoder") {
         *decoder = Value::Null;
     }
-    let whole = serde_json::to_vec(&settings)?;
+    if let Some(normalizer) = tokenizer.get_mut("normalizer").filter(|one| one["type"] == "BertNormalizer") {
+        for (setting, name) in NORMALIZER {
+            if let Some(value) = settings.0.get(setting) {
+                normalizer[name] = value.clone();
+            }
+        }
+    }
+    let whole = serde_json::to_vec(&tokenizer)?;
     without_panic(|| Tokenizer::from_bytes(whole))?
 }
 

@@ -17,6 +17,10 @@ pub fn execute(args: &ConvertArgs) -> Result<io::Result<()>, Failure> {
     if args.max_length.is_some() && args.to != CorpusFormat::Nemo {
         return Err(Failure::message(Exit::Usage, "--max-length is for --to nemo: other formats have whole sentences"));
     }
+    if [&args.input, &args.output].into_iter().any(|path| path.as_os_str() == "-") {
+        let why = "convert does not read standard input or write standard output; name files (./- for one called -)";
+        return Err(Failure::message(Exit::Usage, why));
+    }
     let mut options = ConvertOptions { from: args.from.map(Into::into), ..ConvertOptions::to(args.to.into()) };
     options.write.max_length = args.max_length;
     options.write.overwrite = args.overwrite;

@@ -21,7 +21,7 @@ use crate::outputs::open_output;
 use crate::provenance::PROGRAM;
 use crate::runtime::runtime;
 use crate::telemetry::summarize;
-use crate::terminal::{line, print};
+use crate::terminal::{line, print, printed};
 
 /// Missing numbers that a message lists.
 const SHOWN: usize = 5;
@@ -35,7 +35,7 @@ pub fn execute(args: &SnapshotArgs, quiet: bool) -> Result<u8, Failure> {
     warn(&summary.generations);
     if args.json {
         let json = serde_json::to_string_pretty(&summary)?;
-        let _ = print(&format!("{json}\n"));
+        printed(print(&format!("{json}\n")))?;
     } else if !quiet {
         summarize(&page(&place_of(args), &summary));
     }

@@ -1,6 +1,6 @@
 //! `pubtag train`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::PathBuf;
 
@@ -48,6 +48,7 @@ pub fn execute(args: &TrainArgs, quiet: bool) -> Result<io::Result<()>, Failure>
     let train = read_all(&args.train, args)?;
     let mut dev = read_all(&args.dev, args)?;
     refuse_shared(&train, &dev)?;
+    warn_of_shared_documents(&train, &dev);
     let names = types(&train)?;
     for gold in &mut dev {
         keep_types(gold, &names, "no --train corpus annotates them")?;
@@ -197,6 +198,23 @@ fn refuse_shared(train: &[Gold], dev: &[Gold]) -> Result<(), Failure> {
             gold.corpus.path.display()
         ))),
         None => Ok(()),
+    }
+}
+
+/// Warns of documents of a development corpus that are also trained on: scores on them say nothing about other texts. Corpora
+/// without identifiers are lists of sentences, of which some are equal by chance.
+fn warn_of_shared_documents(train: &[Gold], dev: &[Gold]) {
+    let texts = |gold: &Gold| -> Vec<String> {
+        let documents = gold.documents.iter().filter(|document| document.id.is_some());
+        documents.map(|document| document.text.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    };
+    let trained: HashSet<String> = train.iter().flat_map(texts).collect();
+    for gold in dev {
+        let shared = texts(gold).iter().filter(|text| trained.contains(*text)).count();
+        if shared > 0 {
+            let (path, all) = (gold.corpus.path.display(), gold.documents.len());
+            tracing::warn!("{path}: {shared} of {all} documents are also in a --train corpus; its scores are too high");
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::outputs;
 use crate::processors::physical_cores;
 use crate::progress::Progress;
 use crate::telemetry::summarize;
-use crate::terminal::{line, print};
+use crate::terminal::{line, print, printed};
 
 /// More threads would only wait for the disk.
 const MOST_THREADS: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
@@ -78,7 +78,7 @@ pub(crate) fn check(args: &VerifyArgs, quiet: bool) -> Result<Verified, Failure>
         let findings =
             Findings { output: args.output.to_string(), quick: args.quick, verified: &verified, found: &found };
         let json = serde_json::to_string_pretty(&findings)?;
-        let _ = print(&format!("{json}\n"));
+        printed(print(&format!("{json}\n")))?;
     }
     Ok(verified)
 }

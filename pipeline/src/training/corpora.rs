@@ -38,7 +38,11 @@ pub(crate) fn keep_types(gold: &mut Gold, types: &[String], why: &str) -> Result
 pub(crate) fn warn_of_untaggable(gold: &Gold) -> BTreeMap<DiagnosticKind, u64> {
     let counts = gold.untaggable();
     if !counts.is_empty() {
-        tracing::warn!("{}: not used, because tags cannot express them: {}", gold.corpus.path.display(), in_words(&counts));
+        tracing::warn!(
+            "{}: not used, because tags cannot express them: {}",
+            gold.corpus.path.display(),
+            in_words(&counts)
+        );
     }
     counts
 }
