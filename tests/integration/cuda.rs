@@ -114,9 +114,10 @@ fn count(events: &[String], kind: &str) -> usize {
     events.iter().filter(|event| event.split(' ').next() == Some(kind)).count()
 }
 
-/// Asserts that the driver would have accepted everything.
+/// Asserts that the driver would have accepted everything, but for tensor maps: the tuner drops a candidate that is refused one.
 fn assert_proper(events: &[String], what: &str) {
-    let bad: Vec<_> = events.iter().filter(|event| event.starts_with("bad ")).collect();
+    let is_bad = |event: &&String| event.starts_with("bad ") && !event.contains(": TensorMap {");
+    let bad: Vec<_> = events.iter().filter(is_bad).collect();
     assert!(bad.is_empty(), "{what}: {bad:?}");
 }
 
@@ -186,7 +187,7 @@ fn every_length_of_rows_runs_in_every_precision() {
         assert_eq!(outcome.code, Some(0), "{precision}: {}", outcome.stderr);
         assert_proper(&events, precision);
         let lengths: Vec<_> = outcome.stdout.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
-        assert_eq!(lengths, ["length", "64", "192", "320", "448", "128", "384", "256", "512"], "{}", outcome.stdout);
+        assert_eq!(lengths, ["length", "64", "128", "192", "256", "320", "384", "448", "512"], "{}", outcome.stdout);
     }
 }
 

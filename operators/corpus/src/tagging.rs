@@ -308,7 +308,7 @@ mod tests {
         let text = "breast cancer syndrome of ovarian cancer";
         let words = [0..6, 7..13, 14..22, 23..25, 26..33, 34..40];
         let mut broken = Mention::new(text, 7..40, "D");
-        broken.gaps = vec![13..34];
+        broken.gaps.push(13..34);
         let mut mentions: Vec<Mention> =
             [0..13, 0..22, 7..22, 26..40].map(|bytes| Mention::new(text, bytes, "D")).into();
         mentions.extend([broken, Mention::new(text, 22..23, "D")]);
@@ -316,7 +316,7 @@ mod tests {
             text: text.into(),
             mentions,
             tokens: words.map(Into::into).into(),
-            sentences: vec![0..text.len()],
+            sentences: std::iter::once(0..text.len()).collect(),
             ..Default::default()
         };
         assert_eq!(sentence_tags(&document), [["B-D", "I-D", "I-D", "O", "B-D", "I-D"]]);
