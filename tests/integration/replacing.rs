@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pubtag_tests::{PubTag, read_table, report};
+use pubtag_tests::{PubTag, article_set, read_table, report, sample_article};
 use tempfile::{TempDir, tempdir};
 
 use crate::kill::{commits, run, tables};
@@ -114,6 +114,57 @@ fn an_edited_file_is_refused_and_replaced_only_with_overwrite() {
     assert_eq!(night.documents(), ["A", "B"]);
     night.run().arg("--overwrite").succeed();
     assert_eq!(night.documents(), ["B", "C"]);
+}
+
+#[test]
+fn a_file_that_takes_the_content_of_another_is_refused_and_replaces_its_own_only_with_overwrite() {
+    let night = Night::new(&[("a.jsonl", "A"), ("b.jsonl", "B")]);
+    night.run().succeed();
+    night.rename("b.jsonl", "a.jsonl");
+    night.run().end().assert_fails(78, &["a.jsonl", "--overwrite"]);
+    assert_eq!(night.documents(), ["A", "B"]);
+    for _ in 0..2 {
+        night.run().arg("--overwrite").succeed();
+        assert_eq!(night.documents(), ["B"]);
+        PubTag::new(crate::PROGRAM, ["verify"]).arg(night.output()).succeed();
+    }
+    // It is its own content now.
+    night.write("a.jsonl", "C");
+    night.run().end().assert_fails(78, &["a.jsonl", "--overwrite"]);
+    night.run().arg("--overwrite").succeed();
+    assert_eq!(night.documents(), ["C"]);
+}
+
+#[test]
+fn a_copy_of_another_file_replaces_the_earlier_content_of_its_name() {
+    let night = Night::new(&[("a.jsonl", "A"), ("b.jsonl", "B")]);
+    night.run().succeed();
+    fs::copy(night.input("a.jsonl"), night.input("b.jsonl")).unwrap();
+    for _ in 0..2 {
+        night.run().arg("--overwrite").succeed();
+        assert_eq!(night.documents(), ["A"]);
+    }
+    night.write("a.jsonl", "C");
+    night.run().arg("--overwrite").succeed();
+    assert_eq!(night.documents(), ["A", "C"]);
+}
+
+#[test]
+fn files_of_pubmed_whose_numbers_swap_contents_leave_no_row_of_what_is_gone() {
+    let night = Night::new(&[]);
+    let file = |number: u32, article: u32| {
+        let path = night.input(&format!("pubmed26n{number:04}.xml"));
+        fs::write(path, article_set(&[sample_article(article)])).unwrap();
+    };
+    (file(1, 1), file(2, 2));
+    night.run().succeed();
+    // The second takes the content of the first, which has a new one.
+    (file(2, 1), file(1, 3));
+    for _ in 0..2 {
+        night.run().succeed();
+        assert_eq!(commits(&night.output()), 2);
+        PubTag::new(crate::PROGRAM, ["verify"]).arg(night.output()).succeed();
+    }
 }
 
 #[test]

@@ -202,13 +202,13 @@ mod tests {
         assert_eq!(read(r#"{"id": "1", "text": "flu"}"#), (1, None));
         let (items, note) = read(r#"{"id": "1", "text": "flu", "entities": [], "meta": [1], "year": 2}"#);
         assert_eq!((items, note), (2, Some((DiagnosticKind::Infons, "other keys left out: meta, year".to_owned()))));
-        for line in [
-            r#"{"id": "1", "text": "flu", "label": [[0, 3, "Disease"]]}"#,
-            r#"{"id": "1", "text": "flu", "spans": []}"#,
-            r#"{"id": "1", "text": "flu", "entities": null}"#,
+        for (line, problem) in [
+            (r#"{"id": "1", "text": "flu", "label": [[0, 3, "Disease"]]}"#, "no \"entities\", but \"label\""),
+            (r#"{"id": "1", "text": "flu", "spans": []}"#, "no \"entities\", but \"spans\""),
+            (r#"{"id": "1", "text": "flu", "entities": null}"#, "expected a sequence"),
         ] {
-            let (items, note) = read(line);
-            assert_eq!((items, note.map(|(kind, _)| kind)), (1, Some(DiagnosticKind::BadRecord)), "{line}");
+            let error = parse(line).err().unwrap();
+            assert!(error.contains(problem), "{line}: {error}");
         }
     }
 

@@ -71,10 +71,7 @@ pub enum NerError {
         expected: String,
     },
     /// The labels are not an IOB2 label set.
-    #[error(
-        "{path}: labels [{labels}] are not IOB2: {problem}; rename them to O, B-<type> and I-<type> in id2label and \
-         label2id"
-    )]
+    #[error("{path}: labels [{labels}] are not IOB2: {problem}; id2label must consist of O, B-<type> and I-<type>")]
     Labels {
         /// The file.
         path: PathBuf,

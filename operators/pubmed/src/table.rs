@@ -49,6 +49,12 @@ impl ColumnPlaces {
         };
         let either =
             |one: &str, other: &str| place(one).and_then(|found| found.map_or_else(|| place(other), |at| Ok(Some(at))));
+        let one_of = |one: &str, other: &str| match (place(one)?, place(other)?) {
+            (Some(_), Some(_)) => {
+                Err(format!("columns {one:?} and {other:?}; name the one to read with --text-column"))
+            }
+            (one, other) => Ok(one.or(other)),
+        };
         let wanted = |name: &str| {
             place(name)?.map(Some).ok_or_else(|| format!("no column {name:?}; columns are {}", names.join(", ")))
         };
@@ -59,7 +65,7 @@ impl ColumnPlaces {
         };
         match &asked.text {
             Some(name) => found.text = wanted(name)?,
-            None => (found.title, found.text) = (place("title")?, either("abstract", "text")?),
+            None => (found.title, found.text) = (place("title")?, one_of("abstract", "text")?),
         }
         if let Some(name) = &asked.title {
             found.title = wanted(name)?;

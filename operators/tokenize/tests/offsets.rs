@@ -189,6 +189,25 @@ fn a_cased_vocabulary_stays_cased() {
 }
 
 #[test]
+fn the_settings_take_precedence_over_the_tokenizer_as_in_transformers() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(fixture().join("tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
+    let ids = || {
+        WindowTokenizer::open(folder.path(), size(64, 16)).unwrap().tokenize("Cancer", &[]).unwrap().windows[0]
+            .ids
+            .clone()
+    };
+    let settings = |json: &str| std::fs::write(folder.path().join("tokenizer_config.json"), json).unwrap();
+    let lower = ids();
+    settings(r#"{"do_lower_case": false}"#);
+    assert_ne!(ids(), lower, "the vocabulary has lower case only");
+    for same in [r#"{"do_lower_case": true}"#, "{}"] {
+        settings(same);
+        assert_eq!(ids(), lower, "{same}");
+    }
+}
+
+#[test]
 fn a_directory_without_a_valid_tokenizer_is_an_error_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let open = |max_tokens| WindowTokenizer::open(folder.path(), size(max_tokens, 16)).unwrap_err();

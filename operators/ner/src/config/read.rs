@@ -274,7 +274,7 @@ mod tests {
     fn labels_that_are_not_iob2_are_named_with_a_hint() {
         let error = with(json!({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}})).unwrap_err().to_string();
         assert!(error.contains("[LABEL_0, LABEL_1] are not IOB2"), "{error}");
-        assert!(error.contains("rename them to O, B-<type> and I-<type> in id2label"), "{error}");
+        assert!(error.contains("id2label must consist of O, B-<type> and I-<type>"), "{error}");
     }
 
     #[test]

@@ -90,6 +90,19 @@ fn any_text_in_utf16_is_converted() {
 }
 
 #[test]
+fn a_record_with_two_texts_is_rejected_unless_one_is_named() {
+    let line = b"{\"id\": 1, \"text\": \"ataxia\", \"abstract\": \"flu\"}\n{\"id\": 2, \"text\": \"b\", \"abstract\": \"b\"}\n";
+    let reading = read(line);
+    assert_eq!((reading.texts(), reading.reasons()), (vec![" b"], vec![RejectReason::Malformed]));
+    let columns = TextColumns { text: Some("text".into()), ..Default::default() };
+    let named = ReadOptions { columns, ..Default::default() };
+    assert_eq!(read_with(line, named.clone()).texts(), [" ataxia", " b"]);
+    let table = b"id,text,abstract\n1,ataxia,flu\n";
+    assert!(read(table).quarantine().contains("--text-column"), "{}", read(table).quarantine());
+    assert_eq!(read_with(table, named).texts(), [" ataxia"]);
+}
+
+#[test]
 fn tables_are_detected_by_their_header_or_the_given_columns() {
     let csv = "\u{FEFF}pmid,title,abstract\r\n990000001,\"Ataxia, new\",\"a \"\"b\"\"\nc\"\r\n990000002,T,\n";
     let tsv = csv.replace(',', "\t").replace("Ataxia\t", "Ataxia,");

@@ -30,6 +30,7 @@ fn some_files() -> Files {
         ("in/feed.xml", b"<rss/>"),
         ("in/empty", b""),
         ("in/.hidden.xml", plain),
+        ("in/.checkpoints/export.xml", plain),
         ("in/pubmed26n0003.xml.gz.part", &packed),
         ("other/readme.txt", b"read me"),
     ])
@@ -44,6 +45,7 @@ fn a_directory_gives_its_recognised_files_sorted() {
     let mut skipped: Vec<_> = inputs.skipped.iter().map(|s| (s.path.rsplit('/').next().unwrap(), &*s.reason)).collect();
     skipped.sort_unstable();
     let expected = [
+        (".checkpoints", "hidden directory"),
         (".hidden.xml", "hidden file"),
         (
             "README.md",

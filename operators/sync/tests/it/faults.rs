@@ -246,6 +246,26 @@ fn missing_statistics_and_deleted_pmids_are_no_error() {
 }
 
 #[test]
+fn statistics_of_a_former_issue_do_not_stay() {
+    const STATS: &str = "updatefiles/pubmed26n0003_stats.html";
+    let server = PubmedServer::with_files(2, 2, BYTES);
+    server.put(STATS, b"<html>first</html>".to_vec());
+    let dir = tempdir().unwrap();
+    mirror(&server, dir.path());
+    let held = || std::fs::read_to_string(dir.path().join(STATS)).ok();
+    assert_eq!(held().as_deref(), Some("<html>first</html>"));
+
+    server.publish("updatefiles", "pubmed26n0003", BYTES + 1);
+    server.put(STATS, b"<html>second</html>".to_vec());
+    server.fault(STATS, 1, Fault::Status { status: 404, retry_after: None });
+    run(&server, dir.path()).unwrap();
+    assert_eq!(held(), None, "not those of the former issue");
+    server.heal();
+    mirror(&server, dir.path());
+    assert_eq!(held().as_deref(), Some("<html>second</html>"));
+}
+
+#[test]
 fn credentials_are_sent_and_never_shown() {
     let server = PubmedServer::with_files(2, 0, BYTES);
     server.fault(FILE, usize::MAX, Fault::Corrupt);
