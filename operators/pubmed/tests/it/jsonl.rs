@@ -8,7 +8,7 @@ use crate::common::{gz, read, read_partial};
 fn each_line_is_a_citation_with_unchanged_text() {
     let lines = "\u{FEFF}{\"id\": \"doc-1\", \"title\": \"T \\u03b2\", \"abstract\": \" A\\n\\nB \", \"extra\": [1]}\r\n\n\
                  {\"pmid\": 990000002, \"text\": \"only text\"}\n{\"id\": 7, \"title\": \"t\", \"abstract\": null}\n\
-                 {\"pmid\": \"990000003\", \"id\": \"x\", \"abstract\": \"a\", \"text\": \"unused\"}";
+                 {\"pmid\": \"990000003\", \"id\": \"x\", \"abstract\": \"a\", \"text\": null}";
     for content in [lines.as_bytes().to_vec(), gz(lines)] {
         let reading = read(content);
         assert_eq!(reading.texts(), ["T β  A\n\nB ", " only text", "t ", " a"]);
