@@ -156,10 +156,12 @@ fn files_of_pubmed_whose_numbers_swap_contents_leave_no_row_of_what_is_gone() {
         let path = night.input(&format!("pubmed26n{number:04}.xml"));
         fs::write(path, article_set(&[sample_article(article)])).unwrap();
     };
-    (file(1, 1), file(2, 2));
+    file(1, 1);
+    file(2, 2);
     night.run().succeed();
     // The second takes the content of the first, which has a new one.
-    (file(2, 1), file(1, 3));
+    file(2, 1);
+    file(1, 3);
     for _ in 0..2 {
         night.run().succeed();
         assert_eq!(commits(&night.output()), 2);
