@@ -118,14 +118,15 @@ fn an_edited_file_is_refused_and_replaced_only_with_overwrite() {
 
 #[test]
 fn a_file_that_takes_the_content_of_another_is_refused_and_replaces_its_own_only_with_overwrite() {
-    let night = Night::new(&[("a.jsonl", "A"), ("b.jsonl", "B")]);
+    // Of other lengths: two files of one length and one time of modification are taken for the same.
+    let night = Night::new(&[("a.jsonl", "A"), ("b.jsonl", "BB")]);
     night.run().succeed();
     night.rename("b.jsonl", "a.jsonl");
     night.run().end().assert_fails(78, &["a.jsonl", "--overwrite"]);
-    assert_eq!(night.documents(), ["A", "B"]);
+    assert_eq!(night.documents(), ["A", "BB"]);
     for _ in 0..2 {
         night.run().arg("--overwrite").succeed();
-        assert_eq!(night.documents(), ["B"]);
+        assert_eq!(night.documents(), ["BB"]);
         PubTag::new(crate::PROGRAM, ["verify"]).arg(night.output()).succeed();
     }
     // It is its own content now.
