@@ -136,21 +136,8 @@ impl EncoderLayer {
         self.forward_some(hidden, boundaries, None, scratch)
     }
 
-    /// As [`forward`](Self::forward), but only of `rows`, which must increase: of row `rows[i]`, the output becomes row `i`
-    /// of `hidden`. The others serve as keys and values only. The bits are the same.
-    ///
-    /// # Errors
-    /// As [`forward`](Self::forward), or if a row does not exist.
-    pub fn forward_rows(
-        &self,
-        hidden: &mut [f32],
-        boundaries: &[u32],
-        rows: &[u32],
-        scratch: &mut Scratch,
-    ) -> Result<(), KernelError> {
-        self.forward_some(hidden, boundaries, Some(rows), scratch)
-    }
-
+    /// As [`forward`](Self::forward), but only of `rows`, in ascending order: the output of row `rows[i]` becomes row `i` of
+    /// `hidden`. The others serve as keys and values only. The bits are the same.
     fn forward_some(
         &self,
         hidden: &mut [f32],
@@ -275,10 +262,11 @@ impl Encoder {
         self.layers.iter().try_for_each(|layer| layer.forward(hidden, boundaries, scratch))
     }
 
-    /// As [`forward`](Self::forward), but of the last layer only some rows; see [`EncoderLayer::forward_rows`].
+    /// As [`forward`](Self::forward), but of the last layer only `rows`, in ascending order: row `rows[i]` of its output becomes
+    /// row `i` of `hidden`. The others serve as its keys and values only. The bits are the same.
     ///
     /// # Errors
-    /// As [`EncoderLayer::forward_rows`].
+    /// As [`forward`](Self::forward), or if a row does not exist.
     pub fn forward_rows(
         &self,
         hidden: &mut [f32],
@@ -288,7 +276,7 @@ impl Encoder {
     ) -> Result<(), KernelError> {
         let (last, others) = self.layers.split_last().expect("an encoder has layers");
         others.iter().try_for_each(|layer| layer.forward(hidden, boundaries, scratch))?;
-        last.forward_rows(hidden, boundaries, rows, scratch)
+        last.forward_some(hidden, boundaries, Some(rows), scratch)
     }
 }
 

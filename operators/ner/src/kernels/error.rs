@@ -30,8 +30,8 @@ pub enum KernelError {
         /// Tokens of the micro-batch.
         tokens: usize,
     },
-    /// The rows of interest do not increase, or there is no such row.
-    #[error("rows of interest must increase and be below {tokens}, the number of tokens")]
+    /// Rows are not in ascending order, or one does not exist.
+    #[error("rows must be in ascending order and below {tokens}, the number of tokens")]
     Rows {
         /// Tokens of the micro-batch.
         tokens: usize,
