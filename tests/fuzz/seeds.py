@@ -63,7 +63,7 @@ for text in ["Naïve 𝛽-thalassemia, gout; e\u0301pile\u0301psie 中文", "a" 
 # `writer`: decisions; small row groups and parts, then whatever comes.
 for step in range(1, 40, 6):
     seed("writer", bytes([8, 1, 2, 0, 16, 0]) + bytes(at * step % 256 for at in range(3000)))
-for name in ["tiny-bert", "tiny-distilbert", "tiny-electra", "tiny-roberta"]:
+for name in ["tiny-bert", "tiny-distilbert", "tiny-electra", "tiny-mpnet", "tiny-roberta"]:
     files = [(fixtures / name / file) for file in ("config.json", "model.safetensors", "tokenizer.json")]
     config, *others = [file.read_bytes() for file in files if file.exists()]
     seed("checkpoint", b"\xff\xfe\xff".join([config, *others]))

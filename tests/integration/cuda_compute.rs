@@ -150,7 +150,7 @@ fn assert_executed(what: &str, outcome: &Outcome, events: &[String]) {
 fn logits_of_every_architecture_are_those_of_the_cpu() {
     let Some(rig) = Rig::find("logits_of_every_architecture_are_those_of_the_cpu") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let fixtures = ["tiny-bert", "tiny-roberta", "tiny-distilbert", "tiny-electra"];
+    let fixtures = ["tiny-bert", "tiny-roberta", "tiny-distilbert", "tiny-electra", "tiny-mpnet"];
     let models = fixtures.into_iter().map(|name| copy(name, folder.path().join(name)));
     for model in &models.chain([one_head(folder.path(), 192)]).collect::<Vec<_>>() {
         for (card, precision) in cards() {
@@ -352,7 +352,7 @@ fn disobedient(cache: &Path, round: usize) -> Vec<String> {
 fn every_candidate_of_the_autotuner_computes_the_same() {
     let Some(rig) = Rig::find("every_candidate_of_the_autotuner_computes_the_same") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let others = ["tiny-roberta", "tiny-distilbert", "tiny-electra"];
+    let others = ["tiny-roberta", "tiny-distilbert", "tiny-electra", "tiny-mpnet"];
     let others = others.into_iter().map(|name| copy(name, folder.path().join(name)));
     let models: Vec<_> = [one_head(folder.path(), 64)].into_iter().chain(others).collect();
     tell(TABLE_OF_CANDIDATES);

@@ -49,7 +49,7 @@ def spread(model, seed):
     """Random weights of a scale that makes the logits differ clearly between tokens."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
-        wide = 0.8 if name.startswith("classifier") else 0.2
+        wide = 0.8 if name.startswith("classifier") or "relative_attention" in name else 0.2
         noise = torch.randn(parameter.shape, generator=generator) * wide
         is_scale = name.endswith("LayerNorm.weight") or name.endswith("layer_norm.weight")
         parameter.data = noise * 0.5 + 1.0 if is_scale else noise
@@ -144,6 +144,8 @@ def main():
     save("tiny-distilbert", transformers.DistilBertForTokenClassification(transformers.DistilBertConfig(
         vocab_size=words, dim=16, n_layers=1, n_heads=2, hidden_dim=24, max_position_embeddings=64,
         **labels())), None, seed=4)
+    save("tiny-mpnet", transformers.MPNetForTokenClassification(transformers.MPNetConfig(
+        **{**small, "max_position_embeddings": 66}, **labels())), None, seed=6)
     save_masked("tiny-bert-masked", transformers.BertForMaskedLM(transformers.BertConfig(**small)), seed=5)
 
 

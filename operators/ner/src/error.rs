@@ -42,7 +42,8 @@ pub enum NerError {
     /// The architecture is not supported.
     #[error(
         "{path}: unsupported architecture {found}; supported: BertForTokenClassification, \
-         RobertaForTokenClassification, ElectraForTokenClassification and DistilBertForTokenClassification"
+         RobertaForTokenClassification, ElectraForTokenClassification, DistilBertForTokenClassification and \
+         MPNetForTokenClassification"
     )]
     Architecture {
         /// The file.

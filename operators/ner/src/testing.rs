@@ -1,7 +1,22 @@
-//! Tokenized documents for the tests of this crate.
+//! Models and tokenized documents for the tests of this crate.
+
+use std::path::Path;
 
 use pubtag_schemas::testing::citation;
 use pubtag_schemas::{Record, TokenSpan, TokenWindow, Tokenized, TokenizedDocument, TokenizedRecord};
+
+use crate::config::ModelConfig;
+use crate::weights::Weights;
+
+/// The configuration and weights of a model in `tests/fixtures`.
+pub(crate) fn fixture(name: &str) -> (ModelConfig, Weights) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name);
+    let config = ModelConfig::read(&directory.clone().into(), "config.json").expect("a fixture is valid");
+    let path = directory.join("model.safetensors");
+    let bytes = std::fs::read(&path).expect("a fixture has weights");
+    let weights = Weights::parse(&bytes, &path, &config.encoder, config.head()).expect("a fixture is valid");
+    (config, weights)
+}
 
 /// A document whose windows have these many tokens, one word of one letter each; neighbours do not overlap.
 pub(crate) fn document(lengths: &[usize]) -> TokenizedRecord {

@@ -1,7 +1,7 @@
 //! Parameters from a safetensors file: nothing missing, nothing left over, every shape as configured.
 //!
 //! Parameters have BERT's names without the model's prefix (`encoder.layer.0.output.dense.weight`). RoBERTa and ELECTRA
-//! use the same names; [`DISTILBERT`] maps DistilBERT's. Files from before 2019 call a LayerNorm's parameters `gamma` and
+//! use the same names; [`DISTILBERT`] and [`MPNET`] map those of DistilBERT and MPNet. Files from before 2019 call a LayerNorm's parameters `gamma` and
 //! `beta`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::NerError;
-use crate::config::{EncoderConfig, Family, Shape};
+use crate::config::{DISTANCE_BIAS, EncoderConfig, Family, Shape};
 
 /// BERT's and DistilBERT's names for the modules of a layer.
 const DISTILBERT: [(&str, &str); 8] = [
@@ -28,6 +28,15 @@ const DISTILBERT: [(&str, &str); 8] = [
     ("output.LayerNorm", "output_layer_norm"),
 ];
 
+/// BERT's and MPNet's names for the modules of a layer that differ.
+const MPNET: [(&str, &str); 5] = [
+    ("attention.self.query", "attention.attn.q"),
+    ("attention.self.key", "attention.attn.k"),
+    ("attention.self.value", "attention.attn.v"),
+    ("attention.output.dense", "attention.attn.o"),
+    ("attention.output.LayerNorm", "attention.LayerNorm"),
+];
+
 /// Tensors that a file may contain but the model does not use.
 const IGNORABLE: [&str; 4] =
     ["pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids", "embeddings.token_type_ids"];
@@ -35,8 +44,8 @@ const IGNORABLE: [&str; 4] =
 /// The prefixes of heads, which are beside the encoder and not in it.
 const HEADS: [&str; 2] = ["classifier.", "cls."];
 
-/// The prefix of the tables of embeddings, which are not transposed.
-const EMBEDDINGS: &str = "embeddings.";
+/// Tables, which are not transposed: embeddings and MPNet's additions to attention scores.
+const TABLES: [&str; 2] = ["embeddings.", DISTANCE_BIAS];
 
 /// Supported types of weights.
 const FLOATS: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::BF16];
@@ -70,7 +79,9 @@ impl Weights {
     ) -> Result<Self, NerError> {
         let read = |(name, tensor): (String, TensorView<'_>)| {
             let values = match *tensor.shape() {
-                [outputs, inputs] if !name.starts_with(EMBEDDINGS) => transposed(&tensor, outputs, inputs),
+                [outputs, inputs] if !TABLES.iter().any(|table| name.starts_with(table)) => {
+                    transposed(&tensor, outputs, inputs)
+                }
                 _ => floats(&tensor),
             };
             // Without a branch, so that it is done for many values at once.
@@ -145,19 +156,21 @@ pub(crate) fn file_name(family: Family, name: &str) -> String {
         Family::Bert => "bert",
         Family::Roberta => "roberta",
         Family::Electra => "electra",
-        Family::DistilBert => return format!("distilbert.{}", distilbert_name(name)),
+        Family::DistilBert => return format!("distilbert.{}", renamed(name, "transformer.layer", &DISTILBERT)),
+        Family::Mpnet => return format!("mpnet.{}", renamed(name, "encoder.layer", &MPNET)),
     };
     format!("{prefix}.{name}")
 }
 
-fn distilbert_name(name: &str) -> String {
-    let renamed = || {
+/// A parameter's name where layers are under `layers` and these modules have other names.
+fn renamed(name: &str, layers: &str, modules: &[(&str, &str)]) -> String {
+    let of_layer = || {
         let (layer, parameter) = name.strip_prefix("encoder.layer.")?.split_once('.')?;
         let (module, kind) = parameter.rsplit_once('.')?;
-        let (_, theirs) = DISTILBERT.iter().find(|(ours, _)| *ours == module)?;
-        Some(format!("transformer.layer.{layer}.{theirs}.{kind}"))
+        let theirs = modules.iter().find(|(ours, _)| *ours == module).map_or(module, |(_, theirs)| theirs);
+        Some(format!("{layers}.{layer}.{theirs}.{kind}"))
     };
-    renamed().unwrap_or_else(|| name.to_owned())
+    of_layer().unwrap_or_else(|| name.to_owned())
 }
 
 fn by_modern_name<'a>(file: &SafeTensors<'a>) -> BTreeMap<String, TensorView<'a>> {
@@ -233,6 +246,9 @@ mod tests {
         let embedding = "embeddings.word_embeddings.weight";
         assert_eq!(file_name(Family::DistilBert, embedding), "distilbert.embeddings.word_embeddings.weight");
         assert_eq!(file_name(Family::Roberta, "classifier.bias"), "classifier.bias");
+        assert_eq!(file_name(Family::Mpnet, name), "mpnet.encoder.layer.3.output.LayerNorm.bias");
+        let query = "encoder.layer.0.attention.self.query.weight";
+        assert_eq!(file_name(Family::Mpnet, query), "mpnet.encoder.layer.0.attention.attn.q.weight");
     }
 
     #[test]

@@ -39,8 +39,11 @@ pub(crate) type Moments<B> = [Tensor<B, 1>; 2];
 /// of the last norm.
 pub(crate) type LayerParameters<B> = [FloatTensor<B>; 12];
 
-/// The gradients of a layer's input and of its parameters, in the order of [`LayerParameters`].
-pub(crate) type LayerGradients<B> = [FloatTensor<B>; 13];
+/// The gradients of a layer's input, of its parameters, in the order of [`LayerParameters`], and of the bias, if there is one.
+pub(crate) struct LayerGradients<B: Backend> {
+    pub(crate) input_and_parameters: [FloatTensor<B>; 13],
+    pub(crate) bias: Option<FloatTensor<B>>,
+}
 
 /// An encoder layer as tensors and numbers.
 #[derive(Clone, Debug)]
@@ -86,6 +89,8 @@ pub(crate) struct EmbeddingTensors<B: Backend> {
 /// An encoder as tensors and numbers, with the linear layer after it, if there is one.
 pub(crate) struct EncoderTensors<B: Backend> {
     pub(crate) embeddings: EmbeddingTensors<B>,
+    /// Added to attention scores by distance: `[heads, 2·longest − 1]`, from the farthest key before a query to that behind it.
+    pub(crate) bias: Option<FloatTensor<B>>,
     pub(crate) layers: Vec<LayerTensors<B>>,
     pub(crate) head: Option<Pair<B>>,
 }
@@ -123,12 +128,13 @@ pub(crate) trait NerBackend: Backend {
         None
     }
 
-    /// Runs a layer as one differentiable operation, dropout included: `[T, hidden]` → `[T, hidden]`. `None` if there is
-    /// no such operation.
+    /// Runs a layer as one differentiable operation, dropout included: `[T, hidden]` → `[T, hidden]`, with a bias as in
+    /// [`EncoderTensors`]. `None` if there is no such operation.
     fn differentiable_layer(
         _layer: &LayerTensors<Self>,
         _hidden: &Tensor<Self, 2>,
         _sequences: &Sequences<Self>,
+        _bias: Option<&Tensor<Self, 2>>,
     ) -> Option<Tensor<Self, 2>> {
         None
     }
@@ -139,6 +145,7 @@ pub(crate) trait NerBackend: Backend {
         _layer: LayerTensors<Self>,
         _hidden: FloatTensor<Self>,
         _sequences: &[Range<usize>],
+        _bias: Option<FloatTensor<Self>>,
     ) -> Option<(FloatTensor<Self>, Self::Tape)> {
         None
     }

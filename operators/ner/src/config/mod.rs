@@ -17,6 +17,8 @@ pub enum Family {
     Electra,
     /// Sanh et al., 2019: no token types.
     DistilBert,
+    /// Song et al., 2020: positions as in RoBERTa, no token types, and attention that depends on distances.
+    Mpnet,
 }
 
 /// The non-linearity between the two feed-forward layers.
@@ -65,10 +67,12 @@ pub struct EncoderConfig {
     pub intermediate_size: usize,
     /// Rows of the position embedding.
     pub positions: usize,
-    /// The row of a sequence's first token: 0, except in RoBERTa.
+    /// The row of a sequence's first token: 0, except in RoBERTa and MPNet.
     pub first_position: usize,
     /// Rows of the token-type embedding; 0 if there is none. Only row 0 is used, since an input is one text.
     pub token_types: usize,
+    /// Ranges of distances between tokens, each with its own addition to attention scores; 0 except in MPNet.
+    pub distance_buckets: usize,
     /// Added to the variance in every LayerNorm.
     pub layer_norm_eps: f64,
     /// The non-linearity of the feed-forward layers.
@@ -78,6 +82,12 @@ pub struct EncoderConfig {
     /// Dropout of attention probabilities while training.
     pub attention_dropout: f64,
 }
+
+/// MPNet's ranges of distances between tokens.
+pub(crate) const DISTANCE_BUCKETS: usize = 32;
+
+/// The name of MPNet's table of additions to attention scores.
+pub(crate) const DISTANCE_BIAS: &str = "encoder.relative_attention_bias.weight";
 
 /// Name and shape of a parameter. Matrices are `[out, in]`, as PyTorch stores them.
 pub(crate) type Shape = (String, Vec<usize>);
@@ -123,6 +133,9 @@ impl EncoderConfig {
         all.extend(norm("embeddings.LayerNorm", embedding));
         if embedding != hidden {
             all.extend(linear("embeddings_project", embedding, hidden));
+        }
+        if self.distance_buckets > 0 {
+            all.push((DISTANCE_BIAS.to_owned(), vec![self.distance_buckets, self.heads]));
         }
         for layer in 0..self.layers {
             let within = |part: &str| format!("encoder.layer.{layer}.{part}");

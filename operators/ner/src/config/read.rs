@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use pubtag_schemas::ModelFiles;
 use serde::Deserialize;
 
-use super::{Activation, EncoderConfig, Family, ModelConfig};
+use super::{Activation, DISTANCE_BUCKETS, EncoderConfig, Family, ModelConfig};
 use crate::{LabelSet, NerError};
 
 /// `config.json` as written, with BERT's and DistilBERT's field names.
@@ -32,6 +32,7 @@ struct RawConfig {
     #[serde(alias = "activation")]
     hidden_act: Option<String>,
     position_embedding_type: Option<String>,
+    relative_attention_num_buckets: Option<usize>,
     #[serde(default)]
     is_decoder: bool,
     #[serde(alias = "dropout")]
@@ -92,6 +93,7 @@ fn family(value: &serde_json::Value, path: &Path) -> Result<Family, NerError> {
         (Some("RobertaForTokenClassification"), _) | (None, Some("roberta")) => return Ok(Family::Roberta),
         (Some("ElectraForTokenClassification"), _) | (None, Some("electra")) => return Ok(Family::Electra),
         (Some("DistilBertForTokenClassification"), _) | (None, Some("distilbert")) => return Ok(Family::DistilBert),
+        (Some("MPNetForTokenClassification"), _) | (None, Some("mpnet")) => return Ok(Family::Mpnet),
         (Some(architecture), _) => architecture,
         (None, Some(model_type)) => model_type,
         (None, None) => "(none)",
@@ -128,7 +130,11 @@ impl Checker {
             intermediate_size: raw.intermediate_size,
             positions: raw.max_position_embeddings,
             first_position: self.first_position(family)?,
-            token_types: if family == Family::DistilBert { 0 } else { raw.type_vocab_size.unwrap_or(2) },
+            token_types: match family {
+                Family::DistilBert | Family::Mpnet => 0,
+                Family::Bert | Family::Roberta | Family::Electra => raw.type_vocab_size.unwrap_or(2),
+            },
+            distance_buckets: if family == Family::Mpnet { self.distance_buckets()? } else { 0 },
             layer_norm_eps: raw.layer_norm_eps.unwrap_or(1e-12),
             activation: self.activation()?,
             hidden_dropout: raw.hidden_dropout_prob.unwrap_or(0.1),
@@ -181,14 +187,25 @@ impl Checker {
         })
     }
 
-    /// RoBERTa counts positions from `pad_token_id + 1` (fairseq's convention, kept by `transformers`).
-    fn first_position(&self, family: Family) -> Result<usize, NerError> {
-        if family != Family::Roberta {
-            return Ok(0);
+    /// `transformers` always divides distances into 32 buckets.
+    fn distance_buckets(&self) -> Result<usize, NerError> {
+        match self.raw.relative_attention_num_buckets.unwrap_or(DISTANCE_BUCKETS) {
+            DISTANCE_BUCKETS => Ok(DISTANCE_BUCKETS),
+            other => Err(self.bad("relative_attention_num_buckets", other, "only 32 is supported")),
         }
-        let first = self.raw.pad_token_id.unwrap_or(1).saturating_add(1);
+    }
+
+    /// RoBERTa counts positions from `pad_token_id + 1` (fairseq's convention, kept by `transformers`), and MPNet as if its
+    /// padding token were always 1.
+    fn first_position(&self, family: Family) -> Result<usize, NerError> {
+        let padding = match family {
+            Family::Roberta => self.raw.pad_token_id.unwrap_or(1),
+            Family::Mpnet => 1,
+            Family::Bert | Family::Electra | Family::DistilBert => return Ok(0),
+        };
+        let first = padding.saturating_add(1);
         if first >= self.raw.max_position_embeddings {
-            let expected = format!("positions start at pad_token_id + 1 = {first}");
+            let expected = format!("positions start at {first}");
             return Err(self.bad("max_position_embeddings", self.raw.max_position_embeddings, expected));
         }
         Ok(first)
@@ -285,6 +302,10 @@ mod tests {
             (json!({"num_hidden_layers": 0}), "num_hidden_layers"),
             (json!({"position_embedding_type": "relative_key"}), "position_embedding_type"),
             (json!({"hidden_dropout_prob": 1.5}), "hidden_dropout_prob"),
+            (
+                json!({"architectures": ["MPNetForTokenClassification"], "relative_attention_num_buckets": 30}),
+                "relative_attention_num_buckets",
+            ),
             (
                 json!({"architectures": ["RobertaForTokenClassification"], "pad_token_id": 64}),
                 "max_position_embeddings",

@@ -7,6 +7,10 @@
 
 #[cfg(target_arch = "x86_64")]
 mod bf16;
+mod distance;
+
+pub use distance::DistanceBias;
+pub(super) use distance::add_scaled;
 
 use super::error::{KernelError, check_len};
 use super::gemm::{F32, Finish, Keep, Rows, Shape, multiply};
@@ -70,7 +74,7 @@ pub fn attention(
             return Err(KernelError::Length { what, expected, found: rows.values.len() });
         }
     }
-    let call = Attention { isa, precision, heads, query, key, value };
+    let call = Attention { isa, precision, heads, query, key, value, rows: None, bias: None };
     call.forward(boundaries, boundaries, Shared::new(out), scratch.lanes());
     Ok(())
 }
@@ -89,6 +93,10 @@ pub(super) struct Attention<'a> {
     pub(super) query: HeadRows<'a>,
     pub(super) key: HeadRows<'a>,
     pub(super) value: HeadRows<'a>,
+    /// The row of each query among the keys; `None` if that is its own.
+    pub(super) rows: Option<&'a [u32]>,
+    /// Added to scores; no sequence is longer than it allows.
+    pub(super) bias: Option<DistanceBias<'a>>,
 }
 
 impl Attention<'_> {
@@ -115,6 +123,12 @@ impl Attention<'_> {
                 });
             }
         });
+    }
+
+    /// The row of a query among the keys.
+    #[inline(always)]
+    fn row_of(&self, query: usize) -> usize {
+        self.rows.map_or(query, |rows| rows[query] as usize)
     }
 
     fn run(&self, pair: Pair) {
@@ -171,6 +185,7 @@ impl<S: Simd> Kernel<S> for Pair<'_> {
                 let query_rows: Rows = Rows { start, stride: query.stride, count: rows };
                 let table = scores.as_mut_ptr();
                 multiply(s, F32, query_rows, key_panels.as_ptr(), key_shape, table.cast(), stride, &Keep);
+                attention.add_bias(s, 1.0 / scale, head, &keys, first..first + rows, (table, stride));
                 // All maxima first, so that the processor can work on several rows at once.
                 for (row, largest) in sums.iter_mut().enumerate().take(rows) {
                     *largest = largest_score(s, table.add(row * stride), length);
@@ -269,7 +284,7 @@ impl<S: Simd> Finish<S> for Scale<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::testing::{boundaries, floats, on_threads, plain_attention};
+    use crate::kernels::testing::{boundaries, floats, on_threads, plain_attention, plain_biased_attention};
     use proptest::prelude::*;
 
     /// `[T, 3·hidden]`, and its parts in double precision. Large scores, so that the softmax has something to do.
@@ -311,6 +326,60 @@ mod tests {
             for isa in Isa::available() {
                 prop_assert!(close(&run(isa, Precision::F32, heads, &qkv, &boundaries), &expected), "{:?}", isa);
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn a_bias_is_added_by_head_and_distance_whichever_queries_there_are(
+            lengths in prop::collection::vec(prop_oneof![Just(0usize), Just(1), 2usize..90], 1..6),
+            spare in 0usize..3, count in 1usize..4, size in 1usize..70, seed: u64, keep: u64,
+        ) {
+            let (heads, hidden) = (Heads { count, size }, count * size);
+            let tokens: usize = lengths.iter().sum();
+            let boundaries = boundaries(&lengths);
+            let (qkv, [q, k, v]) = inputs(heads, tokens, seed);
+            let longest = lengths.iter().max().expect("there is one").max(&1) + spare;
+            let values: Vec<f32> = floats(seed ^ 1, count * (2 * longest - 1)).iter().map(|x| 4.0 * x).collect();
+            let of_distance = |head: usize, distance: isize| {
+                f64::from(values[head * (2 * longest - 1) + (longest - 1).wrapping_add_signed(distance)])
+            };
+            let expected = plain_biased_attention(heads, [&q, &k, &v], &boundaries, of_distance);
+
+            let bias = Some(DistanceBias::new(&values, count).expect("fits"));
+            let rows: Vec<u32> = (0..tokens as u32).filter(|row| keep >> (row % 64) & 1 == 1).collect();
+            let queries: Vec<u32> =
+                boundaries.iter().map(|end| rows.partition_point(|row| row < end) as u32).collect();
+            let chosen: Vec<f32> =
+                rows.iter().flat_map(|row| &qkv[*row as usize * 3 * hidden..][..hidden]).copied().collect();
+            let part = |part: usize| HeadRows { values: qkv.get(part * hidden..).unwrap_or(&[]), stride: 3 * hidden };
+            let (key, value) = (part(1), part(2));
+            for (isa, precision) in Isa::available().into_iter().flat_map(|isa| isa.precisions().map(move |p| (isa, p))) {
+                let run = |query, rows, queries: &[u32]| {
+                    let mut out = vec![f32::NAN; queries[lengths.len()] as usize * hidden];
+                    let attention = Attention { isa, precision, heads, query, key, value, rows, bias };
+                    attention.forward(queries, &boundaries, Shared::new(&mut out), Scratch::new().lanes());
+                    out
+                };
+                let all = run(part(0), None, &boundaries);
+                if precision == Precision::F32 {
+                    prop_assert!(close(&all, &expected), "{:?}", isa);
+                }
+                let some = run(HeadRows { values: &chosen, stride: hidden }, Some(&rows), &queries);
+                for (row, found) in rows.iter().zip(some.chunks(hidden)) {
+                    prop_assert_eq!(found, &all[*row as usize * hidden..][..hidden], "{:?}, row {}", isa, row);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_bias_must_have_a_value_per_head_and_distance_and_reach_as_far_as_the_sequences() {
+        assert!(DistanceBias::new(&[0.0; 6], 2).is_ok_and(|bias| bias.check(&[0, 2, 4]).is_ok()));
+        assert!(DistanceBias::new(&[0.0; 6], 2).is_ok_and(|bias| bias.check(&[0, 2, 5]).is_err()));
+        for (values, heads) in [(8, 2), (7, 2), (0, 2), (3, 0)] {
+            assert!(DistanceBias::new(&vec![0.0; values], heads).is_err(), "{values} values, {heads} heads");
         }
     }
 

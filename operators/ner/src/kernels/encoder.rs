@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use super::attention::{Attention, HeadRows, Heads, check_boundaries};
+use super::attention::{Attention, DistanceBias, HeadRows, Heads, check_boundaries};
 use super::epilogue::Epilogue;
 use super::error::{KernelError, check_len};
 use super::isa::Isa;
@@ -133,15 +133,16 @@ impl EncoderLayer {
     /// # Errors
     /// If `hidden` is not a whole number of rows, or the boundaries do not increase from 0 to `T`.
     pub fn forward(&self, hidden: &mut [f32], boundaries: &[u32], scratch: &mut Scratch) -> Result<(), KernelError> {
-        self.forward_some(hidden, boundaries, None, scratch)
+        self.forward_some(hidden, boundaries, None, None, scratch)
     }
 
-    /// As [`forward`](Self::forward), but only of `rows`, in ascending order: the output of row `rows[i]` becomes row `i` of
-    /// `hidden`. The others serve as keys and values only. The bits are the same.
+    /// As [`forward`](Self::forward), with a bias of the attention, but only of `rows`, in ascending order: the output of row
+    /// `rows[i]` becomes row `i` of `hidden`. The others serve as keys and values only. The bits are the same.
     fn forward_some(
         &self,
         hidden: &mut [f32],
         boundaries: &[u32],
+        bias: Option<DistanceBias>,
         rows: Option<&[u32]>,
         scratch: &mut Scratch,
     ) -> Result<(), KernelError> {
@@ -149,6 +150,7 @@ impl EncoderLayer {
         let tokens = hidden.len() / width;
         check_len("hidden states", tokens * width, hidden.len())?;
         check_boundaries(boundaries, tokens)?;
+        bias.map_or(Ok(()), |bias| bias.check(boundaries))?;
         let (qkv, context, lanes) = scratch.split();
         let qkv = qkv.floats(tokens * 3 * width);
         self.project(hidden, Shared::new(qkv), self.blocks(tokens, lanes.len()), lanes);
@@ -164,9 +166,10 @@ impl EncoderLayer {
         let count = rows.map_or(tokens, <[u32]>::len);
         let hidden = &mut hidden[..count * width];
         let context = context.floats(count * width);
-        let rows = |part: usize| HeadRows { values: qkv.get(part * width..).unwrap_or(&[]), stride: 3 * width };
+        let part = |part: usize| HeadRows { values: qkv.get(part * width..).unwrap_or(&[]), stride: 3 * width };
         let (isa, precision, heads) = (self.isa, self.precision, self.heads);
-        let attention = Attention { isa, precision, heads, query: rows(0), key: rows(1), value: rows(2) };
+        let (query, key, value) = (part(0), part(1), part(2));
+        let attention = Attention { isa, precision, heads, query, key, value, rows, bias };
         attention.forward(&queries, boundaries, Shared::new(context), lanes);
         self.feed_forward(context, Shared::new(hidden), self.blocks(count, lanes.len()), lanes);
         Ok(())
@@ -230,6 +233,8 @@ fn gather(rows: &[u32], values: &mut [f32], width: usize, stride: usize) {
 #[derive(Clone)]
 pub struct Encoder {
     layers: Vec<EncoderLayer>,
+    /// As [`DistanceBias`] takes it.
+    bias: Option<Vec<f32>>,
 }
 
 impl Encoder {
@@ -246,20 +251,29 @@ impl Encoder {
         for layer in &layers {
             check_len("hidden size of a layer", layers[0].hidden(), layer.hidden())?;
         }
-        Ok(Self { layers })
+        Ok(Self { layers, bias: None })
     }
 
-    /// The layers.
-    pub fn layers(&self) -> &[EncoderLayer] {
-        &self.layers
+    /// Adds a bias to the attention scores of every layer, as [`DistanceBias::new`] takes it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_bias(self, values: Vec<f32>) -> Result<Self, KernelError> {
+        DistanceBias::new(&values, self.layers[0].heads.count)?;
+        Ok(Self { bias: Some(values), ..self })
+    }
+
+    fn bias(&self) -> Result<Option<DistanceBias<'_>>, KernelError> {
+        self.bias.as_ref().map(|values| DistanceBias::new(values, self.layers[0].heads.count)).transpose()
     }
 
     /// Replaces `hidden` by the last layer's output; see [`EncoderLayer::forward`].
     ///
     /// # Errors
-    /// As [`EncoderLayer::forward`].
+    /// As [`EncoderLayer::forward`]; also if a sequence is longer than the bias allows.
     pub fn forward(&self, hidden: &mut [f32], boundaries: &[u32], scratch: &mut Scratch) -> Result<(), KernelError> {
-        self.layers.iter().try_for_each(|layer| layer.forward(hidden, boundaries, scratch))
+        let bias = self.bias()?;
+        self.layers.iter().try_for_each(|layer| layer.forward_some(hidden, boundaries, bias, None, scratch))
     }
 
     /// As [`forward`](Self::forward), but of the last layer only `rows`, in ascending order: row `rows[i]` of its output becomes
@@ -275,8 +289,9 @@ impl Encoder {
         scratch: &mut Scratch,
     ) -> Result<(), KernelError> {
         let (last, others) = self.layers.split_last().expect("an encoder has layers");
-        others.iter().try_for_each(|layer| layer.forward(hidden, boundaries, scratch))?;
-        last.forward_some(hidden, boundaries, Some(rows), scratch)
+        let bias = self.bias()?;
+        others.iter().try_for_each(|layer| layer.forward_some(hidden, boundaries, bias, None, scratch))?;
+        last.forward_some(hidden, boundaries, bias, Some(rows), scratch)
     }
 }
 

@@ -48,7 +48,7 @@ mod testing;
 mod training;
 
 pub(crate) use adamw::{AdamWStep, adamw, sum_of_squares};
-pub use attention::{HeadRows, Heads, attention};
+pub use attention::{DistanceBias, HeadRows, Heads, attention};
 pub use buffer::Buffer;
 pub use embeddings::{EmbeddingWeights, Embeddings};
 pub use encoder::{Encoder, EncoderConfig, EncoderLayer, LayerWeights, NormWeights};

@@ -56,7 +56,17 @@ fn x_len(weights: &LinearWeights) -> usize {
 }
 
 /// Attention by its formula, in double precision.
-pub(super) fn plain_attention(heads: Heads, [q, k, v]: [&[f64]; 3], boundaries: &[u32]) -> Vec<f64> {
+pub(super) fn plain_attention(heads: Heads, qkv: [&[f64]; 3], boundaries: &[u32]) -> Vec<f64> {
+    plain_biased_attention(heads, qkv, boundaries, |_, _| 0.0)
+}
+
+/// The same with an addition to scores by head and distance of the key from the query.
+pub(super) fn plain_biased_attention(
+    heads: Heads,
+    [q, k, v]: [&[f64]; 3],
+    boundaries: &[u32],
+    bias: impl Fn(usize, isize) -> f64,
+) -> Vec<f64> {
     let hidden = heads.count * heads.size;
     let mut out = vec![0.0; q.len()];
     for pair in boundaries.windows(2) {
@@ -68,7 +78,7 @@ pub(super) fn plain_attention(heads: Heads, [q, k, v]: [&[f64]; 3], boundaries: 
                     .clone()
                     .map(|key| {
                         let dot: f64 = (0..heads.size).map(|i| q[at(query) + i] * k[at(key) + i]).sum();
-                        dot / (heads.size as f64).sqrt()
+                        dot / (heads.size as f64).sqrt() + bias(head, key as isize - query as isize)
                     })
                     .collect();
                 let largest = scores.iter().copied().fold(f64::MIN, f64::max);

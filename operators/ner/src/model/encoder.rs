@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use super::distance::DistanceBias;
 use super::embeddings::Embeddings;
 use super::inputs::Inputs;
 use super::layer::EncoderLayer;
@@ -18,6 +19,8 @@ use crate::weights::Weights;
 pub(crate) struct Encoder<B: Backend> {
     /// Token ids to vectors.
     pub(crate) embeddings: Embeddings<B>,
+    /// Added to the attention scores of every layer (MPNet).
+    pub(crate) distance_bias: Option<DistanceBias<B>>,
     /// From the lowest.
     pub(crate) layers: Vec<EncoderLayer<B>>,
 }
@@ -33,6 +36,7 @@ impl<B: Backend> Encoder<B> {
     pub(crate) fn load(config: &EncoderConfig, weights: &mut Weights, device: &B::Device) -> Self {
         Self {
             embeddings: Embeddings::load(config, weights, device),
+            distance_bias: DistanceBias::load(config, weights, device),
             layers: (0..config.layers).map(|layer| EncoderLayer::load(config, layer, weights, device)).collect(),
         }
     }
@@ -42,13 +46,21 @@ impl<B: NerBackend> Encoder<B> {
     /// Computes the hidden states `[T, hidden]`, differentiably.
     pub(crate) fn forward(&self, inputs: &Inputs<B>) -> Tensor<B, 2> {
         let hidden = self.embeddings.forward(inputs.ids.clone(), inputs.positions.clone());
-        self.layers.iter().fold(hidden, |hidden, layer| layer.forward_training(hidden, &inputs.sequences))
+        let bias = self.bias_by_distance();
+        let sequences = &inputs.sequences;
+        self.layers.iter().fold(hidden, |hidden, layer| layer.forward_training(hidden, sequences, bias.as_ref()))
+    }
+
+    /// What attention adds to scores: `[heads, 2·longest − 1]`, from the farthest key before a query to that behind it.
+    fn bias_by_distance(&self) -> Option<Tensor<B, 2>> {
+        self.distance_bias.as_ref().map(DistanceBias::by_distance)
     }
 
     /// Converts the encoder, and the linear layer after it, to the form that its backend runs.
     pub(crate) fn prepare(self, head: Option<Linear<B>>, precision: kernels::Precision) -> PreparedEncoder<B> {
         let tensors = EncoderTensors {
             embeddings: self.embeddings.tensors(),
+            bias: self.bias_by_distance().map(|bias| bias.into_primitive().tensor()),
             layers: self.layers.iter().map(EncoderLayer::tensors).collect(),
             head: head.as_ref().map(Linear::tensors),
         };
@@ -78,7 +90,9 @@ impl<B: NerBackend> PreparedEncoder<B> {
             Self::Plain(parts) => {
                 let (encoder, head) = &**parts;
                 let hidden = encoder.embeddings.forward(ids, positions);
-                let hidden = encoder.layers.iter().fold(hidden, |hidden, layer| layer.forward(hidden, sequences));
+                let bias = encoder.bias_by_distance();
+                let layers = encoder.layers.iter();
+                let hidden = layers.fold(hidden, |hidden, layer| layer.forward(hidden, sequences, bias.as_ref()));
                 match head {
                     Some(head) => head.forward(hidden),
                     None => hidden,

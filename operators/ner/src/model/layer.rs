@@ -64,9 +64,14 @@ impl<B: Backend> EncoderLayer<B> {
 }
 
 impl<B: NerBackend> EncoderLayer<B> {
-    /// `[T, hidden]` → `[T, hidden]`, in plain operations.
-    pub(crate) fn forward(&self, hidden: Tensor<B, 2>, sequences: &Sequences<B>) -> Tensor<B, 2> {
-        let attended = self.dropout.forward(self.attention.forward(hidden.clone(), sequences));
+    /// `[T, hidden]` → `[T, hidden]`, in plain operations; `bias` as in [`SelfAttention::forward`].
+    pub(crate) fn forward(
+        &self,
+        hidden: Tensor<B, 2>,
+        sequences: &Sequences<B>,
+        bias: Option<&Tensor<B, 2>>,
+    ) -> Tensor<B, 2> {
+        let attended = self.dropout.forward(self.attention.forward(hidden.clone(), sequences, bias));
         let hidden = self.attention_norm.forward(attended + hidden);
         let widened = activate(self.intermediate.forward(hidden.clone()), self.activation); // [T, intermediate]
         let narrowed = self.dropout.forward(self.output.forward(widened)); // [T, hidden]
@@ -74,8 +79,13 @@ impl<B: NerBackend> EncoderLayer<B> {
     }
 
     /// The same with gradients, as one operation if the backend has one.
-    pub(crate) fn forward_training(&self, hidden: Tensor<B, 2>, sequences: &Sequences<B>) -> Tensor<B, 2> {
-        let fused = B::differentiable_layer(&self.tensors(), &hidden, sequences);
-        fused.unwrap_or_else(|| self.forward(hidden, sequences))
+    pub(crate) fn forward_training(
+        &self,
+        hidden: Tensor<B, 2>,
+        sequences: &Sequences<B>,
+        bias: Option<&Tensor<B, 2>>,
+    ) -> Tensor<B, 2> {
+        let fused = B::differentiable_layer(&self.tensors(), &hidden, sequences, bias);
+        fused.unwrap_or_else(|| self.forward(hidden, sequences, bias))
     }
 }

@@ -10,6 +10,7 @@
 //! trained, dropout included. For inference, [`Encoder::prepare`] gives the encoder to the backend.
 
 mod attention;
+mod distance;
 mod embeddings;
 mod encoder;
 mod inputs;

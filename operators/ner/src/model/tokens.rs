@@ -54,9 +54,9 @@ mod tests {
     use burn_flex::{Flex, FlexDevice};
 
     use super::*;
-    use crate::Checkpoint;
     use crate::packed::MicroBatch;
     use crate::shapes::Shapes;
+    use crate::testing::fixture;
 
     /// Parameters without a gradient, or with a gradient of zeros.
     struct Untouched<'a, A: AutodiffBackend> {
@@ -78,10 +78,8 @@ mod tests {
     }
 
     fn tiny<B: Backend<Device = FlexDevice>>() -> TokenClassification<B> {
-        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny-bert");
-        let checkpoint = Checkpoint::open(directory).unwrap();
-        let mut weights = checkpoint.read_weights().unwrap();
-        TokenClassification::load(checkpoint.config(), &mut weights, &FlexDevice)
+        let (config, mut weights) = fixture("tiny-bert");
+        TokenClassification::load(&config, &mut weights, &FlexDevice)
     }
 
     fn inputs<B: Backend<Device = FlexDevice>>() -> Inputs<B> {
@@ -97,13 +95,17 @@ mod tests {
 
     #[test]
     fn every_parameter_has_a_gradient() {
-        let model = tiny::<Autodiff<Flex>>();
-        let gradients = model.forward(&inputs()).powi_scalar(2).sum().backward();
-        let mut seen = Untouched { gradients: &gradients, parameters: 0, untouched: Vec::new() };
-        model.visit(&mut seen);
-        // Three tables, a norm, a classifier; per layer four linear layers and two norms.
-        assert_eq!(seen.parameters, 3 + 2 + 2 + 2 * (4 * 2 + 2 * 2));
-        assert!(seen.untouched.is_empty(), "no gradient for parameters of shape {:?}", seen.untouched);
+        // Three tables; MPNet has no types of tokens, but a bias by distance.
+        for (name, layers, tables) in [("tiny-bert", 2, 3), ("tiny-mpnet", 1, 3)] {
+            let (config, mut weights) = fixture(name);
+            let model = TokenClassification::<Autodiff<Flex>>::load(&config, &mut weights, &FlexDevice);
+            let gradients = model.forward(&inputs()).powi_scalar(2).sum().backward();
+            let mut seen = Untouched { gradients: &gradients, parameters: 0, untouched: Vec::new() };
+            model.visit(&mut seen);
+            // A norm, a classifier; per layer four linear layers and two norms.
+            assert_eq!(seen.parameters, tables + 2 + 2 + layers * (4 * 2 + 2 * 2), "{name}");
+            assert!(seen.untouched.is_empty(), "{name}: no gradient for parameters of shape {:?}", seen.untouched);
+        }
     }
 
     #[test]

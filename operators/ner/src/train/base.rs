@@ -164,6 +164,7 @@ impl Base {
             "distilbert" => "DistilBertForTokenClassification",
             "electra" => "ElectraForTokenClassification",
             "roberta" => "RobertaForTokenClassification",
+            "mpnet" => "MPNetForTokenClassification",
             _ => "BertForTokenClassification",
         };
         self.describe(architecture);

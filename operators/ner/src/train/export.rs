@@ -9,7 +9,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::NerError;
-use crate::config::{EncoderConfig, ModelConfig, Shape};
+use crate::config::{DISTANCE_BIAS, EncoderConfig, ModelConfig, Shape};
 use crate::host::floats;
 use crate::model::{Encoder, EncoderLayer, LayerNorm, Linear, MaskedLanguage, TokenClassification};
 use crate::weights::file_name;
@@ -86,6 +86,9 @@ impl Found {
         found.norm("embeddings.LayerNorm", &embeddings.norm);
         if let Some(projection) = &embeddings.projection {
             found.linear(&["embeddings_project"], projection);
+        }
+        if let Some(bias) = &encoder.distance_bias {
+            found.values.insert(DISTANCE_BIAS.to_owned(), floats(bias.weight.val()));
         }
         for (number, layer) in encoder.layers.iter().enumerate() {
             found.layer(&format!("encoder.layer.{number}"), layer);

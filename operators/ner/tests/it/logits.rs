@@ -42,7 +42,7 @@ fn worst<'a>(logits: &Logits, cases: impl IntoIterator<Item = &'a Case>) -> f32 
 
 #[test]
 fn every_family_has_the_logits_of_transformers() {
-    for name in ["tiny-bert", "tiny-roberta", "tiny-electra", "tiny-distilbert"] {
+    for name in ["tiny-bert", "tiny-roberta", "tiny-electra", "tiny-distilbert", "tiny-mpnet"] {
         let cases = reference(name);
         let mut model = open(copy_of(name).path());
         for case in &cases {

@@ -1,9 +1,10 @@
 //! Fine-tuning: models learn, their weights are saved, and runs are reproducible bit for bit.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use crate::common::fixture;
+use crate::common::{copy_of, fixture};
 use pubtag_ner::train::{Example, Monitor, StepReport, TrainConfig, Verdict, fine_tune};
 use pubtag_ner::{Checkpoint, ClassifierSetup, Device, Logits, MicroBatch, classifier};
 
@@ -50,8 +51,12 @@ impl Monitor for Notes {
 }
 
 fn run(config: &TrainConfig) -> (Notes, Vec<u8>) {
+    run_from(&fixture("tiny-bert"), config)
+}
+
+fn run_from(base: &Path, config: &TrainConfig) -> (Notes, Vec<u8>) {
     let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-    let checkpoint = Checkpoint::open(fixture("tiny-bert")).unwrap();
+    let checkpoint = Checkpoint::open(base).unwrap();
     let mut notes = Notes::default();
     let examples = examples();
     let weights =
@@ -62,22 +67,22 @@ fn run(config: &TrainConfig) -> (Notes, Vec<u8>) {
 
 #[test]
 fn a_model_learns_and_its_saved_weights_give_the_same_logits() {
-    let (notes, weights) = run(&config());
-    assert!(notes.losses[0] > 0.8 && notes.lowest.unwrap() < 0.2, "{:?}", notes.losses);
+    for name in ["tiny-bert", "tiny-mpnet"] {
+        let directory = copy_of(name);
+        std::fs::copy(fixture("tiny-bert").join("tokenizer.json"), directory.path().join("tokenizer.json")).unwrap();
+        let (notes, weights) = run_from(directory.path(), &config());
+        assert!(notes.losses[0] > 0.8 && notes.lowest.unwrap() < 0.2, "{name}: {:?}", notes.losses);
 
-    let directory = tempfile::tempdir().unwrap();
-    for file in ["config.json", "tokenizer.json"] {
-        std::fs::copy(fixture("tiny-bert").join(file), directory.path().join(file)).unwrap();
-    }
-    std::fs::write(directory.path().join("model.safetensors"), weights).unwrap();
-    let checkpoint = Checkpoint::open(directory.path()).unwrap();
-    let mut model = classifier(&checkpoint, Device::Cpu, ClassifierSetup::on(Device::Cpu)).unwrap()().unwrap();
-    for (example, said) in examples().iter().zip(&notes.best) {
-        let mut batch = MicroBatch::default();
-        batch.push(&example.ids);
-        let logits = model.classify(&batch).unwrap();
-        let worst = logits.values.iter().zip(&said.values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(worst < 1e-4, "{worst:e}");
+        std::fs::write(directory.path().join("model.safetensors"), weights).unwrap();
+        let checkpoint = Checkpoint::open(directory.path()).unwrap();
+        let mut model = classifier(&checkpoint, Device::Cpu, ClassifierSetup::on(Device::Cpu)).unwrap()().unwrap();
+        for (example, said) in examples().iter().zip(&notes.best) {
+            let mut batch = MicroBatch::default();
+            batch.push(&example.ids);
+            let logits = model.classify(&batch).unwrap();
+            let worst = logits.values.iter().zip(&said.values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-4, "{name}: {worst:e}");
+        }
     }
 }
 

@@ -54,9 +54,13 @@ impl KernelEncoder {
         let head = tensors.head.clone().map(|head| head.map(contiguous));
         let pack =
             |head: &Pair<Flex>| PackedLinear::new(isa, Precision::F32, &linear_weights(head.each_ref())).expect(FITS);
+        let encoder = Encoder::new(isa, &config, &layers).expect(FITS);
         let packed = Packed {
             embeddings: embeddings(isa, &tensors.embeddings),
-            encoder: Encoder::new(isa, &config, &layers).expect(FITS),
+            encoder: match tensors.bias.clone().map(contiguous) {
+                Some(bias) => encoder.with_bias(bias.storage::<f32>().to_vec()).expect(FITS),
+                None => encoder,
+            },
             head: head.as_ref().map(pack),
         };
         Some(Self::of(Arc::new(packed)))
@@ -168,19 +172,20 @@ mod tests {
     use burn_flex::FlexDevice;
 
     use super::*;
-    use crate::Checkpoint;
     use crate::host::floats;
     use crate::model::{Inputs, PreparedEncoder, TokenClassification};
     use crate::packed::MicroBatch;
     use crate::shapes::Shapes;
+    use crate::testing::fixture;
 
     #[test]
     fn the_kernels_compute_what_plain_operations_compute() {
-        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny-bert");
-        let checkpoint = Checkpoint::open(directory).unwrap();
-        let (config, mut weights) = (checkpoint.config(), checkpoint.read_weights().unwrap());
-        let model = TokenClassification::<Flex>::load(config, &mut weights, &FlexDevice);
-        for lengths in [&[1][..], &[64], &[3, 1, 40, 17, 64, 2]] {
+        let models = ["tiny-bert", "tiny-mpnet"].map(|name| {
+            let (config, mut weights) = fixture(name);
+            TokenClassification::<Flex>::load(&config, &mut weights, &FlexDevice)
+        });
+        let lengths = [&[1][..], &[64], &[3, 1, 40, 17, 64, 2]];
+        for (model, lengths) in models.iter().flat_map(|model| lengths.map(|lengths| (model, lengths))) {
             let mut batch = MicroBatch::default();
             lengths.iter().for_each(|&length| batch.push(&(0..length).map(|at| at * 7 % 100).collect::<Vec<_>>()));
             let [exact, listed] =

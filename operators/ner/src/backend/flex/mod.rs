@@ -34,8 +34,9 @@ impl NerBackend for Flex {
         layer: LayerTensors<Self>,
         hidden: FloatTensor<Self>,
         sequences: &[Range<usize>],
+        bias: Option<FloatTensor<Self>>,
     ) -> Option<(FloatTensor<Self>, Tape)> {
-        training::forward(layer, hidden, sequences, training::draw_seed)
+        training::forward(layer, hidden, sequences, bias, training::draw_seed)
     }
 
     fn layer_gradients(tape: Tape, gradient: FloatTensor<Self>) -> LayerGradients<Self> {

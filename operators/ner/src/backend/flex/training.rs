@@ -9,7 +9,9 @@ use burn_flex::{Flex, FlexDevice, FlexTensor};
 
 use super::host::{boundaries, contiguous, kernel_activation, tensor};
 use crate::backend::{LayerGradients, LayerParameters, LayerSettings, LayerTensors};
-use crate::kernels::{self, Dropout, Heads, Isa, NormWeights, TrainedLinear, TrainingLayer, TrainingScratch};
+use crate::kernels::{
+    self, DistanceBias, Dropout, Heads, Isa, NormWeights, TrainedLinear, TrainingLayer, TrainingScratch,
+};
 
 thread_local! {
     /// The backward pass has no other place to keep memory from step to step.
@@ -27,6 +29,7 @@ struct Recorded {
     layer: LayerTensors<Flex>,
     activation: kernels::Activation,
     hidden: FlexTensor,
+    bias: Option<FlexTensor>,
     tape: kernels::Tape,
 }
 
@@ -36,11 +39,12 @@ pub(super) fn forward(
     layer: LayerTensors<Flex>,
     hidden: FlexTensor,
     sequences: &[Range<usize>],
+    bias: Option<FlexTensor>,
     seed: impl FnOnce() -> u64,
 ) -> Option<(FlexTensor, Tape)> {
     let LayerTensors { settings, parameters } = layer;
     let activation = kernel_activation(settings.activation)?;
-    let (parameters, hidden) = (parameters.map(contiguous), contiguous(hidden));
+    let (parameters, hidden, bias) = (parameters.map(contiguous), contiguous(hidden), bias.map(contiguous));
     let shape = hidden.shape();
     let boundaries = boundaries(sequences, shape[0]);
     let mut out = vec![0.0; shape.num_elements()];
@@ -48,11 +52,11 @@ pub(super) fn forward(
         Dropout { hidden: settings.hidden_dropout as f32, attention: settings.attention_dropout as f32, seed: seed() };
     let tape = SCRATCH
         .with_borrow_mut(|scratch| {
-            let layer = of_kernels(&settings, activation, &parameters);
+            let layer = of_kernels(&settings, activation, &parameters, bias.as_ref());
             layer.forward(hidden.storage(), &boundaries, dropout, &mut out, scratch)
         })
         .expect(SHAPES_FIT);
-    let recorded = Recorded { layer: LayerTensors { settings, parameters }, activation, hidden, tape };
+    let recorded = Recorded { layer: LayerTensors { settings, parameters }, activation, hidden, bias, tape };
     Some((tensor(out, shape), Tape(Arc::new(recorded))))
 }
 
@@ -65,12 +69,12 @@ pub(super) fn draw_seed() -> u64 {
 
 /// The gradients of the input and of all parameters.
 pub(super) fn backward(Tape(recorded): Tape, gradient: FlexTensor) -> LayerGradients<Flex> {
-    let Recorded { layer, activation, hidden, tape } = Arc::unwrap_or_clone(recorded);
+    let Recorded { layer, activation, hidden, bias, tape } = Arc::unwrap_or_clone(recorded);
     let LayerTensors { settings, parameters } = layer;
     let gradient = contiguous(gradient);
     let found = SCRATCH
         .with_borrow_mut(|scratch| {
-            let layer = of_kernels(&settings, activation, &parameters);
+            let layer = of_kernels(&settings, activation, &parameters, bias.as_ref());
             layer.backward(tape, hidden.storage(), gradient.storage(), scratch)
         })
         .expect(SHAPES_FIT);
@@ -82,16 +86,21 @@ pub(super) fn backward(Tape(recorded): Tape, gradient: FlexTensor) -> LayerGradi
         up: [g, h],
         down: [i, j],
         output_norm: [k, l],
+        bias: of_bias,
     } = found;
     let mut shapes = std::iter::once(hidden.shape()).chain(parameters.iter().map(TensorMetadata::shape));
-    [input, a, b, c, d, e, f, g, h, i, j, k, l]
-        .map(|values| tensor(values, shapes.next().expect("a shape for the input and each parameter")))
+    let mut shaped = |values| tensor(values, shapes.next().expect("a shape for the input and each parameter"));
+    LayerGradients {
+        input_and_parameters: [input, a, b, c, d, e, f, g, h, i, j, k, l].map(&mut shaped),
+        bias: bias.map(|bias| tensor(of_bias, bias.shape())),
+    }
 }
 
 fn of_kernels<'a>(
     settings: &LayerSettings,
     activation: kernels::Activation,
     parameters: &'a LayerParameters<Flex>,
+    bias: Option<&'a FlexTensor>,
 ) -> TrainingLayer<'a> {
     let values = parameters.each_ref().map(|parameter| parameter.storage::<f32>());
     let linear = |at: usize| TrainedLinear { weight: values[at], bias: values[at + 1] };
@@ -108,6 +117,7 @@ fn of_kernels<'a>(
         up: linear(6),
         down: linear(8),
         output_norm: norm(10),
+        bias: bias.map(|bias| DistanceBias::new(bias.storage(), settings.heads).expect(SHAPES_FIT)),
     }
 }
 
@@ -116,17 +126,14 @@ mod tests {
     use burn::tensor::{TensorData, TensorPrimitive};
 
     use super::*;
-    use crate::Checkpoint;
     use crate::model::TokenClassification;
     use crate::random::normal;
+    use crate::testing::fixture;
 
     #[test]
     fn gradients_follow_the_masks_of_the_forward_pass() {
-        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny-bert");
-        let checkpoint = Checkpoint::open(directory).unwrap();
-        let mut config = checkpoint.config().clone();
+        let (mut config, mut weights) = fixture("tiny-bert");
         (config.encoder.hidden_dropout, config.encoder.attention_dropout) = (0.2, 0.3);
-        let mut weights = checkpoint.read_weights().unwrap();
         let layer = TokenClassification::<Flex>::load(&config, &mut weights, &FlexDevice).encoder.layers[0].tensors();
 
         let shape = [140, config.encoder.hidden_size];
@@ -137,13 +144,14 @@ mod tests {
         // The same seed draws the same masks each time.
         let run = |hidden: Tensor<Flex, 2>| {
             let hidden = hidden.into_primitive().tensor();
-            let (output, tape) = forward(layer.clone(), hidden, &[0..1, 1..41, 41..44, 44..140], || 77).unwrap();
+            let (output, tape) = forward(layer.clone(), hidden, &[0..1, 1..41, 41..44, 44..140], None, || 77).unwrap();
             let output = Tensor::<Flex, 2>::from_primitive(TensorPrimitive::Float(output));
             let loss: f64 = (output * weights.clone()).into_data().iter::<f64>().sum();
             (loss, tape)
         };
         let (_, tape) = run(hidden.clone());
-        let [gradient, ..] = backward(tape, weights.clone().into_primitive().tensor());
+        let LayerGradients { input_and_parameters: [gradient, ..], .. } =
+            backward(tape, weights.clone().into_primitive().tensor());
         let gradient = Tensor::<Flex, 2>::from_primitive(TensorPrimitive::Float(gradient));
         let expected: f64 = (gradient * direction.clone()).into_data().iter::<f64>().sum();
         let at = |step: f64| run(hidden.clone() + direction.clone() * step).0;

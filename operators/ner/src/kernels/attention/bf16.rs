@@ -62,6 +62,7 @@ impl Kernel<Avx512<BF16>> for Rounded<'_> {
                 let query_rows: Rows = Rows { start: rounded.as_ptr(), stride: words, count: rows };
                 let table = scores.as_mut_ptr();
                 multiply(s, Pairs, query_rows, key_panels.as_ptr(), key_shape, table.cast(), stride, &Keep);
+                attention.add_bias(s, std::f32::consts::LOG2_E, head, &keys, first..first + rows, (table, stride));
                 // All maxima first, so that the processor can work on several rows at once.
                 for (row, largest) in sums.iter_mut().enumerate().take(rows) {
                     *largest = largest_score(s, table.add(row * stride), length);

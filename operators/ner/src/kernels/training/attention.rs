@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::dropout::{Dropout, Place};
 use super::panels::{Panels, Table};
-use crate::kernels::attention::{Heads, exponentials, largest_score};
+use crate::kernels::attention::{DistanceBias, Heads, add_scaled, exponentials, largest_score};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::isa::Isa;
 use crate::kernels::parallel::{Shared, for_each};
@@ -30,11 +30,15 @@ pub(super) struct Attention<'a> {
     pub(super) boundaries: &'a [u32],
     /// `[T, 3·hidden]`: queries, keys and values.
     pub(super) qkv: &'a [f32],
+    /// Added to scores; no sequence is longer than it allows.
+    pub(super) bias: Option<DistanceBias<'a>>,
 }
 
 /// One head of one sequence.
 #[derive(Clone)]
 struct Pair {
+    /// Counted through the heads of each sequence.
+    number: usize,
     head: usize,
     tokens: Range<usize>,
 }
@@ -66,11 +70,14 @@ impl Attention<'_> {
         });
     }
 
-    /// Computes the gradient of `qkv` (`[T, 3·hidden]`) from that of the context (`[T, hidden]`).
-    pub(super) fn backward(&self, context: &[f32], gradient: &mut [f32], lanes: &mut [Lane]) {
+    /// Computes the gradient of `qkv` (`[T, 3·hidden]`) from that of the context (`[T, hidden]`). Returns the gradient of the
+    /// bias, which is empty if there is none.
+    pub(super) fn backward(&self, context: &[f32], gradient: &mut [f32], lanes: &mut [Lane]) -> Vec<f32> {
         let hidden = self.hidden();
         assert!(context.len() * 3 == self.qkv.len() && gradient.len() == self.qkv.len(), "one row per token");
         let out = Shared::new(gradient);
+        let mut sums = DistanceSums::new(self);
+        let of_distances = Shared::new(&mut sums.values);
         self.each_pair(lanes, |lane, pair| {
             let (length, stride) = (pair.tokens.len(), stride(pair.tokens.len()));
             let columns = pair.head * self.heads.size..(pair.head + 1) * self.heads.size;
@@ -84,6 +91,11 @@ impl Attention<'_> {
             unsafe { values.multiply_into(self.isa, incoming, gradients.as_mut_ptr(), stride) };
             let probabilities = lane.scores.floats(length * stride);
             self.isa.run(SoftmaxBackward { attention: self, pair: &pair, stride, probabilities, gradients });
+            if self.bias.is_some() {
+                // SAFETY: only this pair uses its sums.
+                let sums = unsafe { of_distances.part(pair.number * sums.width..(pair.number + 1) * sums.width) };
+                self.isa.run(AddDistances { gradients, length, stride, sums });
+            }
 
             keys.pack(self.isa, self.part(1, &pair), &mut [()]);
             queries.pack(self.isa, self.part(0, &pair), &mut [()]);
@@ -97,6 +109,7 @@ impl Attention<'_> {
                 packed_incoming.multiply_transposed(self.isa, weights, at(2), 3 * hidden);
             }
         });
+        self.bias.map_or_else(Vec::new, |bias| sums.total(bias, self.heads))
     }
 
     fn each_pair(&self, lanes: &mut [Lane], work: impl Fn(&mut Lane, Pair) + Sync) {
@@ -105,7 +118,7 @@ impl Attention<'_> {
             let (sequence, head) = (item / self.heads.count, item % self.heads.count);
             let tokens = self.boundaries[sequence] as usize..self.boundaries[sequence + 1] as usize;
             if !tokens.is_empty() {
-                work(lane, Pair { head, tokens });
+                work(lane, Pair { number: item, head, tokens });
             }
         });
     }
@@ -124,7 +137,8 @@ impl Attention<'_> {
         let scores = lane.scores.floats(length * stride);
         // SAFETY: only this thread uses the rows of scores, `stride` apart.
         unsafe { keys.multiply_into(self.isa, self.part(0, pair), scores.as_mut_ptr(), stride) };
-        self.isa.run(Softmax { scores, length, stride, scale: 1.0 / (self.heads.size as f32).sqrt() });
+        let scale = 1.0 / (self.heads.size as f32).sqrt();
+        self.isa.run(Softmax { scores, length, stride, scale, bias: self.bias.map(|bias| (bias, pair.head)) });
     }
 
     fn drop_probabilities(&self, lane: &mut Lane, pair: &Pair, stride: usize) {
@@ -148,6 +162,8 @@ struct Softmax<'a> {
     length: usize,
     stride: usize,
     scale: f32,
+    /// What is added to the scores of a head.
+    bias: Option<(DistanceBias<'a>, usize)>,
 }
 
 impl<S: Simd> Kernel<S> for Softmax<'_> {
@@ -155,10 +171,13 @@ impl<S: Simd> Kernel<S> for Softmax<'_> {
 
     #[inline(always)]
     fn run(self, s: S) {
-        for row in self.scores.chunks_exact_mut(self.stride) {
+        for (position, row) in self.scores.chunks_exact_mut(self.stride).enumerate() {
             let row = &mut row[..self.length];
             // SAFETY: the row holds `length` values.
             let sum = unsafe {
+                if let Some((bias, head)) = self.bias {
+                    add_scaled(s, row.as_mut_ptr(), bias.row(head, position, self.length), 1.0 / self.scale);
+                }
                 let largest = largest_score(s, row.as_ptr(), self.length);
                 exponentials(s, row.as_mut_ptr(), self.length, self.scale, largest)
             };
@@ -219,6 +238,57 @@ impl<S: Simd> Kernel<S> for SoftmaxBackward<'_> {
             if let Some(mask) = mask {
                 mask.apply(probabilities);
             }
+        }
+    }
+}
+
+/// The gradient of the bias, by pair and distance, so that it is added up in a fixed order.
+struct DistanceSums {
+    values: Vec<f32>,
+    /// Distances in the longest sequence.
+    width: usize,
+}
+
+impl DistanceSums {
+    /// Zeros; nothing if there is no bias.
+    fn new(attention: &Attention) -> Self {
+        let longest = attention.boundaries.windows(2).map(|pair| (pair[1] - pair[0]) as usize).max().unwrap_or(0);
+        let width = (2 * longest).saturating_sub(1);
+        let pairs = if attention.bias.is_some() { (attention.boundaries.len() - 1) * attention.heads.count } else { 0 };
+        Self { values: vec![0.0; pairs * width], width }
+    }
+
+    /// The gradient of the bias. That of scores is by their products, which are `√d` times as large.
+    fn total(&self, bias: DistanceBias, heads: Heads) -> Vec<f32> {
+        let unit = (heads.size as f32).sqrt();
+        let mut total = vec![0.0; bias.len()];
+        let (all, used) = (bias.len() / heads.count, self.width);
+        for (number, sums) in self.values.chunks_exact(used.max(1)).enumerate() {
+            let first = number % heads.count * all + (all - used) / 2;
+            total[first..first + used].iter_mut().zip(sums).for_each(|(total, sum)| *total += unit * sum);
+        }
+        total
+    }
+}
+
+/// Adds the gradients of a pair's scores, row by row, to the sums of their distances.
+struct AddDistances<'a> {
+    gradients: &'a [f32],
+    length: usize,
+    stride: usize,
+    sums: &'a mut [f32],
+}
+
+impl<S: Simd> Kernel<S> for AddDistances<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        let middle = self.sums.len() / 2;
+        for (query, row) in self.gradients.chunks_exact(self.stride).enumerate() {
+            let sums = &mut self.sums[middle - query..][..self.length];
+            // SAFETY: both have `length` values.
+            unsafe { add_scaled(s, sums.as_mut_ptr(), &row[..self.length], 1.0) };
         }
     }
 }

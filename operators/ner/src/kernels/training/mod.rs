@@ -20,7 +20,7 @@ use dropout::Place;
 use elementwise::{Activate, ActivateBackward, NormBackward, add_rows};
 use panels::{Panels, Table};
 
-use super::attention::{Heads, check_boundaries};
+use super::attention::{DistanceBias, Heads, check_boundaries};
 use super::buffer::Buffer;
 use super::encoder::NormWeights;
 use super::epilogue::Epilogue;
@@ -66,6 +66,8 @@ pub(crate) struct TrainingLayer<'a> {
     pub(crate) down: TrainedLinear<'a>,
     /// After the feed-forward block.
     pub(crate) output_norm: NormWeights<'a>,
+    /// Added to the attention's scores.
+    pub(crate) bias: Option<DistanceBias<'a>>,
 }
 
 /// What a forward pass keeps for the backward pass: `(8·hidden + intermediate)` values per token.
@@ -109,6 +111,8 @@ pub(crate) struct LayerGradients {
     pub(crate) down: [Vec<f32>; 2],
     /// Of γ and β.
     pub(crate) output_norm: [Vec<f32>; 2],
+    /// Of the attention's bias; empty if there is none.
+    pub(crate) bias: Vec<f32>,
 }
 
 /// Working memory that is reused by each step.
@@ -163,7 +167,7 @@ impl TrainingLayer<'_> {
     /// is the rows `boundaries[i]..boundaries[i + 1]`.
     ///
     /// # Errors
-    /// If lengths are inconsistent, or the boundaries do not increase from 0 to `T`.
+    /// If lengths are inconsistent, the boundaries do not increase from 0 to `T`, or a sequence is longer than the bias allows.
     pub(crate) fn forward(
         &self,
         hidden: &[f32],
@@ -176,6 +180,7 @@ impl TrainingLayer<'_> {
         self.check(hidden, out)?;
         let tokens = hidden.len() / width;
         check_boundaries(boundaries, tokens)?;
+        self.bias.map_or(Ok(()), |bias| bias.check(boundaries))?;
         scratch.fit();
         let mut kept = scratch.spare.pop().unwrap_or_default();
         let TrainingScratch {
@@ -199,7 +204,7 @@ impl TrainingLayer<'_> {
             qkv_weight.multiply(self.isa, left, self.query_key_value.bias, Epilogue::Bias, out);
         });
         let context = kept.context.floats(tokens * width);
-        let attention = Attention { isa: self.isa, heads: self.heads, dropout, boundaries, qkv };
+        let attention = Attention { isa: self.isa, heads: self.heads, dropout, boundaries, qkv, bias: self.bias };
         attention.forward(context, attention_lanes);
         let sums = [kept.attention_sum.floats(tokens * width), kept.output_sum.floats(tokens * width)].map(Shared::new);
         let attended = Shared::new(kept.attended.floats(tokens * width));
@@ -251,8 +256,9 @@ impl TrainingLayer<'_> {
         let TrainingScratch { weights: [qkv_weight, ..], gradient_panels, rows, lanes, attention_lanes, .. } = scratch;
         let qkv = kept.qkv.floats(tokens * 3 * width);
         let qkv_gradient = rows.qkv.floats(tokens * 3 * width);
-        let attention = Attention { isa: self.isa, heads: self.heads, dropout, boundaries: &boundaries, qkv };
-        attention.backward(rows.context.floats(tokens * width), qkv_gradient, attention_lanes);
+        let boundaries = &boundaries;
+        let attention = Attention { isa: self.isa, heads: self.heads, dropout, boundaries, qkv, bias: self.bias };
+        found.bias = attention.backward(rows.context.floats(tokens * width), qkv_gradient, attention_lanes);
 
         qkv_weight.pack_transposed(self.isa, Table::new(self.query_key_value.weight, 3 * width), lanes);
         found.hidden = vec![0.0; hidden.len()];
