@@ -9,7 +9,7 @@ use crate::Error;
 use crate::encode::{Encoder, encode_history};
 use crate::key::{Entry, Key};
 use crate::manifest::Bucket;
-use crate::place::Place;
+use crate::place::{DOCUMENTS, HISTORY, Place};
 use crate::rows::{ROWS, Row, gather};
 
 /// Writes rows in order of their keys into buckets of bounded size.
@@ -98,8 +98,8 @@ impl<'a> BucketWriter<'a> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         self.threshold = self.bucket_bytes;
         open.flush()?;
-        let documents = self.write("documents", open.encoder.finish()?).await?;
-        let history = self.write("history", encode_history(&open.history)?).await?;
+        let documents = self.write(DOCUMENTS, open.encoder.finish()?).await?;
+        let history = self.write(HISTORY, encode_history(&open.history)?).await?;
         let (annotations, memory_bytes) = (open.annotations, open.memory_bytes);
         self.written.push(Bucket { first, documents, annotations, history, memory_bytes });
         self.rewritten += 1;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::Error;
 use crate::encode::Encoder;
 use crate::manifest::Changes;
-use crate::place::Place;
+use crate::place::{CHANGES, Place};
 use crate::rows::{ROWS, Row, gather};
 
 /// Columns that say where a row comes from: a new baseline changes them in every row.
@@ -83,7 +83,7 @@ impl<'a> ChangeWriter<'a> {
     async fn end_file(&mut self) -> Result<(), Error> {
         let Some((encoder, _)) = self.file.take() else { return Ok(()) };
         let (rows, bytes) = encoder.finish()?;
-        self.changes.files.push(self.place.write_data("changes", self.attempt, rows, bytes).await?);
+        self.changes.files.push(self.place.write_data(CHANGES, self.attempt, rows, bytes).await?);
         Ok(())
     }
 

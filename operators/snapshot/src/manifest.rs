@@ -1,5 +1,7 @@
 //! What a snapshot consists of. Creating its manifest publishes it.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
@@ -8,7 +10,7 @@ use uuid::Uuid;
 use crate::Error;
 use crate::inputs::Input;
 use crate::key::Key;
-use crate::place::{DataFile, Place};
+use crate::place::{CHANGED, DOCUMENTS, DataFile, HISTORY, MISSING, Place};
 
 /// Version of the manifest's layout; fields are added within a version, never renamed or retyped.
 const VERSION: u32 = 1;
@@ -74,6 +76,12 @@ pub struct Changes {
     pub files: Vec<DataFile>,
 }
 
+impl Bucket {
+    fn files(&self) -> [&DataFile; 2] {
+        [&self.documents, &self.history]
+    }
+}
+
 impl Manifest {
     /// The state before the first snapshot.
     pub(crate) fn empty() -> Self {
@@ -95,8 +103,29 @@ impl Manifest {
 
     /// All files that it names.
     pub fn files(&self) -> impl Iterator<Item = &DataFile> {
-        let of_buckets = self.buckets.iter().flat_map(|bucket| [&bucket.documents, &bucket.history]);
+        let of_buckets = self.buckets.iter().flat_map(Bucket::files);
         of_buckets.chain(self.changes.iter().flat_map(|changes| &changes.files))
+    }
+
+    /// Checks that the files of all buckets are there, with the length that they were written with. Most of them are never
+    /// read again, so nothing else would notice.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] otherwise, and if the store fails.
+    pub(crate) async fn check_buckets(&self, place: &Place) -> Result<(), Error> {
+        let mut lengths = HashMap::new();
+        for directory in [DOCUMENTS, HISTORY] {
+            let listed = place.list(&Path::from(directory)).await?;
+            lengths.extend(listed.into_iter().map(|meta| (meta.location.to_string(), meta.size)));
+        }
+        for file in self.buckets.iter().flat_map(Bucket::files) {
+            match lengths.get(&file.path) {
+                Some(length) if *length == file.bytes => {}
+                Some(_) => return Err(place.damaged(file, CHANGED)),
+                None => return Err(place.damaged(file, MISSING)),
+            }
+        }
+        Ok(())
     }
 
     fn path(snapshot: u64) -> Path {

@@ -13,6 +13,15 @@ use uuid::Uuid;
 
 use crate::Error;
 
+/// Directories of the files of buckets, and of those with changes.
+pub(crate) const DOCUMENTS: &str = "documents";
+pub(crate) const HISTORY: &str = "history";
+pub(crate) const CHANGES: &str = "changes";
+
+/// What may be wrong with a file.
+pub(crate) const MISSING: &str = "is missing";
+pub(crate) const CHANGED: &str = "has changed since it was written";
+
 /// Digits of a file's SHA-256 in its name.
 const DIGITS: usize = 16;
 
@@ -148,10 +157,10 @@ impl Place {
     /// Reads an immutable file, which must be as it was written.
     pub(crate) async fn read_data(&self, file: &DataFile) -> Result<Bytes, Error> {
         let path = Path::from(file.path.as_str());
-        let bytes = self.read(&path).await?.ok_or_else(|| self.damaged(file, "is missing"))?;
+        let bytes = self.read(&path).await?.ok_or_else(|| self.damaged(file, MISSING))?;
         match hex(Sha256::digest(&bytes)) == file.sha256 {
             true => Ok(bytes),
-            false => Err(self.damaged(file, "has changed since it was written")),
+            false => Err(self.damaged(file, CHANGED)),
         }
     }
 

@@ -9,10 +9,10 @@ use object_store::path::Path;
 
 use crate::Error;
 use crate::manifest::{MANIFESTS, Manifest};
-use crate::place::{DataFile, Place};
+use crate::place::{CHANGES, DOCUMENTS, DataFile, HISTORY, Place};
 
 /// Directories of immutable files.
-const DIRECTORIES: [&str; 3] = ["documents", "history", "changes"];
+const DIRECTORIES: [&str; 3] = [DOCUMENTS, HISTORY, CHANGES];
 /// Where no lock tells live attempts from dead ones, files of this age belong to dead ones: an attempt never publishes
 /// after [`LONGEST_ATTEMPT`].
 const ORPHANED: Duration = Duration::from_hours(7 * 24);

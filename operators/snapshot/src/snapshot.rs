@@ -100,13 +100,15 @@ pub async fn snapshot(
     let former = former.unwrap_or_else(Manifest::empty);
     let generations = Generations::of(commits, &config.baselines, former.generation, config.generation)?;
     let plan = Plan::new(&former, commits, &generations);
+    if let Err(error) = former.check_buckets(place).await {
+        return Err(unless_overtaken(error, &former, place).await?);
+    }
     let is_new = former.snapshot == 0 || !plan.added.is_empty() || !plan.removed.is_empty();
     let (manifest, rewritten, bytes) = match is_new {
         true => {
             let (manifest, rewritten, bytes) = match plan.make(place, parts, &former, &generations, config).await {
-                // Another attempt may have published since, and removed what it does not need.
-                Err(error @ Error::Damaged { .. }) => return Err(former.overtaken(place).await?.unwrap_or(error)),
-                made => made?,
+                Err(error) => return Err(unless_overtaken(error, &former, place).await?),
+                Ok(made) => made,
             };
             if started.elapsed() > LONGEST_ATTEMPT && !config.is_alone {
                 return Err(Error::TooOld);
@@ -137,6 +139,14 @@ pub async fn snapshot(
         bytes_written: bytes,
         files_removed,
     })
+}
+
+/// The error of an attempt that found a file damaged: another one may have published since, and removed what it does not need.
+async fn unless_overtaken(error: Error, former: &Manifest, place: &Place) -> Result<Error, Error> {
+    match error {
+        Error::Damaged { .. } => Ok(former.overtaken(place).await?.unwrap_or(error)),
+        other => Ok(other),
+    }
 }
 
 /// What differs between the inputs of the former snapshot and those of the new one.

@@ -1,6 +1,8 @@
 //! Which buckets a snapshot writes.
 
-use pubtag_snapshot::Manifest;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+use pubtag_snapshot::{Error, Manifest};
 
 use crate::made::{Made, Output, record, small};
 use crate::published::{in_memory, place, published, snapshot};
@@ -30,6 +32,39 @@ async fn only_buckets_with_new_rows_are_written() {
 
     let summary = snapshot(&place, &output, &output.committed(), &config).await.unwrap();
     assert!(!summary.is_new && summary.buckets_written == 0, "nothing has changed");
+}
+
+#[tokio::test]
+async fn damage_is_noticed_in_buckets_that_no_new_row_touches() {
+    let (mut output, place) = (Output::default(), place(in_memory()));
+    output.add(file(1, 0..4_000, 1));
+    let config = small(60_000);
+    snapshot(&place, &output, &output.committed(), &config).await.unwrap();
+    let former = Manifest::latest(&place).await.unwrap().unwrap();
+    assert!(former.buckets.len() > 3, "{} buckets", former.buckets.len());
+
+    let mut with_update = output.clone();
+    with_update.add(file(2, [1_999].into_iter(), 2));
+    for file in [&former.buckets[0].documents, &former.buckets[1].history] {
+        let path = Path::from(&*file.path);
+        let whole = place.store.get(&path).await.unwrap().bytes().await.unwrap();
+        for (left, why) in [(None, "is missing"), (Some(whole.slice(1..)), "has changed")] {
+            match left {
+                None => place.store.delete(&path).await.unwrap(),
+                Some(left) => drop(place.store.put(&path, left.into()).await.unwrap()),
+            }
+            for output in [&output, &with_update] {
+                let error = snapshot(&place, output, &output.committed(), &config).await.unwrap_err();
+                assert!(matches!(error, Error::Damaged { .. }), "{error}");
+                let text = error.to_string();
+                assert!(text.contains(&file.path) && text.contains(why) && text.contains("delete snapshot"), "{text}");
+            }
+        }
+        place.store.put(&path, whole.into()).await.unwrap();
+    }
+    let summary = snapshot(&place, &with_update, &with_update.committed(), &config).await.unwrap();
+    assert_eq!(summary.buckets_written, 1);
+    assert_eq!(published(&place).await, with_update.expected(Some(2026)));
 }
 
 #[tokio::test]
