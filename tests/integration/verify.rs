@@ -54,6 +54,32 @@ fn texts_that_were_not_kept_are_reported_as_not_checked() {
 }
 
 #[test]
+fn snapshots_are_verified_in_their_own_directory() {
+    let (_dir, output) = output(&[]);
+    PubTag::new(PROGRAM, ["snapshot"]).arg(&output).succeed();
+    let place = output.join("snapshot");
+    let outcome = verify(&place).succeed();
+    let said = ["1 snapshot, 2 files", "60 citations", "no defects"];
+    assert!(said.iter().all(|part| outcome.stderr.contains(part)), "{}", outcome.stderr);
+
+    let damaged = part(&place, "history");
+    let mut bytes = fs::read(&damaged).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&damaged, &bytes).unwrap();
+    verify(&place).arg("--quick").succeed();
+    let outcome = verify(&place).end();
+    assert_eq!(outcome.code, Some(65));
+    let name = damaged.file_name().unwrap().to_str().unwrap();
+    assert_eq!(outcome.stdout, format!("history/{name}: has changed since it was written\n"));
+    let found: Value = serde_json::from_str(&verify(&place).arg("--json").end().stdout).unwrap();
+    let expected = ("history/".to_owned() + name, 1, 60);
+    assert_eq!(found["found"][0]["path"], expected.0);
+    assert_eq!((&found["defects"], &found["documents"]), (&expected.1.into(), &expected.2.into()));
+    // The output beside it is whole.
+    verify(&output).succeed();
+}
+
+#[test]
 fn each_defect_is_printed_on_a_line_and_fails_the_command() {
     let (_dir, output) = output(&[]);
     let damaged = part(&output, "annotations");

@@ -1,5 +1,7 @@
 //! What identifies a document, and the order of the snapshot.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// What identifies a document: its PMID or, without one, its `doc_id`. PMIDs come first, in numerical order.
@@ -10,6 +12,15 @@ pub enum Key {
     Pmid(i64),
     /// Any other document.
     DocId(String),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pmid(pmid) => write!(f, "PMID {pmid}"),
+            Self::DocId(id) => write!(f, "document {id}"),
+        }
+    }
 }
 
 /// One row of `documents`, wherever it is: a state of one version of a document.

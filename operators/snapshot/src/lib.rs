@@ -45,6 +45,7 @@ mod retention;
 mod find;
 
 mod snapshot;
+mod verify;
 
 pub use error::Error;
 pub use find::find;
@@ -55,3 +56,4 @@ pub use manifest::{Bucket, Changes, Manifest};
 pub use mark::{claim, is_own_name};
 pub use place::{DataFile, Place};
 pub use snapshot::{SnapshotConfig, Summary, snapshot};
+pub use verify::{Defect, Event, Verified, verify};

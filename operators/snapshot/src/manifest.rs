@@ -128,7 +128,7 @@ impl Manifest {
         Ok(())
     }
 
-    fn path(snapshot: u64) -> Path {
+    pub(crate) fn path(snapshot: u64) -> Path {
         Path::from(format!("{MANIFESTS}/{snapshot:08}.json"))
     }
 

@@ -51,6 +51,11 @@ pub async fn claim(place: &Place, output: &str) -> Result<(), Error> {
     }
 }
 
+/// Whether a place is marked as that of a snapshot, of whatever output.
+pub(crate) async fn is_marked(place: &Place) -> Result<bool, Error> {
+    Ok(place.read(&Path::from(SNAPSHOT_MARK)).await?.is_some())
+}
+
 /// Whether a snapshot writes files of this name.
 pub fn is_own_name(name: &str) -> bool {
     let is_number = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());

@@ -114,7 +114,7 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Print a document with its mentions.
     Show(ShowArgs),
-    /// Read an output back and report every defect.
+    /// Read an output or its snapshots back and report every defect.
     Verify(VerifyArgs),
     /// Publish the current state of an output: one row per live citation.
     Snapshot(SnapshotArgs),

@@ -12,10 +12,10 @@ use super::store::{StoreArgs, address};
 #[derive(Args, Debug)]
 #[command(
     after_help = "Prints one line per defect. Exit codes: 0 no defects · 65 defects · 75 output cannot be read, \
-                        retry · 78 not an output"
+                        retry · 78 neither an output nor a snapshot"
 )]
 pub struct VerifyArgs {
-    /// Directory or URL of the output to verify.
+    /// Directory or URL of the output, or of its snapshots, to verify.
     #[arg(value_name = "OUTPUT", value_parser = address())]
     pub output: Address,
 
@@ -23,7 +23,7 @@ pub struct VerifyArgs {
     #[command(flatten)]
     pub store: StoreArgs,
 
-    /// Check markers, lengths and footers only; read neither rows nor checksums.
+    /// Check markers, lengths and (of an output) footers only; read neither rows nor checksums.
     #[arg(long)]
     pub quick: bool,
 

@@ -87,7 +87,7 @@ fn check(args: &VerifyArgs, held: &[PubmedFile], quiet: bool) -> Result<StepEnd,
     let verified = verify::check(args, quiet)?;
     let mut summary = lines(&verify::summary(args, &verified));
     let missing = not_committed(args, held)?;
-    let Some(first) = missing.first() else { return Ok(StepEnd::new(verify::exit(&verified), summary)) };
+    let Some(first) = missing.first() else { return Ok(StepEnd::new(verify::exit(verified.defects), summary)) };
     let files = counted(missing.len() as u64, "file");
     let line = format!("{files} of the mirror not committed; first is {first}");
     tracing::error!("{line}");

@@ -8,3 +8,4 @@ mod generations;
 mod histories;
 mod made;
 mod published;
+mod verified;
